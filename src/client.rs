@@ -1,0 +1,230 @@
+//! One ssh client: a child, its streams, and the lifeline that commands are written to.
+//!
+//! Its stdin and stdout are one socket, which saves a descriptor, and to which can be written without SIGPIPE. The
+//! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::options::Options;
+use crate::ssh;
+use crate::sys::{self, ChildHandle, Polled};
+
+/// What the remote side is told by: commands are lines, and the end of input tells that the manager or the link is gone.
+///
+/// Any thread may use it. It ends with the client's watcher, not with the client: then nothing reads what is sent.
+pub(crate) struct Lifeline {
+    socket: UnixStream,
+    state: Mutex<LifelineState>,
+    client: ChildHandle,
+    client_pid: u32,
+}
+
+enum LifelineState {
+    /// Bytes that the socket did not take yet. Only the first line is larger than a socket's buffer.
+    Open(Vec<u8>),
+    Closed,
+}
+
+impl Lifeline {
+    /// Sends a command, or refuses it: the lifeline is closed, or the remote side reads nothing any more.
+    pub(crate) fn send(&self, line: &str) -> bool {
+        let mut state = self.state.lock();
+        let LifelineState::Open(pending) = &mut *state else { return false };
+        if !pending.is_empty() {
+            // The watcher is still writing the first line, and goes on with this.
+            pending.extend_from_slice(line.as_bytes());
+            return true;
+        }
+        // A unix socket takes so few bytes whole or not at all.
+        sys::send(&self.socket, line.as_bytes()).is_ok_and(|sent| sent == line.len())
+    }
+
+    /// Ends the remote side's input. What was not yet written is not: half a first line runs nothing there.
+    pub(crate) fn close(&self) {
+        *self.state.lock() = LifelineState::Closed;
+        // It fails when the client has closed its side already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
+    pub(crate) fn kill_client(&self) {
+        self.client.kill();
+    }
+
+    pub(crate) fn client_pid(&self) -> u32 {
+        self.client_pid
+    }
+
+    fn has_pending(&self) -> bool {
+        matches!(&*self.state.lock(), LifelineState::Open(pending) if !pending.is_empty())
+    }
+
+    /// Writes what the socket takes now.
+    fn flush(&self) {
+        let mut state = self.state.lock();
+        let LifelineState::Open(pending) = &mut *state else { return };
+        match sys::send(&self.socket, pending) {
+            Ok(sent) if sent == pending.len() => *pending = Vec::new(),
+            Ok(sent) => drop(pending.drain(..sent)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The client is gone; its end tells why.
+            Err(_) => *state = LifelineState::Closed,
+        }
+    }
+}
+
+/// Which of the client's streams bytes came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// What a [`SshClient::pump`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// Something was read or written.
+    Some,
+    /// The deadline has come.
+    Deadline,
+    /// The client has ended and all its output was read: its code, or minus its signal; `None` where the host
+    /// reaped it.
+    Ended(Option<i32>),
+}
+
+/// The client, as its one thread has it.
+pub(crate) struct SshClient {
+    child: Child,
+    lifeline: Arc<Lifeline>,
+    stdout_open: bool,
+    stderr: Option<ChildStderr>,
+}
+
+impl SshClient {
+    /// Starts ssh to a host, and has `first_line` written to the shell there.
+    pub(crate) fn spawn(
+        options: &Options,
+        host: &str,
+        user: Option<&str>,
+        first_line: Vec<u8>,
+    ) -> io::Result<SshClient> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let stdin = OwnedFd::from(theirs.try_clone()?);
+        let mut command = Command::new(&options.ssh_program);
+        command
+            .args(ssh::arguments(options, host, user))
+            .stdin(Stdio::from(stdin))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::piped())
+            // Ctrl-C in the host's terminal is for the host.
+            .process_group(0);
+        let mut child = sys::with_empty_mask(|| command.spawn())??;
+        // The command holds the child's side of the socket: its end could not be seen.
+        drop(command);
+        let lifeline = Arc::new(Lifeline {
+            socket: ours,
+            state: Mutex::new(LifelineState::Open(first_line)),
+            client: ChildHandle::new(child.id()),
+            client_pid: child.id(),
+        });
+        let stderr = child.stderr.take();
+        let client = SshClient { child, lifeline, stdout_open: true, stderr };
+        if let Some(stderr) = &client.stderr {
+            sys::set_nonblocking(stderr.as_fd())?;
+        }
+        Ok(client)
+    }
+
+    pub(crate) fn lifeline(&self) -> &Arc<Lifeline> {
+        &self.lifeline
+    }
+
+    /// Waits until there is something to read or write, the client has ended, or the deadline has come.
+    pub(crate) fn pump(
+        &mut self,
+        deadline: Option<Instant>,
+        mut sink: impl FnMut(Stream, &[u8]),
+    ) -> io::Result<Pumped> {
+        let write = self.lifeline.has_pending();
+        let ended = {
+            let socket = self.lifeline.socket.as_fd();
+            let mut polled = [
+                Polled { fd: (self.stdout_open || write).then_some(socket), write, ready: false },
+                Polled::read(self.stderr.as_ref().map(AsFd::as_fd)),
+                Polled::read(self.lifeline.client.as_fd()),
+            ];
+            sys::poll(&mut polled, deadline)?;
+            let [stdio, stderr, client] = polled.map(|polled| polled.ready);
+            if !(stdio || stderr || client) {
+                return Ok(Pumped::Deadline);
+            }
+            client
+        };
+        if write {
+            self.lifeline.flush();
+        }
+        self.read_all(&mut sink)?;
+        // Without a pidfd, the end of both streams tells.
+        let closed = !self.stdout_open && self.stderr.is_none();
+        if ended || (closed && self.lifeline.client.as_fd().is_none()) {
+            // What it wrote between the read and its end.
+            self.read_all(&mut sink)?;
+            return Ok(Pumped::Ended(self.reap()));
+        }
+        Ok(Pumped::Some)
+    }
+
+    fn read_all(&mut self, sink: &mut impl FnMut(Stream, &[u8])) -> io::Result<()> {
+        if self.stdout_open {
+            let mut socket = &self.lifeline.socket;
+            self.stdout_open = read_available(&mut socket, |bytes| sink(Stream::Stdout, bytes))?;
+        }
+        if let Some(stderr) = &mut self.stderr {
+            if !read_available(stderr, |bytes| sink(Stream::Stderr, bytes))? {
+                self.stderr = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Option<i32> {
+        // ECHILD: the host ignores SIGCHLD or has reaped it.
+        let status = self.child.wait().ok()?;
+        status.code().or(status.signal().map(|signal| -signal))
+    }
+}
+
+impl Drop for SshClient {
+    /// A client that is dropped before its end is not left running.
+    fn drop(&mut self) {
+        self.lifeline.close();
+        self.lifeline.kill_client();
+        // An error is ECHILD, as above.
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads what is there, in turns of a bounded size, so that one busy stream does not starve the other. False at the end.
+fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
+    const TURNS: usize = 16;
+    let mut buffer = [0; 8192];
+    for _ in 0..TURNS {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(false),
+            Ok(length) => sink(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

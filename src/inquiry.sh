@@ -1,0 +1,44 @@
+# Asks after a process whose link was lost, in POSIX sh, behind the assignments of its parameters:
+#   _N nonce   _V uuid   _I instance   _P pid   _T its start time   _B the boot it was started in
+#   _G seconds that its wrapper may take to end it
+# Reports how it ended, if its wrapper left a status file, and removes that; else that it is gone.  A process that outlives
+# its wrapper's time is killed: its link loss policy is to be ended.
+
+exec 3<&0 </dev/null 4>&2 2>/dev/null
+_say() { echo "$_N $*" >&4; }
+_say begin 1 "$$"
+
+_ours() {
+    { read -r _q </proc/"$_P"/stat; } || return
+    set -- ${_q##*") "}
+    [ "$1" != Z ] && [ "${20}" = "$_T" ]
+}
+_left() {
+    for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+        [ -f "$_f/$_V.$_I.end" ] && [ -O "$_f/$_V.$_I.end" ] || continue
+        read -r _q <"$_f/$_V.$_I.end"
+        rm -f "$_f/$_V.$_I.end"
+        _say $_q
+        return
+    done
+    return 1
+}
+_b=-
+{ read -r _b </proc/sys/kernel/random/boot_id; }
+if [ "$_b" = "$_B" ]; then
+    _i=0
+    while ! _left; do
+        if ! _ours; then
+            # The wrapper writes the file when it has seen the end: a moment later.
+            sleep 0.3 || sleep 1
+            _left || _say gone
+            break
+        fi
+        [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_P" || kill -KILL "$_P"
+        _i=$((_i + 1))
+        sleep 0.2 || sleep 1
+    done
+else
+    _say gone
+fi
+_say clean

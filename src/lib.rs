@@ -1,0 +1,62 @@
+//! Starts, watches and ends processes on remote hosts over the system's `ssh`: run control for data-acquisition systems.
+//!
+//! A [`Manager`] holds a table of processes, each named by a uuid that the caller chooses. A [`BootRequest`] says what to run,
+//! where and as whom. [`Event`]s tell when a process runs, has ended, has lost its link or did not start. Nothing is
+//! installed on the remote hosts: ssh and a POSIX `/bin/sh` are enough.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use sshpm::{BootRequest, KillTimeouts, Manager, Options};
+//!
+//! let manager = Manager::new(Options::new())?;
+//! let request = BootRequest::new("daq-host-1", ["readout", "--crate", "7"]).setup_line("source /daq/env.sh");
+//! manager.start_process("readout-7", &request)?;
+//! let pid = manager.wait_until_started("readout-7", Duration::from_secs(30))?;
+//! println!("readout-7 runs with pid {pid}");
+//! for (uuid, end) in manager.kill_all_processes(&KillTimeouts::default())? {
+//!     match end {
+//!         Ok(status) => println!("{status}"),
+//!         Err(error) => println!("{uuid}: {error}"),
+//!     }
+//! }
+//! # Ok::<(), sshpm::Error>(())
+//! ```
+//!
+//! # Threads
+//! Each process has one thread here, which sleeps until something happens. All calls can be made from any thread. All
+//! signals are blocked in the crate's threads. The crate installs no signal handler, logger or panic hook.
+//!
+//! # Trust
+//! What an application writes cannot pass for a report of its wrapper, because a report carries 128 random bits that the
+//! application is never given. A program of the same user on the same host can always read the wrapper's memory, or
+//! end it: against that, ssh offers nothing. An end is told once, and the first report stands.
+//!
+//! A signal is sent only after pid and start time were compared. Between that look and the signal, the process could
+//! end and another get its pid: that takes a full round of all pids in some microseconds, and cannot be closed from a shell.
+
+mod client;
+mod connection;
+mod error;
+mod event;
+mod exit_status;
+mod manager;
+mod options;
+mod process;
+mod report;
+mod request;
+mod role;
+mod signal;
+mod ssh;
+mod sys;
+mod watcher;
+mod wrapper;
+
+pub use error::{Error, Result, SshFailure, StartFailure, StartStage};
+pub use event::{CallbackId, Event, ExitCallback, PolledEvents};
+pub use exit_status::{ExitSource, ExitStatus};
+pub use manager::{DEFAULT_KILL_TIMEOUT, KillResults, KillTimeouts, Manager};
+pub use options::{HostKeyPolicy, KillScope, KillStep, Options};
+pub use process::{Output, ProcessState, RuntimePids};
+pub use request::{BootRequest, Limit, LimitValue, LinkLossPolicy, LogMode};
+pub use role::Role;
+pub use signal::Signal;

@@ -1,0 +1,640 @@
+//! The table of processes, and every call that blocks.
+//!
+//! Lock order: `table` and `watchers` are each taken alone, and never held while anything waits, is spawned, sent or called.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use parking_lot::{Mutex, RwLock};
+
+use crate::connection::Gate;
+use crate::error::{Error, Result};
+use crate::event::{CallbackId, Event, Hub, PolledEvents, refuse_inside_callback};
+use crate::exit_status::{ExitSource, ExitStatus};
+use crate::options::{KillScope, KillStep, Options};
+use crate::process::{Input, Outcome, Output, Process, ProcessState, RuntimePids};
+use crate::request::{BootRequest, check_uuid};
+use crate::role::Role;
+use crate::signal::Signal;
+use crate::sys;
+use crate::watcher::{self, Shared};
+use crate::wrapper::Instance;
+
+/// How long a kill waits after each of its signals, unless it is told otherwise.
+pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a signal's answer may take.
+const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long letting go of all processes may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+/// What of it is left for the ssh clients that have to be killed.
+const DROP_RESERVE: Duration = Duration::from_millis(500);
+/// How long KILL is waited for when the time for a shutdown is over.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a kill waits after each signal: for all processes, and for single ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillTimeouts {
+    default: Duration,
+    by_uuid: HashMap<String, Duration>,
+}
+
+impl Default for KillTimeouts {
+    fn default() -> KillTimeouts {
+        KillTimeouts::from(DEFAULT_KILL_TIMEOUT)
+    }
+}
+
+/// The same for all.
+impl From<Duration> for KillTimeouts {
+    fn from(default: Duration) -> KillTimeouts {
+        KillTimeouts { default, by_uuid: HashMap::new() }
+    }
+}
+
+impl KillTimeouts {
+    /// Sets the timeout of one process.
+    pub fn with(mut self, uuid: impl Into<String>, timeout: Duration) -> KillTimeouts {
+        self.by_uuid.insert(uuid.into(), timeout);
+        self
+    }
+
+    fn of(&self, uuid: &str) -> Duration {
+        self.by_uuid.get(uuid).copied().unwrap_or(self.default)
+    }
+}
+
+/// What a kill came to, by uuid: how the process ended, or why there is no answer.
+pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
+
+/// Starts, watches and ends processes.
+///
+/// All calls can be made from any thread, and at the same time. Those that say that they block return
+/// [`Error::InsideCallback`] when they are made inside a callback; all others return at once.
+///
+/// Dropping it lets go of all processes: they end by their link loss policy. It takes at most 5 s; call
+/// [`shutdown`](Manager::shutdown) to end them in order. In a child that the host has forked, dropping does nothing:
+/// the processes are the parent's.
+pub struct Manager {
+    table: RwLock<HashMap<String, Arc<Process>>>,
+    watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
+    shared: Arc<Shared>,
+    closed: AtomicBool,
+    /// The process that made it.
+    host_pid: u32,
+    local_user: String,
+}
+
+impl Manager {
+    /// A manager without processes. No thread and no connection is made yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for options that cannot work.
+    pub fn new(options: Options) -> Result<Manager> {
+        options.check()?;
+        Ok(Manager {
+            table: RwLock::default(),
+            watchers: Mutex::default(),
+            shared: Arc::new(Shared { options, gate: Gate::default(), hub: Hub::new() }),
+            closed: AtomicBool::new(false),
+            host_pid: std::process::id(),
+            local_user: sys::user_name(),
+        })
+    }
+
+    /// Checks the request, enters the process in the table, starts its watcher and returns. All else is told by events,
+    /// the callback and [`wait_until_started`](Manager::wait_until_started). A uuid has 1 to 128 letters, digits, `.`, `_` and
+    /// `-`; the one of a process that has ended can be used again, and replaces it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::UuidInUse`], [`Error::ShutDown`], or [`Error::Local`] when there is no thread to be
+    /// had. Nothing was started then.
+    pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
+        check_uuid(uuid)?;
+        request.check()?;
+        let id = sys::random::<8>().map_err(|e| Error::local("making an instance id", e))?;
+        let instance = Instance {
+            uuid: uuid.to_owned(),
+            id: format!("{:016x}", u64::from_ne_bytes(id)),
+            user: request.user.clone().unwrap_or_else(|| self.local_user.clone()),
+        };
+        let process = Arc::new(Process::new(instance, request.clone()));
+        self.enter(&process)?;
+        let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
+        let thread = sys::spawn_thread("sshpm-watch", move || watcher::watch(watched, shared));
+        match thread {
+            Ok(thread) => {
+                self.keep_watcher(process, thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.remove(&process);
+                Err(Error::local("starting a watcher thread", error))
+            }
+        }
+    }
+
+    fn enter(&self, process: &Arc<Process>) -> Result<()> {
+        let mut table = self.table.write();
+        // Under the lock, so that a shutdown that closes finds every process that was entered.
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::ShutDown);
+        }
+        match table.get(process.uuid()) {
+            Some(known) if !known.state().is_settled() => Err(Error::UuidInUse { uuid: process.uuid().to_owned() }),
+            _ => {
+                table.insert(process.uuid().to_owned(), Arc::clone(process));
+                Ok(())
+            }
+        }
+    }
+
+    fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
+        let ended = {
+            let mut watchers = self.watchers.lock();
+            watchers.push((process, thread));
+            let (watching, ended) =
+                mem::take(&mut *watchers).into_iter().partition(|(process, _)| process.is_watched());
+            *watchers = watching;
+            ended
+        };
+        join(ended);
+    }
+
+    /// The state of a process.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUuid`].
+    pub fn process_state(&self, uuid: &str) -> Result<ProcessState> {
+        Ok(self.find(uuid)?.state().shown())
+    }
+
+    /// Whether a process is in Starting, Running or Ending. False for all other states and unknown uuids. Takes a look at
+    /// memory, under 1 µs.
+    pub fn is_process_alive(&self, uuid: &str) -> bool {
+        self.table.read().get(uuid).is_some_and(|process| process.is_alive())
+    }
+
+    /// The uuids in the table, those of ended processes too, in the order of their starts.
+    pub fn active_process_keys(&self) -> Vec<String> {
+        let mut processes: Vec<_> = self.table.read().values().cloned().collect();
+        processes.sort_by_key(|process| process.started_at);
+        processes.iter().map(|process| process.uuid().to_owned()).collect()
+    }
+
+    /// The application's pid on its host; known from Starting on, and kept after the end.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUuid`]; [`Error::NoRemotePid`] while it is not known.
+    pub fn remote_pid(&self, uuid: &str) -> Result<i64> {
+        let pids = self.find(uuid)?.pids();
+        pids.remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })
+    }
+
+    /// What pids are known of a process; none of an unknown uuid.
+    pub fn runtime_pids(&self, uuid: &str) -> RuntimePids {
+        self.find(uuid).map(|process| process.pids()).unwrap_or_default()
+    }
+
+    /// What the application wrote to stdout, if it has no log file: the last part, see
+    /// [`Options::output_limit`]. What start-up files of the login shell write is not in it. `None` for an unknown uuid.
+    pub fn process_stdout(&self, uuid: &str) -> Option<Output> {
+        self.find(uuid).ok().map(|process| process.output.lock().stdout.get())
+    }
+
+    /// The same for stderr. What ssh says on a connection that breaks is in it too.
+    pub fn process_stderr(&self, uuid: &str) -> Option<Output> {
+        self.find(uuid).ok().map(|process| process.output.lock().stderr.get())
+    }
+
+    /// How a process ended that is still in the table: its status, or why it did not start. `None` while it has not
+    /// ended, and for an unknown uuid.
+    pub fn exit_status(&self, uuid: &str) -> Option<Result<ExitStatus>> {
+        self.find(uuid).ok()?.outcome()
+    }
+
+    /// How a process ended that nobody killed, or why it did not start; it leaves the table with that, so each end is
+    /// given once, also to many threads. `None` while it has not ended, for an unknown uuid, and for one that was killed.
+    pub fn pop_early_exit_status(&self, uuid: &str) -> Option<Result<ExitStatus>> {
+        let process = self.find(uuid).ok()?;
+        let outcome = process.outcome()?;
+        let by_itself = |status: &ExitStatus| {
+            matches!(status.source(), ExitSource::ClientMonitoring | ExitSource::RemoteMonitoring)
+        };
+        let early = outcome.as_ref().map_or(true, by_itself);
+        (early && self.remove(&process)).then_some(outcome)
+    }
+
+    /// A channel of all events from now on. It is the subscriber's own, and unbounded: one that is slow loses nothing and
+    /// delays nobody. Dropping the receiver ends the subscription.
+    pub fn subscribe(&self) -> Receiver<Event> {
+        self.shared.hub.subscribe()
+    }
+
+    /// The same with a descriptor for poll(2) and event loops.
+    ///
+    /// # Errors
+    /// [`Error::Local`] when there is no descriptor to be had.
+    pub fn subscribe_polled(&self) -> Result<PolledEvents> {
+        self.shared.hub.subscribe_polled()
+    }
+
+    /// Has a callback called once for each process that ends or fails to start, from now on: with its uuid, and how it
+    /// ended or why it did not start. All callbacks run one after the other, on one thread of the manager. In one, calls that do
+    /// not block are allowed; those that block return [`Error::InsideCallback`].
+    ///
+    /// # Errors
+    /// [`Error::Local`] when there is no thread to be had.
+    pub fn on_process_exit<F>(&self, callback: F) -> Result<CallbackId>
+    where
+        F: Fn(&str, std::result::Result<&ExitStatus, &Error>) + Send + Sync + 'static,
+    {
+        self.shared.hub.register(Arc::new(callback))
+    }
+
+    /// Ends a callback. When this returns it does not run and is not called any more; from inside of it, it returns at
+    /// once. Blocks while the callback runs.
+    pub fn remove_callback(&self, id: CallbackId) {
+        self.shared.hub.unregister(id);
+    }
+
+    /// Waits until the application runs, and gives its remote pid; one that has run and ended counts too.
+    /// Blocks, at most for the timeout.
+    ///
+    /// # Errors
+    /// Why it did not start; [`Error::TimedOut`], [`Error::NotRunning`] when it was killed before it ran,
+    /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    pub fn wait_until_started(&self, uuid: &str, timeout: Duration) -> Result<i64> {
+        let process = self.find_to_wait(uuid)?;
+        let over = wait(&process, timeout, || match (process.has_run(), process.outcome()) {
+            (true, _) => Some(process.pids().remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })),
+            (false, Some(Err(error))) => Some(Err(error)),
+            (false, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
+            (false, None) => None,
+        });
+        over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("the start of process {uuid:?}"), waited: timeout }))
+    }
+
+    /// Waits until a process has ended, and gives its reported code: `None` where there is none. The process stays in the
+    /// table. Blocks, at most for the timeout.
+    ///
+    /// # Errors
+    /// Why it did not start; [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    pub fn wait_for_process_exit_code(&self, uuid: &str, timeout: Duration) -> Result<Option<i32>> {
+        let process = self.find_to_wait(uuid)?;
+        match wait(&process, timeout, || process.outcome()) {
+            Some(outcome) => outcome.map(|status| status.code()),
+            None => Err(Error::TimedOut { what: format!("the end of process {uuid:?}"), waited: timeout }),
+        }
+    }
+
+    /// Sends a signal to the application alone, and waits for the remote side's word that it was sent. Blocks, at most
+    /// 10 s. It changes nothing else: if it ends the process, that looks as if somebody else had sent it.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], [`Error::SignalRefused`], [`Error::LinkDown`], [`Error::TimedOut`], [`Error::UnknownUuid`],
+    /// [`Error::InsideCallback`].
+    pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
+        let process = self.find_to_wait(uuid)?;
+        match process.signal(signal, KillScope::Leader)?.recv_timeout(SIGNAL_TIMEOUT) {
+            // An application can end of it before the answer is sent: then its end is the answer.
+            Ok(true) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Ok(false) => Err(Error::SignalRefused { uuid: uuid.to_owned(), signal: signal.to_string() }),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Error::TimedOut { what: format!("an answer from process {uuid:?}"), waited: SIGNAL_TIMEOUT })
+            }
+        }
+    }
+
+    /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait. Gives how it
+    /// ended and takes it from the table; of one that has ended already it gives that. A start that has no remote pid
+    /// yet is cancelled. Blocks, at most for the timeouts of all steps.
+    ///
+    /// # Errors
+    /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if it did not;
+    /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    pub fn kill_process(&self, uuid: &str, timeout: Duration) -> Result<ExitStatus> {
+        let process = self.find_to_wait(uuid)?;
+        let mut results = self.kill_together(vec![(process, timeout)], None);
+        results.remove(uuid).unwrap_or_else(|| Err(Error::UnknownUuid { uuid: uuid.to_owned() }))
+    }
+
+    /// Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
+    /// in its time does not hold the next one. Blocks, at most for the timeouts of all roles.
+    ///
+    /// # Errors
+    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    pub fn kill_processes<U: AsRef<str>>(&self, uuids: &[U], timeouts: &KillTimeouts) -> Result<KillResults> {
+        refuse_inside_callback()?;
+        Ok(self.kill_in_order(uuids, timeouts, None))
+    }
+
+    /// Ends those of the candidates that have this role, at the same time. The answer has only them, and those that are
+    /// unknown. Blocks, at most for the longest timeout of all steps.
+    ///
+    /// # Errors
+    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    pub fn kill_processes_by_role<U: AsRef<str>>(
+        &self,
+        role: &Role,
+        candidates: &[U],
+        timeouts: &KillTimeouts,
+    ) -> Result<KillResults> {
+        refuse_inside_callback()?;
+        let (found, mut results) = self.find_all(candidates);
+        let of_role = found.into_iter().filter(|process| process.request.role == *role);
+        results.extend(self.kill_together(with_timeouts(of_role, timeouts), None));
+        Ok(results)
+    }
+
+    /// Ends all processes of the table as [`kill_processes`](Manager::kill_processes) does, and waits up to 5 s more for
+    /// their watchers, so that the remote side has cleaned up as well. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    pub fn kill_all_processes(&self, timeouts: &KillTimeouts) -> Result<KillResults> {
+        refuse_inside_callback()?;
+        let results = self.kill_in_order(&self.active_process_keys(), timeouts, None);
+        self.join_settled(Instant::now() + DROP_TIMEOUT);
+        Ok(results)
+    }
+
+    /// Takes a process that has ended from the table. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::StillRunning`], [`Error::UnknownUuid`].
+    pub fn forget_process(&self, uuid: &str) -> Result<()> {
+        let process = self.find(uuid)?;
+        if !process.state().is_settled() {
+            return Err(Error::StillRunning { uuid: uuid.to_owned(), waited: Duration::ZERO });
+        }
+        self.remove(&process);
+        Ok(())
+    }
+
+    /// Starts nothing any more, and ends all processes in order within the timeout: each role has its usual time, but
+    /// when the timeout is over whatever still runs gets KILL at once. Then lets go of all. Blocks, at most for the timeout,
+    /// 2 s for each role that did not end in it, and 5 s.
+    ///
+    /// # Errors
+    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    pub fn shutdown(&self, timeout: Duration) -> Result<KillResults> {
+        refuse_inside_callback()?;
+        self.close();
+        let until = sys::deadline(timeout);
+        let results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
+        self.let_go(Instant::now() + DROP_TIMEOUT);
+        Ok(results)
+    }
+
+    /// Starts nothing any more and lets go of all processes, as dropping does: each ends by its link loss policy.
+    /// Blocks, at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error::InsideCallback`].
+    pub fn detach(&self) -> Result<()> {
+        refuse_inside_callback()?;
+        self.close();
+        self.let_go(Instant::now() + DROP_TIMEOUT);
+        Ok(())
+    }
+
+    fn close(&self) {
+        let _table = self.table.write();
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn find(&self, uuid: &str) -> Result<Arc<Process>> {
+        self.table.read().get(uuid).cloned().ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
+    }
+
+    fn find_to_wait(&self, uuid: &str) -> Result<Arc<Process>> {
+        refuse_inside_callback()?;
+        self.find(uuid)
+    }
+
+    /// The processes of these uuids, each once, and the answers for those that are unknown.
+    fn find_all<U: AsRef<str>>(&self, uuids: &[U]) -> (Vec<Arc<Process>>, KillResults) {
+        let mut found: BTreeMap<&str, Arc<Process>> = BTreeMap::new();
+        let mut unknown = KillResults::new();
+        for uuid in uuids.iter().map(AsRef::as_ref) {
+            match self.find(uuid) {
+                Ok(process) => drop(found.insert(uuid, process)),
+                Err(error) => drop(unknown.insert(uuid.to_owned(), Err(error))),
+            }
+        }
+        (found.into_values().collect(), unknown)
+    }
+
+    /// Takes exactly this process from the table: its uuid may have been started again. True when it was there.
+    fn remove(&self, process: &Arc<Process>) -> bool {
+        let mut table = self.table.write();
+        let there = table.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process));
+        if there {
+            table.remove(process.uuid());
+        }
+        there
+    }
+
+    fn kill_in_order<U: AsRef<str>>(
+        &self,
+        uuids: &[U],
+        timeouts: &KillTimeouts,
+        until: Option<Instant>,
+    ) -> KillResults {
+        let (mut left, mut results) = self.find_all(uuids);
+        for role in &self.shared.options.shutdown_order {
+            let (stage, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| process.request.role == *role);
+            left = rest;
+            if !stage.is_empty() {
+                log::info!("ending role {role} ({} processes)", stage.len());
+                results.extend(self.kill_together(with_timeouts(stage, timeouts), until));
+            }
+        }
+        if !left.is_empty() {
+            log::info!("ending {} processes of other roles", left.len());
+            results.extend(self.kill_together(with_timeouts(left, timeouts), until));
+        }
+        results
+    }
+
+    /// Ends processes at the same time. The calling thread does it for all: it sends, waits for any of them to end or
+    /// for the next step's time, and sends again.
+    fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
+        let (sender, changes) = bounded(1);
+        let sequence = &self.shared.options.kill_sequence;
+        let mut kills: Vec<Kill> = Vec::with_capacity(processes.len());
+        for (process, timeout) in processes {
+            process.observe_with(sender.clone());
+            process.take(Input::Kill);
+            kills.push(Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None });
+        }
+        drop(sender);
+        // A start that waited for its turn is cancelled.
+        self.shared.gate.wake();
+        let mut results = KillResults::new();
+        loop {
+            kills.retain_mut(|kill| match kill.advance(sequence) {
+                None => true,
+                Some(outcome) => {
+                    if !matches!(outcome, Err(Error::StillRunning { .. })) {
+                        self.remove(&kill.process);
+                    }
+                    results.insert(kill.process.uuid().to_owned(), outcome);
+                    false
+                }
+            });
+            if kills.is_empty() {
+                return results;
+            }
+            match kills.iter().filter_map(|kill| kill.deadline).min() {
+                Some(next) => drop(changes.recv_deadline(next)),
+                None => drop(changes.recv()),
+            }
+        }
+    }
+
+    /// Lets go of every process, and waits for the watchers.
+    fn let_go(&self, deadline: Instant) {
+        let watchers = mem::take(&mut *self.watchers.lock());
+        for (process, _) in &watchers {
+            process.release();
+        }
+        self.shared.gate.wake();
+        let watched = |(process, _): &&(Arc<Process>, JoinHandle<()>)| process.is_watched();
+        wait_for_watchers(watchers.iter().filter(watched), deadline - DROP_RESERVE);
+        for (process, _) in watchers.iter().filter(watched) {
+            // A link that is stuck does not pass on the end of input.
+            if let Some(lifeline) = process.lifeline() {
+                lifeline.kill_client();
+            }
+        }
+        wait_for_watchers(watchers.iter().filter(watched), deadline);
+        let (ended, stuck): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(process, _)| !process.is_watched());
+        join(ended);
+        for (process, _thread) in stuck {
+            log::warn!("{}: its watcher did not end in time and is left behind", process.uuid());
+        }
+    }
+
+    /// Waits for the watchers of processes that have ended.
+    fn join_settled(&self, deadline: Instant) {
+        let (settled, rest): (Vec<_>, Vec<_>) =
+            mem::take(&mut *self.watchers.lock()).into_iter().partition(|(process, _)| process.state().is_settled());
+        wait_for_watchers(settled.iter(), deadline);
+        let (ended, late): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(process, _)| !process.is_watched());
+        self.watchers.lock().extend(rest.into_iter().chain(late));
+        join(ended);
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if self.host_pid != std::process::id() {
+            // A fork has the parent's descriptors but not its threads, and perhaps locks that nobody opens any more.
+            // Closing a lifeline here would close the parent's. So what it would drop is kept.
+            mem::forget(Arc::clone(&self.shared));
+            mem::forget(mem::take(&mut *self.table.get_mut()));
+            mem::forget(mem::take(self.watchers.get_mut()));
+            return;
+        }
+        self.close();
+        let deadline = Instant::now() + DROP_TIMEOUT;
+        self.let_go(deadline);
+        self.shared.hub.close(deadline);
+    }
+}
+
+/// One process's way through the kill sequence.
+struct Kill {
+    process: Arc<Process>,
+    timeout: Duration,
+    /// When a shutdown's time is over.
+    until: Option<Instant>,
+    begun: Instant,
+    next_step: usize,
+    /// When the next step is due; none: never.
+    deadline: Option<Instant>,
+}
+
+impl Kill {
+    /// Does what is due. The answer, once there is one.
+    fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
+        loop {
+            if let Some(outcome) = self.process.outcome() {
+                return Some(outcome);
+            }
+            let now = Instant::now();
+            let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
+            if !due {
+                return None;
+            }
+            let Some(step) = sequence.get(self.next_step) else {
+                let waited = now.duration_since(self.begun);
+                return Some(Err(Error::StillRunning { uuid: self.process.uuid().to_owned(), waited }));
+            };
+            self.process.kill_step(step);
+            self.next_step += 1;
+            let deadline = now.checked_add(step.wait.unwrap_or(self.timeout));
+            self.deadline = match self.until {
+                None => deadline,
+                Some(until) if self.next_step < sequence.len() => Some(deadline.map_or(until, |at| at.min(until))),
+                Some(until) => {
+                    let last = until.max(now + LAST_WAIT);
+                    Some(deadline.map_or(last, |at| at.min(last)))
+                }
+            };
+        }
+    }
+}
+
+fn with_timeouts(
+    processes: impl IntoIterator<Item = Arc<Process>>,
+    timeouts: &KillTimeouts,
+) -> Vec<(Arc<Process>, Duration)> {
+    let with_timeout = |process: Arc<Process>| {
+        let timeout = timeouts.of(process.uuid());
+        (process, timeout)
+    };
+    processes.into_iter().map(with_timeout).collect()
+}
+
+/// Waits until `look` finds something, or the timeout is over.
+fn wait<T>(process: &Process, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+    let deadline = sys::deadline(timeout);
+    let changes = process.observe();
+    loop {
+        let found = look();
+        if found.is_some() {
+            return found;
+        }
+        match deadline {
+            Some(deadline) => {
+                if changes.recv_deadline(deadline).is_err() {
+                    return look();
+                }
+            }
+            None => drop(changes.recv()),
+        }
+    }
+}
+
+fn wait_for_watchers<'a>(watchers: impl Iterator<Item = &'a (Arc<Process>, JoinHandle<()>)>, deadline: Instant) {
+    for (process, _) in watchers {
+        let left = deadline.saturating_duration_since(Instant::now());
+        wait(process, left, || (!process.is_watched()).then_some(()));
+    }
+}
+
+/// Joins threads whose watchers have ended: they have nothing more to do than to return.
+fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
+    for (process, thread) in ended {
+        if thread.join().is_err() {
+            log::error!("{}: its watcher panicked", process.uuid());
+        }
+    }
+}

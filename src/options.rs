@@ -1,0 +1,192 @@
+//! A manager's options.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::role::Role;
+use crate::signal::Signal;
+
+/// How strictly the keys of hosts are checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum HostKeyPolicy {
+    /// As ssh_config says; ssh's own default refuses unknown and changed keys where nobody can be asked.
+    #[default]
+    SshConfig,
+    /// Unknown and changed keys are refused, whatever ssh_config says.
+    Strict,
+    /// Unknown keys are accepted and remembered, changed ones refused.
+    AcceptNew,
+    /// Nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+    DisabledForLocalhost,
+    /// Nothing is checked. Anybody on the network can be the host: for closed networks only.
+    Disabled,
+}
+
+/// To whom a signal of a [`KillStep`] goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KillScope {
+    /// The application alone: it ends its own children.
+    Leader,
+    /// Its whole process group.
+    Group,
+}
+
+/// One step of ending a process: a signal, to whom, and how long to wait for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KillStep {
+    /// The signal; CONT follows it, so that a stopped process gets it too.
+    pub signal: Signal,
+    /// To whom it goes.
+    pub scope: KillScope,
+    /// How long to wait before the next step; `None`: the timeout that the call was given.
+    pub wait: Option<Duration>,
+}
+
+/// What a manager is made with. Every setter returns the options, so they can be chained.
+///
+/// ```
+/// use std::time::Duration;
+/// let options = sshpm::Options::new().connect_timeout(Duration::from_secs(5)).ssh_option("Compression=no");
+/// let manager = sshpm::Manager::new(options)?;
+/// # Ok::<(), sshpm::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) ssh_program: PathBuf,
+    pub(crate) ssh_config: Option<PathBuf>,
+    pub(crate) ssh_options: Vec<String>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) lost_timeout: Duration,
+    pub(crate) host_key_policy: HostKeyPolicy,
+    pub(crate) known_hosts_file: Option<PathBuf>,
+    pub(crate) output_limit: usize,
+    pub(crate) kill_sequence: Vec<KillStep>,
+    pub(crate) shutdown_order: Vec<Role>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            ssh_program: PathBuf::from("ssh"),
+            ssh_config: None,
+            ssh_options: Vec::new(),
+            connect_timeout: Duration::from_secs(10),
+            lost_timeout: Duration::from_secs(30),
+            host_key_policy: HostKeyPolicy::default(),
+            known_hosts_file: None,
+            output_limit: 1 << 20,
+            kill_sequence: vec![
+                KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: None },
+                KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None },
+            ],
+            shutdown_order: Role::SHUTDOWN_ORDER.to_vec(),
+        }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// The ssh program: a path, or a name that is looked up in PATH. Default: `ssh`.
+    pub fn ssh_program(mut self, program: impl Into<PathBuf>) -> Options {
+        self.ssh_program = program.into();
+        self
+    }
+
+    /// The file for `ssh -F`, which replaces the user's and the system's ssh_config. Default: ssh's own two files.
+    pub fn ssh_config(mut self, file: impl Into<PathBuf>) -> Options {
+        self.ssh_config = Some(file.into());
+        self
+    }
+
+    /// Adds an option of ssh_config(5), as `Keyword=value`. It wins over the files and over this crate's own
+    /// ServerAliveInterval, ServerAliveCountMax and ConnectTimeout, but not over what this crate relies on: no terminal, no questions
+    /// (BatchMode), no forwarding, no RemoteCommand, no sharing of connections (ControlMaster), LogLevel.
+    pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
+        self.ssh_options.push(option.into());
+        self
+    }
+
+    /// How long a host may take to answer, and how long a connection that sshd drops while it is busy is tried again.
+    /// ssh counts whole seconds; it is rounded up. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Options {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a process whose link was lost is asked after, until its end counts as unknown. Default: 30 s.
+    pub fn lost_timeout(mut self, timeout: Duration) -> Options {
+        self.lost_timeout = timeout;
+        self
+    }
+
+    /// How strictly the keys of hosts are checked. Default: as ssh_config says.
+    pub fn host_key_policy(mut self, policy: HostKeyPolicy) -> Options {
+        self.host_key_policy = policy;
+        self
+    }
+
+    /// A known_hosts file to use in place of the user's.
+    pub fn known_hosts_file(mut self, file: impl Into<PathBuf>) -> Options {
+        self.known_hosts_file = Some(file.into());
+        self
+    }
+
+    /// How many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file.
+    /// Default: 1 MiB.
+    pub fn output_limit(mut self, bytes: usize) -> Options {
+        self.output_limit = bytes;
+        self
+    }
+
+    /// How a process is ended. Default: QUIT to the application, and after the timeout KILL to its group. While the
+    /// setup lines run there is no application yet: then the group gets TERM where the first step says anything else
+    /// but KILL, because bash ignores QUIT.
+    pub fn kill_sequence(mut self, steps: impl Into<Vec<KillStep>>) -> Options {
+        self.kill_sequence = steps.into();
+        self
+    }
+
+    /// The order in which roles are ended. Those that it does not name end last, together.
+    /// Default: [`Role::SHUTDOWN_ORDER`].
+    pub fn shutdown_order(mut self, order: impl Into<Vec<Role>>) -> Options {
+        self.shutdown_order = order.into();
+        self
+    }
+
+    /// Refuses what could not work, before anything is started with it.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.ssh_program.as_os_str().is_empty() {
+            return Err(Error::invalid("ssh_program", "", "it is the path or the name of a program"));
+        }
+        for option in &self.ssh_options {
+            let (keyword, _) = option.split_once(['=', ' ']).unwrap_or((option, ""));
+            if keyword.is_empty()
+                || !keyword.bytes().all(|b| b.is_ascii_alphanumeric())
+                || keyword.len() == option.len()
+            {
+                return Err(Error::invalid("ssh_options", option, "an ssh option is written Keyword=value"));
+            }
+            if option.contains(['\n', '\0']) {
+                return Err(Error::invalid("ssh_options", option, "it has a newline or a NUL byte"));
+            }
+        }
+        if self.connect_timeout.is_zero() {
+            return Err(Error::invalid("connect_timeout", "0", "a connection takes some time"));
+        }
+        if self.kill_sequence.is_empty() {
+            return Err(Error::invalid("kill_sequence", "", "it has no step"));
+        }
+        for (at, role) in self.shutdown_order.iter().enumerate() {
+            if self.shutdown_order[..at].contains(role) {
+                return Err(Error::invalid("shutdown_order", role.as_str(), "the role is named twice"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! The reports that the wrapper sends, and how they are found in a stream that the application writes to as well.
+
+use crate::exit_status::ApplicationEnd;
+use crate::signal::Signal;
+
+/// 128 random bits, in hexadecimal: what an application writes can not be a report but by chance.
+pub(crate) const NONCE_LENGTH: usize = 32;
+/// A report is one write to a pipe; the wrapper's are below 100 bytes. What is longer is none.
+const LONGEST_REPORT: usize = 256;
+
+/// What the wrapper says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// The wrapper runs. `silent`: its shell does not tell death by a signal from a code above 128.
+    Begin { wrapper_pid: i64, silent: bool },
+    /// On stdout: what start-up files wrote stands before this.
+    OutputBegin,
+    /// The inner process waits for its go. `directory` is the runtime directory's place in the wrapper's list, 0: none.
+    Pid { pid: i64, start_time: String, boot_id: String, directory: u8 },
+    /// The program was executed.
+    Running,
+    /// The start failed.
+    Fail(Failure),
+    /// What a command came to.
+    Answer { id: u64, done: bool },
+    /// Something is missing that the application can do without.
+    Warning(Warning),
+    /// All that the application wrote to this stream stands before this.
+    Eof,
+    /// The inner process ended. `ran`: after its program was executed.
+    Exit { end: ApplicationEnd, ran: bool },
+    /// The wrapper removed what it made.
+    Clean,
+    /// An inquiry's answer: nothing of the process is left on the host.
+    Gone,
+}
+
+/// Why the wrapper could not start the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    InUse,
+    Runtime,
+    LogDirectory,
+    LogFile,
+    Shell,
+    /// A step of the inner process: its number where it has one, and the code that it ended with.
+    Step {
+        step: Step,
+        number: u32,
+        code: i32,
+    },
+}
+
+/// The steps of the inner process, see start.sh and wrapper.rs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Environment,
+    Setup,
+    Directory,
+    Limit,
+    Exec,
+}
+
+/// What the application runs without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Warning {
+    /// No metadata file: it could not be written.
+    Metadata,
+    /// No metadata file: no runtime directory could be used.
+    Runtime,
+    /// No process group of its own: signals reach the leader only.
+    Group,
+}
+
+/// Finds reports in a stream, and passes on what is none.
+#[derive(Default)]
+pub(crate) struct Scanner {
+    nonce: [u8; NONCE_LENGTH],
+    /// Bytes that may be the beginning of a report: never more than a report is long.
+    held: Vec<u8>,
+    silent: bool,
+}
+
+impl Scanner {
+    pub(crate) fn new(nonce: [u8; NONCE_LENGTH]) -> Scanner {
+        Scanner { nonce, held: Vec::new(), silent: false }
+    }
+
+    /// One for a stream whose sender passes on what a silent shell reported.
+    pub(crate) fn silent(nonce: [u8; NONCE_LENGTH], silent: bool) -> Scanner {
+        Scanner { silent, ..Scanner::new(nonce) }
+    }
+
+    /// Takes the next bytes of the stream; the sink gets its pieces in their order.
+    pub(crate) fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Piece)) {
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(bytes);
+        let mut rest = &held[..];
+        loop {
+            let (at, whole) = self.find_nonce(rest);
+            if at > 0 {
+                sink(Piece::Data(&rest[..at]));
+                rest = &rest[at..];
+            }
+            if !whole {
+                break;
+            }
+            let body = &rest[NONCE_LENGTH..];
+            match body.iter().take(LONGEST_REPORT).position(|b| *b == b'\n') {
+                Some(end) => {
+                    match parse(&body[..end], &mut self.silent) {
+                        Some(report) => sink(Piece::Report(report)),
+                        None => sink(Piece::Unknown(&body[..end])),
+                    }
+                    rest = &body[end + 1..];
+                }
+                None if body.len() >= LONGEST_REPORT => {
+                    sink(Piece::Unknown(&body[..LONGEST_REPORT]));
+                    rest = &body[LONGEST_REPORT..];
+                }
+                None => break,
+            }
+        }
+        self.held = rest.to_vec();
+    }
+
+    /// The stream has ended: what was held is no report.
+    pub(crate) fn finish(&mut self, sink: &mut dyn FnMut(Piece)) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            sink(Piece::Data(&held));
+        }
+    }
+
+    /// Where the nonce stands in `bytes`, and whether it is whole there: else its beginning ends the bytes, or, with
+    /// the bytes' length as the place, nothing of it is there.
+    fn find_nonce(&self, bytes: &[u8]) -> (usize, bool) {
+        let mut from = 0;
+        while let Some(next) = bytes[from..].iter().position(|b| *b == self.nonce[0]) {
+            let at = from + next;
+            let length = NONCE_LENGTH.min(bytes.len() - at);
+            if bytes[at..at + length] == self.nonce[..length] {
+                return (at, length == NONCE_LENGTH);
+            }
+            from = at + 1;
+        }
+        (bytes.len(), false)
+    }
+}
+
+/// A piece of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// What the application wrote.
+    Data(&'a [u8]),
+    Report(Report),
+    /// It has the nonce and is no report: only a broken or hostile remote side sends that.
+    Unknown(&'a [u8]),
+}
+
+fn parse(line: &[u8], silent: &mut bool) -> Option<Report> {
+    let line = std::str::from_utf8(line).ok()?;
+    let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
+    Some(match words[..] {
+        ["begin"] => Report::OutputBegin,
+        ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)?, silent: false },
+        ["begin", "1", pid, "silent"] => {
+            *silent = true;
+            Report::Begin { wrapper_pid: positive(pid)?, silent: true }
+        }
+        ["pid", pid, start, boot, directory] => Report::Pid {
+            pid: positive(pid).filter(|pid| *pid > 1)?,
+            start_time: token(start)?,
+            boot_id: token(boot)?,
+            directory: directory.parse().ok().filter(|place| *place <= 4)?,
+        },
+        ["running"] => Report::Running,
+        ["fail", ref words @ ..] => Report::Fail(parse_failure(words)?),
+        ["ok", id] => Report::Answer { id: id.parse().ok()?, done: true },
+        ["no", id] => Report::Answer { id: id.parse().ok()?, done: false },
+        ["warn", "metadata"] => Report::Warning(Warning::Metadata),
+        ["warn", "runtime"] => Report::Warning(Warning::Runtime),
+        ["warn", "group"] => Report::Warning(Warning::Group),
+        ["eof"] => Report::Eof,
+        ["exit", code, how, ran, left] => {
+            Report::Exit { end: parse_end(code, how, flag(left)?, *silent)?, ran: flag(ran)? }
+        }
+        ["clean"] => Report::Clean,
+        ["gone"] => Report::Gone,
+        _ => return None,
+    })
+}
+
+fn parse_failure(words: &[&str]) -> Option<Failure> {
+    Some(match *words {
+        ["in-use"] => Failure::InUse,
+        ["runtime"] => Failure::Runtime,
+        ["log-directory"] => Failure::LogDirectory,
+        ["log-file"] => Failure::LogFile,
+        ["shell"] => Failure::Shell,
+        [step, number, code] => Failure::Step {
+            step: match step {
+                "environment" => Step::Environment,
+                "setup" => Step::Setup,
+                "directory" => Step::Directory,
+                "limit" => Step::Limit,
+                "exec" => Step::Exec,
+                _ => return None,
+            },
+            number: number.parse().ok()?,
+            code: normalized(code.parse().ok()?)?.0,
+        },
+        _ => return None,
+    })
+}
+
+/// `how`: `s` the shell told of a signal, `c` and of a core dump, `-` it told nothing.
+fn parse_end(code: &str, how: &str, left_over: bool, silent: bool) -> Option<ApplicationEnd> {
+    let (code, certain) = normalized(code.parse().ok()?)?;
+    let number = (code > 128).then_some(code - 128);
+    // No shell tells of INT and PIPE, because people end programs by them all the time.
+    let untold = silent || matches!(number, Some(libc::SIGINT | libc::SIGPIPE));
+    let by_signal = match how {
+        "s" | "c" => true,
+        "-" => certain || untold,
+        _ => return None,
+    };
+    let signal = number.filter(|_| by_signal).and_then(|number| Signal::from_number(number).ok());
+    Some(ApplicationEnd { code, signal, core_dumped: how == "c", left_over })
+}
+
+/// ksh93 says 256+n for signal n and yash 384+n, which no exit code can be; all others say 128+n.
+fn normalized(status: i32) -> Option<(i32, bool)> {
+    match status {
+        0..=255 => Some((status, false)),
+        256..=511 => Some((status % 128 + 128, true)),
+        _ => None,
+    }
+}
+
+fn positive(word: &str) -> Option<i64> {
+    word.parse().ok().filter(|number| (1..=i64::from(i32::MAX)).contains(number))
+}
+
+fn token(word: &str) -> Option<String> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-:_".contains(&b);
+    (word.len() <= 64 && word.bytes().all(good)).then(|| word.to_owned())
+}
+
+fn flag(word: &str) -> Option<bool> {
+    match word {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
+
+    /// The application's bytes and the reports of a stream that comes in these chunks.
+    fn scan(chunks: &[&[u8]]) -> (Vec<u8>, Vec<Report>) {
+        let mut scanner = Scanner::new(*NONCE);
+        let (mut data, mut reports) = (Vec::new(), Vec::new());
+        let mut sink = |piece: Piece| match piece {
+            Piece::Data(bytes) => data.extend_from_slice(bytes),
+            Piece::Report(report) => reports.push(report),
+            Piece::Unknown(_) => {}
+        };
+        for chunk in chunks {
+            scanner.push(chunk, &mut sink);
+        }
+        scanner.finish(&mut sink);
+        (data, reports)
+    }
+
+    fn report(words: &str) -> Vec<u8> {
+        [NONCE, b" ".as_slice(), words.as_bytes(), b"\n"].concat()
+    }
+
+    #[test]
+    fn a_report_is_found_behind_an_unfinished_line_and_in_any_cut() {
+        let stream = [b"half a line".as_slice(), &report("running"), b"0123 more", &report("exit 3 - 1 0")].concat();
+        for cut in 0..stream.len() {
+            let (data, reports) = scan(&[&stream[..cut], &stream[cut..]]);
+            assert_eq!(data, b"half a line0123 more", "cut at {cut}");
+            assert_eq!(reports.len(), 2, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_report_without_the_nonce_is_data() {
+        let forged = b"0123456789abcdef0123456789abcdee exit 0 - 1 0\n exit 0 - 1 0\n";
+        assert_eq!(scan(&[forged]), (forged.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn pids_that_must_never_be_signalled_are_no_reports() {
+        for pid in ["0", "-1", "1", "99999999999", "x", ""] {
+            assert_eq!(scan(&[&report(&format!("pid {pid} 5 boot 2"))]).1, vec![], "{pid:?}");
+        }
+    }
+
+    #[test]
+    fn codes_and_signals_of_all_shells() {
+        let end = |words: &str| match &scan(&[&report(words)]).1[..] {
+            [Report::Exit { end, .. }] => (end.code, end.signal.map(Signal::number)),
+            other => panic!("{words}: {other:?}"),
+        };
+        assert_eq!(end("exit 137 s 1 0"), (137, Some(9)));
+        assert_eq!(end("exit 137 - 1 0"), (137, None));
+        assert_eq!(end("exit 265 - 1 0"), (137, Some(9)), "ksh93");
+        assert_eq!(end("exit 393 - 1 0"), (137, Some(9)), "yash");
+        assert_eq!(end("exit 130 - 1 0"), (130, Some(2)), "no shell tells of INT");
+        assert_eq!(end("exit 255 - 1 0"), (255, None));
+        let silent = [report("begin 1 77 silent"), report("exit 137 - 1 0")].concat();
+        assert!(matches!(&scan(&[&silent]).1[1], Report::Exit { end, .. } if end.signal == Some(Signal::KILL)));
+        assert_eq!(scan(&[&report("exit 512 - 1 0")]).1, vec![]);
+    }
+
+    #[test]
+    fn an_endless_line_is_bounded() {
+        let mut scanner = Scanner::new(*NONCE);
+        scanner.push(NONCE, &mut |_| {});
+        for _ in 0..1000 {
+            scanner.push(&[b'x'; 1000], &mut |_| {});
+            assert!(scanner.held.len() <= NONCE_LENGTH + LONGEST_REPORT);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn data_is_never_lost_or_changed(chunks in prop::collection::vec(prop::collection::vec(b'0'..=b'3', 0..50), 0..20)) {
+            let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+            prop_assert_eq!(scan(&chunks).0, chunks.concat());
+        }
+
+        #[test]
+        fn any_bytes_behind_the_nonce_are_survived(words in prop::collection::vec(any::<u8>(), 0..400)) {
+            scan(&[NONCE, &words, b"\n"]);
+        }
+    }
+}

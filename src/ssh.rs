@@ -1,0 +1,220 @@
+//! ssh's arguments, and what its errors mean.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::error::{Error, SshFailure};
+use crate::options::{HostKeyPolicy, Options};
+
+/// The remote command: it reads one line and runs it. It survives every login shell, csh and fish too, because it is one word in single quotes without `!`, backslash or newline. Everything else comes through stdin, so that no value, no
+/// script and no nonce stands in a command line.
+const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r l && eval "$l"'"#;
+
+/// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
+/// changes these. ControlMaster: a client that becomes a master outlives its process. EscapeChar and RequestTTY: bytes
+/// must arrive as they are. LogLevel: its messages are what failures are told by.
+const OURS: [&str; 15] = [
+    "BatchMode=yes",
+    "ControlMaster=no",
+    "ControlPath=none",
+    "ControlPersist=no",
+    "ClearAllForwardings=yes",
+    "EscapeChar=none",
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "LogLevel=INFO",
+    "PermitLocalCommand=no",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "Tunnel=no",
+    "UpdateHostKeys=no",
+    "VisualHostKey=no",
+];
+
+/// What holds unless the caller's options say otherwise: a link that is cut in silence is noticed after three pings
+/// without an answer.
+const DEFAULTS: [&str; 3] = ["ServerAliveInterval=5", "ServerAliveCountMax=3", "TCPKeepAlive=yes"];
+
+/// The arguments for a session that runs [`BOOTSTRAP`] on a host.
+pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["-T".into()];
+    if let Some(file) = &options.ssh_config {
+        arguments.extend(["-F".into(), file.into()]);
+    }
+    let mut option = |option: OsString| arguments.extend(["-o".into(), option]);
+    for ours in OURS {
+        option(ours.into());
+    }
+    for (keyword, value) in host_key_options(options, host) {
+        option(format!("{keyword}={value}").into());
+    }
+    if let Some(file) = options.known_hosts_file.as_ref().filter(|_| !ignores_host_key(options, host)) {
+        // ssh splits the value at spaces, unless they are in quotes.
+        let mut value = OsString::from("UserKnownHostsFile=\"");
+        value.push(file);
+        value.push("\"");
+        option(value);
+    }
+    for extra in &options.ssh_options {
+        option(extra.into());
+    }
+    for default in DEFAULTS {
+        option(default.into());
+    }
+    option(format!("ConnectTimeout={}", whole_seconds(options.connect_timeout)).into());
+    if let Some(user) = user {
+        arguments.extend(["-l".into(), user.into()]);
+    }
+    arguments.extend(["--".into(), host.into(), BOOTSTRAP.into()]);
+    arguments
+}
+
+/// ssh counts whole seconds; 0 would mean no limit.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+fn ignores_host_key(options: &Options, host: &str) -> bool {
+    match options.host_key_policy {
+        HostKeyPolicy::Disabled => true,
+        HostKeyPolicy::DisabledForLocalhost => is_localhost(host),
+        HostKeyPolicy::SshConfig | HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew => false,
+    }
+}
+
+fn host_key_options(options: &Options, host: &str) -> &'static [(&'static str, &'static str)] {
+    match options.host_key_policy {
+        // /dev/null: a changed key would else end the connection, and nothing may be remembered.
+        _ if ignores_host_key(options, host) => &[
+            ("StrictHostKeyChecking", "no"),
+            ("UserKnownHostsFile", "/dev/null"),
+            ("GlobalKnownHostsFile", "/dev/null"),
+        ],
+        HostKeyPolicy::Strict => &[("StrictHostKeyChecking", "yes")],
+        HostKeyPolicy::AcceptNew => &[("StrictHostKeyChecking", "accept-new")],
+        _ => &[],
+    }
+}
+
+/// localhost, 127.0.0.0/8 and ::1.
+fn is_localhost(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What ssh's messages mean. The first that fits holds: what comes later is more general, or follows from what is before.
+const MESSAGES: [(&str, SshFailure); 24] = [
+    ("REMOTE HOST IDENTIFICATION HAS CHANGED", SshFailure::HostKeyChanged),
+    ("has changed and you have requested strict checking", SshFailure::HostKeyChanged),
+    ("Host key verification failed", SshFailure::HostKeyUnknown),
+    ("host key is known for", SshFailure::HostKeyUnknown),
+    ("Could not resolve hostname", SshFailure::NameNotResolved),
+    ("Bad configuration option", SshFailure::Configuration),
+    ("bad configuration option", SshFailure::Configuration),
+    ("Bad owner or permissions on", SshFailure::Configuration),
+    ("Can't open user config file", SshFailure::Configuration),
+    ("Unable to negotiate with", SshFailure::Configuration),
+    (": Permission denied (", SshFailure::AuthenticationFailed),
+    ("Too many authentication failures", SshFailure::AuthenticationFailed),
+    ("timed out", SshFailure::TimedOut),
+    (": Connection refused", SshFailure::Refused),
+    ("No route to host", SshFailure::Unreachable),
+    ("Network is unreachable", SshFailure::Unreachable),
+    ("Host is down", SshFailure::Unreachable),
+    // A route of type prohibit.
+    (": Permission denied", SshFailure::Unreachable),
+    ("Not allowed at this time", SshFailure::Throttled),
+    // What a ProxyCommand that ended looks like: its own words, if any, were before.
+    ("UNKNOWN port 65535", SshFailure::Closed),
+    (BEFORE_BANNER, SshFailure::Throttled),
+    ("Connection closed by", SshFailure::Closed),
+    ("Connection reset by", SshFailure::Closed),
+    ("closed by remote host", SshFailure::Closed),
+];
+
+/// ssh prefixes with this whatever ends a connection before sshd's banner: most often MaxStartups.
+const BEFORE_BANNER: &str = "kex_exchange_identification:";
+
+/// Whether trying again can help, and is safe: sshd dropped the connection before it was one, so nothing has run.
+pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
+    match error {
+        Error::Ssh { failure: SshFailure::Throttled, .. } => true,
+        // The same drop behind a jump host.
+        Error::Ssh { failure: SshFailure::Closed, stderr, .. } => stderr.contains(BEFORE_BANNER),
+        _ => false,
+    }
+}
+
+/// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
+pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
+    let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
+    let told = MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure);
+    let failure = match (code, told) {
+        // ssh's own failures are 255; any other code is the login shell's, and its words are not ssh's.
+        (Some(code @ 0..=254), _) => SshFailure::RemoteShell(code),
+        (_, Some(failure)) => failure,
+        (_, None) => SshFailure::Other,
+    };
+    Error::Ssh { host: host.to_owned(), user: user.map(str::to_owned), failure, stderr }
+}
+
+/// How ssh's own messages begin when a link breaks that had been open.
+const LINK_MESSAGES: [&str; 7] = [
+    "Connection to ",
+    "Connection closed ",
+    "Connection reset ",
+    "Timeout, server ",
+    "client_loop: ",
+    "Received disconnect from ",
+    "Disconnected from ",
+];
+
+/// What ssh said last, among what the application said.
+pub(crate) fn last_words(stderr: &[u8]) -> Option<String> {
+    let from = stderr.len().saturating_sub(4096);
+    let text = String::from_utf8_lossy(&stderr[from..]);
+    let words = text.lines().map(str::trim).rfind(|line| LINK_MESSAGES.iter().any(|begin| line.starts_with(begin)));
+    words.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(options: &Options, host: &str) -> String {
+        let arguments = arguments(options, host, Some("daq"));
+        arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn ours_come_before_the_callers_and_these_before_the_defaults() {
+        let line = text(&Options::new().ssh_option("ServerAliveInterval=60"), "h");
+        let at = |part: &str| line.find(part).unwrap_or_else(|| panic!("{part} is not in {line}"));
+        assert!(at("BatchMode=yes") < at("ServerAliveInterval=60"));
+        assert!(at("ServerAliveInterval=60") < at("ServerAliveInterval=5"));
+        assert!(at("-l daq") < at("-- h exec"));
+    }
+
+    #[test]
+    fn host_keys_are_checked_unless_the_policy_says_otherwise() {
+        let with = |policy, host| text(&Options::new().host_key_policy(policy), host);
+        assert!(!with(HostKeyPolicy::SshConfig, "h").contains("StrictHostKeyChecking"));
+        assert!(with(HostKeyPolicy::Strict, "h").contains("StrictHostKeyChecking=yes"));
+        assert!(with(HostKeyPolicy::AcceptNew, "h").contains("StrictHostKeyChecking=accept-new"));
+        assert!(with(HostKeyPolicy::Disabled, "h").contains("StrictHostKeyChecking=no"));
+        for host in ["localhost", "127.3.2.1", "::1", "[::1]"] {
+            assert!(with(HostKeyPolicy::DisabledForLocalhost, host).contains("StrictHostKeyChecking=no"), "{host}");
+        }
+        for host in ["h", "localhost.example.org", "128.0.0.1"] {
+            assert!(!with(HostKeyPolicy::DisabledForLocalhost, host).contains("StrictHostKeyChecking"), "{host}");
+        }
+    }
+
+    #[test]
+    fn whole_seconds_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(3)), 3);
+    }
+}

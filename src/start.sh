@@ -1,0 +1,20 @@
+# What the inner process runs behind its environment and setup lines (see wrapper.rs): $0 is the stem of the fifos,
+# "$@" the application's argv, _sshpm_w what is under way, for the trap that tells the wrapper when a step ends the shell.
+
+unset _sshpm_w _sshpm_l
+_sshpm_w="exec 0"
+case $1 in
+*/*)
+    [ -e "$1" ] || exit 127
+    [ -f "$1" ] && [ -x "$1" ] || exit 126
+    ;;
+*) command -v "$1" >/dev/null || exit 127 ;;
+esac
+echo x >"$0.a"
+exec 9>"$0.x"
+# bash goes on behind an exec that failed, dash, mksh and busybox run the trap.
+[ -z "${BASH_VERSION:-}" ] || shopt -s execfail
+# The group's redirection leaves the shell a copy of descriptor 9 that the exec closes: so the fifo ends when, and only
+# when, the program has replaced the shell.
+{ exec "$@"; } 9>&-
+exit

@@ -1,0 +1,265 @@
+# The remote parent of one application, in POSIX sh.  wrapper.rs sends it in one line over ssh's stdin, behind the
+# assignments of its parameters, and with the comments taken out:
+#   _N nonce   _V uuid   _I instance   _G grace in seconds   _U umask   _O log file   _M its mode: fresh, append, truncate
+#   _H setup shell   _S not empty: there are setup lines   _X what the inner process runs (start.sh)
+#   _K rest of the metadata, '"key":…}'   "$@" the application's argv
+#
+# Descriptors: 3 commands (ssh's stdin), 4 reports (ssh's stderr), 5 and 6 the application's stdout and stderr,
+# 7 ssh's stdout, 8 the notebook.
+#
+# The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never ends:
+# a pipe that needs no other process.  This shell's own messages go there too (2>&8), because "Killed" in it, or its
+# absence, tells death by a signal from an exit code above 128.  Lines: p PID, x (the program is next), f WHY (the
+# start failed), l (the link is gone), and what the shell says.
+#
+# A redirection that fails ends a POSIX shell when it stands at exec or ':', but not at '[': so '[ x ]' tries first.
+
+exec 3<&0 </dev/null
+trap : HUP INT QUIT PIPE TERM
+
+exec 4>&2 7>&1 2>/dev/null
+
+# Open file descriptions of our own: the application may make the shared ones non-blocking.
+_own=
+if [ x ] 9>>/dev/fd/4 && [ x ] 9>>/dev/fd/7; then
+    _own=1
+    exec 4>>/dev/fd/4 7>>/dev/fd/7
+fi
+
+# One report.  It is one write(2): at most PIPE_BUF bytes, so nothing gets between.  echo, because mksh has no
+# printf of its own, and the program would show the nonce in ps.
+_say() {
+    echo "$_N $*" >&4 && return
+    [ -z "$_own" ] || return
+    _i=0
+    while [ "$_i" -lt 100 ]; do
+        _i=$((_i + 1))
+        sleep 0.1 || sleep 1
+        echo "$_N $*" >&4 && return
+    done
+    return 1
+}
+_die() { _say fail "$@"; _say clean; exit 125; }
+# Data: echo would change backslashes, and mksh's printf is a program, whose arguments stand in ps.
+_put() {
+    case ${KSH_VERSION:-} in
+    *MIRBSD* | *LEGACY*) cat <<END
+$1
+END
+        ;;
+    *) printf '%s\n' "$1" ;;
+    esac
+}
+
+# Flags that change the meaning of what follows: bash (called with -c) and zsh are silent about signals.
+_say begin 1 "$$" "${BASH_VERSION:+silent}${ZSH_VERSION:+silent}"
+# What start-up files wrote on stdout stands before this one.
+_say begin 4>&7
+
+# The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
+_started() {
+    if [ -r /proc/self/stat ]; then
+        { read -r _q </proc/"$1"/stat; } || return
+        set -- ${_q##*") "}
+        _q=${20}
+    else
+        _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
+        set -- $_q
+        _q=$1-$2-$3-$4-$5
+    fi
+}
+_b=-
+{ read -r _b </proc/sys/kernel/random/boot_id; }
+
+[ -z "$_U" ] || umask "$_U"
+
+# The runtime directory: ours, private, no symbolic link, and a fifo can be made in it.
+_try() {
+    [ ! -L "$1" ] || return
+    if [ -d "$1" ]; then [ -O "$1" ] && chmod 700 "$1"; else mkdir -p -m 700 "$1"; fi || return
+    [ -O "$1" ] && [ ! -L "$1" ] || return
+    _live "$1/metadata_$_V.json" && _die in-use
+    _f=$1/$_V.$_I
+    mkfifo -m 600 "$_f.x" "$_f.a" && _j=$1/metadata_$_V.json
+}
+# Does the process that metadata file $1 speaks of live?
+_live() {
+    { IFS= read -r _q <"$1"; } || return
+    _p=${_q#*\"pid\":}
+    _s=${_q#*\"start_time\":\"}
+    _p=${_p%%,*}
+    _s=${_s%%\"*}
+    case $_p in *[!0-9]*|'') return 1 ;; esac
+    case $_q in *"\"boot_id\":\"$_b\""*) ;; *) return 1 ;; esac
+    _started "$_p" && [ "$_q" = "$_s" ]
+}
+_j=
+_f=
+if [ -n "${XDG_RUNTIME_DIR:-}" ] && [ -d "$XDG_RUNTIME_DIR" ] && _try "$XDG_RUNTIME_DIR/drunc"; then _d=1
+elif _try /tmp/drunc; then _d=2
+elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
+elif [ -n "${HOME:-}" ] && _try "$HOME/.local/state/sshpm"; then _d=4
+else
+    # No metadata then; the fifos can be anywhere, their name is not to be guessed.
+    _d=0
+    for _f in /dev/shm /var/tmp /tmp "${HOME:-/}"; do
+        _f=$_f/.sshpm.$_I
+        mkfifo -m 600 "$_f.x" "$_f.a" && break
+        rm -f "$_f.x" "$_f.a"
+        _f=
+    done
+    [ -n "$_f" ] || _die runtime
+fi
+exec 8<>"$_f.a"
+
+# Removes what this instance made; the metadata file only while it is this instance's.
+_remove() {
+    if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
+        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j"; return ;; esac
+    fi
+    [ ! -p "$_f.a" ] || rm -f "$_f.x" "$_f.a" "$_f.tmp"
+}
+_quit() { rm -f "$_f.x" "$_f.a"; _die "$@"; }
+
+if [ -n "$_O" ]; then
+    case $_O in */*) [ -d "${_O%/*}/" ] || _quit log-directory ;; esac
+    [ ! -d "$_O" ] || _quit log-file
+    case $_M in
+    fresh) [ ! -f "$_O" ] || mv -f "$_O" "$_O.1" || _quit log-file ;;
+    truncate) [ x ] 5>"$_O" || _quit log-file ;;
+    esac
+    [ x ] 5>>"$_O" || _quit log-file
+    exec 5>>"$_O" 6>&5 7>&- 1>&5
+else
+    exec 5>&1 6>&2
+fi
+
+# Reads the commands, and watches over the start.  It is the background job and the application the foreground one:
+# POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every shell.
+_reader() {
+    trap '' PIPE
+    read -r _p <"$_f.x" || exit
+    echo "p $_p" >&8
+    _s=0
+    _started "$_p" && _s=$_q
+    if [ -n "$_j" ]; then
+        umask 077
+        _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",$_K"
+        if [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
+    else
+        _say warn runtime
+    fi
+    _t=-$_p
+    kill -0 "$_t" || { _t=$_p; _say warn group; }
+    _say pid "$_p" "$_s" "$_b" "$_d"
+    _put "$_X" >"$_f.x"
+    if [ -n "$_S" ]; then _observe & else _observe; fi
+
+    _bye=
+    while read -r _c _i _a _w; do
+        case $_c in
+        kill)
+            [ "$_w" = group ] && _w=$_t || _w=$_p
+            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then _say ok "$_i"; else _say no "$_i"; fi
+            ;;
+        bye) _bye=1 ;;
+        esac
+    done
+
+    # End of input: the link or the manager is gone.
+    [ -n "$_bye" ] || echo l >&8
+    kill -HUP "$_t"
+    kill -CONT "$_t"
+    # A trapped signal ends wait at once, so TERM from the main shell, whose application has ended, ends the grace.
+    _w=
+    trap '[ -z "$_w" ] || kill "$_w"; exit' TERM
+    sleep "$_G" 3<&- 4>&- 8>&- & _w=$!
+    wait "$_w"
+    # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
+    if { _started "$_p" && [ "$_q" = "$_s" ]; } || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
+    _remove
+}
+# The inner process holds the fifo open until its exec, which closes it: no line is success.
+_observe() {
+    read -r _w <"$_f.x" && return
+    _say running
+    rm -f "$_f.x" "$_f.a"
+}
+
+_h=/bin/sh
+if [ -n "$_H" ]; then
+    command -v "$_H" >/dev/null || _quit shell
+    _h=$_H
+elif [ -n "$_S" ] && command -v bash >/dev/null; then
+    _h=bash
+fi
+# The first process of the new session tells its pid, waits for what it is to run, and becomes the application.
+set -- "$_h" -c '_sshpm_n="
+"
+echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f" "$@"
+_m=
+if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
+elif command -v setsid >/dev/null; then set -- setsid "$@"
+elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV' "$@"
+else _m=1
+fi
+
+_reader <&3 >/dev/null 3<&- 5>&- 6>&- 7>&- & _r=$!
+exec 3<&-
+
+exec 2>&8
+(
+    exec 2>/dev/null
+    exec >&5 2>&6 4>&- 5>&- 6>&- 7>&- 8>&-
+    [ -n "$_m" ] || exec "$@"
+    set -m
+    "$@" &
+    set +m
+    wait "$!"
+)
+_x=$?
+exec 2>/dev/null
+kill "$_r"
+wait "$_r"
+
+# What the notebook holds, up to our own mark.
+echo "$_N" >&8
+_p=
+_ran=0
+_lost=
+_how=-
+_fail=
+while read -r _w _a <&8; do
+    case $_w in
+    "$_N") break ;;
+    p) _p=$_a ;;
+    x) _ran=1 ;;
+    f) _ran=0 _fail=$_a ;;
+    l) _lost=1 ;;
+    *) case "$_how $_w $_a" in *"core dumped"*) _how=c ;; "c "*) ;; *) _how=s ;; esac ;;
+    esac
+done
+
+# What is left of the group has no supervisor any more.  The group id cannot be another's while it has members.
+_left=0
+if [ -n "$_p" ] && kill -0 "-$_p"; then
+    _left=1
+    kill -KILL "-$_p"
+fi
+[ -z "$_fail" ] || _say fail $_fail
+[ -n "$_O" ] || _say eof 4>&7
+_say exit "$_x" "$_how" "$_ran" "$_left"
+# Nobody may have read that: the manager asks for this file when the link is back.
+if [ -n "$_lost" ] && [ -n "$_j" ]; then
+    umask 077
+    [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
+fi
+# An observer may still wait for an inner process that has died.
+if [ -n "$_S" ] && [ -p "$_f.x" ] && [ x ] 9<>"$_f.x"; then
+    exec 9<>"$_f.x"
+    echo gone >&9
+fi
+_remove
+_say clean
+[ "$_x" -lt 256 ] || _x=$((_x % 128 + 128))
+exit "$_x"

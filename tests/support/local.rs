@@ -1,0 +1,120 @@
+//! What the test process itself has: threads, descriptors, children; and how to have it to oneself.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{DEADLINE, ProcessInfo, procs};
+
+/// The name of the test that this process was started for.
+const ISOLATED: &str = "SSHPM_TEST_ISOLATED";
+
+/// How long an isolated test may take.
+const ISOLATED_DEADLINE: Duration = Duration::from_secs(120);
+
+/// Counts of this process, which are only meaningful where no other test runs in it: see `isolated`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalState {
+    /// Names, sorted. A new thread has its parent's until it gives itself its own.
+    pub threads: Vec<String>,
+    pub fds: BTreeMap<i32, PathBuf>,
+    /// pid and command line, or "zombie".
+    pub children: BTreeMap<i32, String>,
+}
+
+pub fn local_snapshot() -> LocalState {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc/self/task").flatten();
+    let mut threads: Vec<_> = tasks
+        // A thread may end while we look.
+        .filter_map(|task| Some(fs::read_to_string(task.path().join("comm")).ok()?.trim_end().to_owned()))
+        .collect();
+    threads.sort();
+    let own = format!("/proc/{}/fd", std::process::id());
+    let fds = fs::read_dir(&own).expect("/proc/PID/fd").flatten();
+    let fds = fds
+        .filter_map(|fd| Some((fd.file_name().to_str()?.parse().ok()?, fs::read_link(fd.path()).ok()?)))
+        // The descriptor by which they are read.
+        .filter(|(_, target)| target != Path::new(&own))
+        .collect();
+    let me = std::process::id() as i32;
+    let children = procs::all().into_iter().filter(|process| process.ppid == me);
+    let children = children.map(|child| (child.pid, describe(&child))).collect();
+    LocalState { threads, fds, children }
+}
+
+fn describe(child: &ProcessInfo) -> String {
+    if child.is_zombie() {
+        return "zombie".to_owned();
+    }
+    let words: Vec<_> = child.cmdline.iter().map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+/// Waits until this process has again what it had, no more and no less.
+#[track_caller]
+pub fn assert_same_as(before: &LocalState) {
+    let start = Instant::now();
+    loop {
+        let now = local_snapshot();
+        if now == *before {
+            return;
+        }
+        assert!(start.elapsed() < DEADLINE, "the process has not what it had\nbefore: {before:#?}\nnow: {now:#?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn isolated_name() -> Option<String> {
+    std::env::var(ISOLATED).ok()
+}
+
+/// Whether this process was started for this very test.
+pub fn is_isolated(name: &str) -> bool {
+    isolated_name().as_deref() == Some(name)
+}
+
+/// This test program again, to run only the test of this name, alone in its process.
+pub fn isolated_command(name: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the path of this test program"));
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ISOLATED, name).stdin(Stdio::null());
+    command
+}
+
+/// Runs the body of the test `name` (with its module path, as the test runner prints it) in a fresh process where
+/// nothing else runs, so that threads, descriptors and children can be counted.
+#[track_caller]
+pub fn isolated(name: &str, body: impl FnOnce()) {
+    if is_isolated(name) {
+        return body();
+    }
+    // A file, not a pipe: what the test forgets would keep a pipe open, and the wait for its end would hang.
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("isolated-{}", super::remote::random_hex()));
+    let output = File::create(&path).expect("a file for the output");
+    let mut command = isolated_command(name);
+    command.stdout(output.try_clone().expect("dup")).stderr(output);
+    let mut child = command.spawn().expect("cannot start this test program again");
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("wait") {
+            Some(status) => break Some(status),
+            None if start.elapsed() > ISOLATED_DEADLINE => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
+    let _ = fs::remove_file(&path);
+    for line in text.lines().filter(|line| line.starts_with("SKIPPED")) {
+        super::skipped_line(line);
+    }
+    print!("{text}");
+    let status = status.unwrap_or_else(|| panic!("{name} has not ended within {ISOLATED_DEADLINE:?}"));
+    assert!(status.success(), "{name} failed in its own process: {status}");
+    // With a misspelt name the runner would be content with no test at all.
+    assert!(text.contains("1 passed"), "there is no test named {name}");
+}

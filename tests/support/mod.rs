@@ -1,0 +1,78 @@
+//! What the integration tests share: a private sshd for each test (`Remote`), exact counts of what a test leaves
+//! behind (`isolated`, `local_snapshot`), and the reader of test-app's reports (`AppReport`).
+// Each test program uses its own part of this, and warnings about the rest would be noise in every one of them.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+mod builder;
+mod local;
+mod procs;
+mod remote;
+mod report;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+pub use builder::{RemoteBuilder, test_app};
+pub use local::{LocalState, assert_same_as, is_isolated, isolated, isolated_command, local_snapshot};
+pub use procs::{MARK, ProcessInfo, all as processes};
+pub use remote::{HeldConnection, Remote, User};
+pub use report::AppReport;
+
+/// How long the harness waits for what must come: long, as it is only waited out by a test that fails.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Asks again and again until there is an answer; panics when there is none by the deadline.
+#[track_caller]
+pub fn wait_until<T>(what: &str, deadline: Duration, mut f: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = f() {
+            return answer;
+        }
+        assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says that this test does not run here. Not with eprintln, which the test runner swallows when a test passes.
+pub fn skipped(reason: &str) {
+    let isolated = local::isolated_name();
+    let thread = std::thread::current();
+    let test = isolated.as_deref().or(thread.name()).unwrap_or("a test");
+    skipped_line(&format!("SKIPPED {test}: {reason}"));
+}
+
+fn skipped_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// `unshare` with these options runs a small script here.
+fn can_unshare(options: &[&str], script: &str) -> bool {
+    let mut command = Command::new("unshare");
+    command.args(options).args(["/bin/sh", "-c", script]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether each remote can have a file system and users of its own.
+pub fn namespaces_work() -> bool {
+    static WORKS: OnceLock<bool> = OnceLock::new();
+    *WORKS.get_or_init(|| {
+        // SAFETY: no arguments.
+        let root = unsafe { libc::geteuid() } == 0;
+        // The variable is for trying the other mode where this one works.
+        root && std::env::var_os("SSHPM_TEST_NO_NAMESPACES").is_none()
+            && can_unshare(&["--mount", "--propagation", "private"], "mount -t tmpfs none /tmp")
+    })
+}
+
+/// The options by which `unshare` makes a network namespace without routes, if it can.
+fn network_namespace() -> Option<&'static [&'static str]> {
+    static OPTIONS: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
+    *OPTIONS.get_or_init(|| {
+        let ways: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
+        ways.into_iter().find(|options| can_unshare(options, "true"))
+    })
+}

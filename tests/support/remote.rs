@@ -1,0 +1,309 @@
+//! A remote host for one test: a real sshd on loopback, with users and files of its own where namespaces work.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::builder::{Layout, RemoteBuilder, current_user, test_app, write};
+use super::procs::{self, ProcessInfo};
+use super::{DEADLINE, namespaces_work, network_namespace, skipped, wait_until};
+
+/// An account on the remote.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub name: String,
+    /// What it is called in tests: "zsh", or "root".
+    pub shell_name: String,
+    pub shell: PathBuf,
+    pub uid: u32,
+    pub home: PathBuf,
+}
+
+/// One sshd with all that it started. Dropping it ends everything and removes its directory; when this process dies
+/// instead, in whatever way, its guard does so.
+pub struct Remote {
+    layout: Layout,
+    /// Waits for its stdin to end: see guard.rs.
+    guard: Child,
+    /// sshd's listener.
+    sshd: i32,
+}
+
+impl Remote {
+    #[track_caller]
+    pub fn start() -> Remote {
+        Remote::builder().start()
+    }
+
+    pub fn builder() -> RemoteBuilder {
+        RemoteBuilder::default()
+    }
+
+    /// A remote that drops every connection but one before login, and that one is taken until the guard is dropped
+    /// (sshd notices a moment later).
+    #[track_caller]
+    pub fn throttled() -> (Remote, HeldConnection) {
+        let remote = Remote::builder().sshd_option("MaxStartups 1:100:1").start();
+        let held = remote.hold_connection();
+        (remote, held)
+    }
+
+    #[track_caller]
+    pub(super) fn start_with(builder: &RemoteBuilder) -> Remote {
+        // Again when another program was faster to take the port.
+        for _ in 0..20 {
+            let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("r{}", &random_hex()[..8]));
+            let layout = builder.lay_out(dir, random_hex(), namespaces_work());
+            if let Some(remote) = Remote::run(layout) {
+                return remote;
+            }
+        }
+        panic!("found no port for sshd");
+    }
+
+    /// `None` when sshd could not have its port.
+    #[track_caller]
+    fn run(layout: Layout) -> Option<Remote> {
+        let log = File::create(layout.dir.join("sshd.log")).expect("sshd's log");
+        drop(log);
+        // For appending, because the guard, sshd and its children all write there.
+        let log = OpenOptions::new().append(true).open(layout.dir.join("sshd.log")).expect("sshd's log");
+        let mut command = Command::new(test_app());
+        command.arg("guard").args([layout.dir.as_os_str(), OsStr::new(&layout.mark)]).args(&layout.command);
+        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("dup")).stderr(log);
+        // What the test process inherited is not the remote's, but for the PATH that finds unshare.
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        // Ctrl-C in the terminal ends the tests; the guard must outlive them to clean up.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let guard = command.spawn().expect("cannot start test-app as the guard");
+        let mut remote = Remote { layout, guard, sshd: 0 };
+        let listening = wait_until("sshd listens (see its log in the output)", DEADLINE, || {
+            let log = remote.log();
+            if log.contains("Bind to port") {
+                return Some(false);
+            }
+            assert!(!log.contains("guard:"), "sshd did not start:\n{log}");
+            (log.matches("Server listening on").count() >= 3).then_some(true)
+        });
+        if !listening {
+            return None;
+        }
+        let pid = fs::read_to_string(remote.layout.dir.join("pid")).expect("the pid that setup.sh wrote");
+        remote.sshd = pid.trim().parse().expect("a pid");
+        Some(remote)
+    }
+
+    /// For `ssh -F`. Hosts alpha, beta and gamma are this remote. The others fail, each in its way: refused, silent,
+    /// unresolved, unreachable (see `unreachable_ssh`), wrongkey, unknownkey, changedkey.
+    pub fn ssh_config(&self) -> PathBuf {
+        self.layout.dir.join("ssh_config")
+    }
+
+    /// `ssh` to a host of ssh_config ("sshpm-zsh@alpha"), without questions; the caller adds options and the command.
+    pub fn ssh(&self, host: &str) -> Command {
+        let mut command = Command::new("ssh");
+        command.arg("-F").arg(self.ssh_config()).args(["-o", "BatchMode=yes", host]).stdin(Stdio::null());
+        command
+    }
+
+    pub fn port(&self) -> u16 {
+        self.layout.port
+    }
+
+    /// A directory of this remote for the test's own local files, as this process sees it. Mode 0700.
+    pub fn dir(&self) -> &Path {
+        &self.layout.dir
+    }
+
+    /// Where this process sees the remote's file system; only while sshd lives.
+    pub fn root(&self) -> PathBuf {
+        if self.layout.users.is_some() { format!("/proc/{}/root", self.sshd).into() } else { "/".into() }
+    }
+
+    /// A path of the remote as this process can open it.
+    pub fn local(&self, remote_path: &Path) -> PathBuf {
+        self.root().join(remote_path.strip_prefix("/").expect("an absolute path on the remote"))
+    }
+
+    /// test-app, as the remote sees it.
+    pub fn app(&self) -> PathBuf {
+        self.layout.app.clone()
+    }
+
+    /// A directory that all users of the remote can write, as the remote sees it.
+    pub fn scratch(&self) -> PathBuf {
+        self.layout.scratch.clone()
+    }
+
+    #[track_caller]
+    pub fn read(&self, remote_path: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.local(remote_path.as_ref());
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// root, and one user for each login shell that is installed; only this user without namespaces.
+    pub fn users(&self) -> Vec<User> {
+        self.layout.users.clone().unwrap_or_else(|| {
+            vec![User {
+                name: current_user(),
+                shell_name: String::new(),
+                shell: std::env::var_os("SHELL").unwrap_or_default().into(),
+                // SAFETY: no arguments.
+                uid: unsafe { libc::geteuid() },
+                home: std::env::var_os("HOME").unwrap_or_default().into(),
+            }]
+        })
+    }
+
+    /// The user with this login shell ("zsh"), or "root".
+    pub fn user(&self, shell_name: &str) -> Option<User> {
+        self.users().into_iter().find(|user| user.shell_name == shell_name)
+    }
+
+    /// False, after saying why, when the remote has no users and no file system of its own: the test returns then.
+    #[must_use]
+    pub fn require_users(&self, why: &str) -> bool {
+        if self.layout.users.is_none() {
+            skipped(&format!("no root or no mount namespaces here: {why}"));
+        }
+        self.layout.users.is_some()
+    }
+
+    /// What sshd has said so far.
+    pub fn log(&self) -> String {
+        let log = fs::read(self.layout.dir.join("sshd.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).replace('\r', "")
+    }
+
+    /// How many logins there have been.
+    pub fn logins(&self) -> usize {
+        self.log().matches("Accepted publickey").count()
+    }
+
+    /// All that lives on the remote, daemons too, but for sshd.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        self.members().into_iter().filter(|process| !process.is_sshd()).collect()
+    }
+
+    /// The sshd processes of the connections, two for each: monitor and user. To be killed or stopped by tests of
+    /// lost links.
+    pub fn session_sshds(&self) -> Vec<ProcessInfo> {
+        self.members().into_iter().filter(|process| process.is_sshd() && process.pid != self.sshd).collect()
+    }
+
+    fn members(&self) -> Vec<ProcessInfo> {
+        procs::of_remote(self.guard.id() as i32, &self.layout.mark)
+    }
+
+    /// A connection that never logs in. sshd has counted it when this returns.
+    #[track_caller]
+    pub fn hold_connection(&self) -> HeldConnection {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.layout.port)).expect("a connection to sshd");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        let mut banner = [0; 8];
+        stream.read_exact(&mut banner).expect("sshd's banner");
+        assert_eq!(&banner, b"SSH-2.0-");
+        HeldConnection { _stream: stream }
+    }
+
+    /// A program to be used as `ssh`: the real one, in a network that has no route to anywhere. With the alias
+    /// `unreachable`. `None`, after saying why, where there are no network namespaces.
+    pub fn unreachable_ssh(&self) -> Option<PathBuf> {
+        let Some(options) = network_namespace() else {
+            skipped("unshare --net does not work here");
+            return None;
+        };
+        let text = format!("#!/bin/sh\nexec unshare {} ssh \"$@\"\n", options.join(" "));
+        let (draft, program) = (self.layout.dir.join("no-network.sh"), self.layout.dir.join("no-network-ssh"));
+        write(&draft, text, 0o755);
+        // By cp, because a program that is open for writing cannot run (ETXTBSY), and another thread's child may
+        // hold our descriptor for a moment.
+        let copied = Command::new("cp").arg(&draft).arg(&program).status().expect("cp");
+        assert!(copied.success());
+        Some(program)
+    }
+
+    /// Waits until nothing runs on the remote and no runtime file is there.
+    #[track_caller]
+    pub fn assert_nothing_left(&self) {
+        if let Err(left) = self.nothing_left_within(DEADLINE) {
+            panic!("left on the remote:\n{left}");
+        }
+    }
+
+    /// The same, with what is left by then as the error.
+    pub fn nothing_left_within(&self, deadline: Duration) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let (processes, files) = (self.processes(), self.runtime_files());
+            if processes.is_empty() && files.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() >= deadline {
+                let processes: Vec<_> = processes.iter().map(ProcessInfo::describe).collect();
+                return Err(format!("files: {files:#?}\nprocesses:\n{}", processes.join("\n")));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What stands in the directories where the wrapper may write, as the remote sees it. Directories do not count.
+    pub fn runtime_files(&self) -> Vec<PathBuf> {
+        let mut dirs = self.layout.state_dirs.clone();
+        if self.layout.users.is_some() {
+            let tmp = fs::read_dir(self.local(Path::new("/tmp"))).into_iter().flatten().flatten();
+            let drunc = tmp.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with("drunc"));
+            dirs.extend(drunc.map(|name| Path::new("/tmp").join(name)));
+        }
+        let mut files = Vec::new();
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(self.local(&dir)).into_iter().flatten().flatten() {
+                let path = dir.join(entry.file_name());
+                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_dir { &mut dirs } else { &mut files }.push(path);
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Ends it all, and fails if that cannot be done.
+    #[track_caller]
+    pub fn stop(mut self) {
+        let status = self.end();
+        let dir = &self.layout.dir;
+        assert!(status.is_some_and(|status| status.success()) && !dir.exists(), "see {}", dir.display());
+    }
+
+    fn end(&mut self) -> Option<std::process::ExitStatus> {
+        // The guard waits for this.
+        drop(self.guard.stdin.take());
+        // It has a deadline of its own.
+        self.guard.wait().ok()
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("sshd's log:\n{}", self.log());
+        }
+        self.end();
+    }
+}
+
+/// See `Remote::hold_connection`.
+pub struct HeldConnection {
+    _stream: TcpStream,
+}
+
+/// 128 random bits.
+pub(super) fn random_hex() -> String {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).expect("/dev/urandom");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
