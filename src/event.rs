@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
@@ -84,10 +84,8 @@ impl PolledEvents {
                 sys::event_fd_signal(&self.fd);
             }
         }
-        match event {
-            Ok(event) => Some(event),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        // Empty, or the manager is gone.
+        event.ok()
     }
 
     /// The channel behind it, for blocking waits.

@@ -34,19 +34,26 @@
 //! A signal is sent only after pid and start time were compared. Between that look and the signal, the process could
 //! end and another get its pid: that takes a full round of all pids in some microseconds, and cannot be closed from a shell.
 
+mod check;
 mod client;
 mod connection;
 mod error;
 mod event;
 mod exit_status;
+mod json;
+mod kill;
+mod limit;
 mod manager;
 mod options;
+mod output;
 mod process;
 mod report;
 mod request;
 mod role;
+mod session;
 mod signal;
 mod ssh;
+mod state;
 mod sys;
 mod watcher;
 mod wrapper;
@@ -54,9 +61,13 @@ mod wrapper;
 pub use error::{Error, Result, SshFailure, StartFailure, StartStage};
 pub use event::{CallbackId, Event, ExitCallback, PolledEvents};
 pub use exit_status::{ExitSource, ExitStatus};
-pub use manager::{DEFAULT_KILL_TIMEOUT, KillResults, KillTimeouts, Manager};
+pub use kill::{DEFAULT_KILL_TIMEOUT, KillResults, KillTimeouts};
+pub use limit::{Limit, LimitValue};
+pub use manager::Manager;
 pub use options::{HostKeyPolicy, KillScope, KillStep, Options};
-pub use process::{Output, ProcessState, RuntimePids};
-pub use request::{BootRequest, Limit, LimitValue, LinkLossPolicy, LogMode};
+pub use output::Output;
+pub use process::RuntimePids;
+pub use request::{BootRequest, LinkLossPolicy, LogMode};
 pub use role::Role;
 pub use signal::Signal;
+pub use state::ProcessState;

@@ -12,64 +12,29 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::{Mutex, RwLock};
 
+use crate::check;
 use crate::connection::Gate;
 use crate::error::{Error, Result};
 use crate::event::{CallbackId, Event, Hub, PolledEvents, refuse_inside_callback};
 use crate::exit_status::{ExitSource, ExitStatus};
-use crate::options::{KillScope, KillStep, Options};
-use crate::process::{Input, Outcome, Output, Process, ProcessState, RuntimePids};
-use crate::request::{BootRequest, check_uuid};
+use crate::kill::{Kill, KillResults, KillTimeouts};
+use crate::options::{KillScope, Options};
+use crate::output::Output;
+use crate::process::{Process, RuntimePids};
+use crate::request::BootRequest;
 use crate::role::Role;
 use crate::signal::Signal;
+use crate::state::{Input, ProcessState};
 use crate::sys;
 use crate::watcher::{self, Shared};
 use crate::wrapper::Instance;
 
-/// How long a kill waits after each of its signals, unless it is told otherwise.
-pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a signal's answer may take.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What of it is left for the ssh clients that have to be killed.
 const DROP_RESERVE: Duration = Duration::from_millis(500);
-/// How long KILL is waited for when the time for a shutdown is over.
-const LAST_WAIT: Duration = Duration::from_secs(2);
-
-/// How long a kill waits after each signal: for all processes, and for single ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KillTimeouts {
-    default: Duration,
-    by_uuid: HashMap<String, Duration>,
-}
-
-impl Default for KillTimeouts {
-    fn default() -> KillTimeouts {
-        KillTimeouts::from(DEFAULT_KILL_TIMEOUT)
-    }
-}
-
-/// The same for all.
-impl From<Duration> for KillTimeouts {
-    fn from(default: Duration) -> KillTimeouts {
-        KillTimeouts { default, by_uuid: HashMap::new() }
-    }
-}
-
-impl KillTimeouts {
-    /// Sets the timeout of one process.
-    pub fn with(mut self, uuid: impl Into<String>, timeout: Duration) -> KillTimeouts {
-        self.by_uuid.insert(uuid.into(), timeout);
-        self
-    }
-
-    fn of(&self, uuid: &str) -> Duration {
-        self.by_uuid.get(uuid).copied().unwrap_or(self.default)
-    }
-}
-
-/// What a kill came to, by uuid: how the process ended, or why there is no answer.
-pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
 
 /// Starts, watches and ends processes.
 ///
@@ -114,7 +79,7 @@ impl Manager {
     /// [`Error::Invalid`], [`Error::UuidInUse`], [`Error::ShutDown`], or [`Error::Local`] when there is no thread to be
     /// had. Nothing was started then.
     pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
-        check_uuid(uuid)?;
+        check::uuid(uuid)?;
         request.check()?;
         let id = sys::random::<8>().map_err(|e| Error::local("making an instance id", e))?;
         let instance = Instance {
@@ -471,7 +436,7 @@ impl Manager {
         for (process, timeout) in processes {
             process.observe_with(sender.clone());
             process.take(Input::Kill);
-            kills.push(Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None });
+            kills.push(Kill::new(process, timeout, until));
         }
         drop(sender);
         // A start that waited for its turn is cancelled.
@@ -482,16 +447,16 @@ impl Manager {
                 None => true,
                 Some(outcome) => {
                     if !matches!(outcome, Err(Error::StillRunning { .. })) {
-                        self.remove(&kill.process);
+                        self.remove(kill.process());
                     }
-                    results.insert(kill.process.uuid().to_owned(), outcome);
+                    results.insert(kill.process().uuid().to_owned(), outcome);
                     false
                 }
             });
             if kills.is_empty() {
                 return results;
             }
-            match kills.iter().filter_map(|kill| kill.deadline).min() {
+            match kills.iter().filter_map(Kill::deadline).min() {
                 Some(next) => drop(changes.recv_deadline(next)),
                 None => drop(changes.recv()),
             }
@@ -546,49 +511,6 @@ impl Drop for Manager {
         let deadline = Instant::now() + DROP_TIMEOUT;
         self.let_go(deadline);
         self.shared.hub.close(deadline);
-    }
-}
-
-/// One process's way through the kill sequence.
-struct Kill {
-    process: Arc<Process>,
-    timeout: Duration,
-    /// When a shutdown's time is over.
-    until: Option<Instant>,
-    begun: Instant,
-    next_step: usize,
-    /// When the next step is due; none: never.
-    deadline: Option<Instant>,
-}
-
-impl Kill {
-    /// Does what is due. The answer, once there is one.
-    fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
-        loop {
-            if let Some(outcome) = self.process.outcome() {
-                return Some(outcome);
-            }
-            let now = Instant::now();
-            let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
-            if !due {
-                return None;
-            }
-            let Some(step) = sequence.get(self.next_step) else {
-                let waited = now.duration_since(self.begun);
-                return Some(Err(Error::StillRunning { uuid: self.process.uuid().to_owned(), waited }));
-            };
-            self.process.kill_step(step);
-            self.next_step += 1;
-            let deadline = now.checked_add(step.wait.unwrap_or(self.timeout));
-            self.deadline = match self.until {
-                None => deadline,
-                Some(until) if self.next_step < sequence.len() => Some(deadline.map_or(until, |at| at.min(until))),
-                Some(until) => {
-                    let last = until.max(now + LAST_WAIT);
-                    Some(deadline.map_or(last, |at| at.min(last)))
-                }
-            };
-        }
     }
 }
 

@@ -1,26 +1,17 @@
-//! Boot requests: what to run, where, as whom; from code or from JSON, and checked before anything starts.
+//! Boot requests: what to run, where, as whom; checked before anything starts.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::check::{self, LONGEST_NAME, LONGEST_STRING, LONGEST_TEXT};
 use crate::error::{Error, Result};
+use crate::limit::{Limit, LimitValue};
 use crate::role::Role;
-
-/// Linux takes 128 KiB for one argument or one `NAME=value`, its NUL included (MAX_ARG_STRLEN in execve(2)).
-const LONGEST_STRING: usize = 128 * 1024 - 1;
-/// A uuid becomes part of file names, which have 255 bytes.
-const LONGEST_UUID: usize = 128;
-/// A host name has at most 253 characters (RFC 1035), an IPv6 address with a zone fewer.
-const LONGEST_HOST: usize = 253;
-const LONGEST_NAME: usize = 1024;
-/// More than any session needs, and less than hurts.
-const LARGEST_JSON: usize = 64 << 20;
 
 /// What becomes of a log file that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
@@ -43,81 +34,6 @@ pub enum LinkLossPolicy {
     /// It is ended: HUP to its group, and after [`grace`](BootRequest::grace) KILL.
     #[default]
     Terminate,
-}
-
-/// A resource limit of setrlimit(2), by the names of limits.conf(5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Limit {
-    /// Size of a core file, in bytes.
-    Core,
-    /// CPU time, in seconds.
-    Cpu,
-    /// Size of the data segment, in bytes.
-    Data,
-    /// Size of a file that is written, in bytes.
-    Fsize,
-    /// Locked memory, in bytes.
-    Memlock,
-    /// Number of open files.
-    Nofile,
-    /// Number of processes and threads of the user.
-    Nproc,
-    /// Size of the stack, in bytes.
-    Stack,
-    /// Size of the address space, in bytes.
-    As,
-}
-
-impl Limit {
-    /// All limits.
-    pub const ALL: [Limit; 9] = [
-        Limit::Core,
-        Limit::Cpu,
-        Limit::Data,
-        Limit::Fsize,
-        Limit::Memlock,
-        Limit::Nofile,
-        Limit::Nproc,
-        Limit::Stack,
-        Limit::As,
-    ];
-
-    /// Its name, as in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Limit::Core => "core",
-            Limit::Cpu => "cpu",
-            Limit::Data => "data",
-            Limit::Fsize => "fsize",
-            Limit::Memlock => "memlock",
-            Limit::Nofile => "nofile",
-            Limit::Nproc => "nproc",
-            Limit::Stack => "stack",
-            Limit::As => "as",
-        }
-    }
-}
-
-impl FromStr for Limit {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Limit> {
-        Limit::ALL.into_iter().find(|limit| limit.as_str() == name).ok_or_else(|| {
-            Error::invalid("limits", name, "core, cpu, data, fsize, memlock, nofile, nproc, stack or as")
-        })
-    }
-}
-
-/// The value of a limit; it becomes the soft and the hard one, as with the shell's `ulimit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimitValue {
-    /// No limit.
-    Unlimited,
-    /// Bytes, seconds or a number, as the limit has it. Bytes are rounded up to the shell's unit: 512 for core and
-    /// fsize, 1024 for the others.
-    Value(u64),
 }
 
 /// What to run, where, and as whom.
@@ -311,56 +227,31 @@ impl BootRequest {
         &self.role
     }
 
-    /// Reads a request from a JSON object. Its keys are the setters' names: `host` and `argv` must be there, and
-    /// `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
-    /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
-    /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds) and
-    /// `link_loss` (`terminate`) may be. Bytes that are not UTF-8 cannot come through JSON.
-    ///
-    /// # Errors
-    /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
-    /// [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
-    pub fn from_json(json: &str) -> Result<BootRequest> {
-        check_json_size(json)?;
-        serde_json::from_str::<Json>(json)?.try_into()
-    }
-
-    /// Reads a session: a JSON array of requests.
-    ///
-    /// # Errors
-    /// As [`from_json`](BootRequest::from_json); the field of an invalid value begins with the request's place: `[3].host`.
-    pub fn list_from_json(json: &str) -> Result<Vec<BootRequest>> {
-        check_json_size(json)?;
-        let list: Vec<Json> = serde_json::from_str(json)?;
-        let numbered = list.into_iter().enumerate();
-        numbered.map(|(at, json)| BootRequest::try_from(json).map_err(|error| located(error, at))).collect()
-    }
-
     /// Checks all values, as `start_process` does before it starts anything.
     ///
     /// # Errors
     /// [`Error::Invalid`], with the field and the value.
     pub fn check(&self) -> Result<()> {
-        check_host("host", &self.host)?;
+        check::host("host", &self.host)?;
         if let Some(user) = &self.user {
-            check_user(user)?;
+            check::user(user)?;
         }
         for (field, text) in [("name", &self.name), ("session", &self.session), ("tree_id", &self.tree_id)] {
-            check_text(field, text.as_bytes(), LONGEST_NAME)?;
+            check::text(field, text.as_bytes(), LONGEST_NAME)?;
         }
         self.check_argv()?;
         for (at, line) in self.setup.iter().enumerate() {
-            check_text(&format!("setup[{at}]"), line.as_bytes(), LARGEST_JSON)?;
+            check::text(&format!("setup[{at}]"), line.as_bytes(), LONGEST_TEXT)?;
         }
         if let Some(shell) = &self.setup_shell {
-            check_shell(shell)?;
+            check::shell(shell)?;
         }
         for (name, value) in &self.environment {
-            check_variable(name, value)?;
+            check::variable(name, value)?;
         }
         for (field, path) in [("working_directory", &self.working_directory), ("log_file", &self.log_file)] {
             if let Some(path) = path {
-                check_path(field, path.as_os_str())?;
+                check::path(field, path.as_os_str())?;
             }
         }
         if let Some(mask) = self.umask.filter(|mask| *mask > 0o777) {
@@ -380,260 +271,20 @@ impl BootRequest {
             return Err(Error::invalid("argv[0]", program.as_bytes(), "a program is a name or a path, and no option"));
         }
         for (at, argument) in self.argv.iter().enumerate() {
-            check_text(&format!("argv[{at}]"), argument.as_bytes(), LONGEST_STRING)?;
+            check::text(&format!("argv[{at}]"), argument.as_bytes(), LONGEST_STRING)?;
         }
         Ok(())
     }
-}
-
-/// Checks a uuid: 1 to 128 of `A`-`Z`, `a`-`z`, `0`-`9`, `.`, `_` and `-`, because it becomes part of file names.
-pub(crate) fn check_uuid(uuid: &str) -> Result<()> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    if uuid.is_empty() || uuid.len() > LONGEST_UUID || !uuid.bytes().all(good) {
-        return Err(Error::invalid("uuid", uuid, "a uuid has 1 to 128 letters, digits, '.', '_' and '-'"));
-    }
-    Ok(())
-}
-
-/// A host goes to ssh's command line, and by `%h` into commands of ssh_config.
-pub(crate) fn check_host(field: &str, host: &str) -> Result<()> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"._:%-[]".contains(&b);
-    if host.is_empty() || host.len() > LONGEST_HOST || host.starts_with('-') || !host.bytes().all(good) {
-        let reason = "a host is a name or an address of 1 to 253 letters, digits and '._:%-[]', and no option";
-        return Err(Error::invalid(field, host, reason));
-    }
-    Ok(())
-}
-
-/// A user goes to ssh's command line, and by `%r` into commands of ssh_config.
-pub(crate) fn check_user(user: &str) -> Result<()> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"._@+-".contains(&b);
-    if user.is_empty() || user.len() > LONGEST_HOST || user.starts_with('-') || !user.bytes().all(good) {
-        return Err(Error::invalid(
-            "user",
-            user,
-            "a user has letters, digits and '._@+-', and does not begin with '-'",
-        ));
-    }
-    Ok(())
-}
-
-fn check_text(field: &str, text: &[u8], longest: usize) -> Result<()> {
-    if text.contains(&0) {
-        return Err(Error::invalid(field, text, "it has a NUL byte"));
-    }
-    if text.len() > longest {
-        return Err(Error::invalid(field, text, format!("it has {} bytes; {longest} is the most", text.len())));
-    }
-    Ok(())
-}
-
-fn check_path(field: &str, path: &OsStr) -> Result<()> {
-    if path.is_empty() {
-        return Err(Error::invalid(field, "", "a path is not empty"));
-    }
-    check_text(field, path.as_bytes(), LONGEST_STRING)
-}
-
-fn check_shell(shell: &str) -> Result<()> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || b"._/+-".contains(&b);
-    if shell.is_empty() || shell.len() > LONGEST_NAME || shell.starts_with('-') || !shell.bytes().all(good) {
-        return Err(Error::invalid("setup_shell", shell, "a shell is the name or the path of a program"));
-    }
-    match shell.rsplit('/').next() {
-        Some("csh" | "tcsh" | "fish") => Err(Error::invalid(
-            "setup_shell",
-            shell,
-            "it does not read POSIX shell code; take bash, or put its lines in a script",
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn check_variable(name: &str, value: &OsStr) -> Result<()> {
-    /// bash, which is `/bin/sh` on many systems, lets nobody set these.
-    const READ_ONLY: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
-    let field = format!("environment.{name}");
-    let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
-    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    if !name.as_bytes().first().is_some_and(begins) || !name.bytes().all(good) {
-        return Err(Error::invalid(
-            "environment",
-            name,
-            "a variable's name is a letter or '_', then letters, digits and '_'",
-        ));
-    }
-    if READ_ONLY.contains(&name) || name.starts_with("_sshpm_") {
-        return Err(Error::invalid("environment", name, "the shell does not let this variable be set"));
-    }
-    check_text(&field, value.as_bytes(), LONGEST_STRING - name.len() - 1)
-}
-
-fn check_json_size(json: &str) -> Result<()> {
-    if json.len() > LARGEST_JSON {
-        return Err(Error::invalid("json", json, format!("it has {} bytes; {LARGEST_JSON} is the most", json.len())));
-    }
-    Ok(())
-}
-
-fn located(error: Error, at: usize) -> Error {
-    match error {
-        Error::Invalid { field, value, reason } => Error::Invalid { field: format!("[{at}].{field}"), value, reason },
-        other => other,
-    }
-}
-
-/// A request as it stands in JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Json {
-    host: String,
-    argv: Vec<String>,
-    user: Option<String>,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    session: String,
-    #[serde(default)]
-    tree_id: String,
-    #[serde(default)]
-    role: Role,
-    #[serde(default)]
-    setup: Vec<String>,
-    setup_shell: Option<String>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    working_directory: Option<String>,
-    umask: Option<String>,
-    #[serde(default)]
-    limits: BTreeMap<Limit, JsonLimit>,
-    log_file: Option<String>,
-    #[serde(default)]
-    log_mode: LogMode,
-    start_timeout: Option<f64>,
-    #[serde(default)]
-    link_loss: LinkLossPolicy,
-    grace: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a whole number or \"unlimited\"")]
-enum JsonLimit {
-    Value(u64),
-    Word(Unlimited),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Unlimited {
-    Unlimited,
-}
-
-impl TryFrom<Json> for BootRequest {
-    type Error = Error;
-
-    fn try_from(json: Json) -> Result<BootRequest> {
-        let mut request = BootRequest::new(json.host, json.argv);
-        request.user = json.user;
-        request.name = json.name;
-        request.session = json.session;
-        request.tree_id = json.tree_id;
-        request.role = json.role;
-        request.setup = json.setup.into_iter().map(OsString::from).collect();
-        request.setup_shell = json.setup_shell;
-        request.environment = json.environment.into_iter().map(|(name, value)| (name, value.into())).collect();
-        request.working_directory = json.working_directory.map(PathBuf::from);
-        request.umask = json.umask.map(|digits| octal(&digits)).transpose()?;
-        request.limits = json.limits.into_iter().map(|(limit, value)| (limit, value.into())).collect();
-        request.log_file = json.log_file.map(PathBuf::from);
-        request.log_mode = json.log_mode;
-        request.link_loss = json.link_loss;
-        if let Some(seconds) = json.start_timeout {
-            request.start_timeout = duration("start_timeout", seconds)?;
-        }
-        if let Some(seconds) = json.grace {
-            request.grace = duration("grace", seconds)?;
-        }
-        request.check()?;
-        Ok(request)
-    }
-}
-
-impl From<JsonLimit> for LimitValue {
-    fn from(json: JsonLimit) -> LimitValue {
-        match json {
-            JsonLimit::Value(value) => LimitValue::Value(value),
-            JsonLimit::Word(Unlimited::Unlimited) => LimitValue::Unlimited,
-        }
-    }
-}
-
-fn octal(digits: &str) -> Result<u32> {
-    let refused = || Error::invalid("umask", digits, "it is a string of octal digits, from 0 to 777");
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(refused());
-    }
-    u32::from_str_radix(digits, 8).map_err(|_| refused())
-}
-
-pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Error::invalid(field, seconds.to_string(), "a time is a number of seconds from 0 on"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(json: &str) -> String {
-        BootRequest::from_json(json).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn json_gives_what_the_setters_give() {
-        let json = r#"{"host": "daq-1", "user": "daq", "argv": ["run", "a b"], "name": "n", "session": "s", "tree_id": "0.1",
-            "role": "application", "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
-            "working_directory": "w", "umask": "027", "limits": {"core": "unlimited", "nofile": 4096}, "log_file": "l",
-            "log_mode": "append", "start_timeout": 1.5, "grace": 2, "link_loss": "terminate"}"#;
-        let built = BootRequest::new("daq-1", ["run", "a b"])
-            .user("daq")
-            .name("n")
-            .session("s")
-            .tree_id("0.1")
-            .role(Role::Application)
-            .setup_line("source env.sh")
-            .setup_shell("bash")
-            .environment("A", "$x")
-            .working_directory("w")
-            .umask(0o27)
-            .limit(Limit::Core, LimitValue::Unlimited)
-            .limit(Limit::Nofile, LimitValue::Value(4096))
-            .log_file("l")
-            .log_mode(LogMode::Append)
-            .start_timeout(Duration::from_millis(1500))
-            .grace(Duration::from_secs(2));
-        assert_eq!(BootRequest::from_json(json).unwrap(), built);
-    }
-
-    #[test]
-    fn bad_json_is_refused_with_its_key() {
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "hots": 1}"#).contains("hots"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"]"#).contains("EOF"));
-        assert!(refused(r#"{"argv": ["a"]}"#).contains("host"));
-        assert!(refused(r#"{"host": "h", "argv": "a"}"#).contains("sequence"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"cores": 1}}"#).contains("cores"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"core": -1}}"#).contains("unlimited"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "keep"}"#).contains("keep"));
-        let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
-        assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
-    }
-
     #[test]
     fn what_may_reach_a_command_line_or_a_file_name_is_checked() {
         for uuid in ["", "a/b", "a\nb", "a\0b", "..\u{e9}", &"x".repeat(129)] {
-            assert!(matches!(check_uuid(uuid), Err(Error::Invalid { field, .. }) if field == "uuid"), "{uuid:?}");
+            assert!(matches!(check::uuid(uuid), Err(Error::Invalid { field, .. }) if field == "uuid"), "{uuid:?}");
         }
         for host in ["", "-oProxyCommand=x", "a b", "a;b", "a\nb", "user@host", "a/b", &"h".repeat(254)] {
             assert!(BootRequest::new(host, ["a"]).check().is_err(), "{host:?}");

@@ -9,22 +9,19 @@ use crate::connection::{Gate, Turn};
 use crate::error::{Error, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ExitSource, ExitStatus};
+use crate::limit::Limit;
 use crate::options::Options;
-use crate::process::{Action, Input, Outcome, Process, State, Tail};
-use crate::report::{Failure, NONCE_LENGTH, Piece, Report, Scanner, Step, Warning};
-use crate::request::Limit;
+use crate::output::Tail;
+use crate::process::{Outcome, Process};
+use crate::report::{Failure, NONCE_LENGTH, Piece, Report, Scanner, Step};
+use crate::session::Session;
 use crate::ssh;
+use crate::state::{Action, Input, State};
 use crate::sys;
 use crate::wrapper;
 
 /// What is kept of ssh's messages.
-const DIAGNOSIS: usize = 4096;
-/// How long the end of stdout may come after the exit report: the two have no order.
-const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
-/// How long ssh may live after the wrapper's last report. A daemon that holds its streams keeps it for ever.
-const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
-/// How long the remote side may take to end, beyond its grace, before the client is killed.
-const CLOSING: Duration = Duration::from_secs(5);
+pub(crate) const DIAGNOSIS: usize = 4096;
 /// The first pause before a connection that sshd dropped is tried again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -37,27 +34,26 @@ pub(crate) struct Shared {
 }
 
 /// The application as its host knows it.
-#[derive(Clone)]
-struct Remote {
-    pid: i64,
-    start_time: String,
-    boot_id: String,
+pub(crate) struct Remote {
+    pub pid: i64,
+    pub start_time: String,
+    pub boot_id: String,
 }
 
-struct Watcher {
-    process: Arc<Process>,
-    shared: Arc<Shared>,
-    start_deadline: Option<Instant>,
-    stage: StartStage,
-    remote: Option<Remote>,
+pub(crate) struct Watcher {
+    pub process: Arc<Process>,
+    pub shared: Arc<Shared>,
+    pub start_deadline: Option<Instant>,
+    pub stage: StartStage,
+    pub remote: Option<Remote>,
     /// The remote shell says 128+n without telling whether it was a signal.
-    silent: bool,
+    pub silent: bool,
     /// How the ssh client ended.
-    client_end: Option<i32>,
+    pub client_end: Option<i32>,
     /// The state in which the link was lost.
     lost_from: State,
     /// What ssh said before the wrapper began.
-    diagnosis: Tail,
+    pub diagnosis: Tail,
 }
 
 /// Watches a process from its connection to its end.
@@ -164,18 +160,7 @@ impl Watcher {
         }
         self.stage = StartStage::Connecting;
         self.diagnosis = Tail::default();
-        let mut session = Session {
-            watcher: self,
-            stdout: Scanner::new(nonce),
-            stderr: Scanner::new(nonce),
-            turn: Some(turn),
-            begun: false,
-            output_begun: false,
-            output_ended: false,
-            exit: None,
-            kill_client_at: None,
-        };
-        let end = session.run(&mut client);
+        let end = Session::new(self, nonce, turn).run(&mut client);
         self.process.set_lifeline(None);
         self.process.set_pids(|pids| pids.ssh_client = None);
         self.client_end = end?;
@@ -201,7 +186,7 @@ impl Watcher {
         self.shared.hub.send(&event);
     }
 
-    fn tell_running(&self) {
+    pub(crate) fn tell_running(&self) {
         let actions = self.process.take(Input::Running);
         if let (true, Some(remote)) = (actions.contains(&Action::TellStarted), &self.remote) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
@@ -209,7 +194,7 @@ impl Watcher {
         }
     }
 
-    fn exited(&self, end: ApplicationEnd, ran: bool) {
+    pub(crate) fn exited(&self, end: ApplicationEnd, ran: bool) {
         if ran && !self.process.has_run() {
             // The wrapper's two processes report without an order.
             self.tell_running();
@@ -231,7 +216,7 @@ impl Watcher {
         });
     }
 
-    fn failed(&self, failure: Failure) {
+    pub(crate) fn failed(&self, failure: Failure) {
         let failed = self.start_failed(self.reason_of(failure));
         let timed_out = self.start_timed_out();
         let code = match failure {
@@ -291,7 +276,7 @@ impl Watcher {
     }
 
     /// Who it is, in log lines.
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let request = &self.process.request;
         let Process { instance, .. } = &*self.process;
         format!(
@@ -380,181 +365,6 @@ impl Watcher {
                     return Err(ssh::diagnose(&request.host, request.user.as_deref(), code, &diagnosis.get().bytes));
                 }
             }
-        }
-    }
-}
-
-/// One run of one ssh client.
-struct Session<'a, 'g> {
-    watcher: &'a mut Watcher,
-    stdout: Scanner,
-    stderr: Scanner,
-    /// Until the wrapper begins.
-    turn: Option<Turn<'g>>,
-    begun: bool,
-    /// Start-up files have said what they had to say on stdout.
-    output_begun: bool,
-    /// All that the application wrote to stdout was read.
-    output_ended: bool,
-    /// The application has ended, and stdout has not; until when to wait for it.
-    exit: Option<(ApplicationEnd, bool, Instant)>,
-    kill_client_at: Option<Instant>,
-}
-
-impl Session<'_, '_> {
-    fn run(&mut self, client: &mut SshClient) -> Result<Option<i32>> {
-        loop {
-            let deadline = self.next_deadline();
-            let pumped =
-                client.pump(deadline, |stream, bytes| self.scan(stream, |scanner, sink| scanner.push(bytes, sink)));
-            match pumped.map_err(|e| Error::local("reading from ssh", e))? {
-                Pumped::Some | Pumped::Deadline => self.look_at_the_clock(client),
-                Pumped::Ended(code) => {
-                    self.finish(code);
-                    return Ok(code);
-                }
-            }
-        }
-    }
-
-    fn process(&self) -> &Process {
-        &self.watcher.process
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
-        let start = self.watcher.start_deadline.filter(|_| starting);
-        let exit = self.exit.map(|(_, _, until)| until);
-        [start, exit, self.kill_client_at].into_iter().flatten().min()
-    }
-
-    fn look_at_the_clock(&mut self, client: &SshClient) {
-        let now = Instant::now();
-        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.exit.map(|(_, _, until)| until)) {
-            self.tell_exit();
-        }
-        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
-        if starting && is_over(self.watcher.start_deadline) {
-            self.process().take(Input::StartTimeout);
-        }
-        let closing = matches!(self.process().state(), State::Expiring | State::Cancelling);
-        if closing && self.kill_client_at.is_none() {
-            self.kill_client_at = sys::deadline(self.process().request.grace.saturating_add(CLOSING));
-        }
-        if is_over(self.kill_client_at) {
-            client.lifeline().close();
-            client.lifeline().kill_client();
-            self.kill_client_at = None;
-        }
-    }
-
-    /// Has a stream's scanner find the pieces, and takes them.
-    fn scan(&mut self, stream: Stream, find: impl FnOnce(&mut Scanner, &mut dyn FnMut(Piece))) {
-        let mut scanner = std::mem::take(self.scanner(stream));
-        find(&mut scanner, &mut |piece| self.take(stream, piece));
-        *self.scanner(stream) = scanner;
-    }
-
-    fn scanner(&mut self, stream: Stream) -> &mut Scanner {
-        match stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        }
-    }
-
-    fn take(&mut self, stream: Stream, piece: Piece) {
-        match piece {
-            Piece::Data(bytes) => self.keep(stream, bytes),
-            Piece::Report(report) => self.report(report),
-            Piece::Unknown(line) => {
-                log::warn!("{}: a report that is none: {:?}", self.process().uuid(), String::from_utf8_lossy(line));
-            }
-        }
-    }
-
-    fn keep(&mut self, stream: Stream, bytes: &[u8]) {
-        let limit = self.watcher.shared.options.output_limit;
-        match stream {
-            Stream::Stderr if !self.begun => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
-            Stream::Stderr => self.process().output.lock().stderr.push(bytes, limit),
-            Stream::Stdout if self.output_begun => self.process().output.lock().stdout.push(bytes, limit),
-            Stream::Stdout => {}
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        match report {
-            Report::Begin { wrapper_pid, silent } => {
-                self.begun = true;
-                self.turn = None;
-                self.watcher.silent = silent;
-                self.watcher.stage = StartStage::Setup;
-                self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
-            }
-            Report::OutputBegin => self.output_begun = true,
-            Report::Pid { pid, start_time, boot_id, .. } => self.pid(Remote { pid, start_time, boot_id }),
-            Report::Running => self.watcher.tell_running(),
-            Report::Fail(failure) => self.watcher.failed(failure),
-            Report::Answer { id, done } => self.process().answer(id, done),
-            Report::Warning(warning) => self.warn(warning),
-            Report::Eof => {
-                self.output_ended = true;
-                self.tell_exit();
-            }
-            Report::Exit { end, ran } => {
-                self.exit = Some((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
-                if self.output_ended || self.process().request.log_file.is_some() {
-                    self.tell_exit();
-                }
-            }
-            Report::Clean => self.kill_client_at = sys::deadline(CLIENT_AFTER_CLEAN),
-            Report::Gone => {}
-        }
-    }
-
-    fn pid(&mut self, remote: Remote) {
-        let request = &self.process().request;
-        let destination = match &request.user {
-            Some(user) => format!("{user}@{}", request.host),
-            None => request.host.clone(),
-        };
-        log::debug!("{}: to kill it by hand: ssh {destination} kill -9 {}", self.process().uuid(), remote.pid);
-        if let Some(client) = self.process().pids().ssh_client {
-            log::debug!("{}: to kill its ssh client by hand: kill -9 {client}", self.process().uuid());
-        }
-        self.process().set_pids(|pids| pids.remote = Some(remote.pid));
-        self.watcher.remote = Some(remote);
-        self.process().take(Input::Pid);
-    }
-
-    fn warn(&self, warning: Warning) {
-        let what = match warning {
-            Warning::Metadata => "its metadata file could not be written; is the runtime directory's disk full?",
-            Warning::Runtime => "its host has no runtime directory that can be used: it has no metadata file",
-            Warning::Group => "it has no process group of its own (the host has no setsid): signals reach it alone",
-        };
-        log::warn!("{}: {what}", self.watcher.describe());
-    }
-
-    /// Tells the end that was reported. While the manager lets go, the ssh client's end is awaited: its code belongs to
-    /// the status.
-    fn tell_exit(&mut self) {
-        if self.process().state() == State::Cancelling && self.kill_client_at.is_none() {
-            return;
-        }
-        if let Some((end, ran, _)) = self.exit.take() {
-            self.watcher.exited(end, ran);
-        }
-    }
-
-    fn finish(&mut self, code: Option<i32>) {
-        self.watcher.client_end = code;
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            self.scan(stream, Scanner::finish);
-        }
-        if let Some((end, ran, _)) = self.exit.take() {
-            self.watcher.exited(end, ran);
         }
     }
 }

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
-use crate::request::{BootRequest, Limit, LimitValue, LogMode};
+use crate::request::{BootRequest, LogMode};
 use crate::ssh::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("wrapper.sh")));

@@ -1,0 +1,99 @@
+//! Checks of what callers give, made before anything starts.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::error::{Error, Result};
+
+/// Linux takes 128 KiB for one argument or one `NAME=value`, its NUL included (MAX_ARG_STRLEN in execve(2)).
+pub(crate) const LONGEST_STRING: usize = 128 * 1024 - 1;
+/// A uuid becomes part of file names, which have 255 bytes.
+pub(crate) const LONGEST_UUID: usize = 128;
+/// A host name has at most 253 characters (RFC 1035), an IPv6 address with a zone fewer.
+pub(crate) const LONGEST_HOST: usize = 253;
+pub(crate) const LONGEST_NAME: usize = 1024;
+/// More than any session needs, and less than hurts: for JSON and setup lines.
+pub(crate) const LONGEST_TEXT: usize = 64 << 20;
+
+/// Checks a uuid: 1 to 128 of `A`-`Z`, `a`-`z`, `0`-`9`, `.`, `_` and `-`, because it becomes part of file names.
+pub(crate) fn uuid(uuid: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if uuid.is_empty() || uuid.len() > LONGEST_UUID || !uuid.bytes().all(good) {
+        return Err(Error::invalid("uuid", uuid, "a uuid has 1 to 128 letters, digits, '.', '_' and '-'"));
+    }
+    Ok(())
+}
+
+/// A host goes to ssh's command line, and by `%h` into commands of ssh_config.
+pub(crate) fn host(field: &str, host: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._:%-[]".contains(&b);
+    if host.is_empty() || host.len() > LONGEST_HOST || host.starts_with('-') || !host.bytes().all(good) {
+        let reason = "a host is a name or an address of 1 to 253 letters, digits and '._:%-[]', and no option";
+        return Err(Error::invalid(field, host, reason));
+    }
+    Ok(())
+}
+
+/// A user goes to ssh's command line, and by `%r` into commands of ssh_config.
+pub(crate) fn user(user: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._@+-".contains(&b);
+    if user.is_empty() || user.len() > LONGEST_HOST || user.starts_with('-') || !user.bytes().all(good) {
+        return Err(Error::invalid(
+            "user",
+            user,
+            "a user has letters, digits and '._@+-', and does not begin with '-'",
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn text(field: &str, text: &[u8], longest: usize) -> Result<()> {
+    if text.contains(&0) {
+        return Err(Error::invalid(field, text, "it has a NUL byte"));
+    }
+    if text.len() > longest {
+        return Err(Error::invalid(field, text, format!("it has {} bytes; {longest} is the most", text.len())));
+    }
+    Ok(())
+}
+
+pub(crate) fn path(field: &str, path: &OsStr) -> Result<()> {
+    if path.is_empty() {
+        return Err(Error::invalid(field, "", "a path is not empty"));
+    }
+    text(field, path.as_bytes(), LONGEST_STRING)
+}
+
+pub(crate) fn shell(shell: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._/+-".contains(&b);
+    if shell.is_empty() || shell.len() > LONGEST_NAME || shell.starts_with('-') || !shell.bytes().all(good) {
+        return Err(Error::invalid("setup_shell", shell, "a shell is the name or the path of a program"));
+    }
+    match shell.rsplit('/').next() {
+        Some("csh" | "tcsh" | "fish") => Err(Error::invalid(
+            "setup_shell",
+            shell,
+            "it does not read POSIX shell code; take bash, or put its lines in a script",
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
+    /// bash, which is `/bin/sh` on many systems, lets nobody set these.
+    const READ_ONLY: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
+    let field = format!("environment.{name}");
+    let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
+    let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !name.as_bytes().first().is_some_and(begins) || !name.bytes().all(good) {
+        return Err(Error::invalid(
+            "environment",
+            name,
+            "a variable's name is a letter or '_', then letters, digits and '_'",
+        ));
+    }
+    if READ_ONLY.contains(&name) || name.starts_with("_sshpm_") {
+        return Err(Error::invalid("environment", name, "the shell does not let this variable be set"));
+    }
+    text(&field, value.as_bytes(), LONGEST_STRING - name.len() - 1)
+}

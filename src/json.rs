@@ -1,0 +1,203 @@
+//! Boot requests from JSON.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::check::LONGEST_TEXT;
+use crate::error::{Error, Result};
+use crate::limit::{Limit, LimitValue};
+use crate::request::{BootRequest, LinkLossPolicy, LogMode};
+use crate::role::Role;
+
+impl BootRequest {
+    /// Reads a request from a JSON object. Its keys are the setters' names: `host` and `argv` must be there, and
+    /// `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
+    /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
+    /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds) and
+    /// `link_loss` (`terminate`) may be. Bytes that are not UTF-8 cannot come through JSON.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
+    /// [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
+    pub fn from_json(json: &str) -> Result<BootRequest> {
+        check_size(json)?;
+        serde_json::from_str::<Json>(json)?.try_into()
+    }
+
+    /// Reads a session: a JSON array of requests.
+    ///
+    /// # Errors
+    /// As [`from_json`](BootRequest::from_json); the field of an invalid value begins with the request's place: `[3].host`.
+    pub fn list_from_json(json: &str) -> Result<Vec<BootRequest>> {
+        check_size(json)?;
+        let list: Vec<Json> = serde_json::from_str(json)?;
+        let numbered = list.into_iter().enumerate();
+        numbered.map(|(at, json)| BootRequest::try_from(json).map_err(|error| located(error, at))).collect()
+    }
+}
+
+fn check_size(json: &str) -> Result<()> {
+    if json.len() > LONGEST_TEXT {
+        return Err(Error::invalid("json", json, format!("it has {} bytes; {LONGEST_TEXT} is the most", json.len())));
+    }
+    Ok(())
+}
+
+fn located(error: Error, at: usize) -> Error {
+    match error {
+        Error::Invalid { field, value, reason } => Error::Invalid { field: format!("[{at}].{field}"), value, reason },
+        other => other,
+    }
+}
+
+/// A request as it stands in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Json {
+    host: String,
+    argv: Vec<String>,
+    user: Option<String>,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    session: String,
+    #[serde(default)]
+    tree_id: String,
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    setup: Vec<String>,
+    setup_shell: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    working_directory: Option<String>,
+    umask: Option<String>,
+    #[serde(default)]
+    limits: BTreeMap<Limit, JsonLimit>,
+    log_file: Option<String>,
+    #[serde(default)]
+    log_mode: LogMode,
+    start_timeout: Option<f64>,
+    #[serde(default)]
+    link_loss: LinkLossPolicy,
+    grace: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a whole number or \"unlimited\"")]
+enum JsonLimit {
+    Value(u64),
+    Word(Unlimited),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unlimited {
+    Unlimited,
+}
+
+impl TryFrom<Json> for BootRequest {
+    type Error = Error;
+
+    fn try_from(json: Json) -> Result<BootRequest> {
+        let mut request = BootRequest::new(json.host, json.argv);
+        request.user = json.user;
+        request.name = json.name;
+        request.session = json.session;
+        request.tree_id = json.tree_id;
+        request.role = json.role;
+        request.setup = json.setup.into_iter().map(OsString::from).collect();
+        request.setup_shell = json.setup_shell;
+        request.environment = json.environment.into_iter().map(|(name, value)| (name, value.into())).collect();
+        request.working_directory = json.working_directory.map(PathBuf::from);
+        request.umask = json.umask.map(|digits| octal(&digits)).transpose()?;
+        request.limits = json.limits.into_iter().map(|(limit, value)| (limit, value.into())).collect();
+        request.log_file = json.log_file.map(PathBuf::from);
+        request.log_mode = json.log_mode;
+        request.link_loss = json.link_loss;
+        if let Some(seconds) = json.start_timeout {
+            request.start_timeout = duration("start_timeout", seconds)?;
+        }
+        if let Some(seconds) = json.grace {
+            request.grace = duration("grace", seconds)?;
+        }
+        request.check()?;
+        Ok(request)
+    }
+}
+
+impl From<JsonLimit> for LimitValue {
+    fn from(json: JsonLimit) -> LimitValue {
+        match json {
+            JsonLimit::Value(value) => LimitValue::Value(value),
+            JsonLimit::Word(Unlimited::Unlimited) => LimitValue::Unlimited,
+        }
+    }
+}
+
+fn octal(digits: &str) -> Result<u32> {
+    let refused = || Error::invalid("umask", digits, "it is a string of octal digits, from 0 to 777");
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(refused());
+    }
+    u32::from_str_radix(digits, 8).map_err(|_| refused())
+}
+
+pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Error::invalid(field, seconds.to_string(), "a time is a number of seconds from 0 on"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(json: &str) -> String {
+        BootRequest::from_json(json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn json_gives_what_the_setters_give() {
+        let json = r#"{"host": "daq-1", "user": "daq", "argv": ["run", "a b"], "name": "n", "session": "s", "tree_id": "0.1",
+            "role": "application", "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
+            "working_directory": "w", "umask": "027", "limits": {"core": "unlimited", "nofile": 4096}, "log_file": "l",
+            "log_mode": "append", "start_timeout": 1.5, "grace": 2, "link_loss": "terminate"}"#;
+        let built = BootRequest::new("daq-1", ["run", "a b"])
+            .user("daq")
+            .name("n")
+            .session("s")
+            .tree_id("0.1")
+            .role(Role::Application)
+            .setup_line("source env.sh")
+            .setup_shell("bash")
+            .environment("A", "$x")
+            .working_directory("w")
+            .umask(0o27)
+            .limit(Limit::Core, LimitValue::Unlimited)
+            .limit(Limit::Nofile, LimitValue::Value(4096))
+            .log_file("l")
+            .log_mode(LogMode::Append)
+            .start_timeout(Duration::from_millis(1500))
+            .grace(Duration::from_secs(2));
+        assert_eq!(BootRequest::from_json(json).unwrap(), built);
+    }
+
+    #[test]
+    fn bad_json_is_refused_with_its_key() {
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "hots": 1}"#).contains("hots"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"]"#).contains("EOF"));
+        assert!(refused(r#"{"argv": ["a"]}"#).contains("host"));
+        assert!(refused(r#"{"host": "h", "argv": "a"}"#).contains("sequence"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"cores": 1}}"#).contains("cores"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"core": -1}}"#).contains("unlimited"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "keep"}"#).contains("keep"));
+        let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
+        assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
+    }
+}

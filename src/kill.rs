@@ -1,0 +1,104 @@
+//! Ending processes: timeouts, results, and one process's way through the kill sequence.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::exit_status::ExitStatus;
+use crate::options::KillStep;
+use crate::process::{Outcome, Process};
+
+/// How long a kill waits after each of its signals, unless it is told otherwise.
+pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long KILL is waited for when the time for a shutdown is over.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// How long a kill waits after each signal: for all processes, and for single ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillTimeouts {
+    default: Duration,
+    by_uuid: HashMap<String, Duration>,
+}
+
+impl Default for KillTimeouts {
+    fn default() -> KillTimeouts {
+        KillTimeouts::from(DEFAULT_KILL_TIMEOUT)
+    }
+}
+
+/// The same for all.
+impl From<Duration> for KillTimeouts {
+    fn from(default: Duration) -> KillTimeouts {
+        KillTimeouts { default, by_uuid: HashMap::new() }
+    }
+}
+
+impl KillTimeouts {
+    /// Sets the timeout of one process.
+    pub fn with(mut self, uuid: impl Into<String>, timeout: Duration) -> KillTimeouts {
+        self.by_uuid.insert(uuid.into(), timeout);
+        self
+    }
+
+    pub(crate) fn of(&self, uuid: &str) -> Duration {
+        self.by_uuid.get(uuid).copied().unwrap_or(self.default)
+    }
+}
+
+/// What a kill came to, by uuid: how the process ended, or why there is no answer.
+pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
+
+/// One process's way through the kill sequence.
+pub(crate) struct Kill {
+    process: Arc<Process>,
+    timeout: Duration,
+    /// When a shutdown's time is over.
+    until: Option<Instant>,
+    begun: Instant,
+    next_step: usize,
+    /// When the next step is due; none: never.
+    deadline: Option<Instant>,
+}
+
+impl Kill {
+    pub(crate) fn new(process: Arc<Process>, timeout: Duration, until: Option<Instant>) -> Kill {
+        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None }
+    }
+
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Does what is due. The answer, once there is one.
+    pub(crate) fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
+        loop {
+            if let Some(outcome) = self.process.outcome() {
+                return Some(outcome);
+            }
+            let now = Instant::now();
+            let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
+            if !due {
+                return None;
+            }
+            let Some(step) = sequence.get(self.next_step) else {
+                let waited = now.duration_since(self.begun);
+                return Some(Err(Error::StillRunning { uuid: self.process.uuid().to_owned(), waited }));
+            };
+            self.process.kill_step(step);
+            self.next_step += 1;
+            let deadline = now.checked_add(step.wait.unwrap_or(self.timeout));
+            self.deadline = match self.until {
+                None => deadline,
+                Some(until) if self.next_step < sequence.len() => Some(deadline.map_or(until, |at| at.min(until))),
+                Some(until) => {
+                    let last = until.max(now + LAST_WAIT);
+                    Some(deadline.map_or(last, |at| at.min(last)))
+                }
+            };
+        }
+    }
+}

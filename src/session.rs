@@ -1,0 +1,210 @@
+//! One run of one ssh client for one process: its reports are read and given to the watcher.
+
+use std::time::{Duration, Instant};
+
+use crate::client::{Pumped, SshClient, Stream};
+use crate::connection::Turn;
+use crate::error::{Error, Result, StartStage};
+use crate::exit_status::ApplicationEnd;
+use crate::process::Process;
+use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
+use crate::state::{Input, State};
+use crate::sys;
+use crate::watcher::{DIAGNOSIS, Remote, Watcher};
+
+/// How long the end of stdout may come after the exit report: the two have no order.
+const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
+/// How long ssh may live after the wrapper's last report. A daemon that holds its streams keeps it for ever.
+const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
+/// How long the remote side may take to end, beyond its grace, before the client is killed.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// One run of one ssh client.
+pub(crate) struct Session<'a, 'g> {
+    watcher: &'a mut Watcher,
+    stdout: Scanner,
+    stderr: Scanner,
+    /// Until the wrapper begins.
+    turn: Option<Turn<'g>>,
+    begun: bool,
+    /// Start-up files have said what they had to say on stdout.
+    output_begun: bool,
+    /// All that the application wrote to stdout was read.
+    output_ended: bool,
+    /// The application has ended, and stdout has not; until when to wait for it.
+    exit: Option<(ApplicationEnd, bool, Instant)>,
+    kill_client_at: Option<Instant>,
+}
+
+impl<'a, 'g> Session<'a, 'g> {
+    pub(crate) fn new(watcher: &'a mut Watcher, nonce: [u8; NONCE_LENGTH], turn: Turn<'g>) -> Session<'a, 'g> {
+        Session {
+            watcher,
+            stdout: Scanner::new(nonce),
+            stderr: Scanner::new(nonce),
+            turn: Some(turn),
+            begun: false,
+            output_begun: false,
+            output_ended: false,
+            exit: None,
+            kill_client_at: None,
+        }
+    }
+
+    /// Reads until the client has ended, and gives its code. An error is a local one.
+    pub(crate) fn run(&mut self, client: &mut SshClient) -> Result<Option<i32>> {
+        loop {
+            let deadline = self.next_deadline();
+            let pumped =
+                client.pump(deadline, |stream, bytes| self.scan(stream, |scanner, sink| scanner.push(bytes, sink)));
+            match pumped.map_err(|e| Error::local("reading from ssh", e))? {
+                Pumped::Some | Pumped::Deadline => self.look_at_the_clock(client),
+                Pumped::Ended(code) => {
+                    self.finish(code);
+                    return Ok(code);
+                }
+            }
+        }
+    }
+
+    fn process(&self) -> &Process {
+        &self.watcher.process
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
+        let start = self.watcher.start_deadline.filter(|_| starting);
+        let exit = self.exit.map(|(_, _, until)| until);
+        [start, exit, self.kill_client_at].into_iter().flatten().min()
+    }
+
+    fn look_at_the_clock(&mut self, client: &SshClient) {
+        let now = Instant::now();
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if is_over(self.exit.map(|(_, _, until)| until)) {
+            self.tell_exit();
+        }
+        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
+        if starting && is_over(self.watcher.start_deadline) {
+            self.process().take(Input::StartTimeout);
+        }
+        let closing = matches!(self.process().state(), State::Expiring | State::Cancelling);
+        if closing && self.kill_client_at.is_none() {
+            self.kill_client_at = sys::deadline(self.process().request.grace.saturating_add(CLOSING));
+        }
+        if is_over(self.kill_client_at) {
+            client.lifeline().close();
+            client.lifeline().kill_client();
+            self.kill_client_at = None;
+        }
+    }
+
+    /// Has a stream's scanner find the pieces, and takes them.
+    fn scan(&mut self, stream: Stream, find: impl FnOnce(&mut Scanner, &mut dyn FnMut(Piece))) {
+        let mut scanner = std::mem::take(self.scanner(stream));
+        find(&mut scanner, &mut |piece| self.take(stream, piece));
+        *self.scanner(stream) = scanner;
+    }
+
+    fn scanner(&mut self, stream: Stream) -> &mut Scanner {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn take(&mut self, stream: Stream, piece: Piece) {
+        match piece {
+            Piece::Data(bytes) => self.keep(stream, bytes),
+            Piece::Report(report) => self.report(report),
+            Piece::Unknown(line) => {
+                log::warn!("{}: a report that is none: {:?}", self.process().uuid(), String::from_utf8_lossy(line));
+            }
+        }
+    }
+
+    fn keep(&mut self, stream: Stream, bytes: &[u8]) {
+        let limit = self.watcher.shared.options.output_limit;
+        match stream {
+            Stream::Stderr if !self.begun => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
+            Stream::Stderr => self.process().output.lock().stderr.push(bytes, limit),
+            Stream::Stdout if self.output_begun => self.process().output.lock().stdout.push(bytes, limit),
+            Stream::Stdout => {}
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Begin { wrapper_pid, silent } => {
+                self.begun = true;
+                self.turn = None;
+                self.watcher.silent = silent;
+                self.watcher.stage = StartStage::Setup;
+                self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
+            }
+            Report::OutputBegin => self.output_begun = true,
+            Report::Pid { pid, start_time, boot_id, .. } => self.pid(Remote { pid, start_time, boot_id }),
+            Report::Running => self.watcher.tell_running(),
+            Report::Fail(failure) => self.watcher.failed(failure),
+            Report::Answer { id, done } => self.process().answer(id, done),
+            Report::Warning(warning) => self.warn(warning),
+            Report::Eof => {
+                self.output_ended = true;
+                self.tell_exit();
+            }
+            Report::Exit { end, ran } => {
+                self.exit = Some((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
+                if self.output_ended || self.process().request.log_file.is_some() {
+                    self.tell_exit();
+                }
+            }
+            Report::Clean => self.kill_client_at = sys::deadline(CLIENT_AFTER_CLEAN),
+            Report::Gone => {}
+        }
+    }
+
+    fn pid(&mut self, remote: Remote) {
+        let request = &self.process().request;
+        let destination = match &request.user {
+            Some(user) => format!("{user}@{}", request.host),
+            None => request.host.clone(),
+        };
+        log::debug!("{}: to kill it by hand: ssh {destination} kill -9 {}", self.process().uuid(), remote.pid);
+        if let Some(client) = self.process().pids().ssh_client {
+            log::debug!("{}: to kill its ssh client by hand: kill -9 {client}", self.process().uuid());
+        }
+        self.process().set_pids(|pids| pids.remote = Some(remote.pid));
+        self.watcher.remote = Some(remote);
+        self.process().take(Input::Pid);
+    }
+
+    fn warn(&self, warning: Warning) {
+        let what = match warning {
+            Warning::Metadata => "its metadata file could not be written; is the runtime directory's disk full?",
+            Warning::Runtime => "its host has no runtime directory that can be used: it has no metadata file",
+            Warning::Group => "it has no process group of its own (the host has no setsid): signals reach it alone",
+        };
+        log::warn!("{}: {what}", self.watcher.describe());
+    }
+
+    /// Tells the end that was reported. While the manager lets go, the ssh client's end is awaited: its code belongs to
+    /// the status.
+    fn tell_exit(&mut self) {
+        if self.process().state() == State::Cancelling && self.kill_client_at.is_none() {
+            return;
+        }
+        if let Some((end, ran, _)) = self.exit.take() {
+            self.watcher.exited(end, ran);
+        }
+    }
+
+    fn finish(&mut self, code: Option<i32>) {
+        self.watcher.client_end = code;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.scan(stream, Scanner::finish);
+        }
+        if let Some((end, ran, _)) = self.exit.take() {
+            self.watcher.exited(end, ran);
+        }
+    }
+}
