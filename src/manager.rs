@@ -432,18 +432,18 @@ impl Manager {
     fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
         let (sender, changes) = bounded(1);
         let sequence = &self.shared.options.kill_sequence;
-        let mut kills: Vec<Kill> = Vec::with_capacity(processes.len());
+        let mut kills = Vec::with_capacity(processes.len());
         for (process, timeout) in processes {
-            process.observe_with(sender.clone());
+            let observation = process.observe(sender.clone());
             process.take(Input::Kill);
-            kills.push(Kill::new(process, timeout, until));
+            kills.push((Kill::new(process, timeout, until), observation));
         }
         drop(sender);
         // A start that waited for its turn is cancelled.
         self.shared.gate.wake();
         let mut results = KillResults::new();
         loop {
-            kills.retain_mut(|kill| match kill.advance(sequence) {
+            kills.retain_mut(|(kill, _)| match kill.advance(sequence) {
                 None => true,
                 Some(outcome) => {
                     if !matches!(outcome, Err(Error::StillRunning { .. })) {
@@ -456,7 +456,8 @@ impl Manager {
             if kills.is_empty() {
                 return results;
             }
-            match kills.iter().filter_map(Kill::deadline).min() {
+            match kills.iter().filter_map(|(kill, _)| kill.deadline()).min() {
+                // A message or the time: both are reasons to look again.
                 Some(next) => drop(changes.recv_deadline(next)),
                 None => drop(changes.recv()),
             }
@@ -526,9 +527,10 @@ fn with_timeouts(
 }
 
 /// Waits until `look` finds something, or the timeout is over.
-fn wait<T>(process: &Process, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
     let deadline = sys::deadline(timeout);
-    let changes = process.observe();
+    let (sender, changes) = bounded(1);
+    let _observation = process.observe(sender);
     loop {
         let found = look();
         if found.is_some() {

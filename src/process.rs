@@ -62,7 +62,20 @@ struct Record {
     /// Who waits for the answers to commands.
     answers: Vec<(u64, Sender<bool>)>,
     /// Whom to tell of every change.
-    observers: Vec<Sender<()>>,
+    observers: Vec<(u64, Sender<()>)>,
+    next_observer: u64,
+}
+
+/// Ends an observation when dropped.
+pub(crate) struct Observation {
+    process: Arc<Process>,
+    id: u64,
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.process.record.lock().observers.retain(|(id, _)| *id != self.id);
+    }
 }
 
 impl Process {
@@ -81,6 +94,7 @@ impl Process {
                 next_command: 0,
                 answers: Vec::new(),
                 observers: Vec::new(),
+                next_observer: 0,
             }),
             output: Mutex::default(),
             watched: AtomicBool::new(true),
@@ -200,20 +214,20 @@ impl Process {
     }
 
     fn notify(&self) {
-        // A full channel has a message that its observer has not seen yet: that is enough.
-        self.record.lock().observers.retain(|observer| !matches!(observer.try_send(()), Err(e) if e.is_disconnected()));
+        for (_, observer) in &self.record.lock().observers {
+            // A full channel has a message that its observer has not seen yet: that is enough.
+            let _ = observer.try_send(());
+        }
     }
 
-    /// A channel that gets a message after each change. What it waits for must be looked at after this call.
-    pub(crate) fn observe(&self) -> Receiver<()> {
-        let (sender, receiver) = bounded(1);
-        self.observe_with(sender);
-        receiver
-    }
-
-    /// The same for a channel that several processes share.
-    pub(crate) fn observe_with(&self, sender: Sender<()>) {
-        self.record.lock().observers.push(sender);
+    /// Has a channel, which may be that of several processes, get a message after each change, until the observation is
+    /// dropped. What is waited for must be looked at after this call.
+    pub(crate) fn observe(self: &Arc<Process>, sender: Sender<()>) -> Observation {
+        let mut record = self.record.lock();
+        record.next_observer += 1;
+        let id = record.next_observer;
+        record.observers.push((id, sender));
+        Observation { process: Arc::clone(self), id }
     }
 
     /// Sends a signal; the channel gets the wrapper's answer, and is cut when the process settles before.

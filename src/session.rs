@@ -74,7 +74,7 @@ impl<'a, 'g> Session<'a, 'g> {
     fn next_deadline(&self) -> Option<Instant> {
         let starting = matches!(self.process().state(), State::Connecting | State::Starting);
         let start = self.watcher.start_deadline.filter(|_| starting);
-        let exit = self.exit.map(|(_, _, until)| until);
+        let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
         [start, exit, self.kill_client_at].into_iter().flatten().min()
     }
 
@@ -187,10 +187,14 @@ impl<'a, 'g> Session<'a, 'g> {
         log::warn!("{}: {what}", self.watcher.describe());
     }
 
-    /// Tells the end that was reported. While the manager lets go, the ssh client's end is awaited: its code belongs to
-    /// the status.
+    /// While the manager lets go, an end is told when the ssh client has ended too: its code belongs to the status.
+    fn awaits_client(&self) -> bool {
+        self.process().state() == State::Cancelling
+    }
+
+    /// Tells the end that was reported.
     fn tell_exit(&mut self) {
-        if self.process().state() == State::Cancelling && self.kill_client_at.is_none() {
+        if self.awaits_client() {
             return;
         }
         if let Some((end, ran, _)) = self.exit.take() {

@@ -5,6 +5,7 @@
 
 mod builder;
 mod local;
+mod manage;
 mod procs;
 mod remote;
 mod report;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use builder::{RemoteBuilder, test_app};
 pub use local::{LocalState, assert_same_as, is_isolated, isolated, isolated_command, local_snapshot};
+pub use manage::{LONG, run_to_end, start, told, wait_for_end};
 pub use procs::{MARK, ProcessInfo, all as processes};
 pub use remote::{HeldConnection, Remote, User};
 pub use report::AppReport;
