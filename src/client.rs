@@ -47,8 +47,10 @@ impl Lifeline {
         sys::send(&self.socket, line.as_bytes()).is_ok_and(|sent| sent == line.len())
     }
 
-    /// Ends the remote side's input. What was not yet written is not: half a first line runs nothing there.
+    /// Ends the remote side's input, and says that this is meant: nobody will ask how the process ended. What was not yet
+    /// written is not: half a first line runs nothing there.
     pub(crate) fn close(&self) {
+        self.send("bye\n");
         *self.state.lock() = LifelineState::Closed;
         // It fails when the client has closed its side already.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);

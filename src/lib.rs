@@ -71,3 +71,8 @@ pub use request::{BootRequest, LinkLossPolicy, LogMode};
 pub use role::Role;
 pub use signal::Signal;
 pub use state::ProcessState;
+
+/// The README's Rust program has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -33,7 +33,7 @@ const OURS: [&str; 15] = [
 
 /// What holds unless the caller's options say otherwise: a link that is cut in silence is noticed after three pings
 /// without an answer.
-const DEFAULTS: [&str; 3] = ["ServerAliveInterval=5", "ServerAliveCountMax=3", "TCPKeepAlive=yes"];
+const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// The arguments for a session that runs [`BOOTSTRAP`] on a host.
 pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Vec<OsString> {

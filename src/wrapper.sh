@@ -80,7 +80,9 @@ _try() {
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _live "$1/metadata_$_V.json" && _die in-use
     _f=$1/$_V.$_I
-    mkfifo -m 600 "$_f.x" "$_f.a" && _j=$1/metadata_$_V.json
+    mkfifo -m 600 "$_f.x" "$_f.a" && _j=$1/metadata_$_V.json && return
+    rm -f "$_f.x" "$_f.a"
+    return 1
 }
 # Does the process that metadata file $1 speaks of live?
 _live() {
@@ -114,6 +116,11 @@ exec 8<>"$_f.a"
 
 # Removes what this instance made; the metadata file only while it is this instance's.
 _remove() {
+    # An observer may still wait for an inner process that has died.  Opened so, a fifo does not block.
+    if [ -n "$_S" ] && [ -p "$_f.x" ] && [ x ] 9<>"$_f.x"; then
+        exec 9<>"$_f.x"
+        echo gone >&9
+    fi
     if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
         case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j"; return ;; esac
     fi
@@ -253,11 +260,6 @@ _say exit "$_x" "$_how" "$_ran" "$_left"
 if [ -n "$_lost" ] && [ -n "$_j" ]; then
     umask 077
     [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
-fi
-# An observer may still wait for an inner process that has died.
-if [ -n "$_S" ] && [ -p "$_f.x" ] && [ x ] 9<>"$_f.x"; then
-    exec 9<>"$_f.x"
-    echo gone >&9
 fi
 _remove
 _say clean

@@ -1,0 +1,292 @@
+//! The options of a manager.
+
+use std::ffi::c_char;
+
+use super::input::{bytes, call, choice, free, give, handle_mut, output, text, texts, timeout};
+use super::result::sshpm_result;
+use crate::options::{HostKeyPolicy, KillScope, KillStep, Options};
+use crate::role::Role;
+use crate::signal::Signal;
+
+/// Keys of hosts are checked as ssh_config says. The default.
+pub const SSHPM_HOST_KEY_SSH_CONFIG: i32 = 0;
+/// Unknown and changed keys are refused, whatever ssh_config says.
+pub const SSHPM_HOST_KEY_STRICT: i32 = 1;
+/// Unknown keys are accepted and remembered, changed ones refused.
+pub const SSHPM_HOST_KEY_ACCEPT_NEW: i32 = 2;
+/// Nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+pub const SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST: i32 = 3;
+/// Nothing is checked. Anybody on the network can be the host: for closed networks only.
+pub const SSHPM_HOST_KEY_DISABLED: i32 = 4;
+
+/// The signal goes to the application alone.
+pub const SSHPM_KILL_SCOPE_LEADER: i32 = 0;
+/// The signal goes to the application's whole process group.
+pub const SSHPM_KILL_SCOPE_GROUP: i32 = 1;
+
+/// What a manager is made with.
+pub struct sshpm_options {
+    pub(super) options: Options,
+}
+
+/// Makes options that have the defaults.
+///
+/// Any thread. Does not block.
+///
+/// @param out_options Gets the options. They are the caller's, to be freed with sshpm_options_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        let out_options = unsafe { output(out_options, "out_options")? };
+        give(out_options, sshpm_options { options: Options::new() });
+        Ok(())
+    })
+}
+
+/// Frees options. Managers that were made with them keep their copy.
+///
+/// Any thread. Does not block.
+///
+/// @param options The options. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_free(options: *mut sshpm_options) {
+    // SAFETY: the caller's pointer is NULL or to options that are not used any more.
+    unsafe { free(options) };
+}
+
+/// Sets the ssh program. Default: "ssh".
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param program A path, or a name that is looked up in PATH. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_ssh_program(
+    options: *mut sshpm_options,
+    program: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options of this thread and a string.
+        let (this, program) = unsafe { (handle_mut(options, "options")?, bytes(program, "program")?) };
+        this.options.ssh_program = program.into();
+        Ok(())
+    })
+}
+
+/// Sets the file for `ssh -F`, which replaces the user's and the system's ssh_config. Default: ssh's own two files.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param file Its path. Copied. NULL: the default.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_ssh_config(
+    options: *mut sshpm_options,
+    file: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
+        this.options.ssh_config = file.map(Into::into);
+        Ok(())
+    })
+}
+
+/// Adds an option of ssh_config(5). It wins over the files, but not over what the library relies on: no terminal, no
+/// questions, no forwarding, no RemoteCommand, no sharing of connections, LogLevel.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_add_ssh_option(
+    options: *mut sshpm_options,
+    option: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options of this thread and a string.
+        let (this, option) = unsafe { (handle_mut(options, "options")?, text(option, "option")?) };
+        this.options.ssh_options.push(option.to_owned());
+        Ok(())
+    })
+}
+
+/// Sets how long a host may take to answer, and how long a connection that sshd drops while it is busy is tried again.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param timeout_s Seconds; ssh counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
+    options: *mut sshpm_options,
+    timeout_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let timeout = timeout("connect_timeout", timeout_s)?;
+        this.options.connect_timeout = timeout.unwrap_or(Options::default().connect_timeout);
+        Ok(())
+    })
+}
+
+/// Sets how long a process whose link was lost is asked after, until its end counts as unknown.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_lost_timeout(options: *mut sshpm_options, timeout_s: f64) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let timeout = timeout("lost_timeout", timeout_s)?;
+        this.options.lost_timeout = timeout.unwrap_or(Options::default().lost_timeout);
+        Ok(())
+    })
+}
+
+/// Sets how strictly the keys of hosts are checked.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param policy One of SSHPM_HOST_KEY_...
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_host_key_policy(options: *mut sshpm_options, policy: i32) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let choices = [
+            (SSHPM_HOST_KEY_SSH_CONFIG, HostKeyPolicy::SshConfig),
+            (SSHPM_HOST_KEY_STRICT, HostKeyPolicy::Strict),
+            (SSHPM_HOST_KEY_ACCEPT_NEW, HostKeyPolicy::AcceptNew),
+            (SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST, HostKeyPolicy::DisabledForLocalhost),
+            (SSHPM_HOST_KEY_DISABLED, HostKeyPolicy::Disabled),
+        ];
+        this.options.host_key_policy = choice("host_key_policy", policy, &choices)?;
+        Ok(())
+    })
+}
+
+/// Sets a known_hosts file to use in place of the user's.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param file Its path. Copied. NULL: the user's.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(
+    options: *mut sshpm_options,
+    file: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
+        this.options.known_hosts_file = file.map(Into::into);
+        Ok(())
+    })
+}
+
+/// Sets how many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file.
+/// Default: 1 MiB.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param bytes The number of bytes.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_output_limit(options: *mut sshpm_options, bytes: usize) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        this.options.output_limit = bytes;
+        Ok(())
+    })
+}
+
+/// Takes all steps from the kill sequence, so that another can be built with sshpm_options_add_kill_step. The default is
+/// SIGQUIT to the application, and after the kill's timeout SIGKILL to its group. sshpm_manager_new refuses an empty one.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_clear_kill_sequence(options: *mut sshpm_options) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        this.options.kill_sequence.clear();
+        Ok(())
+    })
+}
+
+/// Adds a step to the kill sequence: a signal, and a wait for the end. SIGCONT follows each signal, so that a stopped
+/// process gets it too. Call sshpm_options_clear_kill_sequence before the first one.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param signal A signal of this machine's <signal.h>.
+/// @param scope One of SSHPM_KILL_SCOPE_...
+/// @param wait_s How many seconds to wait before the next step. SSHPM_TIMEOUT_DEFAULT: the timeout of the kill.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_add_kill_step(
+    options: *mut sshpm_options,
+    signal: i32,
+    scope: i32,
+    wait_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let scopes = [(SSHPM_KILL_SCOPE_LEADER, KillScope::Leader), (SSHPM_KILL_SCOPE_GROUP, KillScope::Group)];
+        let signal = Signal::from_number(signal)?;
+        let step = KillStep { signal, scope: choice("scope", scope, &scopes)?, wait: timeout("wait", wait_s)? };
+        this.options.kill_sequence.push(step);
+        Ok(())
+    })
+}
+
+/// Sets the order in which roles are ended. Those that it does not name end last, together. Default: unknown,
+/// application, segment-controller, root-controller, infrastructure-applications.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param roles The roles' names; UTF-8. Copied. May be NULL if the count is 0.
+/// @param count Their number.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a role
+/// that is named twice.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_shutdown_order(
+    options: *mut sshpm_options,
+    roles: *const *const c_char,
+    count: usize,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options of this thread and `count` strings.
+        let (this, roles) = unsafe { (handle_mut(options, "options")?, texts(roles, count, "roles")?) };
+        this.options.shutdown_order = roles.into_iter().map(Role::from_name).collect::<Result<_, _>>()?;
+        Ok(())
+    })
+}

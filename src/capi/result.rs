@@ -1,0 +1,320 @@
+//! Result codes and messages.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CStr, CString, c_char};
+use std::mem;
+
+use super::input::plain;
+use super::strings::c_string;
+use crate::error::{Error, SshFailure, StartFailure};
+
+/// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may come.
+pub type sshpm_result = i32;
+
+/// It worked.
+pub const SSHPM_OK: sshpm_result = 0;
+
+/// A pointer that must not be NULL is NULL.
+pub const SSHPM_ERROR_NULL_ARGUMENT: sshpm_result = 1;
+/// A value was refused before anything was started; the message names the field and the value.
+pub const SSHPM_ERROR_INVALID: sshpm_result = 2;
+/// A name is not UTF-8.
+pub const SSHPM_ERROR_UTF8: sshpm_result = 3;
+/// It is no JSON, or not what it should be; the message names the key, the line and the column.
+pub const SSHPM_ERROR_JSON: sshpm_result = 4;
+/// No process of that uuid is in the manager's table.
+pub const SSHPM_ERROR_UNKNOWN_UUID: sshpm_result = 5;
+/// The uuid belongs to a process that has not ended.
+pub const SSHPM_ERROR_UUID_IN_USE: sshpm_result = 6;
+/// The process was asked to end and had not ended when the time was over. It can be killed again.
+pub const SSHPM_ERROR_STILL_RUNNING: sshpm_result = 7;
+/// The remote pid is not known: not yet, or the start failed before there was one.
+pub const SSHPM_ERROR_NO_METADATA: sshpm_result = 8;
+/// The process has ended or never started.
+pub const SSHPM_ERROR_NOT_RUNNING: sshpm_result = 9;
+/// The process is gone, or its host has no such signal.
+pub const SSHPM_ERROR_SIGNAL_REFUSED: sshpm_result = 10;
+/// The link to the process does not take commands: it is lost, being closed, or its buffers are full.
+pub const SSHPM_ERROR_LINK_DOWN: sshpm_result = 11;
+/// A local resource ran out, or a local call failed.
+pub const SSHPM_ERROR_LOCAL: sshpm_result = 12;
+/// A call that blocks was made inside a callback on process exit, where it could never be answered.
+pub const SSHPM_ERROR_INSIDE_CALLBACK: sshpm_result = 13;
+/// The time of a wait was over.
+pub const SSHPM_ERROR_TIMED_OUT: sshpm_result = 14;
+/// The manager was shut down or freed.
+pub const SSHPM_ERROR_SHUT_DOWN: sshpm_result = 15;
+/// No event came in the time that was given.
+pub const SSHPM_ERROR_NO_EVENT: sshpm_result = 16;
+/// The wait was ended by sshpm_subscription_wake.
+pub const SSHPM_ERROR_WOKEN: sshpm_result = 17;
+/// There is no such code: the end says nothing about it, or is unknown.
+pub const SSHPM_ERROR_NO_EXIT_CODE: sshpm_result = 18;
+/// The program has another logger of Rust's `log` already.
+pub const SSHPM_ERROR_LOGGER_SET: sshpm_result = 19;
+/// A bug in this library. The message tells where; the handles can only be freed.
+pub const SSHPM_ERROR_PANIC: sshpm_result = 20;
+
+/// ssh: the name of the host has no address.
+pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: sshpm_result = 100;
+/// ssh: nothing listens there.
+pub const SSHPM_ERROR_SSH_REFUSED: sshpm_result = 101;
+/// ssh: no route to the host or its network.
+pub const SSHPM_ERROR_SSH_UNREACHABLE: sshpm_result = 102;
+/// ssh: no answer in the connect timeout.
+pub const SSHPM_ERROR_SSH_TIMED_OUT: sshpm_result = 103;
+/// ssh: the host did not accept this user by any key, ticket or agent that can be used without asking.
+pub const SSHPM_ERROR_SSH_AUTHENTICATION_FAILED: sshpm_result = 104;
+/// ssh: the host's key is not known.
+pub const SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN: sshpm_result = 105;
+/// ssh: the host's key is not the one that is known.
+pub const SSHPM_ERROR_SSH_HOST_KEY_CHANGED: sshpm_result = 106;
+/// ssh: sshd dropped the connection before it was one (MaxStartups), until the connect timeout.
+pub const SSHPM_ERROR_SSH_THROTTLED: sshpm_result = 107;
+/// The ssh program was not found, or cannot be executed.
+pub const SSHPM_ERROR_SSH_NOT_FOUND: sshpm_result = 108;
+/// ssh does not accept its configuration or options.
+pub const SSHPM_ERROR_SSH_CONFIGURATION: sshpm_result = 109;
+/// ssh: the connection was closed for a reason that is not told.
+pub const SSHPM_ERROR_SSH_CLOSED: sshpm_result = 110;
+/// The login works, but the login shell ended before anything was started.
+pub const SSHPM_ERROR_SSH_REMOTE_SHELL: sshpm_result = 111;
+/// ssh failed in another way; the message has what it said.
+pub const SSHPM_ERROR_SSH_OTHER: sshpm_result = 112;
+
+/// The start timeout was over; the message says how far the start had come.
+pub const SSHPM_ERROR_START_TIMED_OUT: sshpm_result = 200;
+/// A setup line failed; the message has its number and code.
+pub const SSHPM_ERROR_START_SETUP: sshpm_result = 201;
+/// The shell for the setup lines is not on the host.
+pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: sshpm_result = 202;
+/// The program, or the interpreter that its first line names, does not exist.
+pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: sshpm_result = 203;
+/// The program cannot be executed: permission, format, or too many bytes of arguments and environment.
+pub const SSHPM_ERROR_START_NOT_EXECUTABLE: sshpm_result = 204;
+/// The working directory cannot be entered.
+pub const SSHPM_ERROR_START_WORKING_DIRECTORY: sshpm_result = 205;
+/// The directory of the log file does not exist.
+pub const SSHPM_ERROR_START_LOG_DIRECTORY: sshpm_result = 206;
+/// The log file cannot be written, or the former one not be renamed.
+pub const SSHPM_ERROR_START_LOG_FILE: sshpm_result = 207;
+/// A resource limit was refused.
+pub const SSHPM_ERROR_START_LIMIT: sshpm_result = 208;
+/// The shell does not let a variable be set.
+pub const SSHPM_ERROR_START_ENVIRONMENT: sshpm_result = 209;
+/// The host has no directory where a fifo can be made.
+pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: sshpm_result = 210;
+/// A process of this uuid, started by another manager, lives on the host.
+pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: sshpm_result = 211;
+/// It was ended from outside before the application ran.
+pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: sshpm_result = 212;
+/// The remote side spoke in a way that this version does not know.
+pub const SSHPM_ERROR_START_PROTOCOL: sshpm_result = 213;
+
+/// Why a call fails: its code, and the text for the thread's last message.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub code: sshpm_result,
+    pub message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: sshpm_result, message: impl Into<String>) -> Failure {
+        Failure { code, message: message.into() }
+    }
+
+    pub(super) fn from_panic(payload: Box<dyn Any + Send>) -> Failure {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let message = format!("a bug in sshpm, please report it: {}", text.as_deref().unwrap_or("panic"));
+        // The payload could panic again when it is dropped.
+        mem::forget(payload);
+        Failure { code: SSHPM_ERROR_PANIC, message }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure { code: code_of(&error), message: error.to_string() }
+    }
+}
+
+pub(super) fn code_of(error: &Error) -> sshpm_result {
+    match error {
+        Error::Invalid { .. } => SSHPM_ERROR_INVALID,
+        Error::Json(_) => SSHPM_ERROR_JSON,
+        Error::UnknownUuid { .. } => SSHPM_ERROR_UNKNOWN_UUID,
+        Error::UuidInUse { .. } => SSHPM_ERROR_UUID_IN_USE,
+        Error::StillRunning { .. } => SSHPM_ERROR_STILL_RUNNING,
+        Error::NoRemotePid { .. } => SSHPM_ERROR_NO_METADATA,
+        Error::NotRunning { .. } => SSHPM_ERROR_NOT_RUNNING,
+        Error::SignalRefused { .. } => SSHPM_ERROR_SIGNAL_REFUSED,
+        Error::LinkDown { .. } => SSHPM_ERROR_LINK_DOWN,
+        Error::Ssh { failure, .. } => code_of_ssh(*failure),
+        Error::StartFailed { reason, .. } => code_of_start(reason),
+        Error::Local { .. } => SSHPM_ERROR_LOCAL,
+        Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
+        Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
+        Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
+    }
+}
+
+fn code_of_ssh(failure: SshFailure) -> sshpm_result {
+    match failure {
+        SshFailure::NameNotResolved => SSHPM_ERROR_SSH_NAME_NOT_RESOLVED,
+        SshFailure::Refused => SSHPM_ERROR_SSH_REFUSED,
+        SshFailure::Unreachable => SSHPM_ERROR_SSH_UNREACHABLE,
+        SshFailure::TimedOut => SSHPM_ERROR_SSH_TIMED_OUT,
+        SshFailure::AuthenticationFailed => SSHPM_ERROR_SSH_AUTHENTICATION_FAILED,
+        SshFailure::HostKeyUnknown => SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN,
+        SshFailure::HostKeyChanged => SSHPM_ERROR_SSH_HOST_KEY_CHANGED,
+        SshFailure::Throttled => SSHPM_ERROR_SSH_THROTTLED,
+        SshFailure::SshNotFound => SSHPM_ERROR_SSH_NOT_FOUND,
+        SshFailure::Configuration => SSHPM_ERROR_SSH_CONFIGURATION,
+        SshFailure::Closed => SSHPM_ERROR_SSH_CLOSED,
+        SshFailure::RemoteShell(_) => SSHPM_ERROR_SSH_REMOTE_SHELL,
+        SshFailure::Other => SSHPM_ERROR_SSH_OTHER,
+    }
+}
+
+fn code_of_start(reason: &StartFailure) -> sshpm_result {
+    match reason {
+        StartFailure::TimedOut { .. } => SSHPM_ERROR_START_TIMED_OUT,
+        StartFailure::Setup { .. } => SSHPM_ERROR_START_SETUP,
+        StartFailure::ShellNotFound => SSHPM_ERROR_START_SHELL_NOT_FOUND,
+        StartFailure::ProgramNotFound => SSHPM_ERROR_START_PROGRAM_NOT_FOUND,
+        StartFailure::NotExecutable => SSHPM_ERROR_START_NOT_EXECUTABLE,
+        StartFailure::WorkingDirectory => SSHPM_ERROR_START_WORKING_DIRECTORY,
+        StartFailure::LogDirectory => SSHPM_ERROR_START_LOG_DIRECTORY,
+        StartFailure::LogFile => SSHPM_ERROR_START_LOG_FILE,
+        StartFailure::Limit(_) => SSHPM_ERROR_START_LIMIT,
+        StartFailure::Environment => SSHPM_ERROR_START_ENVIRONMENT,
+        StartFailure::RuntimeDirectory => SSHPM_ERROR_START_RUNTIME_DIRECTORY,
+        StartFailure::UuidInUse => SSHPM_ERROR_START_UUID_IN_USE_ON_HOST,
+        StartFailure::Ended(_) => SSHPM_ERROR_START_ENDED_BEFORE_RUNNING,
+        StartFailure::Protocol => SSHPM_ERROR_START_PROTOCOL,
+    }
+}
+
+fn text_of(code: sshpm_result) -> &'static CStr {
+    match code {
+        SSHPM_OK => c"no error",
+        SSHPM_ERROR_NULL_ARGUMENT => c"an argument is NULL",
+        SSHPM_ERROR_INVALID => c"a value is not valid",
+        SSHPM_ERROR_UTF8 => c"a name is not UTF-8",
+        SSHPM_ERROR_JSON => c"the JSON is not valid",
+        SSHPM_ERROR_UNKNOWN_UUID => c"no process of that uuid is known",
+        SSHPM_ERROR_UUID_IN_USE => c"the uuid belongs to a process that has not ended",
+        SSHPM_ERROR_STILL_RUNNING => c"the process is still running",
+        SSHPM_ERROR_NO_METADATA => c"the remote pid is not known",
+        SSHPM_ERROR_NOT_RUNNING => c"the process is not running",
+        SSHPM_ERROR_SIGNAL_REFUSED => c"the signal could not be delivered",
+        SSHPM_ERROR_LINK_DOWN => c"the link to the process takes no commands",
+        SSHPM_ERROR_LOCAL => c"a local resource or call failed",
+        SSHPM_ERROR_INSIDE_CALLBACK => c"a call that blocks was made inside a callback",
+        SSHPM_ERROR_TIMED_OUT => c"the time was over",
+        SSHPM_ERROR_SHUT_DOWN => c"the manager was shut down",
+        SSHPM_ERROR_NO_EVENT => c"no event came in time",
+        SSHPM_ERROR_WOKEN => c"the wait was ended by a wake",
+        SSHPM_ERROR_NO_EXIT_CODE => c"there is no exit code",
+        SSHPM_ERROR_LOGGER_SET => c"another logger is set",
+        SSHPM_ERROR_PANIC => c"a bug in sshpm",
+        SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
+        SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
+        SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",
+        SSHPM_ERROR_SSH_TIMED_OUT => c"ssh: no answer in the connect timeout",
+        SSHPM_ERROR_SSH_AUTHENTICATION_FAILED => c"ssh: authentication failed",
+        SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN => c"ssh: the host key is not known",
+        SSHPM_ERROR_SSH_HOST_KEY_CHANGED => c"ssh: the host key has changed",
+        SSHPM_ERROR_SSH_THROTTLED => c"ssh: sshd drops connections (MaxStartups)",
+        SSHPM_ERROR_SSH_NOT_FOUND => c"the ssh program was not found",
+        SSHPM_ERROR_SSH_CONFIGURATION => c"ssh: bad configuration or option",
+        SSHPM_ERROR_SSH_CLOSED => c"ssh: the connection was closed while it was opened",
+        SSHPM_ERROR_SSH_REMOTE_SHELL => c"the login shell ended at once",
+        SSHPM_ERROR_SSH_OTHER => c"ssh failed",
+        SSHPM_ERROR_START_TIMED_OUT => c"start: not running in the start timeout",
+        SSHPM_ERROR_START_SETUP => c"start: a setup line failed",
+        SSHPM_ERROR_START_SHELL_NOT_FOUND => c"start: the shell for the setup lines does not exist",
+        SSHPM_ERROR_START_PROGRAM_NOT_FOUND => c"start: the program does not exist",
+        SSHPM_ERROR_START_NOT_EXECUTABLE => c"start: the program cannot be executed",
+        SSHPM_ERROR_START_WORKING_DIRECTORY => c"start: the working directory cannot be entered",
+        SSHPM_ERROR_START_LOG_DIRECTORY => c"start: the directory of the log file does not exist",
+        SSHPM_ERROR_START_LOG_FILE => c"start: the log file cannot be written",
+        SSHPM_ERROR_START_LIMIT => c"start: a resource limit was refused",
+        SSHPM_ERROR_START_ENVIRONMENT => c"start: a variable cannot be set",
+        SSHPM_ERROR_START_RUNTIME_DIRECTORY => c"start: no runtime directory",
+        SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => c"start: the uuid is in use on the host",
+        SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
+        SSHPM_ERROR_START_PROTOCOL => c"start: reports that are not understood",
+        _ => UNKNOWN,
+    }
+}
+
+const UNKNOWN: &CStr = c"unknown result code";
+
+thread_local! {
+    static LAST_ERROR: RefCell<CString> = RefCell::default();
+}
+
+pub(super) fn set_last_error(message: String) {
+    // A thread that is ending has no message any more.
+    let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = c_string(message));
+}
+
+/// The version of the library that the program runs with. That of the header is SSHPM_VERSION.
+///
+/// Any thread. Does not block.
+///
+/// @return Static text such as "0.1.0".
+#[unsafe(no_mangle)]
+pub extern "C" fn sshpm_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// A short text for a result code. What exactly went wrong is in sshpm_last_error_message.
+///
+/// Any thread. Does not block.
+///
+/// @param code The result of a call.
+/// @return Static text, also for numbers that are no code.
+#[unsafe(no_mangle)]
+pub extern "C" fn sshpm_strerror(code: sshpm_result) -> *const c_char {
+    text_of(code).as_ptr()
+}
+
+/// The full message of the last call that failed in this thread: what was concerned, what went wrong, what to do.
+///
+/// Any thread. Does not block.
+///
+/// @return The text, which is the library's: valid until the thread's next call that fails, or the thread's end. ""
+/// when no call has failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn sshpm_last_error_message() -> *const c_char {
+    plain(c"".as_ptr(), || LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_number_and_a_text_of_its_own() {
+        let header = include_str!("../../include/sshpm.h");
+        let define = |line: &str| {
+            let (name, value) = line.strip_prefix("#define SSHPM_")?.split_once(' ')?;
+            let code = name == "OK" || name.starts_with("ERROR_");
+            code.then(|| (name.to_owned(), value.parse::<sshpm_result>().unwrap()))
+        };
+        let codes: Vec<_> = header.lines().filter_map(define).collect();
+        assert!(codes.len() > 40, "{codes:?}");
+        for (at, (name, code)) in codes.iter().enumerate() {
+            assert_ne!(text_of(*code), UNKNOWN, "{name}");
+            for (other, number) in &codes[..at] {
+                assert_ne!(code, number, "{name} and {other}");
+                assert_ne!(text_of(*code), text_of(*number), "{name} and {other}");
+            }
+        }
+        assert_eq!(text_of(-1), UNKNOWN);
+    }
+}

@@ -1,0 +1,97 @@
+//! Strings that go out to C.
+
+use std::ffi::{CStr, CString, c_char};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use super::input::{free, plain};
+
+/// A list of strings, such as uuids.
+pub struct sshpm_string_list {
+    strings: Vec<CString>,
+}
+
+/// A C string of any text. Nothing of the crate has a NUL in it, but what ssh or an application wrote may.
+pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
+    let mut bytes = text.into();
+    bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
+    CString::new(bytes).unwrap_or_default()
+}
+
+/// Hands a string over to C.
+pub(super) fn give_string(output: &mut MaybeUninit<*mut c_char>, text: &str) {
+    output.write(c_string(text).into_raw());
+}
+
+/// The pointer to a string, or NULL where there is none.
+pub(super) fn pointer_to(string: Option<&CString>) -> *const c_char {
+    string.map_or(ptr::null(), |string| CStr::as_ptr(string))
+}
+
+impl sshpm_string_list {
+    pub(super) fn new(strings: Vec<String>) -> sshpm_string_list {
+        sshpm_string_list { strings: strings.into_iter().map(c_string).collect() }
+    }
+}
+
+/// Frees a string that a function of this library gave to be freed with this.
+///
+/// Any thread. Does not block.
+///
+/// @param string The string. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_string_free(string: *mut c_char) {
+    plain((), || {
+        if !string.is_null() {
+            // SAFETY: the caller says that the string came from this library, which makes all of them by into_raw.
+            drop(unsafe { CString::from_raw(string) });
+        }
+    });
+}
+
+/// The number of strings in a list.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list.
+/// @return The number; 0 when the list is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_string_list_count(list: *const sshpm_string_list) -> usize {
+    // SAFETY: the caller's pointer is NULL or to a list.
+    plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.strings.len()))
+}
+
+/// One string of a list.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list.
+/// @param index Its place, from 0.
+/// @return The string, which is the list's: valid until the list is freed. NULL when the index is not below the
+/// count, or the list is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, index: usize) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to a list.
+    plain(ptr::null(), || pointer_to(unsafe { list.as_ref() }.and_then(|list| list.strings.get(index))))
+}
+
+/// Frees a list and its strings.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_string_list_free(list: *mut sshpm_string_list) {
+    // SAFETY: the caller's pointer is NULL or to a list that is not used any more.
+    unsafe { free(list) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_inside_a_text_does_not_cut_it() {
+        assert_eq!(c_string("a\0b").as_bytes(), b"a?b");
+    }
+}
