@@ -5,9 +5,11 @@
 //! some 60 ms of CPU.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+
+use crate::sys;
 
 const PER_HOST: usize = 6;
 const IN_ALL: usize = 64;
@@ -100,10 +102,37 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// When to try again: the pauses double, and are spread, so that those who were dropped together do not come together.
+pub(crate) struct Retry {
+    pause: Duration,
+    longest: Duration,
+    until: Option<Instant>,
+}
+
+impl Retry {
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Tries within this time from now.
+    pub(crate) fn within(time: Duration) -> Retry {
+        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
+    }
+
+    /// Tries for ever.
+    pub(crate) fn for_ever() -> Retry {
+        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
+    }
+
+    /// The time of the next try; none when no time is left.
+    pub(crate) fn next_try(&mut self) -> Option<Instant> {
+        let next = sys::deadline(self.pause.mul_f64(sys::jitter()))?;
+        self.pause = (self.pause * 2).min(self.longest);
+        self.until.is_none_or(|until| next < until).then_some(next)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_host_has_six_turns_and_another_is_not_held_up() {

@@ -47,6 +47,7 @@ mod manager;
 mod options;
 mod output;
 mod process;
+mod remote;
 mod report;
 mod request;
 mod role;

@@ -11,8 +11,8 @@ const LONGEST_REPORT: usize = 256;
 /// What the wrapper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The wrapper runs. `silent`: its shell does not tell death by a signal from a code above 128.
-    Begin { wrapper_pid: i64, silent: bool },
+    /// The wrapper runs.
+    Begin { wrapper_pid: i64 },
     /// On stdout: what start-up files wrote stands before this.
     OutputBegin,
     /// The inner process waits for its go. `directory` is the runtime directory's place in the wrapper's list, 0: none.
@@ -78,17 +78,11 @@ pub(crate) struct Scanner {
     nonce: [u8; NONCE_LENGTH],
     /// Bytes that may be the beginning of a report: never more than a report is long.
     held: Vec<u8>,
-    silent: bool,
 }
 
 impl Scanner {
     pub(crate) fn new(nonce: [u8; NONCE_LENGTH]) -> Scanner {
-        Scanner { nonce, held: Vec::new(), silent: false }
-    }
-
-    /// One for a stream whose sender passes on what a silent shell reported.
-    pub(crate) fn silent(nonce: [u8; NONCE_LENGTH], silent: bool) -> Scanner {
-        Scanner { silent, ..Scanner::new(nonce) }
+        Scanner { nonce, held: Vec::new() }
     }
 
     /// Takes the next bytes of the stream; the sink gets its pieces in their order.
@@ -108,7 +102,7 @@ impl Scanner {
             let body = &rest[NONCE_LENGTH..];
             match body.iter().take(LONGEST_REPORT).position(|b| *b == b'\n') {
                 Some(end) => {
-                    match parse(&body[..end], &mut self.silent) {
+                    match parse(&body[..end]) {
                         Some(report) => sink(Piece::Report(report)),
                         None => sink(Piece::Unknown(&body[..end])),
                     }
@@ -158,16 +152,12 @@ pub(crate) enum Piece<'a> {
     Unknown(&'a [u8]),
 }
 
-fn parse(line: &[u8], silent: &mut bool) -> Option<Report> {
+fn parse(line: &[u8]) -> Option<Report> {
     let line = std::str::from_utf8(line).ok()?;
     let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
     Some(match words[..] {
         ["begin"] => Report::OutputBegin,
-        ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)?, silent: false },
-        ["begin", "1", pid, "silent"] => {
-            *silent = true;
-            Report::Begin { wrapper_pid: positive(pid)?, silent: true }
-        }
+        ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)? },
         ["pid", pid, start, boot, directory] => Report::Pid {
             pid: positive(pid).filter(|pid| *pid > 1)?,
             start_time: token(start)?,
@@ -182,9 +172,7 @@ fn parse(line: &[u8], silent: &mut bool) -> Option<Report> {
         ["warn", "runtime"] => Report::Warning(Warning::Runtime),
         ["warn", "group"] => Report::Warning(Warning::Group),
         ["eof"] => Report::Eof,
-        ["exit", code, how, ran, left] => {
-            Report::Exit { end: parse_end(code, how, flag(left)?, *silent)?, ran: flag(ran)? }
-        }
+        ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
         ["clean"] => Report::Clean,
         ["gone"] => Report::Gone,
         _ => return None,
@@ -214,14 +202,14 @@ fn parse_failure(words: &[&str]) -> Option<Failure> {
     })
 }
 
-/// `how`: `s` the shell told of a signal, `c` and of a core dump, `-` it told nothing.
-fn parse_end(code: &str, how: &str, left_over: bool, silent: bool) -> Option<ApplicationEnd> {
+/// `how`: `s` the shell told of a signal, `c` and of a core dump, `-` it told of none, `u` it tells of none ever.
+fn parse_end(code: &str, how: &str, left_over: bool) -> Option<ApplicationEnd> {
     let (code, certain) = normalized(code.parse().ok()?)?;
     let number = (code > 128).then_some(code - 128);
     // No shell tells of INT and PIPE, because people end programs by them all the time.
-    let untold = silent || matches!(number, Some(libc::SIGINT | libc::SIGPIPE));
+    let untold = matches!(number, Some(libc::SIGINT | libc::SIGPIPE));
     let by_signal = match how {
-        "s" | "c" => true,
+        "s" | "c" | "u" => true,
         "-" => certain || untold,
         _ => return None,
     };
@@ -317,8 +305,8 @@ mod tests {
         assert_eq!(end("exit 393 - 1 0"), (137, Some(9)), "yash");
         assert_eq!(end("exit 130 - 1 0"), (130, Some(2)), "no shell tells of INT");
         assert_eq!(end("exit 255 - 1 0"), (255, None));
-        let silent = [report("begin 1 77 silent"), report("exit 137 - 1 0")].concat();
-        assert!(matches!(&scan(&[&silent]).1[1], Report::Exit { end, .. } if end.signal == Some(Signal::KILL)));
+        assert_eq!(end("exit 137 u 1 0"), (137, Some(9)), "bash and zsh");
+        assert_eq!(end("exit 3 u 1 0"), (3, None), "bash and zsh");
         assert_eq!(scan(&[&report("exit 512 - 1 0")]).1, vec![]);
     }
 

@@ -135,10 +135,9 @@ impl<'a, 'g> Session<'a, 'g> {
 
     fn report(&mut self, report: Report) {
         match report {
-            Report::Begin { wrapper_pid, silent } => {
+            Report::Begin { wrapper_pid } => {
                 self.begun = true;
                 self.turn = None;
-                self.watcher.silent = silent;
                 self.watcher.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
             }

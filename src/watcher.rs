@@ -4,16 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Pumped, SshClient, Stream};
-use crate::connection::{Gate, Turn};
-use crate::error::{Error, Result, SshFailure, StartFailure, StartStage};
+use crate::connection::{Gate, Retry, Turn};
+use crate::error::{Error, Result, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ExitSource, ExitStatus};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;
 use crate::process::{Outcome, Process};
-use crate::report::{Failure, NONCE_LENGTH, Piece, Report, Scanner, Step};
+use crate::remote::{self, Flow, Place};
+use crate::report::{Failure, Piece, Report, Step};
 use crate::session::Session;
 use crate::ssh;
 use crate::state::{Action, Input, State};
@@ -22,9 +22,8 @@ use crate::wrapper;
 
 /// What is kept of ssh's messages.
 pub(crate) const DIAGNOSIS: usize = 4096;
-/// The first pause before a connection that sshd dropped is tried again; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a host may take to answer a question, beside what the question waits for.
+const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What all watchers of a manager share.
 pub(crate) struct Shared {
@@ -46,8 +45,6 @@ pub(crate) struct Watcher {
     pub start_deadline: Option<Instant>,
     pub stage: StartStage,
     pub remote: Option<Remote>,
-    /// The remote shell says 128+n without telling whether it was a signal.
-    pub silent: bool,
     /// How the ssh client ended.
     pub client_end: Option<i32>,
     /// The state in which the link was lost.
@@ -66,7 +63,6 @@ pub(crate) fn watch(process: Arc<Process>, shared: Arc<Shared>) {
         start_deadline,
         stage: StartStage::Queued,
         remote: None,
-        silent: false,
         client_end: None,
         lost_from: State::Running,
         diagnosis: Tail::default(),
@@ -79,32 +75,24 @@ impl Watcher {
     fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         let process = Arc::clone(&self.process);
-        let connecting = || process.state() == State::Connecting;
-        let mut retry_until = None;
-        let mut pause = FIRST_PAUSE;
+        let cancelled = || process.state() != State::Connecting;
+        let mut retry = None;
         loop {
-            let turn = shared.gate.wait_turn(&process.request.host, self.start_deadline, || !connecting());
-            let Some(turn) = turn else { return self.end_without_client() };
-            let retry_until = *retry_until.get_or_insert_with(|| sys::deadline(shared.options.connect_timeout));
-            match self.run_client(turn) {
-                Err(error) => return self.settle(Input::ClientEnded, |_| Err(error)),
-                Ok(()) if !connecting() => break,
-                Ok(()) => {}
+            let Some(turn) = shared.gate.wait_turn(&process.request.host, self.start_deadline, cancelled) else {
+                return self.end_without_client();
+            };
+            let retry = retry.get_or_insert_with(|| Retry::within(shared.options.connect_timeout));
+            let error = self.run_client(turn).err().unwrap_or_else(|| self.diagnose());
+            if !cancelled() && ssh::is_worth_a_retry(&error) {
+                if let Some(next) = retry.next_try() {
+                    log::debug!("{}: {error}; trying again", process.uuid());
+                    shared.gate.pause(next, cancelled);
+                    continue;
+                }
             }
-            let error = self.diagnose();
-            let next_try = sys::deadline(pause.mul_f64(sys::jitter()));
-            let in_time = next_try.is_some_and(|next| retry_until.is_none_or(|until| next < until));
-            if !ssh::is_worth_a_retry(&error) || !in_time {
-                return self.settle_client_ended(&error);
-            }
-            log::debug!("{}: {error}; trying again", process.uuid());
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            if let Some(next) = next_try {
-                shared.gate.pause(next, || !connecting());
-            }
+            self.settle_client_ended(&error);
+            break;
         }
-        let error = self.diagnose();
-        self.settle_client_ended(&error);
         if process.state() == State::LinkLost {
             self.recover();
         }
@@ -147,9 +135,9 @@ impl Watcher {
     /// Runs one ssh client to its end. An error is a local one: nothing was started.
     fn run_client(&mut self, turn: Turn) -> Result<()> {
         let request = &self.process.request;
-        let nonce = nonce()?;
+        let nonce = remote::nonce()?;
         let line = wrapper::start_line(&nonce, &self.process.instance, request);
-        let mut client = spawn(&self.shared.options, &request.host, request.user.as_deref(), line)?;
+        let mut client = remote::spawn(&self.shared.options, &request.host, request.user.as_deref(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
@@ -303,90 +291,66 @@ impl Watcher {
         ExitStatus::new(source, self.client_end, end, true, self.describe().into())
     }
 
-    /// Asks the host after a process whose link was lost, until it answers or `lost_timeout` is over.
-    fn recover(&mut self) {
-        let shared = Arc::clone(&self.shared);
-        let process = Arc::clone(&self.process);
-        let until = sys::deadline(shared.options.lost_timeout);
-        let mut pause = FIRST_PAUSE;
-        while let Some(turn) = shared.gate.wait_turn(&process.request.host, until, || process.is_released()) {
-            match self.inquire(turn, until) {
-                Ok(Some((end, ran))) => return self.exited(end, ran),
-                Ok(None) => break,
+    /// Asks the host after a process whose link was lost. After `lost_timeout` its end counts as unknown, but the host is
+    /// asked on: what must not live on is ended as soon as it answers.
+    fn recover(&self) {
+        let process = &self.process;
+        let released = || process.is_released();
+        let mut retry = Retry::for_ever();
+        let until = sys::deadline(self.shared.options.lost_timeout);
+        while !released() {
+            let settled = process.state().is_settled();
+            match self.inquire(until.filter(|_| !settled)) {
+                Ok(Answer::Ended(end, ran)) => return self.exited(end, ran),
+                Ok(Answer::Gone) => break,
                 Err(error) => log::debug!("{}: asking after it: {error}", process.uuid()),
             }
-            let Some(next) = sys::deadline(pause.mul_f64(sys::jitter())) else { break };
-            if until.is_some_and(|until| next >= until) || !shared.gate.pause(next, || process.is_released()) {
-                break;
+            let Some(next) = retry.next_try() else { break };
+            match until {
+                Some(until) if !settled && until <= next => {
+                    self.shared.gate.pause(until, released);
+                    self.give_up();
+                }
+                _ => drop(self.shared.gate.pause(next, released)),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let input = if process.is_released() { Input::Release } else { Input::GivenUp };
+        self.give_up();
+    }
+
+    fn give_up(&self) {
+        let input = if self.process.is_released() { Input::Release } else { Input::GivenUp };
         self.settle(input, |_| Ok(self.lost_status(None)));
     }
 
-    /// One question. `None`: the process is gone, and nobody knows how it ended.
-    fn inquire(&self, turn: Turn, until: Option<Instant>) -> Result<Option<(ApplicationEnd, bool)>> {
-        let request = &self.process.request;
-        let Some(Remote { pid, start_time, boot_id }) = &self.remote else { return Ok(None) };
-        let nonce = nonce()?;
+    /// One question, and the time that the wrapper may need to answer it.
+    fn inquire(&self, until: Option<Instant>) -> Result<Answer> {
+        let Process { request, instance, .. } = &*self.process;
+        let Some(Remote { pid, start_time, boot_id }) = &self.remote else { return Ok(Answer::Gone) };
         // The wrapper may need its whole grace, and some time to be scheduled.
         let grace = ssh::whole_seconds(request.grace).saturating_add(2);
-        let line = wrapper::inquiry_line(&nonce, &self.process.instance, *pid, start_time, boot_id, grace);
-        let mut client = spawn(&self.shared.options, &request.host, request.user.as_deref(), line)?;
-        let mut turn = Some(turn);
-        let mut scanner = Scanner::silent(nonce, self.silent);
-        let mut diagnosis = Tail::default();
+        let deadline = until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace) + INQUIRY_TIMEOUT);
+        let place = Place { host: &request.host, user: request.user.as_deref(), deadline };
+        let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, *pid, start_time, boot_id, grace);
         let mut answer = None;
-        let deadline = until.and_then(|until| until.checked_add(Duration::from_secs(grace)));
-        loop {
-            let pumped = client.pump(deadline, |stream, bytes| {
-                if stream == Stream::Stderr {
-                    scanner.push(bytes, &mut |piece| match piece {
-                        Piece::Data(bytes) => diagnosis.push(bytes, DIAGNOSIS),
-                        Piece::Report(Report::Begin { .. }) => turn = None,
-                        Piece::Report(Report::Exit { end, ran }) => answer = Some(Some((end, ran))),
-                        Piece::Report(Report::Gone) => answer = Some(None),
-                        Piece::Report(_) | Piece::Unknown(_) => {}
-                    });
-                }
-            });
-            let pumped = pumped.map_err(|e| Error::local("reading from ssh", e))?;
-            if let Some(answer) = answer {
-                return Ok(answer);
+        remote::run(&self.shared, &place, &line, &|| self.process.is_released(), &mut |piece| match piece {
+            Piece::Report(Report::Exit { end, ran }) => {
+                answer = Some(Answer::Ended(end, ran));
+                Flow::Enough
             }
-            match pumped {
-                Pumped::Some => {}
-                Pumped::Deadline => {
-                    let (host, user) = (request.host.clone(), request.user.clone());
-                    return Err(Error::Ssh { host, user, failure: SshFailure::TimedOut, stderr: String::new() });
-                }
-                Pumped::Ended(code) => {
-                    return Err(ssh::diagnose(&request.host, request.user.as_deref(), code, &diagnosis.get().bytes));
-                }
+            Piece::Report(Report::Gone) => {
+                answer = Some(Answer::Gone);
+                Flow::Enough
             }
-        }
+            _ => Flow::GoOn,
+        })?;
+        answer.ok_or_else(|| self.start_failed(StartFailure::Protocol))
     }
 }
 
-fn spawn(options: &Options, host: &str, user: Option<&str>, line: Vec<u8>) -> Result<SshClient> {
-    SshClient::spawn(options, host, user, line).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Error::Ssh {
-            host: host.to_owned(),
-            user: user.map(str::to_owned),
-            failure: SshFailure::SshNotFound,
-            stderr: format!("{}: {error}", options.ssh_program.display()),
-        },
-        _ => Error::local(format!("starting ssh to {host}"), error),
-    })
-}
-
-fn nonce() -> Result<[u8; NONCE_LENGTH]> {
-    let random = sys::random::<{ NONCE_LENGTH / 2 }>().map_err(|e| Error::local("making a nonce", e))?;
-    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
-    let mut nonce = [0; NONCE_LENGTH];
-    for (pair, byte) in nonce.chunks_exact_mut(2).zip(random) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    Ok(nonce)
+/// What a host says of a process whose link was lost.
+enum Answer {
+    /// Its wrapper left word of how it ended, and of whether its program had run.
+    Ended(ApplicationEnd, bool),
+    /// Nothing is left of it, no word either.
+    Gone,
 }

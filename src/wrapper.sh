@@ -51,8 +51,7 @@ END
     esac
 }
 
-# Flags that change the meaning of what follows: bash (called with -c) and zsh are silent about signals.
-_say begin 1 "$$" "${BASH_VERSION:+silent}${ZSH_VERSION:+silent}"
+_say begin 1 "$$"
 # What start-up files wrote on stdout stands before this one.
 _say begin 4>&7
 
@@ -234,7 +233,9 @@ echo "$_N" >&8
 _p=
 _ran=0
 _lost=
-_how=-
+# s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
+_how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
+_how=${_how:--}
 _fail=
 while read -r _w _a <&8; do
     case $_w in
