@@ -77,15 +77,25 @@ impl PolledEvents {
     /// The next event, or `None` when none waits. Never blocks.
     pub fn next(&self) -> Option<Event> {
         let event = self.events.try_recv();
+        self.settle();
+        // Empty, or the manager is gone.
+        event.ok()
+    }
+
+    /// Makes the descriptor say what the queue says: for those who take events from the channel themselves.
+    pub(crate) fn settle(&self) {
         if self.events.is_empty() {
             sys::event_fd_clear(&self.fd);
             // An event that came between the look and the clearing must keep the descriptor readable.
             if !self.events.is_empty() {
-                sys::event_fd_signal(&self.fd);
+                self.signal();
             }
         }
-        // Empty, or the manager is gone.
-        event.ok()
+    }
+
+    /// Makes the descriptor readable.
+    pub(crate) fn signal(&self) {
+        sys::event_fd_signal(&self.fd);
     }
 
     /// The channel behind it, for blocking waits.

@@ -34,6 +34,7 @@
 //! A signal is sent only after pid and start time were compared. Between that look and the signal, the process could
 //! end and another get its pid: that takes a full round of all pids in some microseconds, and cannot be closed from a shell.
 
+mod capi;
 mod check;
 mod client;
 mod connection;

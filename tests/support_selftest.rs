@@ -257,8 +257,8 @@ fn the_application_reports_how_it_was_started() {
     assert!(report.signals("SigIgn").contains(&libc::SIGUSR1));
     // Were this Rust's own start-up, SIGPIPE would be among them.
     assert!(!report.signals("SigIgn").contains(&libc::SIGPIPE));
-    assert_eq!(report.signals("SigBlk"), []);
-    assert_eq!(report.signals("SigCgt"), []);
+    assert_eq!(report.signals("SigBlk"), [0; 0]);
+    assert_eq!(report.signals("SigCgt"), [0; 0]);
     assert!(report.pid > 0 && report.ppid > 0 && report.pgid > 0 && report.sid > 0);
     let fds: Vec<_> = report.fds.iter().map(|(fd, _)| *fd).collect();
     assert_eq!(fds, [0, 1, 2]);

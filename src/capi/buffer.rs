@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr;
 
 use super::input::{free, plain};
-use crate::process::Output;
+use crate::Output;
 
 /// The last part of what an application wrote to a stream: a copy, which does not change.
 pub struct sshpm_buffer {
@@ -26,8 +26,8 @@ impl From<Output> for sshpm_buffer {
 /// Any thread. Does not block.
 ///
 /// @param buffer The buffer.
-/// @return The bytes, which are the buffer's: valid until it is freed. A NUL follows them; there may be others in them.
-/// NULL when the buffer is NULL.
+/// @return The bytes, which are the buffer's: valid until it is freed. A NUL follows them; there may be others in
+/// them. NULL when the buffer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_data(buffer: *const sshpm_buffer) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or to a buffer.

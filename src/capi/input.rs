@@ -8,9 +8,9 @@ use std::slice;
 use std::time::Duration;
 
 use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, set_last_error, sshpm_result};
-use crate::error::Error;
+use crate::Error;
 
-/// Stands for the default of what it is given for.
+/// A timeout: the default of what it is given for; each function says which.
 pub const SSHPM_TIMEOUT_DEFAULT: f64 = -1.0;
 
 /// Runs the body of a function. A failure becomes its code, and its text the thread's last message.

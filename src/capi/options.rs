@@ -4,24 +4,22 @@ use std::ffi::c_char;
 
 use super::input::{bytes, call, choice, free, give, handle_mut, output, text, texts, timeout};
 use super::result::sshpm_result;
-use crate::options::{HostKeyPolicy, KillScope, KillStep, Options};
-use crate::role::Role;
-use crate::signal::Signal;
+use crate::{HostKeyPolicy, KillScope, KillStep, Options, Role, Signal};
 
-/// Keys of hosts are checked as ssh_config says. The default.
+/// Host key policy: keys are checked as ssh_config says. The default.
 pub const SSHPM_HOST_KEY_SSH_CONFIG: i32 = 0;
-/// Unknown and changed keys are refused, whatever ssh_config says.
+/// Host key policy: unknown and changed keys are refused, whatever ssh_config says.
 pub const SSHPM_HOST_KEY_STRICT: i32 = 1;
-/// Unknown keys are accepted and remembered, changed ones refused.
+/// Host key policy: unknown keys are accepted and remembered, changed ones refused.
 pub const SSHPM_HOST_KEY_ACCEPT_NEW: i32 = 2;
-/// Nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+/// Host key policy: nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
 pub const SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST: i32 = 3;
-/// Nothing is checked. Anybody on the network can be the host: for closed networks only.
+/// Host key policy: nothing is checked. Anybody on the network can be the host: for closed networks only.
 pub const SSHPM_HOST_KEY_DISABLED: i32 = 4;
 
-/// The signal goes to the application alone.
+/// Kill step: the signal goes to the application alone.
 pub const SSHPM_KILL_SCOPE_LEADER: i32 = 0;
-/// The signal goes to the application's whole process group.
+/// Kill step: the signal goes to the application's whole process group.
 pub const SSHPM_KILL_SCOPE_GROUP: i32 = 1;
 
 /// What a manager is made with.
@@ -119,7 +117,8 @@ pub unsafe extern "C" fn sshpm_options_add_ssh_option(
     })
 }
 
-/// Sets how long a host may take to answer, and how long a connection that sshd drops while it is busy is tried again.
+/// Sets how long a host may take to answer, and how long a connection that sshd drops while it is busy is tried
+/// again.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -222,8 +221,9 @@ pub unsafe extern "C" fn sshpm_options_set_output_limit(options: *mut sshpm_opti
     })
 }
 
-/// Takes all steps from the kill sequence, so that another can be built with sshpm_options_add_kill_step. The default is
-/// SIGQUIT to the application, and after the kill's timeout SIGKILL to its group. sshpm_manager_new refuses an empty one.
+/// Takes all steps from the kill sequence, so that another can be built with sshpm_options_add_kill_step. The default
+/// is SIGQUIT to the application, and after the kill's timeout SIGKILL to its group. sshpm_manager_new refuses an
+/// empty one.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -275,8 +275,8 @@ pub unsafe extern "C" fn sshpm_options_add_kill_step(
 /// @param options The options.
 /// @param roles The roles' names; UTF-8. Copied. May be NULL if the count is 0.
 /// @param count Their number.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a role
-/// that is named twice.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a
+/// role that is named twice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_shutdown_order(
     options: *mut sshpm_options,

@@ -7,110 +7,111 @@ use std::mem;
 
 use super::input::plain;
 use super::strings::c_string;
-use crate::error::{Error, SshFailure, StartFailure};
+use crate::{Error, SshFailure, StartFailure};
 
-/// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may come.
+/// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
+/// come.
 pub type sshpm_result = i32;
 
 /// It worked.
-pub const SSHPM_OK: sshpm_result = 0;
+pub const SSHPM_OK: i32 = 0;
 
 /// A pointer that must not be NULL is NULL.
-pub const SSHPM_ERROR_NULL_ARGUMENT: sshpm_result = 1;
+pub const SSHPM_ERROR_NULL_ARGUMENT: i32 = 1;
 /// A value was refused before anything was started; the message names the field and the value.
-pub const SSHPM_ERROR_INVALID: sshpm_result = 2;
+pub const SSHPM_ERROR_INVALID: i32 = 2;
 /// A name is not UTF-8.
-pub const SSHPM_ERROR_UTF8: sshpm_result = 3;
+pub const SSHPM_ERROR_UTF8: i32 = 3;
 /// It is no JSON, or not what it should be; the message names the key, the line and the column.
-pub const SSHPM_ERROR_JSON: sshpm_result = 4;
+pub const SSHPM_ERROR_JSON: i32 = 4;
 /// No process of that uuid is in the manager's table.
-pub const SSHPM_ERROR_UNKNOWN_UUID: sshpm_result = 5;
+pub const SSHPM_ERROR_UNKNOWN_UUID: i32 = 5;
 /// The uuid belongs to a process that has not ended.
-pub const SSHPM_ERROR_UUID_IN_USE: sshpm_result = 6;
+pub const SSHPM_ERROR_UUID_IN_USE: i32 = 6;
 /// The process was asked to end and had not ended when the time was over. It can be killed again.
-pub const SSHPM_ERROR_STILL_RUNNING: sshpm_result = 7;
+pub const SSHPM_ERROR_STILL_RUNNING: i32 = 7;
 /// The remote pid is not known: not yet, or the start failed before there was one.
-pub const SSHPM_ERROR_NO_METADATA: sshpm_result = 8;
+pub const SSHPM_ERROR_NO_METADATA: i32 = 8;
 /// The process has ended or never started.
-pub const SSHPM_ERROR_NOT_RUNNING: sshpm_result = 9;
+pub const SSHPM_ERROR_NOT_RUNNING: i32 = 9;
 /// The process is gone, or its host has no such signal.
-pub const SSHPM_ERROR_SIGNAL_REFUSED: sshpm_result = 10;
+pub const SSHPM_ERROR_SIGNAL_REFUSED: i32 = 10;
 /// The link to the process does not take commands: it is lost, being closed, or its buffers are full.
-pub const SSHPM_ERROR_LINK_DOWN: sshpm_result = 11;
+pub const SSHPM_ERROR_LINK_DOWN: i32 = 11;
 /// A local resource ran out, or a local call failed.
-pub const SSHPM_ERROR_LOCAL: sshpm_result = 12;
+pub const SSHPM_ERROR_LOCAL: i32 = 12;
 /// A call that blocks was made inside a callback on process exit, where it could never be answered.
-pub const SSHPM_ERROR_INSIDE_CALLBACK: sshpm_result = 13;
+pub const SSHPM_ERROR_INSIDE_CALLBACK: i32 = 13;
 /// The time of a wait was over.
-pub const SSHPM_ERROR_TIMED_OUT: sshpm_result = 14;
+pub const SSHPM_ERROR_TIMED_OUT: i32 = 14;
 /// The manager was shut down or freed.
-pub const SSHPM_ERROR_SHUT_DOWN: sshpm_result = 15;
+pub const SSHPM_ERROR_SHUT_DOWN: i32 = 15;
 /// No event came in the time that was given.
-pub const SSHPM_ERROR_NO_EVENT: sshpm_result = 16;
+pub const SSHPM_ERROR_NO_EVENT: i32 = 16;
 /// The wait was ended by sshpm_subscription_wake.
-pub const SSHPM_ERROR_WOKEN: sshpm_result = 17;
+pub const SSHPM_ERROR_WOKEN: i32 = 17;
 /// There is no such code: the end says nothing about it, or is unknown.
-pub const SSHPM_ERROR_NO_EXIT_CODE: sshpm_result = 18;
+pub const SSHPM_ERROR_NO_EXIT_CODE: i32 = 18;
 /// The program has another logger of Rust's `log` already.
-pub const SSHPM_ERROR_LOGGER_SET: sshpm_result = 19;
+pub const SSHPM_ERROR_LOGGER_SET: i32 = 19;
 /// A bug in this library. The message tells where; the handles can only be freed.
-pub const SSHPM_ERROR_PANIC: sshpm_result = 20;
+pub const SSHPM_ERROR_PANIC: i32 = 20;
 
 /// ssh: the name of the host has no address.
-pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: sshpm_result = 100;
+pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
 /// ssh: nothing listens there.
-pub const SSHPM_ERROR_SSH_REFUSED: sshpm_result = 101;
+pub const SSHPM_ERROR_SSH_REFUSED: i32 = 101;
 /// ssh: no route to the host or its network.
-pub const SSHPM_ERROR_SSH_UNREACHABLE: sshpm_result = 102;
+pub const SSHPM_ERROR_SSH_UNREACHABLE: i32 = 102;
 /// ssh: no answer in the connect timeout.
-pub const SSHPM_ERROR_SSH_TIMED_OUT: sshpm_result = 103;
+pub const SSHPM_ERROR_SSH_TIMED_OUT: i32 = 103;
 /// ssh: the host did not accept this user by any key, ticket or agent that can be used without asking.
-pub const SSHPM_ERROR_SSH_AUTHENTICATION_FAILED: sshpm_result = 104;
+pub const SSHPM_ERROR_SSH_AUTHENTICATION_FAILED: i32 = 104;
 /// ssh: the host's key is not known.
-pub const SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN: sshpm_result = 105;
+pub const SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN: i32 = 105;
 /// ssh: the host's key is not the one that is known.
-pub const SSHPM_ERROR_SSH_HOST_KEY_CHANGED: sshpm_result = 106;
+pub const SSHPM_ERROR_SSH_HOST_KEY_CHANGED: i32 = 106;
 /// ssh: sshd dropped the connection before it was one (MaxStartups), until the connect timeout.
-pub const SSHPM_ERROR_SSH_THROTTLED: sshpm_result = 107;
+pub const SSHPM_ERROR_SSH_THROTTLED: i32 = 107;
 /// The ssh program was not found, or cannot be executed.
-pub const SSHPM_ERROR_SSH_NOT_FOUND: sshpm_result = 108;
+pub const SSHPM_ERROR_SSH_NOT_FOUND: i32 = 108;
 /// ssh does not accept its configuration or options.
-pub const SSHPM_ERROR_SSH_CONFIGURATION: sshpm_result = 109;
+pub const SSHPM_ERROR_SSH_CONFIGURATION: i32 = 109;
 /// ssh: the connection was closed for a reason that is not told.
-pub const SSHPM_ERROR_SSH_CLOSED: sshpm_result = 110;
+pub const SSHPM_ERROR_SSH_CLOSED: i32 = 110;
 /// The login works, but the login shell ended before anything was started.
-pub const SSHPM_ERROR_SSH_REMOTE_SHELL: sshpm_result = 111;
+pub const SSHPM_ERROR_SSH_REMOTE_SHELL: i32 = 111;
 /// ssh failed in another way; the message has what it said.
-pub const SSHPM_ERROR_SSH_OTHER: sshpm_result = 112;
+pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
 
 /// The start timeout was over; the message says how far the start had come.
-pub const SSHPM_ERROR_START_TIMED_OUT: sshpm_result = 200;
+pub const SSHPM_ERROR_START_TIMED_OUT: i32 = 200;
 /// A setup line failed; the message has its number and code.
-pub const SSHPM_ERROR_START_SETUP: sshpm_result = 201;
+pub const SSHPM_ERROR_START_SETUP: i32 = 201;
 /// The shell for the setup lines is not on the host.
-pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: sshpm_result = 202;
+pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
 /// The program, or the interpreter that its first line names, does not exist.
-pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: sshpm_result = 203;
+pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;
 /// The program cannot be executed: permission, format, or too many bytes of arguments and environment.
-pub const SSHPM_ERROR_START_NOT_EXECUTABLE: sshpm_result = 204;
+pub const SSHPM_ERROR_START_NOT_EXECUTABLE: i32 = 204;
 /// The working directory cannot be entered.
-pub const SSHPM_ERROR_START_WORKING_DIRECTORY: sshpm_result = 205;
+pub const SSHPM_ERROR_START_WORKING_DIRECTORY: i32 = 205;
 /// The directory of the log file does not exist.
-pub const SSHPM_ERROR_START_LOG_DIRECTORY: sshpm_result = 206;
+pub const SSHPM_ERROR_START_LOG_DIRECTORY: i32 = 206;
 /// The log file cannot be written, or the former one not be renamed.
-pub const SSHPM_ERROR_START_LOG_FILE: sshpm_result = 207;
+pub const SSHPM_ERROR_START_LOG_FILE: i32 = 207;
 /// A resource limit was refused.
-pub const SSHPM_ERROR_START_LIMIT: sshpm_result = 208;
+pub const SSHPM_ERROR_START_LIMIT: i32 = 208;
 /// The shell does not let a variable be set.
-pub const SSHPM_ERROR_START_ENVIRONMENT: sshpm_result = 209;
+pub const SSHPM_ERROR_START_ENVIRONMENT: i32 = 209;
 /// The host has no directory where a fifo can be made.
-pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: sshpm_result = 210;
+pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: i32 = 210;
 /// A process of this uuid, started by another manager, lives on the host.
-pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: sshpm_result = 211;
+pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: i32 = 211;
 /// It was ended from outside before the application ran.
-pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: sshpm_result = 212;
+pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
 /// The remote side spoke in a way that this version does not know.
-pub const SSHPM_ERROR_START_PROTOCOL: sshpm_result = 213;
+pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
 
 /// Why a call fails: its code, and the text for the thread's last message.
 #[derive(Debug)]

@@ -5,8 +5,7 @@ use std::ffi::c_char;
 use super::input::{call, output, text};
 use super::result::sshpm_result;
 use super::strings::give_string;
-use crate::role::Role;
-use crate::signal::Signal;
+use crate::{Role, Signal};
 
 /// The role that the place in the session's tree implies: of "" it is unknown, of "0" and a controller
 /// root-controller, of what begins with "0." segment-controller for a controller and else application, of all others

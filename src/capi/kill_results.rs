@@ -1,0 +1,145 @@
+//! What a kill of several processes came to.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use super::input::{call, free, handle, plain};
+use super::result::{Failure, SSHPM_OK, code_of, sshpm_result};
+use super::status::{pointer_to_status, sshpm_exit_status};
+use super::strings::{c_string, pointer_to};
+use crate::{Error, ExitStatus, KillResults};
+
+/// What a kill came to for each process, in the order of their uuids.
+pub struct sshpm_kill_results {
+    results: Vec<KillResult>,
+}
+
+struct KillResult {
+    uuid: CString,
+    end: Result<sshpm_exit_status, (sshpm_result, CString)>,
+}
+
+impl From<KillResults> for sshpm_kill_results {
+    fn from(results: KillResults) -> sshpm_kill_results {
+        let result = |(uuid, end): (String, crate::Result<ExitStatus>)| KillResult {
+            uuid: c_string(uuid),
+            end: end.map(Into::into).map_err(|error| (code_of(&error), c_string(error.to_string()))),
+        };
+        sshpm_kill_results { results: results.into_iter().map(result).collect() }
+    }
+}
+
+/// # Safety
+/// The pointer is NULL or to results that live as long as the answer is used.
+unsafe fn at<'a>(results: *const sshpm_kill_results, index: usize) -> Option<&'a KillResult> {
+    // SAFETY: the caller's promise.
+    unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
+}
+
+/// The number of processes in the results.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results.
+/// @return The number; 0 when the results are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_count(results: *const sshpm_kill_results) -> usize {
+    // SAFETY: the caller's pointer is NULL or to results.
+    plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
+}
+
+/// The uuid of one process.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results.
+/// @param index Its place, from 0.
+/// @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count,
+/// or the results are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_get_uuid(
+    results: *const sshpm_kill_results,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to results.
+    plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
+}
+
+/// Whether one process has ended, or why that is not known. Asking is no failing call: the thread's last message
+/// stays.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results.
+/// @param index Its place, from 0.
+/// @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
+/// again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_...: it had not come to run.
+/// SSHPM_ERROR_LOCAL. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_get_result(
+    results: *const sshpm_kill_results,
+    index: usize,
+) -> sshpm_result {
+    let mut result = SSHPM_OK;
+    let asked = call(|| {
+        // SAFETY: the caller's pointer is NULL or to results.
+        let this = unsafe { handle(results, "results")? };
+        let refused = || {
+            let reason = format!("it is below the count, which is {}", this.results.len());
+            Failure::from(Error::invalid("index", index.to_string(), reason))
+        };
+        let entry = this.results.get(index).ok_or_else(refused)?;
+        result = entry.end.as_ref().map_or_else(|(code, _)| *code, |_| SSHPM_OK);
+        Ok(())
+    });
+    if asked == SSHPM_OK { result } else { asked }
+}
+
+/// How one process ended.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results.
+/// @param index Its place, from 0.
+/// @return The status, which is the results': valid until they are freed. NULL when there is none, the index is not
+/// below the count, or the results are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_get_status(
+    results: *const sshpm_kill_results,
+    index: usize,
+) -> *const sshpm_exit_status {
+    // SAFETY: the caller's pointer is NULL or to results.
+    let status = || unsafe { at(results, index) }.and_then(|result| result.end.as_ref().ok());
+    plain(ptr::null(), || pointer_to_status(status()))
+}
+
+/// The line for the log about one process: the status' message, or what went wrong.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results.
+/// @param index Its place, from 0.
+/// @return The line, which is the results': valid until they are freed. NULL when the index is not below the count,
+/// or the results are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_get_message(
+    results: *const sshpm_kill_results,
+    index: usize,
+) -> *const c_char {
+    plain(ptr::null(), || {
+        // SAFETY: the caller's pointer is NULL or to results.
+        let end = unsafe { at(results, index) }.map(|result| &result.end);
+        pointer_to(end.map(|end| end.as_ref().map_or_else(|(_, message)| message, sshpm_exit_status::message)))
+    })
+}
+
+/// Frees results, with their statuses and strings.
+///
+/// Any thread. Does not block.
+///
+/// @param results The results. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_kill_results_free(results: *mut sshpm_kill_results) {
+    // SAFETY: the caller's pointer is NULL or to results that are not used any more.
+    unsafe { free(results) };
+}

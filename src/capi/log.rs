@@ -1,0 +1,131 @@
+//! The library's log, by a callback.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use ::log::{LevelFilter, Log, Metadata, Record};
+use parking_lot::Mutex;
+
+use super::gate::{Gate, UserData};
+use super::input::{call, choice};
+use super::result::{Failure, SSHPM_ERROR_LOGGER_SET, sshpm_result};
+use super::strings::c_string;
+
+/// Log level: no messages.
+pub const SSHPM_LOG_OFF: i32 = 0;
+/// Log level: what is lost or wrong.
+pub const SSHPM_LOG_ERROR: i32 = 1;
+/// Log level: what somebody should look at, and all of the levels above.
+pub const SSHPM_LOG_WARN: i32 = 2;
+/// Log level: starts and ends, and all of the levels above.
+pub const SSHPM_LOG_INFO: i32 = 3;
+/// Log level: each step, and all of the levels above.
+pub const SSHPM_LOG_DEBUG: i32 = 4;
+/// Log level: all.
+pub const SSHPM_LOG_TRACE: i32 = 5;
+
+/// Gets a message of the log: its level SSHPM_LOG_..., the part of the library it is from, the text without a
+/// newline. The strings are valid until it returns. It is called from the library's threads and from those that call
+/// the library, also from several at once; it must not throw, and must not call functions that block.
+pub type sshpm_log_callback =
+    Option<unsafe extern "C" fn(level: i32, target: *const c_char, message: *const c_char, user_data: *mut c_void)>;
+
+struct Sink {
+    gate: Gate,
+    level: LevelFilter,
+    callback: unsafe extern "C" fn(i32, *const c_char, *const c_char, *mut c_void),
+    user_data: UserData,
+}
+
+struct State {
+    /// `LOGGER` is the program's logger.
+    installed: bool,
+    sink: Option<Arc<Sink>>,
+}
+
+struct Logger {
+    state: Mutex<State>,
+}
+
+static LOGGER: Logger = Logger { state: Mutex::new(State { installed: false, sink: None }) };
+
+impl Logger {
+    fn sink(&self, metadata: &Metadata) -> Option<Arc<Sink>> {
+        // A program may have other Rust parts, whose log is not ours to show.
+        let ours = metadata.target() == "sshpm" || metadata.target().starts_with("sshpm::");
+        let sink = ours.then(|| self.state.lock().sink.clone()).flatten();
+        sink.filter(|sink| metadata.level() <= sink.level)
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.sink(metadata).is_some()
+    }
+
+    fn log(&self, record: &Record) {
+        let Some(sink) = self.sink(record.metadata()) else { return };
+        let (target, message) = (c_string(record.target()), c_string(record.args().to_string()));
+        sink.gate.pass(|| {
+            // SAFETY: the caller of sshpm_set_log_callback says that it can be called so until it is replaced, and the
+            // gate is closed then.
+            unsafe { (sink.callback)(record.level() as i32, target.as_ptr(), message.as_ptr(), sink.user_data.0) };
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+/// Sets who gets the library's log; without one there is none. When this returns, a former callback is not running
+/// and is not called any more; called from inside that callback, it returns at once.
+///
+/// Any thread. Blocks while a former callback runs.
+///
+/// @param level SSHPM_LOG_...: messages up to this level are given.
+/// @param callback Gets the messages. NULL: turns the log off.
+/// @param user_data Is handed to the callback; the library does not look at it.
+/// @return SSHPM_OK, SSHPM_ERROR_INVALID. SSHPM_ERROR_LOGGER_SET: the program is written in Rust and has a logger,
+/// which gets these messages.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_set_log_callback(
+    level: i32,
+    callback: sshpm_log_callback,
+    user_data: *mut c_void,
+) -> sshpm_result {
+    call(|| {
+        let levels = [
+            (SSHPM_LOG_OFF, LevelFilter::Off),
+            (SSHPM_LOG_ERROR, LevelFilter::Error),
+            (SSHPM_LOG_WARN, LevelFilter::Warn),
+            (SSHPM_LOG_INFO, LevelFilter::Info),
+            (SSHPM_LOG_DEBUG, LevelFilter::Debug),
+            (SSHPM_LOG_TRACE, LevelFilter::Trace),
+        ];
+        let level = choice("level", level, &levels)?;
+        let sink = callback
+            .map(|callback| Arc::new(Sink { gate: Gate::new(), level, callback, user_data: UserData(user_data) }));
+        let former = LOGGER.replace(sink)?;
+        if let Some(former) = former {
+            former.gate.close();
+        }
+        Ok(())
+    })
+}
+
+impl Logger {
+    /// Sets the sink and gives the former one, which may still be called until its gate is closed.
+    fn replace(&'static self, sink: Option<Arc<Sink>>) -> Result<Option<Arc<Sink>>, Failure> {
+        let mut state = self.state.lock();
+        if !state.installed {
+            if sink.is_none() {
+                return Ok(None);
+            }
+            ::log::set_logger(self).map_err(|_| {
+                Failure::new(SSHPM_ERROR_LOGGER_SET, "the program has a logger of Rust's `log` already")
+            })?;
+            state.installed = true;
+        }
+        ::log::set_max_level(sink.as_ref().map_or(LevelFilter::Off, |sink| sink.level));
+        Ok(std::mem::replace(&mut state.sink, sink))
+    }
+}

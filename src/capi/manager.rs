@@ -1,0 +1,226 @@
+//! Managers: their making and end, the start of processes, and callbacks.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::gate::{Gate, UserData};
+use super::input::{call, free, give, handle, output, text};
+use super::options::sshpm_options;
+use super::request::sshpm_boot_request;
+use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_OK, code_of, sshpm_result};
+use super::status::{pointer_to_status, sshpm_exit_status};
+use super::strings::{c_string, pointer_to};
+use crate::{CallbackId, Error, ExitStatus, Manager, Options};
+
+/// The table of processes, and every call that blocks. One per program is usual. All of its functions but
+/// sshpm_manager_free can be called from any thread, and at the same time.
+pub struct sshpm_manager {
+    // It is dropped first: the callbacks that its end causes are still made.
+    pub(super) manager: Manager,
+    callbacks: Callbacks,
+}
+
+/// The gate of all callbacks of a manager. The manager itself waits for a running one only for so long.
+struct Callbacks(Arc<Gate>);
+
+impl Drop for Callbacks {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Makes a manager without processes. No thread and no connection is made yet.
+///
+/// Any thread. Does not block.
+///
+/// @param options The options, which are copied. NULL: the defaults.
+/// @param out_manager Gets the manager. It is the caller's, to be freed with sshpm_manager_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_new(
+    options: *const sshpm_options,
+    out_manager: *mut *mut sshpm_manager,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options and a place for the output.
+        let (options, out_manager) = unsafe { (options.as_ref(), output(out_manager, "out_manager")?) };
+        let options = options.map_or_else(Options::new, |this| this.options.clone());
+        give(
+            out_manager,
+            sshpm_manager { manager: Manager::new(options)?, callbacks: Callbacks(Arc::new(Gate::new())) },
+        );
+        Ok(())
+    })
+}
+
+/// Frees a manager. It lets go of all processes, which end by their link loss policy: call sshpm_manager_shutdown
+/// first to end them in order. When this returns, no callback on process exit is running and none is called any more.
+/// In a child that the program has forked it only frees: the processes are the parent's.
+///
+/// Any thread, but no other one may use the manager any more. Blocks at most 5 s, and while a callback runs; inside a
+/// callback it does not wait for that one.
+///
+/// @param manager The manager. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
+    // SAFETY: the caller's pointer is NULL or to a manager that is not used any more.
+    unsafe { free(manager) };
+}
+
+/// Checks the request, enters the process in the table, and returns. All else is told by events, callbacks and
+/// sshpm_manager_wait_until_started. The uuid of a process that has ended can be used again, and replaces it.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid Names the process: 1 to 128 letters, digits, '.', '_' and '-'.
+/// @param request What to run. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
+/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when there is no thread to be had. Nothing was started unless SSHPM_OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_start_process(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    request: *const sshpm_boot_request,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a request.
+        let (this, uuid, request) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, handle(request, "request")?) };
+        Ok(this.manager.start_process(uuid, &request.request)?)
+    })
+}
+
+/// Starts nothing any more and lets go of all processes: each ends by its link loss policy.
+///
+/// Any thread. Blocks at most 5 s.
+///
+/// @param manager The manager, which can still be asked.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_detach(manager: *mut sshpm_manager) -> sshpm_result {
+    // SAFETY: the caller's pointer is NULL or to a manager.
+    call(|| Ok(unsafe { handle(manager, "manager")? }.manager.detach()?))
+}
+
+/// Takes a process that has ended from the table.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_STILL_RUNNING,
+/// SSHPM_ERROR_UNKNOWN_UUID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_forget_process(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
+        Ok(this.manager.forget_process(uuid)?)
+    })
+}
+
+/// Is called once for each process that ends or does not come to run: with its uuid, and either how it ended, or NULL
+/// and why it did not start, as code and message. `error` is SSHPM_OK and `error_message` NULL where there is a
+/// status. All of them are valid until it returns. It must not throw.
+pub type sshpm_exit_callback = Option<
+    unsafe extern "C" fn(
+        uuid: *const c_char,
+        status: *const sshpm_exit_status,
+        error: sshpm_result,
+        error_message: *const c_char,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Is called once with the user data of a callback, when that is not called any more.
+pub type sshpm_finalizer = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+struct Registration {
+    callback: unsafe extern "C" fn(*const c_char, *const sshpm_exit_status, sshpm_result, *const c_char, *mut c_void),
+    user_data: UserData,
+    finalizer: sshpm_finalizer,
+    /// It was registered: until then the user data is the caller's.
+    registered: AtomicBool,
+}
+
+impl Registration {
+    fn call(&self, uuid: &str, end: Result<&ExitStatus, &Error>) {
+        let uuid = c_string(uuid);
+        let status = end.ok().map(|status| sshpm_exit_status::from(status.clone()));
+        let (code, message) = match end {
+            Ok(_) => (SSHPM_OK, None),
+            Err(error) => (code_of(error), Some(c_string(error.to_string()))),
+        };
+        let (status, message) = (pointer_to_status(status.as_ref()), pointer_to(message.as_ref()));
+        // SAFETY: the caller says that its function can be called so until the finalizer was; all pointers are to
+        // values of this frame.
+        unsafe { (self.callback)(uuid.as_ptr(), status, code, message, self.user_data.0) };
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let (true, Some(finalizer)) = (self.registered.load(Ordering::Acquire), self.finalizer) {
+            // SAFETY: the caller says that it can be called with the user data, once.
+            unsafe { finalizer(self.user_data.0) };
+        }
+    }
+}
+
+/// Has a callback called for each process that ends or does not come to run, from now on. All callbacks of a manager
+/// run one after the other, on one thread of the library. In one, functions that do not block can be called; those
+/// that block return SSHPM_ERROR_INSIDE_CALLBACK.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param callback What is called.
+/// @param user_data Is handed to both functions; the library does not look at it.
+/// @param finalizer Is called exactly once, when the callback can never be called again: on the thread that removes
+/// the callback, frees the manager or runs the callbacks. Not called unless SSHPM_OK. May be NULL.
+/// @param out_id Gets the number for sshpm_manager_remove_callback. The callback can be called before it is written.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no thread to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_on_process_exit(
+    manager: *mut sshpm_manager,
+    callback: sshpm_exit_callback,
+    user_data: *mut c_void,
+    finalizer: sshpm_finalizer,
+    out_id: *mut u64,
+) -> sshpm_result {
+    call(|| {
+        let callback = callback.ok_or_else(|| Failure::new(SSHPM_ERROR_NULL_ARGUMENT, "callback is NULL"))?;
+        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        let (this, out_id) = unsafe { (handle(manager, "manager")?, output(out_id, "out_id")?) };
+        let user_data = UserData(user_data);
+        let registered = AtomicBool::new(false);
+        let registration = Arc::new(Registration { callback, user_data, finalizer, registered });
+        let (called, gate) = (Arc::clone(&registration), Arc::clone(&this.callbacks.0));
+        let id = this.manager.on_process_exit(move |uuid, end| gate.pass(|| called.call(uuid, end)))?;
+        registration.registered.store(true, Ordering::Release);
+        out_id.write(id.0);
+        Ok(())
+    })
+}
+
+/// Ends a callback. When this returns it does not run, is not called any more, and its finalizer was called. Called
+/// from inside that callback it returns at once, and the finalizer is called when the callback has returned.
+///
+/// Any thread, also in callbacks. Blocks while the callback runs.
+///
+/// @param manager The manager.
+/// @param id The callback's number. One that was removed already is no error.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_remove_callback(manager: *mut sshpm_manager, id: u64) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a manager.
+        unsafe { handle(manager, "manager")? }.manager.remove_callback(CallbackId(id));
+        Ok(())
+    })
+}

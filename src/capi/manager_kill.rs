@@ -1,0 +1,279 @@
+//! Waits, signals and kills. What blocks is here.
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use super::input::{array, call, give, handle, output, text, texts, timeout};
+use super::kill_results::sshpm_kill_results;
+use super::manager::sshpm_manager;
+use super::result::{Failure, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
+use super::status::{give_status, sshpm_exit_status};
+use crate::{DEFAULT_KILL_TIMEOUT, KillTimeouts, Role, Signal};
+
+/// Waits until the application runs; one that has run and ended counts too.
+///
+/// Any thread. Blocks at most for the timeout.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the request's start timeout ends it.
+/// @param out_pid Gets the application's pid on its host.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_wait_until_started(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    timeout_s: f64,
+    out_pid: *mut i64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_pid) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_pid, "out_pid")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        out_pid.write(this.manager.wait_until_started(uuid, timeout)?);
+        Ok(())
+    })
+}
+
+/// Waits until a process has ended. It stays in the table.
+///
+/// Any thread. Blocks at most for the timeout.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
+/// @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    timeout_s: f64,
+    out_code: *mut i32,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_code) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_code, "out_code")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        let code = this.manager.wait_for_process_exit_code(uuid, timeout)?;
+        let none = || Failure::new(SSHPM_ERROR_NO_EXIT_CODE, format!("process {uuid:?} ended without an exit code"));
+        out_code.write(code.ok_or_else(none)?);
+        Ok(())
+    })
+}
+
+/// Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
+/// process, that looks as if somebody else had sent it.
+///
+/// Any thread. Blocks at most 10 s.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
+/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_send_signal(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    signal: i32,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
+        Ok(this.manager.send_signal(uuid, Signal::from_number(signal)?)?)
+    })
+}
+
+/// Ends a process by the kill sequence, and takes it from the table; of one that has ended already it gives how. A
+/// start that has no remote pid yet is cancelled.
+///
+/// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_kill_process(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    timeout_s: f64,
+    out_status: *mut *mut sshpm_exit_status,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_status) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_KILL_TIMEOUT);
+        give_status(out_status, Some(this.manager.kill_process(uuid, timeout)?));
+        Ok(())
+    })
+}
+
+/// What a kill of several processes is given.
+struct Kill<'a> {
+    this: &'a sshpm_manager,
+    uuids: Vec<&'a str>,
+    timeouts: KillTimeouts,
+    out_results: &'a mut MaybeUninit<*mut sshpm_kill_results>,
+}
+
+impl<'a> Kill<'a> {
+    /// # Safety
+    /// The pointers are NULL, or to a manager, `count` strings, as many times, and a place for the output, all of which
+    /// live as long as the answer is used.
+    unsafe fn read(
+        manager: *mut sshpm_manager,
+        uuids: *const *const c_char,
+        count: usize,
+        timeouts_s: *const f64,
+        out_results: *mut *mut sshpm_kill_results,
+    ) -> Result<Kill<'a>, Failure> {
+        // SAFETY: the caller's promise.
+        let (this, uuids) = unsafe { (handle(manager, "manager")?, texts(uuids, count, "uuids")?) };
+        let length = if timeouts_s.is_null() { 0 } else { count };
+        // SAFETY: the caller's promise.
+        let seconds = unsafe { array(timeouts_s, length, "timeouts_s")? };
+        // SAFETY: the caller's promise.
+        let out_results = unsafe { output(out_results, "out_results")? };
+        let mut timeouts = KillTimeouts::default();
+        for (at, (uuid, seconds)) in uuids.iter().zip(seconds).enumerate() {
+            if let Some(timeout) = timeout(&format!("timeouts[{at}]"), *seconds)? {
+                timeouts = timeouts.with(*uuid, timeout);
+            }
+        }
+        Ok(Kill { this, uuids, timeouts, out_results })
+    }
+}
+
+/// Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
+/// in its time does not hold the next one. Those that have ended leave the table.
+///
+/// Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
+///
+/// @param manager The manager.
+/// @param uuids The processes. May be NULL if the count is 0.
+/// @param count Their number.
+/// @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+/// all.
+/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// sshpm_kill_results_free.
+/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+/// SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_kill_processes(
+    manager: *mut sshpm_manager,
+    uuids: *const *const c_char,
+    count: usize,
+    timeouts_s: *const f64,
+    out_results: *mut *mut sshpm_kill_results,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are this function's.
+        let kill = unsafe { Kill::read(manager, uuids, count, timeouts_s, out_results)? };
+        give(kill.out_results, kill.this.manager.kill_processes(&kill.uuids, &kill.timeouts)?.into());
+        Ok(())
+    })
+}
+
+/// Ends those of the processes that have a role, at the same time. The results have only them, and those that are not
+/// known.
+///
+/// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
+///
+/// @param manager The manager.
+/// @param role The role's name; UTF-8.
+/// @param uuids The processes to choose from. May be NULL if the count is 0.
+/// @param count Their number.
+/// @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+/// all.
+/// @param out_results Gets the results. They are the caller's, to be freed with sshpm_kill_results_free.
+/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+/// SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_kill_processes_by_role(
+    manager: *mut sshpm_manager,
+    role: *const c_char,
+    uuids: *const *const c_char,
+    count: usize,
+    timeouts_s: *const f64,
+    out_results: *mut *mut sshpm_kill_results,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are this function's.
+        let kill = unsafe { Kill::read(manager, uuids, count, timeouts_s, out_results)? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let role = Role::from_name(unsafe { text(role, "role")? })?;
+        let results = kill.this.manager.kill_processes_by_role(&role, &kill.uuids, &kill.timeouts)?;
+        give(kill.out_results, results.into());
+        Ok(())
+    })
+}
+
+/// Ends all processes of the table as sshpm_manager_kill_processes does, and waits until the remote side has cleaned
+/// up.
+///
+/// Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role, and 5 s.
+///
+/// @param manager The manager.
+/// @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// sshpm_kill_results_free.
+/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_kill_all_processes(
+    manager: *mut sshpm_manager,
+    timeout_s: f64,
+    out_results: *mut *mut sshpm_kill_results,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        let (this, out_results) = unsafe { (handle(manager, "manager")?, output(out_results, "out_results")?) };
+        let timeouts = timeout("timeout", timeout_s)?.map_or_else(KillTimeouts::default, KillTimeouts::from);
+        give(out_results, this.manager.kill_all_processes(&timeouts)?.into());
+        Ok(())
+    })
+}
+
+/// Starts nothing any more, and ends all processes in the shutdown order within the timeout: each role has its usual
+/// time, but when the timeout is over whatever still runs gets SIGKILL at once. Then lets go of all.
+///
+/// Any thread. Blocks at most for the timeout, 2 s for each role that did not end in it, and 5 s.
+///
+/// @param manager The manager, which can still be asked.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit but the time of the roles.
+/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// sshpm_kill_results_free. May be NULL.
+/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_shutdown(
+    manager: *mut sshpm_manager,
+    timeout_s: f64,
+    out_results: *mut *mut sshpm_kill_results,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a manager.
+        let this = unsafe { handle(manager, "manager")? };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        let results = this.manager.shutdown(timeout)?;
+        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        if let Ok(out_results) = unsafe { output(out_results, "out_results") } {
+            give(out_results, results.into());
+        }
+        Ok(())
+    })
+}

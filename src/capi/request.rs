@@ -1,0 +1,264 @@
+//! Boot requests, one and many.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use super::input::{array, bytes, call, free, give, handle, output, plain, text};
+use super::result::{Failure, sshpm_result};
+use super::strings::give_string;
+use crate::BootRequest;
+
+/// What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
+pub struct sshpm_boot_request {
+    pub(super) request: BootRequest,
+}
+
+/// Boot requests that came from one JSON array.
+pub struct sshpm_boot_request_list {
+    requests: Vec<sshpm_boot_request>,
+}
+
+/// Makes a request to run a program on a host.
+///
+/// Any thread. Does not block.
+///
+/// @param host The host's name or address, or an alias of ssh_config; UTF-8. Copied.
+/// @param argv The program, which is looked up in the host's PATH, and its arguments: any bytes. Copied. It need not
+/// end with NULL.
+/// @param argc Their number.
+/// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_boot_request_check and
+/// by sshpm_manager_start_process.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_new(
+    host: *const c_char,
+    argv: *const *const c_char,
+    argc: usize,
+    out_request: *mut *mut sshpm_boot_request,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a string, `argc` pointers and a place for the output.
+        let (host, argv, out_request) =
+            unsafe { (text(host, "host")?, array(argv, argc, "argv")?, output(out_request, "out_request")?) };
+        // SAFETY: each is NULL or points to a string.
+        let argument = |(at, argument): (usize, &*const c_char)| unsafe { bytes(*argument, &format!("argv[{at}]")) };
+        let argv: Vec<_> = argv.iter().enumerate().map(argument).collect::<Result<_, Failure>>()?;
+        give(out_request, sshpm_boot_request { request: BootRequest::new(host, argv) });
+        Ok(())
+    })
+}
+
+/// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
+/// "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
+/// "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
+/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds) and "link_loss"
+/// ("terminate") may be. Any other key is refused.
+///
+/// Any thread. Does not block.
+///
+/// @param json The JSON; UTF-8, at most 64 MiB.
+/// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for
+/// values that sshpm_boot_request_check refuses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_from_json(
+    json: *const c_char,
+    out_request: *mut *mut sshpm_boot_request,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        let (json, out_request) = unsafe { (text(json, "json")?, output(out_request, "out_request")?) };
+        give(out_request, sshpm_boot_request { request: BootRequest::from_json(json)? });
+        Ok(())
+    })
+}
+
+/// Frees a request. Processes that were started by it keep their copy.
+///
+/// Any thread. Does not block.
+///
+/// @param request The request; not one of a list. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_free(request: *mut sshpm_boot_request) {
+    // SAFETY: the caller's pointer is NULL or to a request that is not used any more.
+    unsafe { free(request) };
+}
+
+/// Checks all values, as sshpm_manager_start_process does before it starts anything.
+///
+/// Any thread. Does not block.
+///
+/// @param request The request.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_check(request: *const sshpm_boot_request) -> sshpm_result {
+    // SAFETY: the caller's pointer is NULL or to a request.
+    call(|| Ok(unsafe { handle(request, "request")? }.request.check()?))
+}
+
+/// The host, as it was given.
+///
+/// Any thread, but not while another one sets a value. Does not block.
+///
+/// @param request The request.
+/// @param out_host Gets the host. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_get_host(
+    request: *const sshpm_boot_request,
+    out_host: *mut *mut c_char,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get(request, out_host, "out_host", BootRequest::get_host) }
+}
+
+/// The remote user, as it was given.
+///
+/// Any thread, but not while another one sets a value. Does not block.
+///
+/// @param request The request.
+/// @param out_user Gets the user, or NULL where none was set. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_get_user(
+    request: *const sshpm_boot_request,
+    out_user: *mut *mut c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request and a place for the output.
+        let (this, out_user) = unsafe { (handle(request, "request")?, output(out_user, "out_user")?) };
+        match this.request.get_user() {
+            Some(user) => give_string(out_user, user),
+            None => drop(out_user.write(ptr::null_mut())),
+        }
+        Ok(())
+    })
+}
+
+/// The name, as it was given.
+///
+/// Any thread, but not while another one sets a value. Does not block.
+///
+/// @param request The request.
+/// @param out_name Gets the name. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_get_name(
+    request: *const sshpm_boot_request,
+    out_name: *mut *mut c_char,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get(request, out_name, "out_name", BootRequest::get_name) }
+}
+
+/// The session, as it was given.
+///
+/// Any thread, but not while another one sets a value. Does not block.
+///
+/// @param request The request.
+/// @param out_session Gets the session. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_get_session(
+    request: *const sshpm_boot_request,
+    out_session: *mut *mut c_char,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get(request, out_session, "out_session", BootRequest::get_session) }
+}
+
+/// The role's name.
+///
+/// Any thread, but not while another one sets a value. Does not block.
+///
+/// @param request The request.
+/// @param out_role Gets the name. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_get_role(
+    request: *const sshpm_boot_request,
+    out_role: *mut *mut c_char,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get(request, out_role, "out_role", |request| request.get_role().as_str()) }
+}
+
+/// # Safety
+/// The pointers are NULL, or to a request and a place for the output.
+unsafe fn get(
+    request: *const sshpm_boot_request,
+    out: *mut *mut c_char,
+    argument: &str,
+    read: impl FnOnce(&BootRequest) -> &str,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (this, out) = unsafe { (handle(request, "request")?, output(out, argument)?) };
+        give_string(out, read(&this.request));
+        Ok(())
+    })
+}
+
+/// Reads a session: a JSON array of requests, each as for sshpm_boot_request_from_json.
+///
+/// Any thread. Does not block.
+///
+/// @param json The JSON; UTF-8, at most 64 MiB.
+/// @param out_list Gets the list. It is the caller's, to be freed with sshpm_boot_request_list_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, SSHPM_ERROR_INVALID. The message
+/// names the place of the request that has a value that is not valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_list_from_json(
+    json: *const c_char,
+    out_list: *mut *mut sshpm_boot_request_list,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        let (json, out_list) = unsafe { (text(json, "json")?, output(out_list, "out_list")?) };
+        let requests = BootRequest::list_from_json(json)?;
+        let requests = requests.into_iter().map(|request| sshpm_boot_request { request }).collect();
+        give(out_list, sshpm_boot_request_list { requests });
+        Ok(())
+    })
+}
+
+/// The number of requests in a list.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list.
+/// @return The number; 0 when the list is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_list_count(list: *const sshpm_boot_request_list) -> usize {
+    // SAFETY: the caller's pointer is NULL or to a list.
+    plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.requests.len()))
+}
+
+/// One request of a list, in the order of the JSON.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list.
+/// @param index Its place, from 0.
+/// @return The request, which is the list's: valid until the list is freed. NULL when the index is not below the
+/// count, or the list is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_list_get(
+    list: *const sshpm_boot_request_list,
+    index: usize,
+) -> *const sshpm_boot_request {
+    // SAFETY: the caller's pointer is NULL or to a list.
+    let request = || unsafe { list.as_ref() }.and_then(|list| list.requests.get(index));
+    plain(ptr::null(), || request().map_or(ptr::null(), ptr::from_ref))
+}
+
+/// Frees a list and its requests.
+///
+/// Any thread. Does not block.
+///
+/// @param list The list. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_list_free(list: *mut sshpm_boot_request_list) {
+    // SAFETY: the caller's pointer is NULL or to a list that is not used any more.
+    unsafe { free(list) };
+}

@@ -1,0 +1,366 @@
+//! The setters of boot requests.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use super::input::{bytes, call, choice, handle_mut, text, timeout};
+use super::request::sshpm_boot_request;
+use super::result::{Failure, sshpm_result};
+use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Role};
+
+/// Log mode: a log file that exists is renamed to FILE.1, and a new one begun. The default.
+pub const SSHPM_LOG_MODE_FRESH: i32 = 0;
+/// Log mode: a log file that exists is continued.
+pub const SSHPM_LOG_MODE_APPEND: i32 = 1;
+/// Log mode: a log file that exists is emptied.
+pub const SSHPM_LOG_MODE_TRUNCATE: i32 = 2;
+
+/// Link loss: when the link or the manager is gone the process is ended: SIGHUP to its group, and after the grace
+/// SIGKILL. The default.
+pub const SSHPM_LINK_LOSS_TERMINATE: i32 = 0;
+
+/// The defaults of all values.
+fn defaults() -> BootRequest {
+    BootRequest::new(String::new(), Vec::<String>::new())
+}
+
+/// A time, or else the default.
+fn time(field: &str, seconds: f64, default: Duration) -> Result<Duration, Failure> {
+    Ok(timeout(field, seconds)?.unwrap_or(default))
+}
+
+/// Sets the remote user. Default: ssh's choice, which is User of ssh_config, else the current user.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param user The name; UTF-8. Copied. NULL: the default.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_user(
+    request: *mut sshpm_boot_request,
+    user: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let user = unsafe { (!user.is_null()).then(|| text(user, "user")).transpose()? };
+        this.request.user = user.map(str::to_owned);
+        Ok(())
+    })
+}
+
+/// Sets the name that people know the process by, for logs and the metadata file. Default: "".
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param name At most 1024 bytes; UTF-8. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_name(
+    request: *mut sshpm_boot_request,
+    name: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, name) = unsafe { (handle_mut(request, "request")?, text(name, "name")?) };
+        this.request.name = name.to_owned();
+        Ok(())
+    })
+}
+
+/// Sets the session that the process belongs to, for logs and the metadata file. Default: "".
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param session At most 1024 bytes; UTF-8. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_session(
+    request: *mut sshpm_boot_request,
+    session: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, session) = unsafe { (handle_mut(request, "request")?, text(session, "session")?) };
+        this.request.session = session.to_owned();
+        Ok(())
+    })
+}
+
+/// Sets the place in the session's tree, for the metadata file. It does not set the role: see
+/// sshpm_role_from_tree_id. Default: "".
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param tree_id At most 1024 bytes; UTF-8. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_tree_id(
+    request: *mut sshpm_boot_request,
+    tree_id: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, tree_id) = unsafe { (handle_mut(request, "request")?, text(tree_id, "tree_id")?) };
+        this.request.tree_id = tree_id.to_owned();
+        Ok(())
+    })
+}
+
+/// Sets the role, which decides when the process is shut down. Default: unknown.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param role "unknown", "application", "segment-controller", "root-controller", "infrastructure-applications", or a
+/// name of your own of at most 64 bytes; UTF-8. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_role(
+    request: *mut sshpm_boot_request,
+    role: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, role) = unsafe { (handle_mut(request, "request")?, text(role, "role")?) };
+        this.request.role = Role::from_name(role)?;
+        Ok(())
+    })
+}
+
+/// Adds a line of shell code that runs before the program, in the same process: "source env.sh". A line that does not
+/// return 0 ends the start. It runs in bash where the host has bash, else in sh.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param line Any bytes. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_add_setup_line(
+    request: *mut sshpm_boot_request,
+    line: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, line) = unsafe { (handle_mut(request, "request")?, bytes(line, "line")?) };
+        this.request.setup.push(line.to_owned());
+        Ok(())
+    })
+}
+
+/// Sets the shell for the setup lines.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param shell The name or path of a shell that reads POSIX shell code; UTF-8. Copied. NULL: bash where the host has
+/// it, else sh.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_setup_shell(
+    request: *mut sshpm_boot_request,
+    shell: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let shell = unsafe { (!shell.is_null()).then(|| text(shell, "shell")).transpose()? };
+        this.request.setup_shell = shell.map(str::to_owned);
+        Ok(())
+    })
+}
+
+/// Sets a variable of the application's environment. It holds during the setup lines, and again after them.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param name A letter or '_', then letters, digits and '_'. Copied.
+/// @param value Any bytes, taken literally. Copied.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_environment(
+    request: *mut sshpm_boot_request,
+    name: *const c_char,
+    value: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and strings.
+        let (this, name, value) =
+            unsafe { (handle_mut(request, "request")?, text(name, "name")?, bytes(value, "value")?) };
+        this.request.environment.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    })
+}
+
+/// Sets the working directory of the setup lines and the program; a relative one begins at the login directory.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param directory Any bytes. Copied. NULL: the login directory, or where the setup lines go.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
+    request: *mut sshpm_boot_request,
+    directory: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let directory = unsafe { (!directory.is_null()).then(|| bytes(directory, "directory")).transpose()? };
+        this.request.working_directory = directory.map(Into::into);
+        Ok(())
+    })
+}
+
+/// Sets the file mode creation mask; it holds for the log file too. Default: the login's.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param mask 0 to 0777.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_request, mask: u32) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.umask = Some(mask);
+        Ok(())
+    })
+}
+
+/// Sets a resource limit of the application, soft and hard. The setup lines run without it.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param name core, cpu, data, fsize, memlock, nofile, nproc, stack or as, as in limits.conf(5).
+/// @param value Bytes, seconds or a number, as the limit has it, or SSHPM_UNLIMITED.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_limit(
+    request: *mut sshpm_boot_request,
+    name: *const c_char,
+    value: u64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        let (this, name) = unsafe { (handle_mut(request, "request")?, text(name, "name")?) };
+        let value = if value == u64::MAX { LimitValue::Unlimited } else { LimitValue::Value(value) };
+        this.request.limits.insert(name.parse()?, value);
+        Ok(())
+    })
+}
+
+/// Sets the remote file that stdout and stderr of the setup lines and the program go to; a relative one begins at the
+/// login directory.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param file Any bytes. Copied. NULL: no file; the output comes back over ssh, and the manager keeps its last part.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_log_file(
+    request: *mut sshpm_boot_request,
+    file: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        // SAFETY: the caller's pointer is NULL or to a string.
+        let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
+        this.request.log_file = file.map(Into::into);
+        Ok(())
+    })
+}
+
+/// Sets what becomes of a log file that exists.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param mode One of SSHPM_LOG_MODE_...
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_log_mode(request: *mut sshpm_boot_request, mode: i32) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        let modes = [
+            (SSHPM_LOG_MODE_FRESH, LogMode::Fresh),
+            (SSHPM_LOG_MODE_APPEND, LogMode::Append),
+            (SSHPM_LOG_MODE_TRUNCATE, LogMode::Truncate),
+        ];
+        this.request.log_mode = choice("log_mode", mode, &modes)?;
+        Ok(())
+    })
+}
+
+/// Sets how long it may take from sshpm_manager_start_process until the program runs.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param timeout_s Seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
+    request: *mut sshpm_boot_request,
+    timeout_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.start_timeout = time("start_timeout", timeout_s, defaults().start_timeout)?;
+        Ok(())
+    })
+}
+
+/// Sets what becomes of the process when the link or the manager is gone.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param policy SSHPM_LINK_LOSS_TERMINATE.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
+    request: *mut sshpm_boot_request,
+    policy: i32,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        let policies = [(SSHPM_LINK_LOSS_TERMINATE, LinkLossPolicy::Terminate)];
+        this.request.link_loss = choice("link_loss", policy, &policies)?;
+        Ok(())
+    })
+}
+
+/// Sets how long the process may live after the SIGHUP that a lost link causes.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_request, grace_s: f64) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.grace = time("grace", grace_s, defaults().grace)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,252 @@
+//! How a process ended.
+
+use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use super::input::{call, free, give, handle, output, plain};
+use super::result::{Failure, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
+use super::strings::{c_string, pointer_to};
+use crate::{ExitSource, ExitStatus, Signal};
+
+/// Exit source: the ssh client or its connection ended under a process that nobody had asked to end.
+pub const SSHPM_EXIT_SOURCE_CLIENT_MONITORING: i32 = 1;
+/// Exit source: the remote process ended by itself, or was ended there by somebody else.
+pub const SSHPM_EXIT_SOURCE_REMOTE_MONITORING: i32 = 2;
+/// Exit source: the manager ended it by closing or killing its ssh client.
+pub const SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT: i32 = 3;
+/// Exit source: the manager ended it by signals to the remote pid.
+pub const SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID: i32 = 4;
+
+/// How a process ended. It does not change, and any number of threads can read it.
+pub struct sshpm_exit_status {
+    status: ExitStatus,
+    source_name: CString,
+    sentence: CString,
+    message: CString,
+}
+
+impl From<ExitStatus> for sshpm_exit_status {
+    fn from(status: ExitStatus) -> sshpm_exit_status {
+        sshpm_exit_status {
+            source_name: c_string(status.source().as_str()),
+            sentence: c_string(status.sentence()),
+            message: c_string(status.to_string()),
+            status,
+        }
+    }
+}
+
+impl sshpm_exit_status {
+    pub(super) fn message(&self) -> &CString {
+        &self.message
+    }
+}
+
+/// The pointer to a status, or NULL where there is none.
+pub(super) fn pointer_to_status(status: Option<&sshpm_exit_status>) -> *const sshpm_exit_status {
+    status.map_or(ptr::null(), ptr::from_ref)
+}
+
+/// Hands over a status, or NULL where there is none.
+pub(super) fn give_status(output: &mut MaybeUninit<*mut sshpm_exit_status>, status: Option<ExitStatus>) {
+    match status {
+        Some(status) => give(output, status.into()),
+        None => drop(output.write(ptr::null_mut())),
+    }
+}
+
+/// # Safety
+/// The pointers are NULL, or to a status and a place for the output.
+unsafe fn get_code(
+    status: *const sshpm_exit_status,
+    out_code: *mut i32,
+    what: &str,
+    read: impl FnOnce(&ExitStatus) -> Option<i32>,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (this, out_code) = unsafe { (handle(status, "status")?, output(out_code, "out_code")?) };
+        let none = || Failure::new(SSHPM_ERROR_NO_EXIT_CODE, format!("there is no {what}: {}", this.status));
+        out_code.write(read(&this.status).ok_or_else(none)?);
+        Ok(())
+    })
+}
+
+/// By whose hand or whose eyes the end came to be known.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return One of SSHPM_EXIT_SOURCE_...; 0 when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_source(status: *const sshpm_exit_status) -> i32 {
+    plain(0, || {
+        // SAFETY: the caller's pointer is NULL or to a status.
+        let source = unsafe { status.as_ref() }.map(|this| this.status.source());
+        source.map_or(0, |source| match source {
+            ExitSource::ClientMonitoring => SSHPM_EXIT_SOURCE_CLIENT_MONITORING,
+            ExitSource::RemoteMonitoring => SSHPM_EXIT_SOURCE_REMOTE_MONITORING,
+            ExitSource::ManualKillThroughSshClient => SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT,
+            ExitSource::ManualKillThroughRemotePid => SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID,
+        })
+    })
+}
+
+/// The name of the source, for logs: "client_monitoring", "remote_monitoring", "manual_kill_through_ssh_client" or
+/// "manual_kill_through_remote_pid".
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The name, which is the status': valid until it is freed. NULL when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_source_name(status: *const sshpm_exit_status) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.source_name)))
+}
+
+/// The code as it was seen: of the ssh client for the two sources that go through it, 0 to 255 or minus the number of
+/// the signal that ended the client; of the application for the other two.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @param out_code Gets the code.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when none was seen.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_raw_code(
+    status: *const sshpm_exit_status,
+    out_code: *mut i32,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get_code(status, out_code, "raw code", ExitStatus::raw_code) }
+}
+
+/// The code to show and to judge by: the raw code, where that says something about the application.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @param out_code Gets the code.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_code(
+    status: *const sshpm_exit_status,
+    out_code: *mut i32,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get_code(status, out_code, "exit code", ExitStatus::code) }
+}
+
+/// The application's own code, whatever the source. It can be known although the link was lost.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @param out_code Gets the code: 0 to 255, and 128+n when signal n ended the application.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when it is not known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_application_code(
+    status: *const sshpm_exit_status,
+    out_code: *mut i32,
+) -> sshpm_result {
+    // SAFETY: the caller's pointers are this function's.
+    unsafe { get_code(status, out_code, "code of the application", ExitStatus::application_code) }
+}
+
+/// The signal that ended the application. Where the host's /bin/sh does not tell (bash, zsh), a code of 128+n counts
+/// as signal n.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The signal's number on this machine; 0 when there was none, or the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_signal(status: *const sshpm_exit_status) -> i32 {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(0, || unsafe { status.as_ref() }.and_then(|this| this.status.signal()).map_or(0, Signal::number))
+}
+
+/// Whether the signal made the application dump core, where the host's /bin/sh tells.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return Whether it did; false when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_core_dumped(status: *const sshpm_exit_status) -> bool {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.core_dumped()))
+}
+
+/// Whether the application left members of its process group behind, which were then killed.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return Whether it did; false when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_left_over(status: *const sshpm_exit_status) -> bool {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.left_over()))
+}
+
+/// Whether the link was lost before the end was known.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return Whether it was; false when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_link_lost(status: *const sshpm_exit_status) -> bool {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.link_lost()))
+}
+
+/// Whether the end itself could not be determined: the link was lost and the host did not answer in time.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return Whether it could not; false when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_is_unknown(status: *const sshpm_exit_status) -> bool {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.is_unknown()))
+}
+
+/// The line for the log: process, session, user, what it means, code and signal, and what else is known.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The line without a newline, which is the status': valid until it is freed. NULL when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_message(status: *const sshpm_exit_status) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.message)))
+}
+
+/// What the end means, as a clause: "ended by the manager through the remote pid".
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The clause, which is the status': valid until it is freed. NULL when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exit_status) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.sentence)))
+}
+
+/// Frees a status.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status; not one of kill results, an event or a callback. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_free(status: *mut sshpm_exit_status) {
+    // SAFETY: the caller's pointer is NULL or to a status that is not used any more.
+    unsafe { free(status) };
+}

@@ -1,0 +1,140 @@
+//! A subscription to events.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+use super::event::sshpm_event;
+use super::input::{call, free, give, handle, output, plain, timeout};
+use super::manager::sshpm_manager;
+use super::result::{Failure, SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_WOKEN, sshpm_result};
+use crate::event::refuse_inside_callback;
+use crate::{Event, PolledEvents};
+
+/// A queue of a manager's events, with a descriptor for poll(2) and event loops.
+pub struct sshpm_subscription {
+    events: PolledEvents,
+    wake: Sender<()>,
+    woken: Receiver<()>,
+}
+
+impl sshpm_subscription {
+    fn next(&self, timeout: Duration) -> Result<Event, Failure> {
+        let next = select_biased! {
+            recv(self.woken) -> _ => Err(Failure::new(SSHPM_ERROR_WOKEN, "the wait was ended by a wake")),
+            recv(self.events.receiver()) -> event => {
+                event.map_err(|_| Failure::new(SSHPM_ERROR_SHUT_DOWN, "the manager is gone: no event can come"))
+            }
+            default(timeout) => {
+                let waited = timeout.as_secs_f64();
+                Err(Failure::new(SSHPM_ERROR_NO_EVENT, format!("no event came within {waited:.1} s")))
+            }
+        };
+        self.events.settle();
+        // A wake that came before the descriptor was cleared must keep it readable.
+        if !self.woken.is_empty() {
+            self.events.signal();
+        }
+        next
+    }
+}
+
+/// Subscribes to all events from now on. The queue has no bound: a subscriber that is slow loses nothing and delays
+/// nobody.
+///
+/// Any thread. Does not block.
+///
+/// @param manager The manager.
+/// @param out_subscription Gets the subscription. It is the caller's, to be freed with sshpm_subscription_free,
+/// before or after the manager.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no descriptor to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_subscribe(
+    manager: *mut sshpm_manager,
+    out_subscription: *mut *mut sshpm_subscription,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        let (this, out_subscription) =
+            unsafe { (handle(manager, "manager")?, output(out_subscription, "out_subscription")?) };
+        let events = this.manager.subscribe_polled()?;
+        let (wake, woken) = bounded(1);
+        give(out_subscription, sshpm_subscription { events, wake, woken });
+        Ok(())
+    })
+}
+
+/// A descriptor that is readable while events wait or a wake is due. It is only for poll(2) and the like: the events
+/// come from sshpm_subscription_next. It can be readable with nothing there.
+///
+/// Any thread. Does not block.
+///
+/// @param subscription The subscription.
+/// @return The descriptor, which is the subscription's: valid until it is freed, not to be read or closed. -1 when
+/// the subscription is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_subscription_get_fd(subscription: *const sshpm_subscription) -> i32 {
+    // SAFETY: the caller's pointer is NULL or to a subscription.
+    plain(-1, || unsafe { subscription.as_ref() }.map_or(-1, |this| this.events.as_fd().as_raw_fd()))
+}
+
+/// Takes the next event from the queue, and waits for one where there is none. Of one process the events come in the
+/// order in which they happened.
+///
+/// Any thread; several can wait, and each event goes to one of them. Blocks at most for the timeout.
+///
+/// @param subscription The subscription.
+/// @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
+/// @param out_event Gets the event. It is the caller's, to be freed with sshpm_event_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_NO_EVENT: the time is over.
+/// SSHPM_ERROR_WOKEN: by sshpm_subscription_wake. SSHPM_ERROR_SHUT_DOWN: the manager was freed and all events are
+/// taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_subscription_next(
+    subscription: *const sshpm_subscription,
+    timeout_s: f64,
+    out_event: *mut *mut sshpm_event,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a subscription and a place for the output.
+        let (this, out_event) = unsafe { (handle(subscription, "subscription")?, output(out_event, "out_event")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        if !timeout.is_zero() {
+            refuse_inside_callback()?;
+        }
+        give(out_event, this.next(timeout)?.into());
+        Ok(())
+    })
+}
+
+/// Ends the wait of one thread in sshpm_subscription_next with SSHPM_ERROR_WOKEN: one that waits now, or else the
+/// next that would wait. Wakes that were not seen yet count as one. The descriptor becomes readable.
+///
+/// Any thread. Does not block. Not for signal handlers.
+///
+/// @param subscription The subscription.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_subscription_wake(subscription: *const sshpm_subscription) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a subscription.
+        let this = unsafe { handle(subscription, "subscription")? };
+        // It fails when a wake is due already.
+        let _ = this.wake.try_send(());
+        this.events.signal();
+        Ok(())
+    })
+}
+
+/// Ends a subscription and frees it, with the events that were not taken. No thread may be waiting in it: wake and
+/// join those first.
+///
+/// Any thread. Does not block.
+///
+/// @param subscription The subscription. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_subscription_free(subscription: *mut sshpm_subscription) {
+    // SAFETY: the caller's pointer is NULL or to a subscription that is not used any more.
+    unsafe { free(subscription) };
+}

@@ -1,0 +1,91 @@
+/* A host program with a large heap, SIGPIPE at its default and SIGCHLD ignored. It must survive the death of ssh
+ * clients at any moment, and get exit codes although the kernel reaps its children. */
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include "check.h"
+
+#define HEAP ((size_t)1 << 30)
+
+int main(void)
+{
+    sshpm_manager *manager;
+    sshpm_subscription *subscription = NULL;
+    sshpm_exit_status *status = NULL;
+    sshpm_event *event;
+    int64_t client = 0;
+    int32_t code = 0;
+    pid_t child;
+    char *heap = malloc(HEAP);
+
+    alarm(WATCHDOG_S);
+    CHECK(heap != NULL);
+    memset(heap, 1, HEAP);
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+    manager = new_manager();
+    OK(sshpm_manager_subscribe(manager, &subscription));
+
+    for (int i = 0; i < 3; i++) {
+        start(manager, "short", "alpha", "exit", "42");
+        OK(sshpm_manager_wait_for_process_exit_code(manager, "short", LONG_S, &code));
+        CHECK(code == 42);
+        sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
+        sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
+    }
+
+    /* The client dies: the end is asked for on the host. */
+    start(manager, "cut", "beta", "heartbeat", "1");
+    wait_for_heartbeat(manager, "cut");
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
+    OK(sshpm_manager_get_runtime_pids(manager, "cut", &client, NULL, NULL, NULL));
+    CHECK(kill((pid_t)client, SIGKILL) == 0);
+    event = next_event(subscription, SSHPM_EVENT_LINK_LOST);
+    CHECK(strcmp(sshpm_event_get_uuid(event), "cut") == 0);
+    sshpm_event_free(event);
+    event = next_event(subscription, SSHPM_EVENT_EXITED);
+    CHECK(sshpm_exit_status_link_lost(sshpm_event_get_status(event)));
+    CHECK(sshpm_exit_status_get_source(sshpm_event_get_status(event)) == SSHPM_EXIT_SOURCE_CLIENT_MONITORING);
+    OK(sshpm_exit_status_get_application_code(sshpm_event_get_status(event), &code));
+    CHECK(code == 0);
+    sshpm_event_free(event);
+    OK(sshpm_manager_forget_process(manager, "cut"));
+
+    /* The client dies while commands are written to it: a pipe without a reader at any of these calls. */
+    for (int i = 0; i < 3; i++) {
+        sshpm_result result;
+        start(manager, "torn", "gamma", "heartbeat", "1");
+        wait_for_heartbeat(manager, "torn");
+        OK(sshpm_manager_get_runtime_pids(manager, "torn", &client, NULL, NULL, NULL));
+        CHECK(kill((pid_t)client, SIGKILL) == 0);
+        result = sshpm_manager_send_signal(manager, "torn", SIGCONT);
+        CHECK(result == SSHPM_OK || result == SSHPM_ERROR_LINK_DOWN || result == SSHPM_ERROR_NOT_RUNNING);
+        OK(sshpm_manager_kill_process(manager, "torn", LONG_S, &status));
+        sshpm_exit_status_free(status);
+    }
+
+    /* A forked child frees what it has inherited: the process is the parent's, and lives on. */
+    start(manager, "parents", "alpha", "heartbeat", "1");
+    wait_for_heartbeat(manager, "parents");
+    child = fork();
+    if (child == 0) {
+        alarm(WATCHDOG_S);
+        sshpm_subscription_free(subscription);
+        sshpm_manager_free(manager);
+        _exit(0);
+    }
+    /* With SIGCHLD ignored it waits for the child's end all the same, and then there is no child. */
+    CHECK(child > 0 && waitpid(child, NULL, 0) == -1);
+    OK(sshpm_manager_send_signal(manager, "parents", SIGCONT));
+    OK(sshpm_manager_kill_process(manager, "parents", LONG_S, &status));
+    OK(sshpm_exit_status_get_code(status, &code));
+    CHECK(code == 0);
+    sshpm_exit_status_free(status);
+
+    sshpm_subscription_free(subscription);
+    sshpm_manager_free(manager);
+    CHECK(heap[HEAP / 2] == 1);
+    free(heap);
+    return 0;
+}

@@ -1,0 +1,71 @@
+//! The committed include/sshpm.h is the one that src/capi gives.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// In the order in which the header shows them.
+const SOURCES: [&str; 16] = [
+    "result",
+    "input",
+    "log",
+    "strings",
+    "buffer",
+    "role",
+    "options",
+    "request",
+    "request_set",
+    "status",
+    "kill_results",
+    "manager",
+    "manager_look",
+    "manager_kill",
+    "event",
+    "subscription",
+];
+
+fn at(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn version_macros() -> String {
+    format!(
+        "\n/** The version of this header; that of the library is sshpm_version(). */\n\
+         #define SSHPM_VERSION \"{}\"\n\
+         #define SSHPM_VERSION_MAJOR {}\n\
+         #define SSHPM_VERSION_MINOR {}\n\
+         #define SSHPM_VERSION_PATCH {}\n\n\
+         /** The value of a resource limit that is none. */\n\
+         #define SSHPM_UNLIMITED UINT64_MAX\n",
+        env!("CARGO_PKG_VERSION"),
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        env!("CARGO_PKG_VERSION_MINOR"),
+        env!("CARGO_PKG_VERSION_PATCH"),
+    )
+}
+
+fn generated() -> String {
+    let mut config = cbindgen::Config::from_file(at("cbindgen.toml")).unwrap();
+    config.after_includes = Some(version_macros());
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in SOURCES {
+        builder = builder.with_src(at(&format!("src/capi/{source}.rs")));
+    }
+    let mut header = Vec::new();
+    builder.generate().unwrap().write(&mut header);
+    String::from_utf8(header).unwrap()
+}
+
+#[test]
+fn the_committed_header_is_up_to_date() {
+    let (file, header) = (at("include/sshpm.h"), generated());
+    if env::var_os("SSHPM_UPDATE_HEADER").is_some() {
+        fs::write(&file, &header).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        committed == header,
+        "include/sshpm.h is not what src/capi gives; update it: SSHPM_UPDATE_HEADER=1 cargo test --test header"
+    );
+}

@@ -1,0 +1,75 @@
+//! Shortcuts from a `Remote` to the library under test.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use sshpm::{BootRequest, Error, Event, ExitStatus, Manager, Options};
+
+use super::Remote;
+
+/// How long a start or an end is waited for: long, as it is only waited out by a test that fails.
+pub const LONG: Duration = Duration::from_secs(60);
+
+impl Remote {
+    /// Options that know the remote's hosts.
+    pub fn options(&self) -> Options {
+        Options::new().ssh_config(self.ssh_config())
+    }
+
+    #[track_caller]
+    pub fn manager(&self) -> Manager {
+        self.manager_with(self.options())
+    }
+
+    #[track_caller]
+    pub fn manager_with(&self, options: Options) -> Manager {
+        Manager::new(options).expect("options that are valid")
+    }
+
+    /// A request for test-app with these verbs, which have no spaces.
+    pub fn request(&self, host: &str, verbs: &str) -> BootRequest {
+        self.request_with(host, verbs.split_ascii_whitespace())
+    }
+
+    pub fn request_with<A: Into<OsString>>(&self, host: &str, verbs: impl IntoIterator<Item = A>) -> BootRequest {
+        let program = std::iter::once(self.app().into_os_string());
+        BootRequest::new(host, program.chain(verbs.into_iter().map(Into::into)))
+    }
+}
+
+/// Starts it and waits until it has ended.
+#[track_caller]
+pub fn run_to_end(manager: &Manager, uuid: &str, request: &BootRequest) -> Result<ExitStatus, Error> {
+    manager.start_process(uuid, request).unwrap_or_else(|error| panic!("{uuid}: {error}"));
+    wait_for_end(manager, uuid)
+}
+
+/// Waits until it has ended.
+#[track_caller]
+pub fn wait_for_end(manager: &Manager, uuid: &str) -> Result<ExitStatus, Error> {
+    if let Err(error @ (Error::TimedOut { .. } | Error::UnknownUuid { .. })) =
+        manager.wait_for_process_exit_code(uuid, LONG)
+    {
+        panic!("{uuid}: {error}");
+    }
+    manager.exit_status(uuid).unwrap_or_else(|| panic!("{uuid} has ended, but no status is known"))
+}
+
+/// Starts it and waits until it runs; its remote pid.
+#[track_caller]
+pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
+    manager.start_process(uuid, request).unwrap_or_else(|error| panic!("{uuid}: {error}"));
+    manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"))
+}
+
+/// "started UUID", "exited UUID" and so on: what a list of events is compared by.
+pub fn told(event: &Event) -> String {
+    let what = match event {
+        Event::Started { .. } => "started",
+        Event::Exited { .. } => "exited",
+        Event::LinkLost { .. } => "lost",
+        Event::StartFailed { .. } => "failed",
+        _ => "unknown",
+    };
+    format!("{what} {}", event.uuid())
+}
