@@ -14,6 +14,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::options::Options;
+use crate::signal::Signal;
 use crate::ssh;
 use crate::sys::{self, ChildHandle, Polled};
 
@@ -57,7 +58,11 @@ impl Lifeline {
     }
 
     pub(crate) fn kill_client(&self) {
-        self.client.kill();
+        self.client.signal(Signal::KILL);
+    }
+
+    pub(crate) fn signal_client(&self, signal: Signal) {
+        self.client.signal(signal);
     }
 
     pub(crate) fn client_pid(&self) -> u32 {

@@ -86,6 +86,22 @@ pub enum Error {
         /// The last part of what was written to stderr until then, where there is no log file.
         output: String,
     },
+    /// A file on a host cannot be read.
+    RemoteFile {
+        /// The host, as it was given.
+        host: String,
+        /// The file, as it was given.
+        path: String,
+        /// Why.
+        problem: FileProblem,
+    },
+    /// A metadata file on a host is not what a wrapper writes.
+    BadMetadata {
+        /// The process that it is of.
+        uuid: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A local resource ran out or a local call failed.
     Local {
         /// What was tried.
@@ -184,6 +200,18 @@ pub enum StartFailure {
     Protocol,
 }
 
+/// Why a file on a host cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileProblem {
+    /// It does not exist, or did not come to exist in time.
+    Missing,
+    /// It is a directory.
+    IsDirectory,
+    /// The user may not read it.
+    Unreadable,
+}
+
 /// How far a start had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -241,6 +269,10 @@ impl fmt::Display for Error {
             Error::StartFailed { uuid, host, user, reason, output } => {
                 write!(f, "process {uuid:?} on {}: {reason}", Destination(user, host))?;
                 if output.trim().is_empty() { Ok(()) } else { write!(f, " (stderr: {})", output.trim()) }
+            }
+            Error::RemoteFile { host, path, problem } => write!(f, "{path:?} on {host}: {problem}"),
+            Error::BadMetadata { uuid, reason } => {
+                write!(f, "the metadata file of process {uuid:?} is not one: {reason}; nothing was done with it")
             }
             Error::Local { what, source } => write!(f, "{what}: {source}{}", advice(source)),
             Error::InsideCallback => {
@@ -351,6 +383,16 @@ impl fmt::Display for StartFailure {
             StartFailure::Ended(code) => write!(f, "it was ended from outside with {code} before the application ran"),
             StartFailure::Protocol => f.write_str("the remote side sent reports that this version does not understand"),
         }
+    }
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileProblem::Missing => "it does not exist; is the name right?",
+            FileProblem::IsDirectory => "it is a directory",
+            FileProblem::Unreadable => "it may not be read by this user",
+        })
     }
 }
 

@@ -4,9 +4,6 @@
 # Reports how it ended, if its wrapper left a status file, and removes that; else that it is gone.  A process that outlives
 # its wrapper's time is killed: its link loss policy is to be ended.
 
-exec 3<&0 </dev/null 4>&2 2>/dev/null
-_say() { echo "$_N $*" >&4; }
-_say begin 1 "$$"
 
 _ours() {
     { read -r _q </proc/"$_P"/stat; } || return

@@ -19,7 +19,7 @@ use crate::event::{CallbackId, Event, Hub, PolledEvents, refuse_inside_callback}
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::kill::{Kill, KillResults, KillTimeouts};
 use crate::options::{KillScope, Options};
-use crate::output::Output;
+use crate::output::{Output, OutputSubscription};
 use crate::process::{Process, RuntimePids};
 use crate::request::BootRequest;
 use crate::role::Role;
@@ -47,7 +47,7 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 pub struct Manager {
     table: RwLock<HashMap<String, Arc<Process>>>,
     watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     closed: AtomicBool,
     /// The process that made it.
     host_pid: u32,
@@ -174,6 +174,20 @@ impl Manager {
     /// The same for stderr. What ssh says on a connection that breaks is in it too.
     pub fn process_stderr(&self, uuid: &str) -> Option<Output> {
         self.find(uuid).ok().map(|process| process.output.lock().stderr.get())
+    }
+
+    /// A live reader of what the application writes from now on, if it has no log file.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUuid`].
+    pub fn subscribe_output(&self, uuid: &str) -> Result<OutputSubscription> {
+        Ok(self.find(uuid)?.output.lock().subscribe())
+    }
+
+    /// Whether the remote side itself watches the process: from its first report until the process or the link ends. False for an
+    /// unknown uuid.
+    pub fn is_monitoring_remotely(&self, uuid: &str) -> bool {
+        self.find(uuid).is_ok_and(|process| process.is_alive() && process.pids().remote_monitoring.is_some())
     }
 
     /// How a process ended that is still in the table: its status, or why it did not start. `None` while it has not
@@ -326,6 +340,50 @@ impl Manager {
         let results = self.kill_in_order(&self.active_process_keys(), timeouts, None);
         self.join_settled(Instant::now() + DROP_TIMEOUT);
         Ok(results)
+    }
+
+    /// Makes a crash: sends a signal to the application alone, by default of the seed KILL. Nothing else is touched, so the table,
+    /// the events and the status look as in a real crash. The same as [`send_signal`](Manager::send_signal).
+    ///
+    /// # Errors
+    /// As [`send_signal`](Manager::send_signal).
+    pub fn crash_process(&self, uuid: &str, signal: Signal) -> Result<()> {
+        self.send_signal(uuid, signal)
+    }
+
+    /// Ends a process by signalling its *local* ssh client, with QUIT or KILL; [`kill_process`](Manager::kill_process) is for all other
+    /// purposes. The link is lost by that, the remote side ends the application by its link loss policy, and the host
+    /// is asked whether it did. The end counts as a manual kill through the ssh client, or as client monitoring, as if
+    /// somebody else had done it. Gives how it ended and takes it from the table. Blocks, at most for the timeout.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for other signals; [`Error::StillRunning`]: the application is not known to have ended in
+    /// time; why it did not start, if it did not; [`Error::NotRunning`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    pub fn kill_process_without_metadata(
+        &self,
+        uuid: &str,
+        signal: Signal,
+        as_manual_kill: bool,
+        timeout: Duration,
+    ) -> Result<ExitStatus> {
+        if ![Signal::QUIT, Signal::KILL].contains(&signal) {
+            return Err(Error::invalid("signal", signal.to_string(), "an ssh client is ended by QUIT or KILL"));
+        }
+        let process = self.find_to_wait(uuid)?;
+        let source = match as_manual_kill {
+            true => ExitSource::ManualKillThroughSshClient,
+            false => ExitSource::ClientMonitoring,
+        };
+        if process.outcome().is_none() {
+            process.signal_client(signal, source)?;
+        }
+        match wait(&process, timeout, || process.outcome()) {
+            Some(outcome) => {
+                self.remove(&process);
+                outcome
+            }
+            None => Err(Error::StillRunning { uuid: uuid.to_owned(), waited: timeout }),
+        }
     }
 
     /// Takes a process that has ended from the table. Does not block.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::client::Lifeline;
 use crate::error::{Error, Result};
-use crate::exit_status::ExitStatus;
+use crate::exit_status::{ExitSource, ExitStatus};
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
 use crate::request::BootRequest;
@@ -64,6 +64,8 @@ struct Record {
     /// Whom to tell of every change.
     observers: Vec<(u64, Sender<()>)>,
     next_observer: u64,
+    /// By whose hand the ssh client ends, when it was signalled on purpose.
+    client_killed_as: Option<ExitSource>,
 }
 
 /// Ends an observation when dropped.
@@ -95,8 +97,9 @@ impl Process {
                 answers: Vec::new(),
                 observers: Vec::new(),
                 next_observer: 0,
+                client_killed_as: None,
             }),
-            output: Mutex::default(),
+            output: Mutex::new(OutputTails::new()),
             watched: AtomicBool::new(true),
             released: AtomicBool::new(false),
         }
@@ -204,6 +207,7 @@ impl Process {
 
     /// The watcher has ended: nothing changes any more.
     pub(crate) fn end_watch(&self) {
+        self.output.lock().end();
         self.set_pids(|pids| {
             pids.ssh_client = None;
             pids.client_monitoring = None;
@@ -257,6 +261,24 @@ impl Process {
             self.record.lock().answers.retain(|(known, _)| *known != id);
             Err(Error::LinkDown { uuid: self.uuid().to_owned() })
         }
+    }
+
+    /// Signals the ssh client, and remembers as what its end is to count.
+    pub(crate) fn signal_client(&self, signal: Signal, source: ExitSource) -> Result<()> {
+        let lifeline = {
+            let mut record = self.record.lock();
+            let Some(lifeline) = record.lifeline.clone() else {
+                return Err(Error::NotRunning { uuid: self.uuid().to_owned() });
+            };
+            record.client_killed_as = Some(source);
+            lifeline
+        };
+        lifeline.signal_client(signal);
+        Ok(())
+    }
+
+    pub(crate) fn client_killed_as(&self) -> Option<ExitSource> {
+        self.record.lock().client_killed_as
     }
 
     pub(crate) fn answer(&self, id: u64, done: bool) {

@@ -1,8 +1,9 @@
 //! Short remote work: a script on a host, over a connection of its own.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::client::{Pumped, SshClient, Stream};
+use crate::client::{Lifeline, Pumped, SshClient, Stream};
 use crate::connection::Retry;
 use crate::error::{Error, Result, SshFailure};
 use crate::options::Options;
@@ -24,6 +25,8 @@ pub(crate) struct Place<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     GoOn,
+    /// The script is to read this.
+    Send(&'static str),
     /// Nothing more is wanted: the script is ended.
     Enough,
 }
@@ -40,6 +43,18 @@ pub(crate) fn run(
     cancelled: &dyn Fn() -> bool,
     sink: &mut dyn FnMut(Piece) -> Flow,
 ) -> Result<()> {
+    run_watched(shared, place, line, cancelled, &|_| {}, sink)
+}
+
+/// The same for scripts that another thread may want to end: `opened` gets the lifeline of each client.
+pub(crate) fn run_watched(
+    shared: &Shared,
+    place: &Place,
+    line: &dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
+    cancelled: &dyn Fn() -> bool,
+    opened: &dyn Fn(&Arc<Lifeline>),
+    sink: &mut dyn FnMut(Piece) -> Flow,
+) -> Result<()> {
     let mut retry = Retry::within(shared.options.connect_timeout);
     loop {
         let Some(turn) = shared.gate.wait_turn(place.host, place.deadline, cancelled) else {
@@ -48,6 +63,7 @@ pub(crate) fn run(
         let mut turn = Some(turn);
         let nonce = nonce()?;
         let client = spawn(&shared.options, place.host, place.user, line(&nonce))?;
+        opened(client.lifeline());
         match talk(client, place, nonce, &mut || turn = None, sink) {
             Err(error) if ssh::is_worth_a_retry(&error) => {
                 drop(turn.take());
@@ -82,6 +98,7 @@ fn talk(
                 Piece::Report(Report::Begin { .. }) => {
                     has_begun = true;
                     begun();
+                    flow = sink(piece);
                 }
                 Piece::Report(Report::OutputBegin) => output_begun = true,
                 Piece::Data(bytes) if stream == Stream::Stderr => diagnosis.push(bytes, DIAGNOSIS),
@@ -90,6 +107,10 @@ fn talk(
                 piece => flow = sink(piece),
             });
         });
+        if let Flow::Send(line) = flow {
+            client.lifeline().send(line);
+            flow = Flow::GoOn;
+        }
         match pumped.map_err(|e| Error::local("reading from ssh", e))? {
             _ if flow == Flow::Enough => return Ok(()),
             Pumped::Some => {}

@@ -1,5 +1,6 @@
 //! The reports that the wrapper sends, and how they are found in a stream that the application writes to as well.
 
+use crate::error::FileProblem;
 use crate::exit_status::ApplicationEnd;
 use crate::signal::Signal;
 
@@ -31,6 +32,10 @@ pub(crate) enum Report {
     Exit { end: ApplicationEnd, ran: bool },
     /// The wrapper removed what it made.
     Clean,
+    /// The answer to a timed line.
+    Pong,
+    /// Why a file cannot be read.
+    Problem(FileProblem),
     /// An inquiry's answer: nothing of the process is left on the host.
     Gone,
 }
@@ -175,6 +180,10 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
         ["clean"] => Report::Clean,
         ["gone"] => Report::Gone,
+        ["pong"] => Report::Pong,
+        ["problem", "missing"] => Report::Problem(FileProblem::Missing),
+        ["problem", "directory"] => Report::Problem(FileProblem::IsDirectory),
+        ["problem", "unreadable"] => Report::Problem(FileProblem::Unreadable),
         _ => return None,
     })
 }

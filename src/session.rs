@@ -6,6 +6,7 @@ use crate::client::{Pumped, SshClient, Stream};
 use crate::connection::Turn;
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::ApplicationEnd;
+use crate::output::OutputStream;
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::state::{Input, State};
@@ -127,8 +128,10 @@ impl<'a, 'g> Session<'a, 'g> {
         let limit = self.watcher.shared.options.output_limit;
         match stream {
             Stream::Stderr if !self.begun => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
-            Stream::Stderr => self.process().output.lock().stderr.push(bytes, limit),
-            Stream::Stdout if self.output_begun => self.process().output.lock().stdout.push(bytes, limit),
+            Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
+            Stream::Stdout if self.output_begun => {
+                self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
+            }
             Stream::Stdout => {}
         }
     }
@@ -158,7 +161,8 @@ impl<'a, 'g> Session<'a, 'g> {
                 }
             }
             Report::Clean => self.kill_client_at = sys::deadline(CLIENT_AFTER_CLEAN),
-            Report::Gone => {}
+            // The answers of other scripts.
+            Report::Gone | Report::Pong | Report::Problem(_) => {}
         }
     }
 

@@ -8,6 +8,8 @@ use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::signal::Signal;
+
 /// A watcher's stack: virtual memory, of which a watcher touches some 10 KiB; the rest is for a host's logger, which runs
 /// on it.
 const STACK: usize = 256 << 10;
@@ -22,6 +24,21 @@ where
 {
     let mask = Mask::block_all()?;
     let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(body);
+    drop(mask);
+    thread
+}
+
+/// The same for a thread that ends before its scope does.
+pub(crate) fn spawn_scoped_thread<'scope, 'env, F>(
+    scope: &'scope thread::Scope<'scope, 'env>,
+    name: &str,
+    body: F,
+) -> io::Result<thread::ScopedJoinHandle<'scope, ()>>
+where
+    F: FnOnce() + Send + 'scope,
+{
+    let mask = Mask::block_all()?;
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn_scoped(scope, body);
     drop(mask);
     thread
 }
@@ -212,15 +229,15 @@ impl ChildHandle {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sends KILL, if the child still is ours.
-    pub(crate) fn kill(&self) {
+    /// Sends a signal, if the child still is ours.
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(fd) = &self.pidfd {
             // SAFETY: the descriptor is open, and a null siginfo is allowed. It fails when the child is gone.
             unsafe {
                 libc::syscall(
                     libc::SYS_pidfd_send_signal,
                     fd.as_raw_fd(),
-                    libc::SIGKILL,
+                    signal.number(),
                     ptr::null::<libc::siginfo_t>(),
                     0,
                 )
@@ -228,7 +245,7 @@ impl ChildHandle {
         } else if self.start_time.is_some() && parent_and_start(self.pid).map(|(_, start)| start) == self.start_time {
             // SAFETY: kill takes no pointers. Between the look and this, only a host that reaps all children and a full
             // round of all pids could put a stranger here.
-            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            unsafe { libc::kill(self.pid, signal.number()) };
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::wrapper;
 /// What is kept of ssh's messages.
 pub(crate) const DIAGNOSIS: usize = 4096;
 /// How long a host may take to answer a question, beside what the question waits for.
-const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What all watchers of a manager share.
 pub(crate) struct Shared {
@@ -284,9 +284,10 @@ impl Watcher {
     }
 
     fn lost_status(&self, end: Option<ApplicationEnd>) -> ExitStatus {
-        let source = match self.lost_from {
-            State::Ending => ExitSource::ManualKillThroughRemotePid,
-            _ => ExitSource::ClientMonitoring,
+        let source = match (self.process.client_killed_as(), self.lost_from) {
+            (Some(source), _) => source,
+            (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
+            (None, _) => ExitSource::ClientMonitoring,
         };
         ExitStatus::new(source, self.client_end, end, true, self.describe().into())
     }

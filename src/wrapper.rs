@@ -3,24 +3,17 @@
 //! Every value is quoted here, byte by byte; the scripts never see one outside of quotes.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LogMode};
+use crate::script::{Script, bootstrap_line, in_one_line, literal_path, short_line, without_comments};
 use crate::ssh::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("wrapper.sh")));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
-static INQUIRY: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("inquiry.sh")));
-
-/// Comments and indentation need not cross the network: the remote shell reads its input byte by byte.
-fn without_comments(script: &str) -> Vec<u8> {
-    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
-}
 
 /// What names one start of one process: files on the host carry it.
 #[derive(Debug, Clone)]
@@ -64,24 +57,16 @@ pub(crate) fn inquiry_line(
     boot: &str,
     grace: u64,
 ) -> Vec<u8> {
-    let mut script = Script::default();
-    script.assign("_N", nonce);
-    script.assign("_V", &instance.uuid);
-    script.assign("_I", &instance.id);
-    script.assign("_P", pid.to_string());
-    script.assign("_T", start);
-    script.assign("_B", boot);
-    script.assign("_G", grace.to_string());
-    script.add(&INQUIRY);
-    bootstrap_line(&script)
-}
-
-/// The shell's `read` takes one line, so a newline in the script becomes a variable. `l` is unset because it would be
-/// copied into every child if the login environment had exported a variable of that name.
-fn bootstrap_line(script: &Script) -> Vec<u8> {
-    let mut line = in_one_line("unset l; _n=$(echo; echo x); _n=${_n%x}; eval ", &script.0, "_n");
-    line.push(b'\n');
-    line
+    let (pid, grace) = (pid.to_string(), grace.to_string());
+    let values = [
+        ("_V", instance.uuid.as_bytes()),
+        ("_I", instance.id.as_bytes()),
+        ("_P", pid.as_bytes()),
+        ("_T", start.as_bytes()),
+        ("_B", boot.as_bytes()),
+        ("_G", grace.as_bytes()),
+    ];
+    short_line(nonce, &values, include_str!("inquiry.sh"))
 }
 
 /// What the inner process runs: literal environment, setup lines, the environment again, and start.sh.
@@ -112,26 +97,7 @@ unset _sshpm_l _sshpm_n
     script.0
 }
 
-/// A shell script under construction.
-#[derive(Default)]
-struct Script(Vec<u8>);
-
 impl Script {
-    fn add(&mut self, text: &[u8]) {
-        self.0.extend_from_slice(text);
-    }
-
-    fn quote(&mut self, value: &[u8]) {
-        quote_into(&mut self.0, value, None);
-    }
-
-    fn assign(&mut self, name: &str, value: impl AsRef<[u8]>) {
-        self.add(name.as_bytes());
-        self.add(b"=");
-        self.quote(value.as_ref());
-        self.add(b"\n");
-    }
-
     /// Names what comes next, for the trap.
     fn step(&mut self, name: &str, number: usize) {
         self.assign("_sshpm_w", format!("{name} {number}"));
@@ -204,12 +170,6 @@ fn ulimit(limit: Limit) -> (&'static str, Unit) {
     }
 }
 
-/// A relative path gets `./`, so that none is an option, `cd -` or looked up in CDPATH.
-fn literal_path(path: &Path) -> Vec<u8> {
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.starts_with(b"/") { bytes.to_vec() } else { [b"./", bytes].concat() }
-}
-
 fn log_mode(mode: LogMode) -> &'static str {
     match mode {
         LogMode::Fresh => "fresh",
@@ -235,36 +195,9 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
     object.to_string().split_off(1)
 }
 
-/// `prefix` and the quoted script, in one line: newlines become the value of a shell variable.
-fn in_one_line(prefix: &str, script: &[u8], newline: &str) -> Vec<u8> {
-    let mut line = prefix.as_bytes().to_vec();
-    quote_into(&mut line, script, Some(newline));
-    line
-}
-
-/// Single quotes keep every byte but themselves, in every shell that reads POSIX shell code.
-fn quote_into(out: &mut Vec<u8>, value: &[u8], newline: Option<&str>) {
-    out.reserve(value.len() + 2);
-    out.push(b'\'');
-    for &byte in value {
-        match (byte, newline) {
-            (b'\'', _) => out.extend_from_slice(br"'\''"),
-            (b'\n', Some(variable)) => {
-                out.extend_from_slice(b"'\"$");
-                out.extend_from_slice(variable.as_bytes());
-                out.extend_from_slice(b"\"'");
-            }
-            _ => out.push(byte),
-        }
-    }
-    out.push(b'\'');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use std::process::Command;
 
     #[test]
     fn a_start_is_one_line_without_comments() {
@@ -273,17 +206,5 @@ mod tests {
         let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request);
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn a_shell_reads_back_what_was_quoted(value in prop::collection::vec(1u8..=255, 0..60)) {
-            let mut script = b"n='\n'; printf %s ".to_vec();
-            quote_into(&mut script, &value, Some("n"));
-            let script = std::ffi::OsStr::from_bytes(&script);
-            let output = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
-            prop_assert_eq!(output.stdout, value);
-        }
     }
 }

@@ -1,0 +1,129 @@
+//! Asking hosts whether they can be used.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::unbounded;
+
+use crate::check;
+use crate::error::{Error, Result, StartFailure};
+use crate::remote::{self, Flow, Place};
+use crate::report::{Piece, Report};
+use crate::script::short_line;
+use crate::sys;
+use crate::watcher::Shared;
+
+/// A user on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// The host: a name, an address or an alias of ssh_config.
+    pub host: String,
+    /// The user; `None`: ssh's choice.
+    pub user: Option<String>,
+}
+
+/// What a successful login taught.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostInfo {
+    /// From a line sent to its answer read, over the open connection.
+    pub round_trip: Duration,
+    /// The user there.
+    pub user: String,
+    /// The user's login shell.
+    pub login_shell: String,
+    /// What `/bin/sh` is.
+    pub sh: String,
+    /// The kernel's name and release.
+    pub kernel: String,
+    /// Where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory. `None`: none can be written.
+    pub runtime_directory: Option<String>,
+    /// Its free space, in bytes.
+    pub free_bytes: Option<u64>,
+}
+
+/// How many hosts are asked at the same time.
+const AT_ONCE: usize = 16;
+/// All that the script says has less.
+const LARGEST: usize = 1 << 14;
+
+/// Logs in, and learns what can be learned.
+pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>) -> Result<HostInfo> {
+    check::host("host", host)?;
+    user.map_or(Ok(()), check::user)?;
+    // Twice: for the connection, and for the script.
+    let deadline = sys::deadline(shared.options.connect_timeout.saturating_mul(2));
+    let place = Place { host, user, deadline };
+    let line = |nonce: &_| short_line(nonce, &[], include_str!("validate.sh"));
+    let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());
+    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+        Piece::Report(Report::Begin { .. }) => {
+            asked = Instant::now();
+            Flow::Send("ping\n")
+        }
+        Piece::Report(Report::Pong) => {
+            round_trip = Some(asked.elapsed());
+            Flow::GoOn
+        }
+        Piece::Data(bytes) if text.len() < LARGEST => {
+            text.extend_from_slice(bytes);
+            Flow::GoOn
+        }
+        Piece::Report(Report::Eof) => Flow::Enough,
+        _ => Flow::GoOn,
+    })?;
+    let protocol = || Error::StartFailed {
+        uuid: String::new(),
+        host: host.to_owned(),
+        user: user.map(str::to_owned),
+        reason: StartFailure::Protocol,
+        output: String::new(),
+    };
+    let text = String::from_utf8_lossy(&text);
+    let values: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+    let value = |key| values.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    Ok(HostInfo {
+        round_trip: round_trip.ok_or_else(protocol)?,
+        user: value("user").ok_or_else(protocol)?,
+        login_shell: value("login_shell").unwrap_or_default(),
+        sh: value("sh").unwrap_or_default(),
+        kernel: value("kernel").unwrap_or_default(),
+        runtime_directory: value("runtime_directory"),
+        free_bytes: value("free_kib").and_then(|kib| kib.parse::<u64>().ok()).map(|kib| kib.saturating_mul(1024)),
+    })
+}
+
+/// Asks many hosts, some at the same time; `progress` is called on this thread, with each one's place and answer as it comes.
+pub(crate) fn validate_all(
+    shared: &Shared,
+    destinations: &[Destination],
+    progress: &mut dyn FnMut(usize, &Result<HostInfo>),
+) -> Result<Vec<Result<HostInfo>>> {
+    let (places, waiting) = unbounded();
+    for at in 0..destinations.len() {
+        // The receiver is here.
+        let _ = places.send(at);
+    }
+    drop(places);
+    let (answers, come) = unbounded();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(destinations.len()) {
+            let (waiting, answers) = (waiting.clone(), answers.clone());
+            let ask = move || {
+                for at in waiting {
+                    let Destination { host, user } = &destinations[at];
+                    // It fails when the caller's progress has panicked.
+                    let _ = answers.send((at, validate(shared, host, user.as_deref())));
+                }
+            };
+            sys::spawn_scoped_thread(scope, "sshpm-validate", ask).map_err(|e| Error::local("starting a thread", e))?;
+        }
+        drop(answers);
+        let mut results: Vec<Option<Result<HostInfo>>> = vec![None; destinations.len()];
+        for (at, answer) in come {
+            progress(at, &answer);
+            results[at] = Some(answer);
+        }
+        Ok(results.into_iter().flatten().collect())
+    })
+}

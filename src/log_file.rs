@@ -1,0 +1,201 @@
+//! Reading log files on hosts.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::Mutex;
+
+use crate::check;
+use crate::client::Lifeline;
+use crate::error::{Error, FileProblem, Result};
+use crate::event::refuse_inside_callback;
+use crate::remote::{self, Flow, Place};
+use crate::report::{Piece, Report};
+use crate::script::{literal_path, short_line};
+use crate::sys;
+use crate::watcher::Shared;
+
+/// The most that is read of a log file at once, in bytes.
+const LARGEST: usize = 16 << 20;
+/// How many pieces a follower's reader may be behind, of 8 KiB at the most; then the host's tail waits.
+const PIECES_AHEAD: usize = 256;
+
+/// The last lines of a file, at most 16 MiB.
+pub(crate) fn read(
+    shared: &Shared,
+    host: &str,
+    user: Option<&str>,
+    path: &Path,
+    lines: usize,
+    timeout: Duration,
+) -> Result<Vec<u8>> {
+    let script = LogScript::new(host, user, path, lines)?;
+    let place = Place { host, user, deadline: sys::deadline(timeout) };
+    let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
+    let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
+    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+        Piece::Data(bytes) if content.len() <= LARGEST => {
+            content.extend_from_slice(bytes);
+            Flow::GoOn
+        }
+        Piece::Report(Report::Problem(why)) => {
+            problem = Some(why);
+            Flow::Enough
+        }
+        Piece::Report(Report::Eof) => {
+            whole = true;
+            Flow::Enough
+        }
+        _ => Flow::GoOn,
+    })?;
+    match problem {
+        Some(problem) => Err(script.failed(problem)),
+        None if whole => Ok(content),
+        None => Err(Error::TimedOut { what: format!("reading {} on {host}", path.display()), waited: timeout }),
+    }
+}
+
+/// Follows a file; nothing is known yet of whether the host answers.
+pub(crate) fn follow(
+    shared: &Arc<Shared>,
+    host: &str,
+    user: Option<&str>,
+    path: &Path,
+    lines: usize,
+) -> Result<LogFollower> {
+    let script = LogScript::new(host, user, path, lines)?;
+    let (sender, pieces) = bounded(PIECES_AHEAD);
+    let link = Arc::new(Mutex::new(Link::Connecting));
+    let (user, thread_shared, thread_link) = (user.map(str::to_owned), Arc::clone(shared), Arc::clone(&link));
+    let body = move || {
+        if let Err(error) = script.follow(&thread_shared, user.as_deref(), &thread_link, &sender) {
+            // It fails when the follower was dropped.
+            let _ = sender.send(Err(error));
+        }
+    };
+    let thread = sys::spawn_thread("sshpm-follow", body).map_err(|e| Error::local("starting a thread", e))?;
+    Ok(LogFollower { pieces: Some(pieces), link, shared: Arc::clone(shared), thread: Some(thread) })
+}
+
+/// A log file as it grows. It is followed by name: through rotation and truncation, and also when it does not exist yet.
+///
+/// Dropping it ends the reading on the host and here; it waits for that, some milliseconds.
+pub struct LogFollower {
+    pieces: Option<Receiver<Result<Vec<u8>>>>,
+    /// A leaf lock.
+    link: Arc<Mutex<Link>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Link {
+    Connecting,
+    Open(Arc<Lifeline>),
+    Closed,
+}
+
+impl LogFollower {
+    /// Waits for the next piece: bytes of any length, not cut at lines. A reader that is slow holds up the host's tail, and
+    /// loses nothing. `None` at the timeout.
+    ///
+    /// # Errors
+    /// Once, at the end: the link broke or there was none, or the file cannot be read. Then [`Error::LinkDown`].
+    pub fn next(&self, timeout: Duration) -> Result<Option<Vec<u8>>> {
+        refuse_inside_callback()?;
+        let Some(pieces) = &self.pieces else { return Ok(None) };
+        let received = match sys::deadline(timeout) {
+            Some(deadline) => pieces.recv_deadline(deadline),
+            None => pieces.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(piece) => piece.map(Some),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::LinkDown { uuid: String::new() }),
+        }
+    }
+}
+
+impl Drop for LogFollower {
+    fn drop(&mut self) {
+        // A thread that waits for the reader is freed by this.
+        self.pieces = None;
+        let link = std::mem::replace(&mut *self.link.lock(), Link::Closed);
+        if let Link::Open(lifeline) = link {
+            lifeline.close();
+            lifeline.kill_client();
+        }
+        self.shared.gate.wake();
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                log::error!("the thread that followed a log file panicked");
+            }
+        }
+    }
+}
+
+/// The values of the two scripts.
+struct LogScript {
+    host: String,
+    path: String,
+    file: Vec<u8>,
+    lines: String,
+}
+
+impl LogScript {
+    fn new(host: &str, user: Option<&str>, path: &Path, lines: usize) -> Result<LogScript> {
+        check::host("host", host)?;
+        user.map_or(Ok(()), check::user)?;
+        check::path("path", path.as_os_str())?;
+        Ok(LogScript {
+            host: host.to_owned(),
+            path: path.display().to_string(),
+            file: literal_path(path),
+            lines: lines.to_string(),
+        })
+    }
+
+    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], text: &str) -> Vec<u8> {
+        let most = LARGEST.to_string();
+        short_line(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], text)
+    }
+
+    fn failed(&self, problem: FileProblem) -> Error {
+        Error::RemoteFile { host: self.host.clone(), path: self.path.clone(), problem }
+    }
+
+    fn follow(
+        &self,
+        shared: &Shared,
+        user: Option<&str>,
+        link: &Mutex<Link>,
+        pieces: &Sender<Result<Vec<u8>>>,
+    ) -> Result<()> {
+        let place = Place { host: &self.host, user, deadline: None };
+        let line = |nonce: &_| self.line(nonce, include_str!("follow_log.sh"));
+        let closed = || matches!(*link.lock(), Link::Closed);
+        let open = |lifeline: &Arc<Lifeline>| {
+            let mut link = link.lock();
+            match *link {
+                Link::Closed => lifeline.kill_client(),
+                Link::Connecting | Link::Open(_) => *link = Link::Open(Arc::clone(lifeline)),
+            }
+        };
+        let mut problem = None;
+        remote::run_watched(shared, &place, &line, &closed, &open, &mut |piece| match piece {
+            Piece::Data(bytes) if pieces.send(Ok(bytes.to_vec())).is_err() => Flow::Enough,
+            Piece::Report(Report::Problem(why)) => {
+                problem = Some(why);
+                Flow::Enough
+            }
+            _ => Flow::GoOn,
+        })?;
+        match problem {
+            Some(problem) => Err(self.failed(problem)),
+            None if closed() => Ok(()),
+            None => Err(Error::LinkDown { uuid: String::new() }),
+        }
+    }
+}

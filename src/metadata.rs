@@ -1,0 +1,134 @@
+//! The metadata file that a process has on its host while it lives.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::check;
+use crate::error::{Error, FileProblem, Result};
+use crate::remote::{self, Flow, Place};
+use crate::report::{Piece, Report};
+use crate::script::short_line;
+use crate::sys;
+use crate::watcher::{INQUIRY_TIMEOUT, Shared};
+
+/// More than any metadata file has; what a host sends beyond it is not kept.
+const LARGEST: usize = 1 << 16;
+
+/// What a metadata file says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct ProcessMetadata {
+    /// The application's pid on its host.
+    pub pid: i64,
+    /// The host, as the boot request had it.
+    pub hostname: String,
+    /// The user.
+    pub user: String,
+    /// When it was started, in seconds since 1970 by the manager's clock.
+    pub started_at: f64,
+    /// Its place in the session's tree.
+    #[serde(default)]
+    pub tree_id: String,
+    /// Its role.
+    #[serde(default)]
+    pub role: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// Its session.
+    #[serde(default)]
+    pub session: String,
+    /// Its start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id it names
+    /// one process for ever.
+    #[serde(default)]
+    pub start_time: String,
+    /// The host's boot, `-` where the host does not tell.
+    #[serde(default)]
+    pub boot_id: String,
+}
+
+impl ProcessMetadata {
+    /// Reads the content of a metadata file.
+    ///
+    /// # Errors
+    /// [`Error::BadMetadata`]: it is empty, cut off or no JSON, or has a pid that is none, which must never be
+    /// signalled: 0, 1 and negative ones would reach this process's group, init, or everything.
+    pub fn from_json(uuid: &str, json: &[u8]) -> Result<ProcessMetadata> {
+        let bad = |reason: String| Error::BadMetadata { uuid: uuid.to_owned(), reason };
+        let metadata: ProcessMetadata = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
+        if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
+            return Err(bad(format!("its pid is {}", metadata.pid)));
+        }
+        Ok(metadata)
+    }
+}
+
+/// Where the metadata file of a uuid is, as a shell on the host would read it; the wrapper takes other directories where
+/// this one is not the user's own.
+pub fn metadata_file_path(uuid: &str) -> String {
+    format!("${{XDG_RUNTIME_DIR:-/tmp}}/drunc/metadata_{uuid}.json")
+}
+
+/// Waits on the host for the metadata file of a uuid, and reads it.
+pub(crate) fn read(
+    shared: &Shared,
+    uuid: &str,
+    host: &str,
+    user: Option<&str>,
+    timeout: Duration,
+) -> Result<ProcessMetadata> {
+    check::uuid(uuid)?;
+    check::host("host", host)?;
+    user.map_or(Ok(()), check::user)?;
+    let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
+    let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
+    let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
+    let line = |nonce: &_| short_line(nonce, &values, include_str!("read_metadata.sh"));
+    let (mut json, mut missing) = (Vec::new(), false);
+    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+        Piece::Data(bytes) if json.len() < LARGEST => {
+            json.extend_from_slice(bytes);
+            Flow::GoOn
+        }
+        Piece::Report(Report::Problem(_)) => {
+            missing = true;
+            Flow::Enough
+        }
+        Piece::Report(Report::Eof) => Flow::Enough,
+        _ => Flow::GoOn,
+    })?;
+    if missing {
+        let (host, path) = (host.to_owned(), metadata_file_path(uuid));
+        return Err(Error::RemoteFile { host, path, problem: FileProblem::Missing });
+    }
+    ProcessMetadata::from_json(uuid, &json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(pid: &str) -> String {
+        format!(
+            r#"{{"pid":{pid},"hostname":"h","user":"u","started_at":1.5,"tree_id":"0","role":"r","name":"n","new":1}}"#
+        )
+    }
+
+    #[test]
+    fn what_the_seed_writes_is_read_too() {
+        let metadata = ProcessMetadata::from_json("u", json("42").as_bytes()).unwrap();
+        assert_eq!((metadata.pid, metadata.name.as_str(), metadata.start_time.as_str()), (42, "n", ""));
+    }
+
+    #[test]
+    fn what_must_never_be_signalled_is_refused() {
+        for pid in ["0", "1", "-1", "4294967296", "1.5", "\"42\"", "null"] {
+            let read = ProcessMetadata::from_json("u", json(pid).as_bytes());
+            assert!(matches!(read, Err(Error::BadMetadata { .. })), "{pid}");
+        }
+        for text in ["", "{", "[]", "no JSON", "{\"pid\":42}"] {
+            assert!(ProcessMetadata::from_json("u", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

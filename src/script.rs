@@ -1,0 +1,107 @@
+//! Shell code for remote hosts: every value is quoted here, byte by byte, and all goes in one line.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::report::NONCE_LENGTH;
+
+/// How every short script begins, see there.
+static SHORT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("short.sh")));
+
+/// The line that runs a short script behind these assignments.
+pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], text: &str) -> Vec<u8> {
+    let mut script = Script::default();
+    script.assign("_N", nonce);
+    for (name, value) in values {
+        script.assign(name, value);
+    }
+    script.add(&SHORT);
+    script.add(&without_comments(text));
+    bootstrap_line(&script)
+}
+
+/// Comments and indentation need not cross the network: the remote shell reads its input byte by byte.
+pub(crate) fn without_comments(script: &str) -> Vec<u8> {
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+}
+
+/// The shell's `read` takes one line, so a newline in the script becomes a variable. `l` is unset because it would be
+/// copied into every child if the login environment had exported a variable of that name.
+pub(crate) fn bootstrap_line(script: &Script) -> Vec<u8> {
+    let mut line = in_one_line("unset l; _n=$(echo; echo x); _n=${_n%x}; eval ", &script.0, "_n");
+    line.push(b'\n');
+    line
+}
+
+/// A shell script under construction.
+#[derive(Default)]
+pub(crate) struct Script(pub Vec<u8>);
+
+impl Script {
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(text);
+    }
+
+    pub(crate) fn quote(&mut self, value: &[u8]) {
+        quote_into(&mut self.0, value, None);
+    }
+
+    pub(crate) fn assign(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.add(name.as_bytes());
+        self.add(b"=");
+        self.quote(value.as_ref());
+        self.add(b"\n");
+    }
+}
+
+/// A relative path gets `./`, so that none is an option, `cd -` or looked up in CDPATH.
+pub(crate) fn literal_path(path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.starts_with(b"/") { bytes.to_vec() } else { [b"./", bytes].concat() }
+}
+
+/// `prefix` and the quoted script, in one line: newlines become the value of a shell variable.
+pub(crate) fn in_one_line(prefix: &str, script: &[u8], newline: &str) -> Vec<u8> {
+    let mut line = prefix.as_bytes().to_vec();
+    quote_into(&mut line, script, Some(newline));
+    line
+}
+
+/// Single quotes keep every byte but themselves, in every shell that reads POSIX shell code.
+fn quote_into(out: &mut Vec<u8>, value: &[u8], newline: Option<&str>) {
+    out.reserve(value.len() + 2);
+    out.push(b'\'');
+    for &byte in value {
+        match (byte, newline) {
+            (b'\'', _) => out.extend_from_slice(br"'\''"),
+            (b'\n', Some(variable)) => {
+                out.extend_from_slice(b"'\"$");
+                out.extend_from_slice(variable.as_bytes());
+                out.extend_from_slice(b"\"'");
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::process::Command;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_shell_reads_back_what_was_quoted(value in prop::collection::vec(1u8..=255, 0..60)) {
+            let mut script = b"n='\n'; printf %s ".to_vec();
+            quote_into(&mut script, &value, Some("n"));
+            let script = std::ffi::OsStr::from_bytes(&script);
+            let output = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
+            prop_assert_eq!(output.stdout, value);
+        }
+    }
+}
