@@ -143,6 +143,26 @@
 #define SSHPM_ERROR_PANIC 20
 
 /**
+ * The file does not exist on the host, or did not come to exist in time.
+ */
+#define SSHPM_ERROR_FILE_MISSING 21
+
+/**
+ * The file on the host is a directory.
+ */
+#define SSHPM_ERROR_FILE_IS_DIRECTORY 22
+
+/**
+ * The file on the host may not be read by the user.
+ */
+#define SSHPM_ERROR_FILE_UNREADABLE 23
+
+/**
+ * The metadata file on the host is not what a wrapper writes; nothing was done with it.
+ */
+#define SSHPM_ERROR_BAD_METADATA 24
+
+/**
  * ssh: the name of the host has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100

@@ -221,7 +221,7 @@ impl Hub {
             if dispatcher.is_none() {
                 let (events, receiver) = unbounded();
                 let callbacks = Arc::clone(&self.callbacks);
-                let thread = sys::spawn_thread("sshpm-dispatch", move || callbacks.dispatch(&receiver))
+                let thread = sys::spawn_thread("sshpm-dispatch", sys::USUAL_STACK, move || callbacks.dispatch(&receiver))
                     .map_err(|e| Error::local("starting the dispatcher thread", e))?;
                 *dispatcher = Some(Dispatcher { events, thread });
             }

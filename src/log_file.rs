@@ -76,7 +76,7 @@ pub(crate) fn follow(
             let _ = sender.send(Err(error));
         }
     };
-    let thread = sys::spawn_thread("sshpm-follow", body).map_err(|e| Error::local("starting a thread", e))?;
+    let thread = sys::spawn_thread("sshpm-follow", sys::SMALL_STACK, body).map_err(|e| Error::local("starting a thread", e))?;
     Ok(LogFollower { pieces: Some(pieces), link, shared: Arc::clone(shared), thread: Some(thread) })
 }
 

@@ -90,7 +90,7 @@ impl Manager {
         let process = Arc::new(Process::new(instance, request.clone()));
         self.enter(&process)?;
         let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
-        let thread = sys::spawn_thread("sshpm-watch", move || watcher::watch(watched, shared));
+        let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, move || watcher::watch(watched, shared));
         match thread {
             Ok(thread) => {
                 self.keep_watcher(process, thread);

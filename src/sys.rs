@@ -12,18 +12,20 @@ use crate::signal::Signal;
 
 /// A watcher's stack: virtual memory, of which a watcher touches some 10 KiB; the rest is for a host's logger, which runs
 /// on it.
-const STACK: usize = 256 << 10;
+pub(crate) const SMALL_STACK: usize = 256 << 10;
+/// The stack of a thread that runs a host's callbacks: what a thread usually has.
+pub(crate) const USUAL_STACK: usize = 8 << 20;
 
 /// Starts a thread that no signal of the host is delivered to: all are blocked in it.
 ///
 /// A thread inherits the mask of the one that makes it, so the mask is set here and not in the new thread, which would
 /// take signals until then.
-pub(crate) fn spawn_thread<F>(name: &str, body: F) -> io::Result<JoinHandle<()>>
+pub(crate) fn spawn_thread<F>(name: &str, stack: usize, body: F) -> io::Result<JoinHandle<()>>
 where
     F: FnOnce() + Send + 'static,
 {
     let mask = Mask::block_all()?;
-    let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(body);
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(body);
     drop(mask);
     thread
 }
@@ -38,7 +40,7 @@ where
     F: FnOnce() + Send + 'scope,
 {
     let mask = Mask::block_all()?;
-    let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn_scoped(scope, body);
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(SMALL_STACK).spawn_scoped(scope, body);
     drop(mask);
     thread
 }
@@ -297,7 +299,7 @@ mod tests {
             u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
         };
         let before = blocked();
-        let thread = spawn_thread("test", move || {
+        let thread = spawn_thread("test", SMALL_STACK, move || {
             // KILL and STOP cannot be blocked, and glibc keeps 32 and 33 for itself.
             assert_eq!(blocked() & 0x7fff_ffff, 0x7fff_ffff & !(1 << 8) & !(1 << 18));
             assert_eq!(with_empty_mask(blocked).unwrap(), 0);

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use support::Remote;
@@ -15,10 +15,10 @@ fn block(language: &str) -> String {
     rest.split_once("```").expect("the block ends").0.to_owned()
 }
 
-/// Where cargo has put libsshpm.so for this test.
+/// Where cargo puts the libsshpm.so that a test is built with: beside the test.
 fn library_directory() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().and_then(Path::parent).unwrap().to_owned()
+    let test = std::env::current_exe().expect("the test knows its path");
+    test.parent().expect("the test is in a directory").to_owned()
 }
 
 #[test]

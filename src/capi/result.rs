@@ -7,7 +7,7 @@ use std::mem;
 
 use super::input::plain;
 use super::strings::c_string;
-use crate::{Error, SshFailure, StartFailure};
+use crate::{Error, FileProblem, SshFailure, StartFailure};
 
 /// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
 /// come.
@@ -56,6 +56,14 @@ pub const SSHPM_ERROR_NO_EXIT_CODE: i32 = 18;
 pub const SSHPM_ERROR_LOGGER_SET: i32 = 19;
 /// A bug in this library. The message tells where; the handles can only be freed.
 pub const SSHPM_ERROR_PANIC: i32 = 20;
+/// The file does not exist on the host, or did not come to exist in time.
+pub const SSHPM_ERROR_FILE_MISSING: i32 = 21;
+/// The file on the host is a directory.
+pub const SSHPM_ERROR_FILE_IS_DIRECTORY: i32 = 22;
+/// The file on the host may not be read by the user.
+pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
+/// The metadata file on the host is not what a wrapper writes; nothing was done with it.
+pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
 
 /// ssh: the name of the host has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -154,6 +162,10 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::LinkDown { .. } => SSHPM_ERROR_LINK_DOWN,
         Error::Ssh { failure, .. } => code_of_ssh(*failure),
         Error::StartFailed { reason, .. } => code_of_start(reason),
+        Error::RemoteFile { problem: FileProblem::Missing, .. } => SSHPM_ERROR_FILE_MISSING,
+        Error::RemoteFile { problem: FileProblem::IsDirectory, .. } => SSHPM_ERROR_FILE_IS_DIRECTORY,
+        Error::RemoteFile { problem: FileProblem::Unreadable, .. } => SSHPM_ERROR_FILE_UNREADABLE,
+        Error::BadMetadata { .. } => SSHPM_ERROR_BAD_METADATA,
         Error::Local { .. } => SSHPM_ERROR_LOCAL,
         Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
         Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
@@ -221,6 +233,10 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_NO_EXIT_CODE => c"there is no exit code",
         SSHPM_ERROR_LOGGER_SET => c"another logger is set",
         SSHPM_ERROR_PANIC => c"a bug in sshpm",
+        SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
+        SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
+        SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",
+        SSHPM_ERROR_BAD_METADATA => c"the metadata file on the host is not one",
         SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
         SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
         SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",
