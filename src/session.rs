@@ -143,6 +143,10 @@ impl<'a, 'g> Session<'a, 'g> {
                 self.turn = None;
                 self.watcher.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
+                // Without it nothing starts: the first line alone may be read long after this start was given up.
+                if let Some(lifeline) = self.process().lifeline() {
+                    lifeline.send("go\n");
+                }
             }
             Report::OutputBegin => self.output_begun = true,
             Report::Pid { pid, start_time, boot_id, .. } => self.pid(Remote { pid, start_time, boot_id }),

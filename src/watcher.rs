@@ -205,6 +205,10 @@ impl Watcher {
     }
 
     pub(crate) fn failed(&self, failure: Failure) {
+        // bash runs its EXIT trap when TERM ends it, with the code of whatever ran before: the exit report knows better.
+        if matches!(failure, Failure::Step { .. }) && self.process.state() == State::Ending {
+            return;
+        }
         let failed = self.start_failed(self.reason_of(failure));
         let timed_out = self.start_timed_out();
         let code = match failure {

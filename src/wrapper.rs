@@ -74,10 +74,15 @@ fn inner_script(request: &BootRequest) -> Vec<u8> {
     let mut script = Script::default();
     // However a step ends this shell, the notebook gets its name and code; then whoever waits for the exec is freed.
     script.add(
-        br#"trap '_sshpm_c=$?; trap - EXIT; echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"; exit 125' EXIT
+        br#"trap '_sshpm_c=$?; trap - EXIT; echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"' EXIT
 unset _sshpm_l _sshpm_n
 "#,
     );
+    // The lines may go elsewhere, and so does the working directory itself.
+    let returns = !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());
+    if returns {
+        script.add(b"_sshpm_d=$PWD\n");
+    }
     script.environment(request);
     script.enter(request);
     for (at, line) in request.setup.iter().enumerate() {
@@ -90,6 +95,10 @@ unset _sshpm_l _sshpm_n
         // What the lines may have left: options that would end or change the rest, and a mark that would export our variables.
         script.add(b"set +aefu\nunset _sshpm_w IFS\n");
         script.environment(request);
+        if returns {
+            script.step("directory", 0);
+            script.add(b"cd \"$_sshpm_d\" || exit\nunset _sshpm_d\n");
+        }
         script.enter(request);
     }
     script.limits(request);

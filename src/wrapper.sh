@@ -17,7 +17,7 @@
 exec 3<&0 </dev/null
 trap : HUP INT QUIT PIPE TERM
 
-exec 4>&2 7>&1 2>/dev/null
+exec 4>&2 6>&2 7>&1 2>/dev/null
 
 # Open file descriptions of our own: the application may make the shared ones non-blocking.
 _own=
@@ -54,6 +54,9 @@ END
 _say begin 1 "$$"
 # What start-up files wrote on stdout stands before this one.
 _say begin 4>&7
+
+# The line that brought this may have waited behind a start-up file that hung, and its start may be over.
+IFS= read -r _q <&3 && [ "$_q" = go ] || exit 125
 
 # The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
 _started() {
@@ -112,6 +115,11 @@ else
     [ -n "$_f" ] || _die runtime
 fi
 exec 8<>"$_f.a"
+# Word of how processes ended that nobody has asked for in a day: their managers are gone.
+for _q in "${_j%/*}"/*.end; do
+    [ ! -f "$_q" ] || find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
+    break
+done
 
 # Removes what this instance made; the metadata file only while it is this instance's.
 _remove() {
@@ -137,7 +145,7 @@ if [ -n "$_O" ]; then
     [ x ] 5>>"$_O" || _quit log-file
     exec 5>>"$_O" 6>&5 7>&- 1>&5
 else
-    exec 5>&1 6>&2
+    exec 5>&1
 fi
 
 # Reads the commands, and watches over the start.  It is the background job and the application the foreground one:
@@ -200,7 +208,13 @@ elif [ -n "$_S" ] && command -v bash >/dev/null; then
     _h=bash
 fi
 # The first process of the new session tells its pid, waits for what it is to run, and becomes the application.
-set -- "$_h" -c '_sshpm_n="
+# bash reads ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2, zsh ~/.zshenv always: start-up files are for the lines to source.
+case $_h in
+bash | */bash) _w=--norc ;;
+zsh | */zsh) _w=-f ;;
+*) _w= ;;
+esac
+set -- "$_h" ${_w:+"$_w"} -c '_sshpm_n="
 "
 echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f" "$@"
 _m=
@@ -254,6 +268,7 @@ if [ -n "$_p" ] && kill -0 "-$_p"; then
     _left=1
     kill -KILL "-$_p"
 fi
+[ -n "$_p$_fail" ] || case $_x in 126 | 127) _fail="exec 0 $_x" ;; esac
 [ -z "$_fail" ] || _say fail $_fail
 [ -n "$_O" ] || _say eof 4>&7
 _say exit "$_x" "$_how" "$_ran" "$_left"

@@ -62,6 +62,23 @@ pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
     manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"))
 }
 
+/// Waits until the application has written its first line: test-app's `heartbeat` and the tests' scripts do so when
+/// they are ready for signals, which is some time after they run.
+#[track_caller]
+pub fn wait_until_ready(manager: &Manager, uuid: &str) {
+    manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"));
+    let has_line = || manager.process_stdout(uuid).is_some_and(|output| output.bytes.contains(&b'\n'));
+    super::wait_until(&format!("a line of {uuid}"), LONG, || has_line().then_some(()));
+}
+
+/// Starts it and waits until it is ready for signals.
+#[track_caller]
+pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
+    let pid = start(manager, uuid, request);
+    wait_until_ready(manager, uuid);
+    pid
+}
+
 /// "started UUID", "exited UUID" and so on: what a list of events is compared by.
 pub fn told(event: &Event) -> String {
     let what = match event {

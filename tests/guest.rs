@@ -1,0 +1,229 @@
+//! A library is a guest: it bears what its host does with signals, children and forks, and takes nothing from it.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use life::*;
+use sshpm::{ExitSource, Manager, Signal};
+use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+
+/// A process that ends by itself, one that is killed, and one that loses its link: all tell their codes.
+#[track_caller]
+fn assert_codes_come(manager: &Manager, remote: &Remote) {
+    start(manager, "exits", &shell("exit 3"));
+    let status = end_of(manager, "exits");
+    assert_eq!((status.code(), status.source()), (Some(3), ExitSource::RemoteMonitoring), "{status}");
+    start_ready(manager, "killed", &shell(OWN_CODES));
+    assert_eq!(manager.kill_process("killed", TIME).unwrap().code(), Some(17));
+    start_ready(manager, "lost", &shell(OWN_CODES));
+    client_of(manager, "lost").signal(libc::SIGKILL).unwrap();
+    let status = end_of(manager, "lost");
+    assert_eq!((status.application_code(), status.code(), status.link_lost()), (Some(42), None, true), "{status}");
+    // Cancelled: its client has to be killed by us, also where its pid may be nobody's or another's.
+    manager.start_process("cancelled", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
+    let client = client_of(manager, "cancelled");
+    manager.kill_process("cancelled", TIME).unwrap();
+    wait_for_death(&client);
+    finish(manager, remote);
+}
+
+#[test]
+fn exit_codes_come_where_the_host_ignores_its_children() {
+    isolated("exit_codes_come_where_the_host_ignores_its_children", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        // SAFETY: SIG_IGN is no function of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        let manager = manager(&remote);
+        assert_codes_come(&manager, &remote);
+        drop(manager);
+        assert_same_as(&before);
+        // SAFETY: as above. The remote's own end waits for its guard.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    });
+}
+
+#[test]
+fn exit_codes_come_where_the_host_reaps_all_children() {
+    isolated("exit_codes_come_where_the_host_reaps_all_children", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let (done, reaped) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    // SAFETY: no status is asked for.
+                    if unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {
+                        reaped.store(true, Ordering::SeqCst);
+                    } else {
+                        // There is no wait for a child that has a way to be woken by the flag.
+                        thread::sleep(Duration::from_micros(200));
+                    }
+                }
+            });
+            // The reaper must end also when this panics, or the scope would wait for ever.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let manager = manager(&remote);
+                assert_codes_come(&manager, &remote);
+                // It takes children in a race with us, so more than one chance is needed to see it win.
+                for round in 0..200 {
+                    if reaped.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let uuid = format!("more{round}");
+                    start(&manager, &uuid, &shell("exit 5"));
+                    assert_eq!(end_of(&manager, &uuid).code(), Some(5));
+                }
+                drop(manager);
+            }));
+            done.store(true, Ordering::SeqCst);
+            result.unwrap();
+        });
+        assert!(reaped.load(Ordering::SeqCst), "the host has not reaped a single child of ours");
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn a_fork_that_drops_the_manager_ends_nothing() {
+    isolated("a_fork_that_drops_the_manager_ends_nothing", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        let witness = Witness::new(&manager);
+        let application = start_ready(&manager, "u", &shell(OWN_CODES));
+        let mut setup = shell("exit 0").setup_line("sleep 1000");
+        setup = setup.grace(Duration::ZERO);
+        manager.start_process("setup", &setup).unwrap();
+        let in_setup = wait_for_pid(&manager, "setup");
+        // SAFETY: the child only drops the manager, which must be safe after a fork, and ends.
+        match unsafe { libc::fork() } {
+            0 => {
+                drop(manager);
+                // SAFETY: ends the child, without what std or the test runner would do at an exit.
+                unsafe { libc::_exit(7) }
+            }
+            child => {
+                let mut status = 0;
+                let waited = wait_until("the fork's end", TIME, || {
+                    // SAFETY: the status is ours.
+                    let waited = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
+                    (waited != 0).then_some(waited)
+                });
+                assert_eq!((waited, libc::WEXITSTATUS(status)), (child, 7), "wait status {status:#x}");
+                assert!(libc::WIFEXITED(status));
+            }
+        }
+        // Had it closed a lifeline, the wrapper would have sent HUP before it could answer this.
+        manager.send_signal("u", Signal::CONT).unwrap();
+        manager.send_signal("setup", Signal::CONT).unwrap();
+        assert!(application.is_alive() && in_setup.is_alive());
+        assert!(manager.is_process_alive("u") && manager.is_process_alive("setup"));
+        assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+        start(&manager, "later", &shell("exit 4"));
+        assert_eq!(end_of(&manager, "later").code(), Some(4));
+        finish(&manager, &remote);
+        let events = witness.all(manager);
+        assert_eq!(events["u"], ["started", "exited"]);
+        assert_eq!(events["later"], ["started", "exited"]);
+        assert_same_as(&before);
+    });
+}
+
+/// A field of a status file in /proc, as the set of signals that it is.
+fn signals(status: &str, field: &str) -> Vec<i32> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
+    let mask = u64::from_str_radix(line.trim(), 16).unwrap();
+    (1..=64).filter(|signal| mask & (1 << (signal - 1)) != 0).collect()
+}
+
+#[test]
+fn our_threads_block_all_signals_and_ssh_blocks_none() {
+    isolated("our_threads_block_all_signals_and_ssh_blocks_none", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        manager.on_process_exit(|_, _| ()).unwrap();
+        start_ready(&manager, "u", &shell(OWN_CODES));
+        // A new thread gives itself its name, some time after it was made.
+        wait_until("two named threads", TIME, || {
+            let ours = local_snapshot().threads.into_iter().filter(|name| name.starts_with("sshpm-"));
+            (ours.count() == 2).then_some(())
+        });
+        let mut names = Vec::new();
+        for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+            let name = fs::read_to_string(task.path().join("comm")).unwrap();
+            let blocked = signals(&fs::read_to_string(task.path().join("status")).unwrap(), "SigBlk");
+            if name.starts_with("sshpm") {
+                // KILL and STOP cannot be blocked; 32 and 33 are glibc's own.
+                let expected: Vec<_> = (1..=64).filter(|signal| ![9, 19, 32, 33].contains(signal)).collect();
+                assert_eq!(blocked, expected, "{name}");
+                names.push(name.trim_end().to_owned());
+            } else {
+                assert!(blocked.is_empty(), "{name}: the host's own mask is as it was: {blocked:?}");
+            }
+        }
+        names.sort();
+        assert_eq!(names, ["sshpm-dispatch", "sshpm-watch"]);
+        let client = client_of(&manager, "u");
+        let status = fs::read_to_string(format!("/proc/{}/status", client.pid)).unwrap();
+        assert!(signals(&status, "SigBlk").is_empty(), "ssh: {status}");
+        assert!(!signals(&status, "SigIgn").contains(&libc::SIGTERM), "ssh: {status}");
+        let application = manager.remote_pid("u").unwrap();
+        let status = fs::read_to_string(format!("/proc/{application}/status")).unwrap();
+        assert!(signals(&status, "SigBlk").is_empty(), "application: {status}");
+        // PIPE is by the script's own trap. glibc's posix_spawn, by which the harness starts sshd, leaves its own two.
+        let ignored: Vec<_> =
+            signals(&status, "SigIgn").into_iter().filter(|signal| ![32, 33].contains(signal)).collect();
+        assert_eq!(ignored, [libc::SIGPIPE], "application");
+        finish(&manager, &remote);
+        drop(manager);
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn an_ssh_client_has_a_process_group_of_its_own() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    start_ready(&manager, "u", &shell(OWN_CODES));
+    let client = client_of(&manager, "u");
+    let own = ProcessInfo::of(std::process::id() as i32).unwrap();
+    assert_eq!(client.ppid, own.pid);
+    assert_eq!(client.pgid, client.pid);
+    assert_ne!(client.pgid, own.pgid);
+    // In the host's session: it is no daemon.
+    assert_eq!(client.sid, own.sid);
+    finish(&manager, &remote);
+}
+
+#[test]
+fn a_dead_client_raises_no_signal_in_the_host() {
+    isolated("a_dead_client_raises_no_signal_in_the_host", || {
+        let remote = Remote::start();
+        // As in a C program: Rust ignores it.
+        // SAFETY: SIG_DFL is no function of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let manager = manager(&remote);
+        for round in 0..5 {
+            let uuid = format!("u{round}");
+            start_ready(&manager, &uuid, &shell(OWN_CODES));
+            let client = client_of(&manager, &uuid);
+            client.signal(libc::SIGKILL).unwrap();
+            // Until the watcher knows, each of these writes to a socket that nobody reads.
+            while manager.send_signal(&uuid, Signal::CONT).is_ok() && client.is_alive() {}
+            let _ = manager.send_signal(&uuid, Signal::CONT);
+            assert_eq!(end_of(&manager, &uuid).application_code(), Some(42));
+        }
+        finish(&manager, &remote);
+        drop(manager);
+        // SAFETY: as above.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    });
+}

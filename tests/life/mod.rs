@@ -1,0 +1,207 @@
+//! What the tests of a process's life share: a manager for a remote, requests, and waits for what must come.
+// Each test program uses its own part of this.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+pub mod shells;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+use sshpm::{BootRequest, Error, Event, ExitStatus, KillScope, KillStep, KillTimeouts};
+use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
+
+use crate::support::{ProcessInfo, Remote, wait_until};
+
+/// Longer than anything takes: only a test that fails waits it out.
+pub const TIME: Duration = Duration::from_secs(30);
+
+/// Says "ready" and waits; HUP and QUIT end it with codes that nobody else uses. PIPE is ignored, because the shell may
+/// say "Hangup" of its child, to a link that is not there any more.
+pub const OWN_CODES: &str =
+    "trap '' PIPE; trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; while :; do sleep 0.05; done";
+
+pub fn options(remote: &Remote) -> Options {
+    Options::new().ssh_config(remote.ssh_config())
+}
+
+pub fn manager(remote: &Remote) -> Manager {
+    Manager::new(options(remote)).unwrap()
+}
+
+/// A manager whose kills wait for the default's QUIT so briefly that a test can see KILL follow.
+pub fn impatient_manager(remote: &Remote) -> Manager {
+    let quit = KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: Some(Duration::from_millis(300)) };
+    let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None };
+    Manager::new(options(remote).kill_sequence([quit, kill])).unwrap()
+}
+
+/// test-app with these verbs, on alpha.
+pub fn app(remote: &Remote, verbs: &str) -> BootRequest {
+    let verbs = verbs.split_ascii_whitespace().map(OsString::from);
+    BootRequest::new("alpha", std::iter::once(remote.app().into_os_string()).chain(verbs))
+}
+
+/// A script for /bin/sh, on alpha.
+pub fn shell(script: &str) -> BootRequest {
+    BootRequest::new("alpha", ["/bin/sh", "-c", script])
+}
+
+/// Starts it and waits until it runs.
+#[track_caller]
+pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> ProcessInfo {
+    manager.start_process(uuid, request).unwrap();
+    let pid = manager.wait_until_started(uuid, TIME).unwrap();
+    // The remote is on this machine. A process that ends at once is not there any more.
+    ProcessInfo::of(pid as i32).unwrap_or(ProcessInfo {
+        pid: pid as i32,
+        ppid: 0,
+        pgid: 0,
+        sid: 0,
+        state: 'X',
+        start_time: 0,
+        cmdline: vec![],
+        exe: None,
+    })
+}
+
+/// The same for `OWN_CODES` and the like: waits for "ready" too, when the traps are set.
+#[track_caller]
+pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> ProcessInfo {
+    let process = start(manager, uuid, request);
+    wait_until("the application is ready", TIME, || stdout(manager, uuid).contains("ready").then_some(()));
+    process
+}
+
+/// Waits for the end of a process that has started.
+#[track_caller]
+pub fn end_of(manager: &Manager, uuid: &str) -> ExitStatus {
+    manager.wait_for_process_exit_code(uuid, TIME).unwrap();
+    manager.exit_status(uuid).unwrap().unwrap()
+}
+
+/// Starts what must not come to run. Every way to ask must give the same reason, and none an exit code.
+#[track_caller]
+pub fn failure_of(manager: &Manager, uuid: &str, request: &BootRequest) -> StartFailure {
+    manager.start_process(uuid, request).unwrap();
+    let reason = reason_of(manager.wait_until_started(uuid, TIME).unwrap_err());
+    assert_eq!(reason_of(manager.wait_for_process_exit_code(uuid, TIME).unwrap_err()), reason);
+    assert_eq!(reason_of(manager.exit_status(uuid).unwrap().unwrap_err()), reason);
+    assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Failed);
+    assert!(!manager.is_process_alive(uuid));
+    reason
+}
+
+#[track_caller]
+pub fn reason_of(error: Error) -> StartFailure {
+    match error {
+        Error::StartFailed { reason, .. } => reason,
+        other => panic!("not a failed start: {other:?}"),
+    }
+}
+
+pub fn stdout(manager: &Manager, uuid: &str) -> String {
+    String::from_utf8_lossy(&manager.process_stdout(uuid).unwrap_or_default().bytes).into_owned()
+}
+
+/// Waits until the remote pid is known: setup lines run, or will at once.
+#[track_caller]
+pub fn wait_for_pid(manager: &Manager, uuid: &str) -> ProcessInfo {
+    let pid = wait_until("a remote pid", TIME, || manager.remote_pid(uuid).ok());
+    ProcessInfo::of(pid as i32).unwrap()
+}
+
+/// The local ssh client of a process.
+#[track_caller]
+pub fn client_of(manager: &Manager, uuid: &str) -> ProcessInfo {
+    let pid = wait_until("an ssh client", TIME, || manager.runtime_pids(uuid).ssh_client);
+    ProcessInfo::of(pid as i32).unwrap()
+}
+
+#[track_caller]
+pub fn wait_for_death(process: &ProcessInfo) {
+    wait_until("the end of a process", TIME, || (!process.is_alive()).then_some(()));
+}
+
+/// Waits until a file is on the remote.
+#[track_caller]
+pub fn wait_for_file(remote: &Remote, path: &Path) {
+    wait_until(&format!("{}", path.display()), TIME, || remote.local(path).exists().then_some(()));
+}
+
+pub fn touch(remote: &Remote, path: &Path) {
+    fs::write(remote.local(path), "").unwrap();
+}
+
+/// What a manager tells, by events and by callbacks, until everything has ended.
+pub struct Witness {
+    events: Receiver<Event>,
+    calls: Arc<Mutex<Vec<String>>>,
+}
+
+impl Witness {
+    pub fn new(manager: &Manager) -> Witness {
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+        let called = Arc::clone(&calls);
+        manager.on_process_exit(move |uuid, _| called.lock().push(uuid.to_owned())).unwrap();
+        Witness { events: manager.subscribe(), calls }
+    }
+
+    /// Lets go of the manager, which ends its dispatcher behind its last event, so that nothing can come any more; then
+    /// the events by uuid, as words. The callback must have come once for each process.
+    #[track_caller]
+    pub fn all(self, manager: Manager) -> HashMap<String, Vec<&'static str>> {
+        drop(manager);
+        let mut words: HashMap<String, Vec<_>> = HashMap::new();
+        for event in self.events {
+            words.entry(event.uuid().to_owned()).or_default().push(word(&event));
+        }
+        let mut calls = std::mem::take(&mut *self.calls.lock());
+        calls.sort();
+        let is_end = |word: &&str| matches!(*word, "exited" | "failed");
+        let mut ends: Vec<_> = words
+            .iter()
+            .flat_map(|(uuid, words)| words.iter().filter(|word| is_end(word)).map(|_| uuid.clone()))
+            .collect();
+        ends.sort();
+        assert_eq!(calls, ends, "callbacks, and ends by events");
+        words
+    }
+
+    /// The same for one process.
+    #[track_caller]
+    pub fn of(self, manager: Manager, uuid: &str) -> Vec<&'static str> {
+        self.all(manager).remove(uuid).unwrap_or_default()
+    }
+}
+
+fn word(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::Exited { .. } => "exited",
+        Event::LinkLost { .. } => "lost",
+        Event::StartFailed { .. } => "failed",
+        _ => "?",
+    }
+}
+
+/// Ends what still runs, and sees that the remote is as it was.
+#[track_caller]
+pub fn finish(manager: &Manager, remote: &Remote) {
+    manager.kill_all_processes(&KillTimeouts::default()).unwrap();
+    remote.assert_nothing_left();
+}
+
+/// For ends that no manager asks after any more: the wrapper cannot know that, and leaves its status file.
+#[track_caller]
+pub fn assert_only_status_files_left(remote: &Remote) {
+    wait_until("the end of all on the remote", TIME, || {
+        let is_status = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "end");
+        (remote.processes().is_empty() && remote.runtime_files().iter().all(is_status)).then_some(())
+    });
+}

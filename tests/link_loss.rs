@@ -1,0 +1,299 @@
+//! Links that break in every way: the application ends by its policy, its end is learned all the same where that is
+//! possible, and what was not seen is never a number.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use life::*;
+use sshpm::{ExitSource, ExitStatus, KillTimeouts, Manager, ProcessState, Signal};
+use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+
+/// The end of one whose application ended of HUP with 42, and whose link was lost.
+#[track_caller]
+fn assert_lost(status: &ExitStatus) {
+    assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
+    assert_eq!(status.application_code(), Some(42), "{status}");
+    assert!(status.link_lost() && !status.is_unknown(), "{status}");
+}
+
+/// The processes of the wrapper that are neither the application nor below it: its reader, while no setup is under way.
+fn reader_of(manager: &Manager, uuid: &str) -> ProcessInfo {
+    let pids = manager.runtime_pids(uuid);
+    let (wrapper, application) = (pids.remote_monitoring.unwrap() as i32, pids.remote.unwrap() as i32);
+    let mut children = support::processes();
+    children.retain(|p| p.ppid == wrapper && p.pid != application && !p.is_zombie());
+    assert_eq!(children.len(), 1, "{children:?}");
+    children.remove(0)
+}
+
+fn wrapper_of(manager: &Manager, uuid: &str) -> ProcessInfo {
+    ProcessInfo::of(manager.runtime_pids(uuid).remote_monitoring.unwrap() as i32).unwrap()
+}
+
+#[test]
+fn the_client_is_killed_from_outside() {
+    isolated("the_client_is_killed_from_outside", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        let witness = Witness::new(&manager);
+        let ways = [("kill", libc::SIGKILL), ("quit", libc::SIGQUIT), ("term", libc::SIGTERM)];
+        for (uuid, _) in ways {
+            manager.start_process(uuid, &shell(OWN_CODES)).unwrap();
+        }
+        for (uuid, signal) in ways {
+            manager.wait_until_started(uuid, TIME).unwrap();
+            wait_until("it is ready", TIME, || stdout(&manager, uuid).contains("ready").then_some(()));
+            client_of(&manager, uuid).signal(signal).unwrap();
+            let status = end_of(&manager, uuid);
+            assert_lost(&status);
+            assert!(!manager.is_process_alive(uuid));
+            // ssh catches QUIT and TERM and ends with 255.
+            assert_eq!(status.raw_code(), Some(if uuid == "kill" { -9 } else { 255 }), "{status}");
+            assert_eq!(status.code(), None, "{status}");
+        }
+        finish(&manager, &remote);
+        let events = witness.all(manager);
+        assert_eq!(events.len(), ways.len());
+        assert!(events.values().all(|words| *words == ["started", "lost", "exited"]), "{events:?}");
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn the_sessions_sshd_is_killed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    start_ready(&manager, "u", &shell(OWN_CODES));
+    for sshd in remote.session_sshds() {
+        sshd.signal(libc::SIGKILL).unwrap();
+    }
+    let status = end_of(&manager, "u");
+    assert_lost(&status);
+    assert_eq!((status.raw_code(), status.code()), (Some(255), None), "{status}");
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
+}
+
+#[test]
+fn the_wrapper_is_killed_and_the_end_is_unknown() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES));
+    wrapper_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    // The reader sees the end of its input, and ends the application as for any lost link.
+    wait_for_death(&application);
+    let status = end_of(&manager, "u");
+    assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
+    assert_eq!((status.code(), status.application_code()), (None, None), "{status}");
+    assert!(status.is_unknown() && status.link_lost(), "{status}");
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
+}
+
+/// Without its reader a process cannot be signalled any more, and outlives its link; its end is told as always.
+#[test]
+fn the_wrappers_reader_is_killed_and_the_exit_still_comes() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES));
+    let reader = reader_of(&manager, "u");
+    reader.signal(libc::SIGKILL).unwrap();
+    wait_for_death(&reader);
+    assert!(manager.is_process_alive("u") && application.is_alive());
+    application.signal(libc::SIGHUP).unwrap();
+    let status = end_of(&manager, "u");
+    assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(42)), "{status}");
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "exited"]);
+}
+
+#[test]
+fn sshds_listener_is_killed_and_nothing_happens() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES));
+    kill_listener(&remote);
+    manager.send_signal("u", Signal::CONT).unwrap();
+    assert!(manager.is_process_alive("u") && application.is_alive());
+    let status = manager.kill_process("u", TIME).unwrap();
+    assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "exited"]);
+}
+
+fn kill_listener(remote: &Remote) {
+    let root = remote.root();
+    let pid = if root == Path::new("/") { None } else { root.parent().unwrap().file_name() };
+    let pid = pid.map_or_else(
+        || fs::read_to_string(remote.dir().join("pid")).unwrap().trim().parse().unwrap(),
+        |pid| pid.to_str().unwrap().parse().unwrap(),
+    );
+    let listener = ProcessInfo::of(pid).unwrap();
+    assert!(listener.is_sshd());
+    listener.signal(libc::SIGKILL).unwrap();
+    wait_for_death(&listener);
+}
+
+#[test]
+fn one_that_ignores_hup_gets_kill_after_its_grace() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let request = app(&remote, "ignore HUP,TERM,INT,PIPE print ready heartbeat 0.1").grace(Duration::from_secs(1));
+    let application = start_ready(&manager, "u", &request);
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    let status = end_of(&manager, "u");
+    assert_eq!((status.source(), status.code()), (ExitSource::ClientMonitoring, None), "{status}");
+    assert_eq!(status.application_code(), Some(137), "{status}");
+    assert_eq!(status.signal(), Some(Signal::KILL), "{status}");
+    assert!(!application.is_alive());
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
+}
+
+#[test]
+fn children_do_not_outlive_the_link_either() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let request = app(&remote, "ignore HUP fork 2 print ready wait").grace(Duration::from_secs(1));
+    start_ready(&manager, "u", &request);
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    assert_eq!(end_of(&manager, "u").application_code(), Some(137));
+    finish(&manager, &remote);
+}
+
+#[test]
+fn a_host_that_cannot_be_asked_any_more_leaves_the_end_unknown() {
+    let remote = Remote::start();
+    let manager = Manager::new(options(&remote).lost_timeout(Duration::from_secs(1))).unwrap();
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES));
+    kill_listener(&remote);
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    wait_until("the link is lost", TIME, || {
+        (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(())
+    });
+    assert!(!manager.is_process_alive("u"), "as in the seed");
+    let status = end_of(&manager, "u");
+    assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
+    assert_eq!((status.code(), status.application_code(), status.signal()), (None, None, None), "{status}");
+    assert!(status.is_unknown() && status.link_lost(), "{status}");
+    // Its policy needs nobody to ask.
+    wait_for_death(&application);
+    assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
+}
+
+#[test]
+fn a_kill_during_a_lost_link_gets_the_end_that_was_learned() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let request = app(&remote, "ignore HUP print ready wait").grace(Duration::from_secs(2));
+    start_ready(&manager, "u", &request);
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    wait_until("the link is lost", TIME, || {
+        (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(())
+    });
+    assert!(matches!(manager.send_signal("u", Signal::USR1), Err(sshpm::Error::LinkDown { .. })));
+    let status = manager.kill_process("u", TIME).unwrap();
+    assert_eq!((status.code(), status.application_code()), (None, Some(137)), "{status}");
+    finish(&manager, &remote);
+}
+
+#[test]
+fn a_link_that_breaks_during_the_setup_ends_it() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    manager.start_process("u", &shell("exit 0").setup_line("sleep 1000").grace(Duration::ZERO)).unwrap();
+    let setup = wait_for_pid(&manager, "u");
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    wait_for_death(&setup);
+    // It never ran: whatever is told of it, it is no code of the application.
+    let _ = manager.wait_for_process_exit_code("u", TIME);
+    let code = manager.exit_status("u").unwrap().ok().and_then(|status| status.code());
+    assert_eq!(code, None);
+    finish(&manager, &remote);
+    let words = witness.of(manager, "u");
+    assert!(!words.contains(&"started") && words.len() == 2 && words[0] == "lost", "{words:?}");
+}
+
+/// The child's part of the next test: a manager of three processes, in three states.
+#[test]
+fn manager_to_be_killed() {
+    if !support::is_isolated("manager_to_be_killed") {
+        return;
+    }
+    let variable = |name: &str| std::env::var_os(name).unwrap();
+    let options = sshpm::Options::new().ssh_config(variable("SSHPM_TEST_CONFIG"));
+    let manager = Manager::new(options).unwrap();
+    manager
+        .start_process("running", &shell("trap '' HUP; while :; do sleep 0.05; done").grace(Duration::from_secs(1)))
+        .unwrap();
+    manager
+        .start_process("setup", &shell("exit 0").setup_line("trap '' HUP; sleep 1000").grace(Duration::from_secs(1)))
+        .unwrap();
+    manager.start_process("connecting", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
+    manager.wait_until_started("running", TIME).unwrap();
+    wait_for_pid(&manager, "setup");
+    let clients = ["running", "setup", "connecting"].map(|uuid| client_of(&manager, uuid).pid.to_string());
+    let note = variable("SSHPM_TEST_NOTE");
+    let part = Path::new(&note).with_extension("part");
+    fs::write(&part, clients.join(" ")).unwrap();
+    fs::rename(part, note).unwrap();
+    // Until this process is killed.
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_manager_that_is_killed_leaves_nothing_on_either_side() {
+    let remote = Remote::start();
+    let note = remote.dir().join("note");
+    let mut child = support::isolated_command("manager_to_be_killed")
+        .env("SSHPM_TEST_NOTE", &note)
+        .env("SSHPM_TEST_CONFIG", remote.ssh_config())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
+    let clients: Vec<_> = text.split(' ').map(|pid| ProcessInfo::of(pid.parse().unwrap()).unwrap()).collect();
+    assert_eq!(clients.len(), 3);
+    assert!(!remote.processes().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_only_status_files_left(&remote);
+    clients.iter().for_each(wait_for_death);
+}
+
+#[test]
+fn dropping_the_manager_ends_all_by_their_policy() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES));
+    assert_eq!(witness.of(manager, "u"), ["started", "exited"]);
+    assert!(!application.is_alive());
+    remote.assert_nothing_left();
+    let other = life::manager(&remote);
+    start_ready(&other, "u", &shell(OWN_CODES));
+    other.detach().unwrap();
+    let status = other.exit_status("u").unwrap().unwrap();
+    assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}");
+    assert_eq!(status.application_code(), Some(42), "{status}");
+    assert!(other.start_process("v", &shell("exit 0")).is_err());
+    assert!(other.kill_all_processes(&KillTimeouts::default()).is_ok());
+    remote.assert_nothing_left();
+}

@@ -1,0 +1,172 @@
+//! Every login shell with noisy or broken start-up files, and every shell that `/bin/sh` can be.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use life::shells::{Life, installed};
+use life::*;
+use sshpm::{Error, StartFailure, StartStage};
+use support::{Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
+
+/// Start-up files that talk on both streams. dash, ksh93 and mksh read none when they are given a command.
+fn noisy() -> RemoteBuilder {
+    let posix = "echo noise; echo noise >&2; printf 'without end'\n";
+    let builder = Remote::builder();
+    let files = [
+        ("bash", ".bashrc", posix),
+        ("zsh", ".zshenv", posix),
+        ("tcsh", ".tcshrc", "echo noise\nsh -c 'echo noise >&2; printf without\\ end'\n"),
+        ("fish", ".config/fish/config.fish", posix),
+        ("dash", ".profile", posix),
+        ("ksh93", ".profile", posix),
+        ("mksh", ".profile", posix),
+    ];
+    files.into_iter().fold(builder, |builder, (user, path, content)| builder.user_file(user, path, content))
+}
+
+#[test]
+fn a_process_lives_under_every_login_shell() {
+    isolated("a_process_lives_under_every_login_shell", || {
+        let remote = noisy().start();
+        if !remote.require_users("login shells need accounts") {
+            return;
+        }
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        let users = remote.users();
+        let lives: Vec<_> = users
+            .iter()
+            .map(|user| Life { remote: &remote, manager: &manager, user: Some(&user.name), name: &user.shell_name })
+            .collect();
+        lives.iter().for_each(Life::begin);
+        lives.iter().for_each(Life::end);
+        finish(&manager, &remote);
+        drop(manager);
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn the_noise_is_real() {
+    let remote = noisy().start();
+    if !remote.require_users("login shells need accounts") {
+        return;
+    }
+    for shell in ["bash", "zsh", "tcsh", "fish"] {
+        let Some(user) = remote.user(shell) else { continue };
+        let output = remote.ssh(&format!("{}@alpha", user.name)).arg("true").output().unwrap();
+        assert!(output.stdout.starts_with(b"noise\n"), "{shell}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("noise\n"), "{shell}: {output:?}");
+    }
+}
+
+/// Starts a process behind this start-up file of bash, and sees that it fails in time. It would leave a file.
+fn assert_times_out(file: &str) -> Option<Remote> {
+    let remote = Remote::builder().user_file("bash", ".bashrc", file).start();
+    let Some(user) = remote.user("bash") else {
+        skipped("bash is not installed");
+        return None;
+    };
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let after = Duration::from_secs(2);
+    let marker = remote.scratch().join("ran");
+    let request = shell(&format!("echo >{}", marker.display())).user(user.name).start_timeout(after);
+    let expected = StartFailure::TimedOut { after, stage: StartStage::Connecting };
+    assert_eq!(failure_of(&manager, "u", &request), expected);
+    wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
+    assert_eq!(witness.of(manager, "u"), ["failed"]);
+    assert!(!remote.local(&marker).exists());
+    Some(remote)
+}
+
+#[test]
+fn a_start_up_file_that_swallows_stdin_times_out() {
+    let Some(remote) = assert_times_out("cat >/dev/null\n") else { return };
+    remote.assert_nothing_left();
+    assert!(!remote.local(Path::new("/tmp/scratch/ran")).exists());
+}
+
+#[test]
+fn a_start_up_file_that_hangs_times_out_and_starts_nothing_when_it_goes_on() {
+    // The login shell is not ours: without a terminal, nothing ends it. But when it goes on, it must start nothing.
+    let file = "while [ ! -e /tmp/scratch/go ]; do sleep 0.05; done\n";
+    let Some(remote) = assert_times_out(file) else { return };
+    touch(&remote, Path::new("/tmp/scratch/go"));
+    assert_only_status_files_left(&remote);
+    assert!(!remote.local(Path::new("/tmp/scratch/ran")).exists());
+}
+
+#[test]
+fn a_start_up_file_that_exits_is_told_with_its_code() {
+    let remote = Remote::builder().user_file("bash", ".bashrc", "exit 9\n").start();
+    let Some(user) = remote.user("bash") else { return skipped("bash is not installed") };
+    let manager = manager(&remote);
+    manager.start_process("u", &shell("exit 0").user(user.name)).unwrap();
+    match manager.wait_until_started("u", TIME) {
+        Err(Error::Ssh { failure, .. }) => assert_eq!(failure, sshpm::SshFailure::RemoteShell(9)),
+        other => panic!("{other:?}"),
+    }
+    finish(&manager, &remote);
+}
+
+/// Puts this shell in the place of the remote's `/bin/sh`, in its private view of the file system.
+fn become_sh(remote: &Remote, shell: &Path) {
+    let root = remote.root();
+    let pid = root.parent().unwrap().file_name().unwrap();
+    let mut command = Command::new("nsenter");
+    command.arg("-t").arg(pid).args(["-m", "mount", "--bind"]).arg(shell).arg("/bin/sh");
+    assert!(command.status().unwrap().success(), "cannot put {} in the place of sh", shell.display());
+}
+
+#[track_caller]
+fn assert_lives_with_sh(name: &str) {
+    let Some(shell) = installed(&[name]).pop() else { return skipped(&format!("{name} is not installed")) };
+    let remote = Remote::start();
+    if !remote.require_users("/bin/sh would be the real one") {
+        return;
+    }
+    become_sh(&remote, &shell.canonicalize().unwrap());
+    let same = std::fs::metadata(remote.local(Path::new("/bin/sh"))).unwrap();
+    assert_eq!(same.len(), std::fs::metadata(&shell).unwrap().len(), "/bin/sh is {name} now");
+    let manager = manager(&remote);
+    let life = Life { remote: &remote, manager: &manager, user: None, name };
+    life.begin();
+    life.end();
+    finish(&manager, &remote);
+}
+
+#[test]
+fn a_process_lives_where_sh_is_bash() {
+    assert_lives_with_sh("bash");
+}
+
+#[test]
+fn a_process_lives_where_sh_is_ksh93() {
+    assert_lives_with_sh("ksh93");
+}
+
+#[test]
+fn a_process_lives_where_sh_is_mksh() {
+    assert_lives_with_sh("mksh");
+}
+
+#[test]
+fn a_process_lives_where_sh_is_busybox() {
+    assert_lives_with_sh("busybox");
+}
+
+#[test]
+fn a_process_lives_where_sh_is_yash() {
+    assert_lives_with_sh("yash");
+}
+
+#[test]
+fn a_process_lives_where_sh_is_zsh() {
+    assert_lives_with_sh("zsh");
+}
