@@ -298,6 +298,11 @@
 #define SSHPM_ERROR_START_PROTOCOL 213
 
 /**
+ * The link was lost while the process started; whether it ran is not known.
+ */
+#define SSHPM_ERROR_START_LINK_LOST 214
+
+/**
  * A timeout: the default of what it is given for; each function says which.
  */
 #define SSHPM_TIMEOUT_DEFAULT -1.0

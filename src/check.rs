@@ -80,8 +80,32 @@ pub(crate) fn shell(shell: &str) -> Result<()> {
 }
 
 pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
-    /// bash, which is `/bin/sh` on many systems, lets nobody set these.
-    const READ_ONLY: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
+    /// Shells let nobody set these, or keep values of their own in them.
+    const THE_SHELLS: [&str; 23] = [
+        "BASHOPTS",
+        "BASHPID",
+        "BASH_ARGV0",
+        "BASH_COMMAND",
+        "BASH_SUBSHELL",
+        "BASH_VERSINFO",
+        "COMP_WORDBREAKS",
+        "DIRSTACK",
+        "EPOCHREALTIME",
+        "EPOCHSECONDS",
+        "EUID",
+        "FUNCNAME",
+        "GROUPS",
+        "HISTCMD",
+        "LINENO",
+        "OPTIND",
+        "PPID",
+        "RANDOM",
+        "SECONDS",
+        "SHELLOPTS",
+        "SHLVL",
+        "SRANDOM",
+        "UID",
+    ];
     let field = format!("environment.{name}");
     let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -92,8 +116,8 @@ pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
             "a variable's name is a letter or '_', then letters, digits and '_'",
         ));
     }
-    if READ_ONLY.contains(&name) || name.starts_with("_sshpm_") {
-        return Err(Error::invalid("environment", name, "the shell does not let this variable be set"));
+    if name == "_" || THE_SHELLS.contains(&name) || name.starts_with("_sshpm_") {
+        return Err(Error::invalid("environment", name, "the shell keeps a value of its own in this variable"));
     }
-    text(&field, value.as_bytes(), LONGEST_STRING - name.len() - 1)
+    text(&field, value.as_bytes(), LONGEST_STRING.saturating_sub(name.len() + 1))
 }

@@ -87,6 +87,10 @@ impl Lifeline {
     }
 }
 
+/// How often is read of 128 KiB of each stream when the client has ended: more than any socket holds. A process that it
+/// left, a ProxyCommand, could go on for ever.
+const LAST_READS: usize = 1024;
+
 /// Which of the client's streams bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -182,24 +186,34 @@ impl SshClient {
         // Without a pidfd, the end of both streams tells.
         let closed = !self.stdout_open && self.stderr.is_none();
         if ended || (closed && self.lifeline.client.as_fd().is_none()) {
-            // What it wrote between the read and its end.
-            self.read_all(&mut sink)?;
+            // What it wrote between the read and its end: as much as the socket and the pipe hold.
+            for _ in 0..LAST_READS {
+                if !self.read_all(&mut sink)? {
+                    break;
+                }
+            }
             return Ok(Pumped::Ended(self.reap()));
         }
         Ok(Pumped::Some)
     }
 
-    fn read_all(&mut self, sink: &mut impl FnMut(Stream, &[u8])) -> io::Result<()> {
+    /// True when a stream may have more.
+    fn read_all(&mut self, sink: &mut impl FnMut(Stream, &[u8])) -> io::Result<bool> {
+        let mut more = false;
         if self.stdout_open {
             let mut socket = &self.lifeline.socket;
-            self.stdout_open = read_available(&mut socket, |bytes| sink(Stream::Stdout, bytes))?;
+            let left = read_available(&mut socket, |bytes| sink(Stream::Stdout, bytes))?;
+            self.stdout_open = left != Left::Nothing;
+            more |= left == Left::More;
         }
         if let Some(stderr) = &mut self.stderr {
-            if !read_available(stderr, |bytes| sink(Stream::Stderr, bytes))? {
+            let left = read_available(stderr, |bytes| sink(Stream::Stderr, bytes))?;
+            if left == Left::Nothing {
                 self.stderr = None;
             }
+            more |= left == Left::More;
         }
-        Ok(())
+        Ok(more)
     }
 
     fn reap(&mut self) -> Option<i32> {
@@ -219,19 +233,27 @@ impl Drop for SshClient {
     }
 }
 
-/// Reads what is there, in turns of a bounded size, so that one busy stream does not starve the other. False at the end.
-fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
+/// What a stream has after a read.
+#[derive(PartialEq, Eq)]
+enum Left {
+    More,
+    LaterPerhaps,
+    Nothing,
+}
+
+/// Reads what is there, in turns of a bounded size, so that one busy stream does not starve the other.
+fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Result<Left> {
     const TURNS: usize = 16;
     let mut buffer = [0; 8192];
     for _ in 0..TURNS {
         match stream.read(&mut buffer) {
-            Ok(0) => return Ok(false),
+            Ok(0) => return Ok(Left::Nothing),
             Ok(length) => sink(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Left::LaterPerhaps),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Left::Nothing),
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    Ok(Left::More)
 }

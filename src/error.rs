@@ -196,6 +196,8 @@ pub enum StartFailure {
     UuidInUse,
     /// It was ended from outside before the application ran; the exit code, 128+n for signal n.
     Ended(i32),
+    /// The link was lost while it started, and its host does not know whether it ran.
+    LinkLost,
     /// The remote side spoke in a way that this version does not know.
     Protocol,
 }
@@ -381,6 +383,7 @@ impl fmt::Display for StartFailure {
                 f.write_str("a process of this uuid lives on the host, started by another manager")
             }
             StartFailure::Ended(code) => write!(f, "it was ended from outside with {code} before the application ran"),
+            StartFailure::LinkLost => f.write_str("the link was lost while it started; whether it ran is not known"),
             StartFailure::Protocol => f.write_str("the remote side sent reports that this version does not understand"),
         }
     }

@@ -3,6 +3,7 @@
 //! Lock order: each lock here is taken alone, and none is held while an event is sent or a callback runs.
 
 use std::cell::Cell;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -221,8 +222,9 @@ impl Hub {
             if dispatcher.is_none() {
                 let (events, receiver) = unbounded();
                 let callbacks = Arc::clone(&self.callbacks);
-                let thread = sys::spawn_thread("sshpm-dispatch", sys::USUAL_STACK, move || callbacks.dispatch(&receiver))
-                    .map_err(|e| Error::local("starting the dispatcher thread", e))?;
+                let thread =
+                    sys::spawn_thread("sshpm-dispatch", sys::USUAL_STACK, move || callbacks.dispatch(&receiver))
+                        .map_err(|e| Error::local("starting the dispatcher thread", e))?;
                 *dispatcher = Some(Dispatcher { events, thread });
             }
         }
@@ -256,6 +258,10 @@ impl Hub {
         let mut table = self.callbacks.table.lock();
         while !table.ended {
             if self.callbacks.returned.wait_until(&mut table, deadline).timed_out() {
+                // One callback still runs. None is called after it.
+                let left = mem::take(&mut table.registered);
+                drop(table);
+                drop(left);
                 return;
             }
         }

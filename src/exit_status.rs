@@ -38,6 +38,17 @@ impl fmt::Display for ExitSource {
     }
 }
 
+/// How the ssh client ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClientEnd {
+    /// There was none: the start was cancelled before.
+    NotStarted,
+    /// It has not ended, or the host program has reaped it.
+    Unseen,
+    /// Its code, or minus its signal.
+    Seen(i32),
+}
+
 /// What the wrapper said of the application's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ApplicationEnd {
@@ -65,8 +76,7 @@ pub(crate) struct ApplicationEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus {
     source: ExitSource,
-    /// The ssh client's end: its code, or minus the signal.
-    client: Option<i32>,
+    client: ClientEnd,
     application: Option<ApplicationEnd>,
     link_lost: bool,
     /// Who it was, for the message.
@@ -76,7 +86,7 @@ pub struct ExitStatus {
 impl ExitStatus {
     pub(crate) fn new(
         source: ExitSource,
-        client: Option<i32>,
+        client: ClientEnd,
         application: Option<ApplicationEnd>,
         link_lost: bool,
         process: Arc<str>,
@@ -92,7 +102,11 @@ impl ExitStatus {
     /// The code as it was seen. Of the ssh client for the two sources that go through it: 0 to 255, or minus the number
     /// of the signal that ended the client. Of the application for the other two. `None` where it was not seen.
     pub fn raw_code(&self) -> Option<i32> {
-        if self.is_through_client() { self.client } else { self.application_code() }
+        match (self.is_through_client(), self.client) {
+            (true, ClientEnd::Seen(code)) => Some(code),
+            (true, ClientEnd::NotStarted | ClientEnd::Unseen) => None,
+            (false, _) => self.application_code(),
+        }
     }
 
     /// The code to show and to judge by, as the table above has it. `None` where the raw code says nothing about the
@@ -137,12 +151,19 @@ impl ExitStatus {
 
     /// Whether the end itself could not be determined: the link was lost and the host did not answer in time.
     pub fn is_unknown(&self) -> bool {
-        self.application.is_none() && (self.client.is_none() || self.link_lost)
+        self.application.is_none() && (self.client == ClientEnd::Unseen || self.link_lost)
     }
 
     /// What it means, as a clause for a log.
     pub fn sentence(&self) -> &'static str {
         match (self.source, self.raw_code()) {
+            (_, None) if self.client == ClientEnd::NotStarted => "ended by the manager before ssh was started",
+            (ExitSource::ManualKillThroughSshClient, None) if self.application.is_some() => {
+                "ended by the manager through the ssh client"
+            }
+            (ExitSource::ClientMonitoring, None) if self.application.is_some() => {
+                "ended unexpectedly, with its ssh client"
+            }
             (_, None) => "its end could not be determined",
             (ExitSource::ClientMonitoring, Some(255 | -3)) => {
                 "ended unexpectedly by SIGQUIT to the ssh client (hang-up on the remote side)"
@@ -220,6 +241,7 @@ mod tests {
             (ManualKillThroughRemotePid, None, end(0), Some(0), "manager through the remote pid"),
             (ManualKillThroughRemotePid, Some(255), None, None, "could not be determined"),
         ] {
+            let client = client.map_or(ClientEnd::Unseen, ClientEnd::Seen);
             let status = ExitStatus::new(source, client, application, false, "p".into());
             assert_eq!(status.code(), code, "{status:?}");
             assert!(status.sentence().contains(clause), "{status:?}: {}", status.sentence());

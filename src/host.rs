@@ -48,15 +48,26 @@ const AT_ONCE: usize = 16;
 const LARGEST: usize = 1 << 14;
 
 /// Logs in, and learns what can be learned.
-pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>) -> Result<HostInfo> {
+pub(crate) fn validate(
+    shared: &Shared,
+    host: &str,
+    user: Option<&str>,
+    auth_method: Option<&str>,
+) -> Result<HostInfo> {
     check::host("host", host)?;
     user.map_or(Ok(()), check::user)?;
+    let mut options = shared.options.clone();
+    if let Some(methods) = auth_method {
+        check_methods(methods)?;
+        // Of ssh's options the first one wins.
+        options.ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
+    }
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options.connect_timeout.saturating_mul(2));
     let place = Place { host, user, deadline };
     let line = |nonce: &_| short_line(nonce, &[], include_str!("validate.sh"));
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());
-    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+    remote::run_with(&options, &shared.gate, &place, &line, &|| false, &|_| {}, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
             asked = Instant::now();
             Flow::Send("ping\n")
@@ -93,6 +104,16 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>) -> Resul
     })
 }
 
+/// Names of RFC 4252, joined by commas.
+fn check_methods(methods: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphabetic() || b == b'-';
+    if methods.split(',').any(|name| name.is_empty() || name.starts_with('-') || !name.bytes().all(good)) {
+        let reason = "it is names such as publickey or gssapi-with-mic, joined by commas";
+        return Err(Error::invalid("auth_method", methods, reason));
+    }
+    Ok(())
+}
+
 /// Asks many hosts, some at the same time; `progress` is called on this thread, with each one's place and answer as it comes.
 pub(crate) fn validate_all(
     shared: &Shared,
@@ -113,7 +134,7 @@ pub(crate) fn validate_all(
                 for at in waiting {
                     let Destination { host, user } = &destinations[at];
                     // It fails when the caller's progress has panicked.
-                    let _ = answers.send((at, validate(shared, host, user.as_deref())));
+                    let _ = answers.send((at, validate(shared, host, user.as_deref(), None)));
                 }
             };
             sys::spawn_scoped_thread(scope, "sshpm-validate", ask).map_err(|e| Error::local("starting a thread", e))?;

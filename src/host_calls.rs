@@ -11,14 +11,21 @@ use crate::manager::Manager;
 use crate::metadata::{self, ProcessMetadata};
 
 impl Manager {
-    /// Logs in to a host without asking anybody, and tells what it learned. Blocks, at most for twice the connect timeout.
+    /// Logs in to a host without asking anybody, and tells what it learned. `auth_method` names the ways to log in that
+    /// may be used, as ssh's PreferredAuthentications: `publickey`, `gssapi-with-mic,publickey`; `None`: all. Blocks, at
+    /// most for twice the connect timeout.
     ///
     /// # Errors
     /// [`Error::Ssh`](crate::Error::Ssh) with what failed; [`Error::Invalid`](crate::Error::Invalid),
     /// [`Error::InsideCallback`](crate::Error::InsideCallback).
-    pub fn validate_host_connection(&self, host: &str, user: Option<&str>) -> Result<HostInfo> {
+    pub fn validate_host_connection(
+        &self,
+        host: &str,
+        user: Option<&str>,
+        auth_method: Option<&str>,
+    ) -> Result<HostInfo> {
         refuse_inside_callback()?;
-        host::validate(&self.shared, host, user)
+        host::validate(&self.shared, host, user, auth_method)
     }
 
     /// The same for many hosts, 16 at the same time. `progress` is called on this thread with each one's place in the list
@@ -40,7 +47,7 @@ impl Manager {
     /// literal; a relative one begins at the login directory. Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// [`Error::RemoteFile`](crate::Error::RemoteFile), [`Error::Ssh`](crate::Error::Ssh),
+    /// [`Error::RemoteFile`](crate::Error::RemoteFile), for a fifo or a device too; [`Error::Ssh`](crate::Error::Ssh),
     /// [`Error::TimedOut`](crate::Error::TimedOut), [`Error::Invalid`](crate::Error::Invalid),
     /// [`Error::InsideCallback`](crate::Error::InsideCallback).
     pub fn read_log_file(
@@ -75,8 +82,8 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::RemoteFile`](crate::Error::RemoteFile): there is none; [`Error::BadMetadata`](crate::Error::BadMetadata),
-    /// [`Error::Ssh`](crate::Error::Ssh), [`Error::Invalid`](crate::Error::Invalid),
-    /// [`Error::InsideCallback`](crate::Error::InsideCallback).
+    /// [`Error::Ssh`](crate::Error::Ssh), [`Error::TimedOut`](crate::Error::TimedOut),
+    /// [`Error::Invalid`](crate::Error::Invalid), [`Error::InsideCallback`](crate::Error::InsideCallback).
     pub fn read_process_metadata(
         &self,
         uuid: &str,

@@ -6,8 +6,10 @@
 
 
 _ours() {
-    { read -r _q </proc/"$_P"/stat; } || return
-    set -- ${_q##*") "}
+    # The name can have newlines.
+    _z=
+    { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$_P"/stat; } || return
+    set -- ${_z##*") "}
     [ "$1" != Z ] && [ "${20}" = "$_T" ]
 }
 _left() {

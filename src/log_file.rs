@@ -36,7 +36,7 @@ pub(crate) fn read(
     let place = Place { host, user, deadline: sys::deadline(timeout) };
     let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
     let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
-    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+    let read = remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
         Piece::Data(bytes) if content.len() <= LARGEST => {
             content.extend_from_slice(bytes);
             Flow::GoOn
@@ -50,11 +50,12 @@ pub(crate) fn read(
             Flow::Enough
         }
         _ => Flow::GoOn,
-    })?;
-    match problem {
-        Some(problem) => Err(script.failed(problem)),
-        None if whole => Ok(content),
-        None => Err(Error::TimedOut { what: format!("reading {} on {host}", path.display()), waited: timeout }),
+    });
+    match (read, problem) {
+        (Ok(()), Some(problem)) => Err(script.failed(problem)),
+        (Ok(()), None) if whole => Ok(content),
+        (Ok(()), None) => Err(remote::closed(&place)),
+        (Err(error), _) => Err(remote::timed_out_in(error, timeout, || format!("reading {} on {host}", script.path))),
     }
 }
 
@@ -76,7 +77,8 @@ pub(crate) fn follow(
             let _ = sender.send(Err(error));
         }
     };
-    let thread = sys::spawn_thread("sshpm-follow", sys::SMALL_STACK, body).map_err(|e| Error::local("starting a thread", e))?;
+    let thread =
+        sys::spawn_thread("sshpm-follow", sys::SMALL_STACK, body).map_err(|e| Error::local("starting a thread", e))?;
     Ok(LogFollower { pieces: Some(pieces), link, shared: Arc::clone(shared), thread: Some(thread) })
 }
 
@@ -195,7 +197,7 @@ impl LogScript {
         match problem {
             Some(problem) => Err(self.failed(problem)),
             None if closed() => Ok(()),
-            None => Err(Error::LinkDown { uuid: String::new() }),
+            None => Err(remote::closed(&place)),
         }
     }
 }

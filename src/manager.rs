@@ -24,7 +24,7 @@ use crate::process::{Process, RuntimePids};
 use crate::request::BootRequest;
 use crate::role::Role;
 use crate::signal::Signal;
-use crate::state::{Input, ProcessState};
+use crate::state::{Input, ProcessState, State};
 use crate::sys;
 use crate::watcher::{self, Shared};
 use crate::wrapper::Instance;
@@ -119,9 +119,14 @@ impl Manager {
     }
 
     fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
+        self.watchers.lock().push((process, thread));
+        self.join_ended();
+    }
+
+    /// Joins the watchers that have ended.
+    fn join_ended(&self) {
         let ended = {
             let mut watchers = self.watchers.lock();
-            watchers.push((process, thread));
             let (watching, ended) =
                 mem::take(&mut *watchers).into_iter().partition(|(process, _)| process.is_watched());
             *watchers = watching;
@@ -272,16 +277,24 @@ impl Manager {
     }
 
     /// Sends a signal to the application alone, and waits for the remote side's word that it was sent. Blocks, at most
-    /// 10 s. It changes nothing else: if it ends the process, that looks as if somebody else had sent it.
+    /// 10 s; inside a callback it does not wait. It changes nothing else: if it ends the process, that looks as if somebody else had sent it.
     ///
     /// # Errors
     /// [`Error::NotRunning`], [`Error::SignalRefused`], [`Error::LinkDown`], [`Error::TimedOut`], [`Error::UnknownUuid`],
     /// [`Error::InsideCallback`].
     pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
-        let process = self.find_to_wait(uuid)?;
-        match process.signal(signal, KillScope::Leader)?.recv_timeout(SIGNAL_TIMEOUT) {
+        let process = self.find(uuid)?;
+        let answer = process.signal(signal, KillScope::Leader)?;
+        if refuse_inside_callback().is_err() {
+            return Ok(());
+        }
+        match answer.recv_timeout(SIGNAL_TIMEOUT) {
+            Ok(true) => Ok(()),
             // An application can end of it before the answer is sent: then its end is the answer.
-            Ok(true) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => match process.outcome() {
+                Some(Ok(status)) if !status.link_lost() => Ok(()),
+                _ => Err(Error::LinkDown { uuid: uuid.to_owned() }),
+            },
             Ok(false) => Err(Error::SignalRefused { uuid: uuid.to_owned(), signal: signal.to_string() }),
             Err(RecvTimeoutError::Timeout) => {
                 Err(Error::TimedOut { what: format!("an answer from process {uuid:?}"), waited: SIGNAL_TIMEOUT })
@@ -358,7 +371,8 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::Invalid`] for other signals; [`Error::StillRunning`]: the application is not known to have ended in
-    /// time; why it did not start, if it did not; [`Error::NotRunning`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// time; why it did not start, if it did not; [`Error::NotRunning`]: it waits for its turn to connect and has no
+    /// client, unless this is a manual kill; [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn kill_process_without_metadata(
         &self,
         uuid: &str,
@@ -374,8 +388,17 @@ impl Manager {
             true => ExitSource::ManualKillThroughSshClient,
             false => ExitSource::ClientMonitoring,
         };
+        // A start that has no remote pid yet is cancelled, and counts as that.
+        if as_manual_kill && process.state() == State::Connecting {
+            process.take(Input::Kill);
+            self.shared.gate.wake();
+        }
         if process.outcome().is_none() {
-            process.signal_client(signal, source)?;
+            match process.signal_client(signal, source) {
+                // The client has ended, and the end of the process is on the way.
+                Err(_) if process.state() != State::Connecting => {}
+                sent => sent?,
+            }
         }
         match wait(&process, timeout, || process.outcome()) {
             Some(outcome) => {
@@ -525,19 +548,22 @@ impl Manager {
     /// Lets go of every process, and waits for the watchers.
     fn let_go(&self, deadline: Instant) {
         let watchers = mem::take(&mut *self.watchers.lock());
-        for (process, _) in &watchers {
+        // Both: a process that was just started, or that another call waits for, is only in the table.
+        let mut processes: Vec<_> = self.table.read().values().cloned().collect();
+        processes.extend(watchers.iter().map(|(process, _)| Arc::clone(process)));
+        for process in &processes {
             process.release();
         }
         self.shared.gate.wake();
-        let watched = |(process, _): &&(Arc<Process>, JoinHandle<()>)| process.is_watched();
-        wait_for_watchers(watchers.iter().filter(watched), deadline - DROP_RESERVE);
-        for (process, _) in watchers.iter().filter(watched) {
+        let watched = |process: &&Arc<Process>| process.is_watched();
+        wait_for_watchers(processes.iter().filter(watched), deadline.checked_sub(DROP_RESERVE).unwrap_or(deadline));
+        for process in processes.iter().filter(watched) {
             // A link that is stuck does not pass on the end of input.
             if let Some(lifeline) = process.lifeline() {
                 lifeline.kill_client();
             }
         }
-        wait_for_watchers(watchers.iter().filter(watched), deadline);
+        wait_for_watchers(processes.iter().filter(watched), deadline);
         let (ended, stuck): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(process, _)| !process.is_watched());
         join(ended);
         for (process, _thread) in stuck {
@@ -547,12 +573,12 @@ impl Manager {
 
     /// Waits for the watchers of processes that have ended.
     fn join_settled(&self, deadline: Instant) {
-        let (settled, rest): (Vec<_>, Vec<_>) =
-            mem::take(&mut *self.watchers.lock()).into_iter().partition(|(process, _)| process.state().is_settled());
-        wait_for_watchers(settled.iter(), deadline);
-        let (ended, late): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(process, _)| !process.is_watched());
-        self.watchers.lock().extend(rest.into_iter().chain(late));
-        join(ended);
+        let closing: Vec<_> = {
+            let watchers = self.watchers.lock();
+            watchers.iter().map(|(process, _)| Arc::clone(process)).filter(|process| process.is_closing()).collect()
+        };
+        wait_for_watchers(closing.iter(), deadline);
+        self.join_ended();
     }
 }
 
@@ -605,8 +631,8 @@ fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn() -> Option<
     }
 }
 
-fn wait_for_watchers<'a>(watchers: impl Iterator<Item = &'a (Arc<Process>, JoinHandle<()>)>, deadline: Instant) {
-    for (process, _) in watchers {
+fn wait_for_watchers<'a>(processes: impl Iterator<Item = &'a Arc<Process>>, deadline: Instant) {
+    for process in processes {
         let left = deadline.saturating_duration_since(Instant::now());
         wait(process, left, || (!process.is_watched()).then_some(()));
     }

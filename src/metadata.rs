@@ -85,8 +85,8 @@ pub(crate) fn read(
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
     let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
     let line = |nonce: &_| short_line(nonce, &values, include_str!("read_metadata.sh"));
-    let (mut json, mut missing) = (Vec::new(), false);
-    remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+    let (mut json, mut missing, mut whole) = (Vec::new(), false, false);
+    let read = remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
         Piece::Data(bytes) if json.len() < LARGEST => {
             json.extend_from_slice(bytes);
             Flow::GoOn
@@ -95,12 +95,19 @@ pub(crate) fn read(
             missing = true;
             Flow::Enough
         }
-        Piece::Report(Report::Eof) => Flow::Enough,
+        Piece::Report(Report::Eof) => {
+            whole = true;
+            Flow::Enough
+        }
         _ => Flow::GoOn,
-    })?;
+    });
+    read.map_err(|error| remote::timed_out_in(error, timeout, || format!("the metadata file of {uuid} on {host}")))?;
     if missing {
         let (host, path) = (host.to_owned(), metadata_file_path(uuid));
         return Err(Error::RemoteFile { host, path, problem: FileProblem::Missing });
+    }
+    if !whole {
+        return Err(remote::closed(&place));
     }
     ProcessMetadata::from_json(uuid, &json)
 }

@@ -32,6 +32,9 @@ pub struct RuntimePids {
     pub client_monitoring: Option<i64>,
 }
 
+/// How many commands can wait for their answers.
+const MOST_ANSWERS: usize = 256;
+
 /// How a settled process ended.
 pub(crate) type Outcome = std::result::Result<ExitStatus, Error>;
 
@@ -55,6 +58,7 @@ struct Record {
     state: State,
     pids: RuntimePids,
     lifeline: Option<Arc<Lifeline>>,
+    inquiry: Option<Arc<Lifeline>>,
     outcome: Option<Outcome>,
     /// The program was executed.
     ran: bool,
@@ -91,6 +95,7 @@ impl Process {
                 state: State::Connecting,
                 pids: RuntimePids::default(),
                 lifeline: None,
+                inquiry: None,
                 outcome: None,
                 ran: false,
                 next_command: 0,
@@ -125,6 +130,25 @@ impl Process {
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
         self.take(Input::Release);
+        let inquiry = self.record.lock().inquiry.take();
+        if let Some(inquiry) = inquiry {
+            inquiry.kill_client();
+        }
+    }
+
+    /// The lifeline of the client that asks after the process, which a release ends.
+    pub(crate) fn set_inquiry(&self, lifeline: &Arc<Lifeline>) {
+        self.record.lock().inquiry = Some(Arc::clone(lifeline));
+        // A release that came before could not find it.
+        if self.is_released() {
+            lifeline.kill_client();
+        }
+    }
+
+    /// Whether its watcher will end by itself: not while it asks after a process whose end counts as unknown.
+    pub(crate) fn is_closing(&self) -> bool {
+        let record = self.record.lock();
+        record.state.is_settled() && record.inquiry.is_none()
     }
 
     pub(crate) fn is_released(&self) -> bool {
@@ -158,17 +182,24 @@ impl Process {
 
     /// Takes an input that does not settle the process by itself from this caller. Closing and killing is done here;
     /// what is to be told is returned, because only the watcher tells, so that events come in order.
-    pub(crate) fn take(&self, input: Input) -> &'static [Action] {
-        let (actions, lifeline) = {
+    ///
+    /// Gives the state that it was in, too.
+    pub(crate) fn take(&self, input: Input) -> (State, &'static [Action]) {
+        let (before, actions, lifeline) = {
             let mut record = self.record.lock();
-            let (next, actions) = decide(record.state, input);
+            let before = record.state;
+            let (next, actions) = decide(before, input);
             if !next.is_settled() {
                 self.enter(&mut record, next);
+            }
+            if next == State::LinkLost {
+                // Nobody answers any more.
+                record.answers.clear();
             }
             if actions.contains(&Action::TellStarted) {
                 record.ran = true;
             }
-            (actions, record.lifeline.clone())
+            (before, actions, record.lifeline.clone())
         };
         if let Some(lifeline) = lifeline {
             for action in actions {
@@ -180,7 +211,7 @@ impl Process {
             }
         }
         self.notify();
-        actions
+        (before, actions)
     }
 
     /// Takes an input that may settle the process; `outcome` is made of the state that it was in. True when it did.
@@ -234,11 +265,15 @@ impl Process {
         Observation { process: Arc::clone(self), id }
     }
 
-    /// Sends a signal; the channel gets the wrapper's answer, and is cut when the process settles before.
+    /// Sends a signal; the channel gets the wrapper's answer, and is cut when the process settles before or its link is
+    /// lost.
     pub(crate) fn signal(&self, signal: Signal, scope: KillScope) -> Result<Receiver<bool>> {
         let (sender, receiver) = bounded(1);
         let (lifeline, id) = {
             let mut record = self.record.lock();
+            // The kernel and the wrapper keep order: answers that are this late come no more.
+            let late = record.answers.len().saturating_sub(MOST_ANSWERS);
+            record.answers.drain(..late);
             match (record.state.shown(), &record.lifeline) {
                 (ProcessState::Starting | ProcessState::Running | ProcessState::Ending, Some(lifeline)) => {
                     let lifeline = Arc::clone(lifeline);
@@ -284,7 +319,7 @@ impl Process {
     pub(crate) fn answer(&self, id: u64, done: bool) {
         let mut record = self.record.lock();
         if let Some(at) = record.answers.iter().position(|(known, _)| *known == id) {
-            let (_, sender) = record.answers.swap_remove(at);
+            let (_, sender) = record.answers.remove(at);
             // Its receiver may have stopped waiting.
             let _ = sender.try_send(done);
         }

@@ -3,7 +3,8 @@
 
 if [ ! -e "$_F" ]; then _say problem missing
 elif [ -d "$_F" ]; then _say problem directory
-elif [ ! -r "$_F" ]; then _say problem unreadable
+# A fifo or a device would hold tail for ever.
+elif [ ! -r "$_F" ] || [ ! -f "$_F" ]; then _say problem unreadable
 else
     tail -c "$_C" "$_F" | tail -n "$_L"
     _say eof 4>&1

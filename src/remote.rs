@@ -1,10 +1,10 @@
 //! Short remote work: a script on a host, over a connection of its own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::client::{Lifeline, Pumped, SshClient, Stream};
-use crate::connection::Retry;
+use crate::connection::{Gate, Retry};
 use crate::error::{Error, Result, SshFailure};
 use crate::options::Options;
 use crate::output::Tail;
@@ -55,20 +55,33 @@ pub(crate) fn run_watched(
     opened: &dyn Fn(&Arc<Lifeline>),
     sink: &mut dyn FnMut(Piece) -> Flow,
 ) -> Result<()> {
-    let mut retry = Retry::within(shared.options.connect_timeout);
+    run_with(&shared.options, &shared.gate, place, line, cancelled, opened, sink)
+}
+
+/// The same with other options than the manager's.
+pub(crate) fn run_with(
+    options: &Options,
+    gate: &Gate,
+    place: &Place,
+    line: &dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
+    cancelled: &dyn Fn() -> bool,
+    opened: &dyn Fn(&Arc<Lifeline>),
+    sink: &mut dyn FnMut(Piece) -> Flow,
+) -> Result<()> {
+    let mut retry = Retry::within(options.connect_timeout);
     loop {
-        let Some(turn) = shared.gate.wait_turn(place.host, place.deadline, cancelled) else {
+        let Some(turn) = gate.wait_turn(place.host, place.deadline, cancelled) else {
             return Err(timed_out(place));
         };
         let mut turn = Some(turn);
         let nonce = nonce()?;
-        let client = spawn(&shared.options, place.host, place.user, line(&nonce))?;
+        let client = spawn(options, place.host, place.user, line(&nonce))?;
         opened(client.lifeline());
         match talk(client, place, nonce, &mut || turn = None, sink) {
             Err(error) if ssh::is_worth_a_retry(&error) => {
                 drop(turn.take());
                 match retry.next_try() {
-                    Some(next) if shared.gate.pause(next, cancelled) => {}
+                    Some(next) if gate.pause(next, cancelled) => {}
                     _ => return Err(error),
                 }
             }
@@ -126,6 +139,27 @@ fn timed_out(place: &Place) -> Error {
         host: place.host.to_owned(),
         user: place.user.map(str::to_owned),
         failure: SshFailure::TimedOut,
+        stderr: String::new(),
+    }
+}
+
+/// The error of a call with a timeout of its own: when the script's deadline came, it is that one's.
+pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -> String) -> Error {
+    match error {
+        // ssh's own timeout has ssh's words.
+        Error::Ssh { failure: SshFailure::TimedOut, stderr, .. } if stderr.is_empty() => {
+            Error::TimedOut { what: what(), waited }
+        }
+        other => other,
+    }
+}
+
+/// The script ended before it had said all.
+pub(crate) fn closed(place: &Place) -> Error {
+    Error::Ssh {
+        host: place.host.to_owned(),
+        user: place.user.map(str::to_owned),
+        failure: SshFailure::Closed,
         stderr: String::new(),
     }
 }

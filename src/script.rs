@@ -27,10 +27,14 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
     lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
 }
 
-/// The shell's `read` takes one line, so a newline in the script becomes a variable. `l` is unset because it would be
-/// copied into every child if the login environment had exported a variable of that name.
+/// The variables of our scripts. One that the login environment exports would be exported with our value: the nonce, for
+/// one. So they are unset first.
+const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _S _T _U _V _W _X _Y _a _b _bye _c _d _e _f _fail _h _how _i _j _left \
+                    _lost _m _n _own _p _q _r _ran _s _t _w _x _y _z";
+
+/// The shell's `read` takes one line, so a newline in the script becomes a variable.
 pub(crate) fn bootstrap_line(script: &Script) -> Vec<u8> {
-    let mut line = in_one_line("unset l; _n=$(echo; echo x); _n=${_n%x}; eval ", &script.0, "_n");
+    let mut line = in_one_line(&format!("unset {OURS}; _n=$(echo; echo x); _n=${{_n%x}}; eval "), &script.0, "_n");
     line.push(b'\n');
     line
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Pumped, SshClient, Stream};
 use crate::connection::Turn;
 use crate::error::{Error, Result, StartStage};
-use crate::exit_status::ApplicationEnd;
+use crate::exit_status::{ApplicationEnd, ClientEnd};
 use crate::output::OutputStream;
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
@@ -53,7 +53,7 @@ impl<'a, 'g> Session<'a, 'g> {
     }
 
     /// Reads until the client has ended, and gives its code. An error is a local one.
-    pub(crate) fn run(&mut self, client: &mut SshClient) -> Result<Option<i32>> {
+    pub(crate) fn run(&mut self, client: &mut SshClient) -> Result<ClientEnd> {
         loop {
             let deadline = self.next_deadline();
             let pumped =
@@ -61,8 +61,9 @@ impl<'a, 'g> Session<'a, 'g> {
             match pumped.map_err(|e| Error::local("reading from ssh", e))? {
                 Pumped::Some | Pumped::Deadline => self.look_at_the_clock(client),
                 Pumped::Ended(code) => {
-                    self.finish(code);
-                    return Ok(code);
+                    let end = code.map_or(ClientEnd::Unseen, ClientEnd::Seen);
+                    self.finish(end);
+                    return Ok(end);
                 }
             }
         }
@@ -159,12 +160,16 @@ impl<'a, 'g> Session<'a, 'g> {
                 self.tell_exit();
             }
             Report::Exit { end, ran } => {
-                self.exit = Some((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
+                // The first report stands.
+                self.exit.get_or_insert((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
                 if self.output_ended || self.process().request.log_file.is_some() {
                     self.tell_exit();
                 }
             }
-            Report::Clean => self.kill_client_at = sys::deadline(CLIENT_AFTER_CLEAN),
+            Report::Clean => {
+                let has_output = self.process().request.log_file.is_none() && !self.output_ended;
+                self.kill_client_at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
+            }
             // The answers of other scripts.
             Report::Gone | Report::Pong | Report::Problem(_) => {}
         }
@@ -209,8 +214,8 @@ impl<'a, 'g> Session<'a, 'g> {
         }
     }
 
-    fn finish(&mut self, code: Option<i32>) {
-        self.watcher.client_end = code;
+    fn finish(&mut self, end: ClientEnd) {
+        self.watcher.client_end = end;
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.scan(stream, Scanner::finish);
         }

@@ -69,9 +69,9 @@ pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Ve
     arguments
 }
 
-/// ssh counts whole seconds; 0 would mean no limit.
+/// The remote side counts whole seconds. ssh takes 0 for no limit, and counts milliseconds in 31 bits: 24 days.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).clamp(1, 2_147_483)
 }
 
 fn ignores_host_key(options: &Options, host: &str) -> bool {

@@ -4,11 +4,11 @@
 //! |---|---|---|---|---|---|---|---|---|---|
 //! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · |
 //! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · |
-//! | Running | · | · | Failed | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · |
+//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · |
 //! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · |
 //! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · |
 //! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · |
-//! | LinkLost | · | · | · | Ended | · | · | · | Ended | Ended |
+//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended |
 //! | Ended | · | · | · | · | · | · | · | · | · |
 //! | Failed | · | · | · | · | · | · | · | · | · |
 //!
@@ -104,10 +104,9 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Starting, I::Kill) => (S::Ending, &[]),
         (S::Starting, I::Pid | I::GivenUp) => (S::Starting, &[]),
 
-        (S::Running, I::StartFailed) => (S::Failed, &[]),
         (S::Running, I::Exit) => (S::Ended, &[]),
         (S::Running, I::Kill) => (S::Ending, &[]),
-        (S::Running, I::Pid | I::Running | I::StartTimeout | I::GivenUp) => (S::Running, &[]),
+        (S::Running, I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp) => (S::Running, &[]),
 
         (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
         (S::Ending, I::StartFailed | I::Exit) => (S::Ended, &[]),
@@ -124,10 +123,10 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Expiring, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
         (S::Expiring, I::Pid | I::Running | I::StartTimeout | I::Kill | I::Release | I::GivenUp) => (S::Expiring, &[]),
 
+        (S::LinkLost, I::Running) => (S::LinkLost, &[TellStarted]),
+        (S::LinkLost, I::StartFailed) => (S::Failed, &[]),
         (S::LinkLost, I::Exit | I::Release | I::GivenUp) => (S::Ended, &[]),
-        (S::LinkLost, I::Pid | I::Running | I::StartFailed | I::ClientEnded | I::StartTimeout | I::Kill) => {
-            (S::LinkLost, &[])
-        }
+        (S::LinkLost, I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
 
         (S::Ended | S::Failed, _) => (state, &[]),
     }

@@ -1,7 +1,8 @@
 # What there is to know of a host, after an echo that is timed: lines of a key and a value.
 
 read -r _q <&3
-_say pong
+# Where all else goes, so that it is read before the end.
+_say pong 4>&1
 echo "user $(id -un)"
 echo "login_shell ${SHELL:-}"
 echo "sh $(readlink -f /bin/sh || echo /bin/sh)"

@@ -1,13 +1,14 @@
 //! The thread of one process: it connects, reads the reports, changes the state and tells of it, until the ssh client is
 //! reaped.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::connection::{Gate, Retry, Turn};
 use crate::error::{Error, Result, StartFailure, StartStage};
 use crate::event::{Event, Hub};
-use crate::exit_status::{ApplicationEnd, ExitSource, ExitStatus};
+use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;
@@ -46,7 +47,7 @@ pub(crate) struct Watcher {
     pub stage: StartStage,
     pub remote: Option<Remote>,
     /// How the ssh client ended.
-    pub client_end: Option<i32>,
+    pub client_end: ClientEnd,
     /// The state in which the link was lost.
     lost_from: State,
     /// What ssh said before the wrapper began.
@@ -63,11 +64,14 @@ pub(crate) fn watch(process: Arc<Process>, shared: Arc<Shared>) {
         start_deadline,
         stage: StartStage::Queued,
         remote: None,
-        client_end: None,
+        client_end: ClientEnd::NotStarted,
         lost_from: State::Running,
         diagnosis: Tail::default(),
     };
-    watcher.run();
+    // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
+    if panic::catch_unwind(AssertUnwindSafe(|| watcher.run())).is_err() {
+        watcher.settle_after_panic();
+    }
     watcher.process.end_watch();
 }
 
@@ -109,8 +113,8 @@ impl Watcher {
 
     /// The client has ended: an input of every state but the settled ones.
     fn settle_client_ended(&mut self, error: &Error) {
-        self.lost_from = self.process.state();
-        let actions = self.process.take(Input::ClientEnded);
+        let (before, actions) = self.process.take(Input::ClientEnded);
+        self.lost_from = before;
         if actions.contains(&Action::TellLost) {
             let reason = self.last_words();
             log::warn!("{}: the link is lost: {reason}", self.describe());
@@ -155,10 +159,21 @@ impl Watcher {
         Ok(())
     }
 
+    fn settle_after_panic(&self) {
+        self.process.take(Input::ClientEnded);
+        self.process.settle(Input::GivenUp, |_| Ok(self.lost_status(None)));
+        let failed = self.start_failed(StartFailure::Protocol);
+        self.process.settle(Input::ClientEnded, |_| Err(failed));
+        self.tell_settled();
+    }
+
     fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
-        if !self.process.settle(input, outcome) {
-            return;
+        if self.process.settle(input, outcome) {
+            self.tell_settled();
         }
+    }
+
+    fn tell_settled(&self) {
         let uuid = self.process.uuid().to_owned();
         let event = match self.process.outcome() {
             Some(Ok(status)) => {
@@ -175,7 +190,7 @@ impl Watcher {
     }
 
     pub(crate) fn tell_running(&self) {
-        let actions = self.process.take(Input::Running);
+        let (_, actions) = self.process.take(Input::Running);
         if let (true, Some(remote)) = (actions.contains(&Action::TellStarted), &self.remote) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
             self.shared.hub.send(&Event::Started { uuid: self.process.uuid().to_owned(), pid: remote.pid });
@@ -193,6 +208,9 @@ impl Watcher {
         let timed_out = self.start_timed_out();
         let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
+        if !ran && self.process.state() == State::LinkLost && self.lost_from == State::Starting {
+            return self.settle(Input::StartFailed, |_| Err(ended));
+        }
         self.settle(Input::Exit, |state| match state {
             State::Connecting => Err(protocol),
             State::Starting => Err(ended),
@@ -264,7 +282,11 @@ impl Watcher {
 
     fn diagnose(&self) -> Error {
         let request = &self.process.request;
-        ssh::diagnose(&request.host, request.user.as_deref(), self.client_end, &self.diagnosis.get().bytes)
+        let code = match self.client_end {
+            ClientEnd::Seen(code) => Some(code),
+            ClientEnd::Unseen | ClientEnd::NotStarted => None,
+        };
+        ssh::diagnose(&request.host, request.user.as_deref(), code, &self.diagnosis.get().bytes)
     }
 
     /// Who it is, in log lines.
@@ -281,9 +303,9 @@ impl Watcher {
         let stderr = self.process.output.lock().stderr.get().bytes;
         match (ssh::last_words(&stderr), self.client_end) {
             (Some(words), _) => words,
-            (None, Some(code @ 0..)) => format!("ssh ended with {code}"),
-            (None, Some(signal)) => format!("ssh was ended by signal {}", -signal),
-            (None, None) => "ssh ended".to_owned(),
+            (None, ClientEnd::Seen(code @ 0..)) => format!("ssh ended with {code}"),
+            (None, ClientEnd::Seen(signal)) => format!("ssh was ended by signal {}", -signal),
+            (None, ClientEnd::Unseen | ClientEnd::NotStarted) => "ssh ended".to_owned(),
         }
     }
 
@@ -323,6 +345,10 @@ impl Watcher {
     }
 
     fn give_up(&self) {
+        if self.lost_from == State::Starting && !self.process.has_run() {
+            let lost = self.start_failed(StartFailure::LinkLost);
+            return self.settle(Input::StartFailed, |_| Err(lost));
+        }
         let input = if self.process.is_released() { Input::Release } else { Input::GivenUp };
         self.settle(input, |_| Ok(self.lost_status(None)));
     }
@@ -333,11 +359,14 @@ impl Watcher {
         let Some(Remote { pid, start_time, boot_id }) = &self.remote else { return Ok(Answer::Gone) };
         // The wrapper may need its whole grace, and some time to be scheduled.
         let grace = ssh::whole_seconds(request.grace).saturating_add(2);
-        let deadline = until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace) + INQUIRY_TIMEOUT);
+        let deadline =
+            until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
         let place = Place { host: &request.host, user: request.user.as_deref(), deadline };
         let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, *pid, start_time, boot_id, grace);
         let mut answer = None;
-        remote::run(&self.shared, &place, &line, &|| self.process.is_released(), &mut |piece| match piece {
+        let cancelled = || self.process.is_released();
+        let opened = |lifeline: &_| self.process.set_inquiry(lifeline);
+        remote::run_watched(&self.shared, &place, &line, &cancelled, &opened, &mut |piece| match piece {
             Piece::Report(Report::Exit { end, ran }) => {
                 answer = Some(Answer::Ended(end, ran));
                 Flow::Enough

@@ -35,15 +35,12 @@ pub(crate) fn start_line(nonce: &[u8; NONCE_LENGTH], instance: &Instance, reques
     script.assign("_O", request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign("_M", log_mode(request.log_mode));
     script.assign("_H", request.setup_shell.as_deref().unwrap_or_default());
-    script.assign("_S", if request.setup.is_empty() { "" } else { "1" });
+    let flag = |set| if set { "1" } else { "" };
+    script.assign("_B", flag(!request.setup.is_empty()));
+    script.assign("_S", flag(!request.setup.is_empty() || request.working_directory.is_some()));
+    script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
     script.assign("_X", in_one_line("eval ", &inner_script(request), "_sshpm_n"));
-    script.add(b"set --");
-    for argument in &request.argv {
-        script.add(b" ");
-        script.quote(argument.as_bytes());
-    }
-    script.add(b"\n");
     script.add(&WRAPPER);
     bootstrap_line(&script)
 }
@@ -76,10 +73,12 @@ fn inner_script(request: &BootRequest) -> Vec<u8> {
     script.add(
         br#"trap '_sshpm_c=$?; trap - EXIT; echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"' EXIT
 unset _sshpm_l _sshpm_n
+set --
 "#,
     );
     // The lines may go elsewhere, and so does the working directory itself.
-    let returns = !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());
+    let returns =
+        !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());
     if returns {
         script.add(b"_sshpm_d=$PWD\n");
     }
@@ -102,6 +101,13 @@ unset _sshpm_l _sshpm_n
         script.enter(request);
     }
     script.limits(request);
+    // Only here: a file that the lines source may look at its arguments.
+    script.add(b"set --");
+    for argument in &request.argv {
+        script.add(b" ");
+        script.quote(argument.as_bytes());
+    }
+    script.add(b"\n");
     script.add(&START);
     script.0
 }
@@ -194,7 +200,6 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
     let object = serde_json::json!({
         "instance": instance.id,
         "hostname": request.host,
-        "user": instance.user,
         "started_at": started_at,
         "tree_id": request.tree_id,
         "role": request.role.as_str(),

@@ -1,8 +1,8 @@
 # The remote parent of one application, in POSIX sh.  wrapper.rs sends it in one line over ssh's stdin, behind the
 # assignments of its parameters, and with the comments taken out:
 #   _N nonce   _V uuid   _I instance   _G grace in seconds   _U umask   _O log file   _M its mode: fresh, append, truncate
-#   _H setup shell   _S not empty: there are setup lines   _X what the inner process runs (start.sh)
-#   _K rest of the metadata, '"key":…}'   "$@" the application's argv
+#   _H setup shell   _B not empty: bash, where there is one   _S not empty: the start can take long   _X what the inner
+#   process runs: environment, setup lines, start.sh   _Y the user as the manager knows it   _K rest of the metadata, '"key":…}'
 #
 # Descriptors: 3 commands (ssh's stdin), 4 reports (ssh's stderr), 5 and 6 the application's stdout and stderr,
 # 7 ssh's stdout, 8 the notebook.
@@ -17,7 +17,7 @@
 exec 3<&0 </dev/null
 trap : HUP INT QUIT PIPE TERM
 
-exec 4>&2 6>&2 7>&1 2>/dev/null
+exec 4>&2 5>&1 6>&2 7>&1 2>/dev/null
 
 # Open file descriptions of our own: the application may make the shared ones non-blocking.
 _own=
@@ -61,8 +61,10 @@ IFS= read -r _q <&3 && [ "$_q" = go ] || exit 125
 # The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
 _started() {
     if [ -r /proc/self/stat ]; then
-        { read -r _q </proc/"$1"/stat; } || return
-        set -- ${_q##*") "}
+        # The name can have newlines.
+        _z=
+        { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+        set -- ${_z##*") "}
         _q=${20}
     else
         _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
@@ -99,14 +101,18 @@ _live() {
 }
 _j=
 _f=
-if [ -n "${XDG_RUNTIME_DIR:-}" ] && [ -d "$XDG_RUNTIME_DIR" ] && _try "$XDG_RUNTIME_DIR/drunc"; then _d=1
+# A relative one would be another after each cd.
+_e=${XDG_RUNTIME_DIR:-}
+case $_e in /*) ;; *) _e= ;; esac
+case ${HOME:-} in /*) ;; *) HOME= ;; esac
+if [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
 elif _try /tmp/drunc; then _d=2
 elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
-elif [ -n "${HOME:-}" ] && _try "$HOME/.local/state/sshpm"; then _d=4
+elif [ -n "$HOME" ] && _try "$HOME/.local/state/sshpm"; then _d=4
 else
     # No metadata then; the fifos can be anywhere, their name is not to be guessed.
     _d=0
-    for _f in /dev/shm /var/tmp /tmp "${HOME:-/}"; do
+    for _f in /dev/shm /var/tmp /tmp "$HOME"; do
         _f=$_f/.sshpm.$_I
         mkfifo -m 600 "$_f.x" "$_f.a" && break
         rm -f "$_f.x" "$_f.a"
@@ -137,28 +143,30 @@ _quit() { rm -f "$_f.x" "$_f.a"; _die "$@"; }
 
 if [ -n "$_O" ]; then
     case $_O in */*) [ -d "${_O%/*}/" ] || _quit log-directory ;; esac
-    [ ! -d "$_O" ] || _quit log-file
+    # A fifo without a reader would hang this shell, and nobody reads commands yet.
+    [ ! -d "$_O" ] && [ ! -p "$_O" ] || _quit log-file
     case $_M in
     fresh) [ ! -f "$_O" ] || mv -f "$_O" "$_O.1" || _quit log-file ;;
     truncate) [ x ] 5>"$_O" || _quit log-file ;;
     esac
     [ x ] 5>>"$_O" || _quit log-file
     exec 5>>"$_O" 6>&5 7>&- 1>&5
-else
-    exec 5>&1
 fi
 
 # Reads the commands, and watches over the start.  It is the background job and the application the foreground one:
 # POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every shell.
 _reader() {
-    trap '' PIPE
+    # Signals to the wrapper's group must not end the lifeline.  The main shell ends this one by USR2.
+    trap '' HUP INT QUIT PIPE TERM
     read -r _p <"$_f.x" || exit
     echo "p $_p" >&8
     _s=0
     _started "$_p" && _s=$_q
     if [ -n "$_j" ]; then
         umask 077
-        _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",$_K"
+        _y=${LOGNAME:-}
+        case $_y in *[!A-Za-z0-9._@+-]* | '') _y=$_Y ;; esac
+        _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",\"user\":\"$_y\",$_K"
         if [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
     else
         _say warn runtime
@@ -182,11 +190,13 @@ _reader() {
 
     # End of input: the link or the manager is gone.
     [ -n "$_bye" ] || echo l >&8
-    kill -HUP "$_t"
-    kill -CONT "$_t"
-    # A trapped signal ends wait at once, so TERM from the main shell, whose application has ended, ends the grace.
+    if _started "$_p" && [ "$_q" = "$_s" ]; then
+        kill -HUP "$_t"
+        kill -CONT "$_t"
+    fi
+    # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
     _w=
-    trap '[ -z "$_w" ] || kill "$_w"; exit' TERM
+    trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' USR2
     sleep "$_G" 3<&- 4>&- 8>&- & _w=$!
     wait "$_w"
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
@@ -204,7 +214,7 @@ _h=/bin/sh
 if [ -n "$_H" ]; then
     command -v "$_H" >/dev/null || _quit shell
     _h=$_H
-elif [ -n "$_S" ] && command -v bash >/dev/null; then
+elif [ -n "$_B" ] && command -v bash >/dev/null; then
     _h=bash
 fi
 # The first process of the new session tells its pid, waits for what it is to run, and becomes the application.
@@ -216,7 +226,7 @@ zsh | */zsh) _w=-f ;;
 esac
 set -- "$_h" ${_w:+"$_w"} -c '_sshpm_n="
 "
-echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f" "$@"
+echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f"
 _m=
 if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
 elif command -v setsid >/dev/null; then set -- setsid "$@"
@@ -239,7 +249,7 @@ exec 2>&8
 )
 _x=$?
 exec 2>/dev/null
-kill "$_r"
+kill -USR2 "$_r"
 wait "$_r"
 
 # What the notebook holds, up to our own mark.

@@ -121,6 +121,9 @@ pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
 /// The remote side spoke in a way that this version does not know.
 pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
 
+/// The link was lost while the process started; whether it ran is not known.
+pub const SSHPM_ERROR_START_LINK_LOST: i32 = 214;
+
 /// Why a call fails: its code, and the text for the thread's last message.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -207,6 +210,7 @@ fn code_of_start(reason: &StartFailure) -> sshpm_result {
         StartFailure::UuidInUse => SSHPM_ERROR_START_UUID_IN_USE_ON_HOST,
         StartFailure::Ended(_) => SSHPM_ERROR_START_ENDED_BEFORE_RUNNING,
         StartFailure::Protocol => SSHPM_ERROR_START_PROTOCOL,
+        StartFailure::LinkLost => SSHPM_ERROR_START_LINK_LOST,
     }
 }
 
@@ -263,6 +267,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_START_RUNTIME_DIRECTORY => c"start: no runtime directory",
         SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => c"start: the uuid is in use on the host",
         SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
+        SSHPM_ERROR_START_LINK_LOST => c"start: the link was lost",
         SSHPM_ERROR_START_PROTOCOL => c"start: reports that are not understood",
         _ => UNKNOWN,
     }
