@@ -48,12 +48,7 @@ const AT_ONCE: usize = 16;
 const LARGEST: usize = 1 << 14;
 
 /// Logs in, and learns what can be learned.
-pub(crate) fn validate(
-    shared: &Shared,
-    host: &str,
-    user: Option<&str>,
-    auth_method: Option<&str>,
-) -> Result<HostInfo> {
+pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
     check::host("host", host)?;
     user.map_or(Ok(()), check::user)?;
     let mut options = shared.options.clone();

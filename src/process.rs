@@ -214,7 +214,8 @@ impl Process {
         (before, actions)
     }
 
-    /// Takes an input that may settle the process; `outcome` is made of the state that it was in. True when it did.
+    /// Takes an input that may settle the process; `outcome` is made of the state that it was in, under the lock: it must
+    /// call nothing that locks. True when it did.
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         // Under the lock: a caller can begin a kill at any time, and the outcome must be that of the state that is left.
         let mut record = self.record.lock();

@@ -161,7 +161,8 @@ impl Watcher {
 
     fn settle_after_panic(&self) {
         self.process.take(Input::ClientEnded);
-        self.process.settle(Input::GivenUp, |_| Ok(self.lost_status(None)));
+        let lost = self.lost_status(None);
+        self.process.settle(Input::GivenUp, |_| Ok(lost));
         let failed = self.start_failed(StartFailure::Protocol);
         self.process.settle(Input::ClientEnded, |_| Err(failed));
         self.tell_settled();
@@ -206,6 +207,7 @@ impl Watcher {
         let failed = |reason| self.start_failed(reason);
         let (ended, protocol) = (failed(StartFailure::Ended(end.code)), failed(StartFailure::Protocol));
         let timed_out = self.start_timed_out();
+        let lost = self.lost_status(Some(end));
         let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
         if !ran && self.process.state() == State::LinkLost && self.lost_from == State::Starting {
@@ -217,7 +219,7 @@ impl Watcher {
             State::Expiring => Err(timed_out),
             State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
-            State::LinkLost => Ok(self.lost_status(Some(end))),
+            State::LinkLost => Ok(lost),
             State::Running | State::Ended | State::Failed => Ok(status(ExitSource::RemoteMonitoring)),
         });
     }
@@ -350,7 +352,8 @@ impl Watcher {
             return self.settle(Input::StartFailed, |_| Err(lost));
         }
         let input = if self.process.is_released() { Input::Release } else { Input::GivenUp };
-        self.settle(input, |_| Ok(self.lost_status(None)));
+        let lost = self.lost_status(None);
+        self.settle(input, |_| Ok(lost));
     }
 
     /// One question, and the time that the wrapper may need to answer it.

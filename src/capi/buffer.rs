@@ -6,7 +6,7 @@ use std::ptr;
 use super::input::{free, plain};
 use crate::Output;
 
-/// The last part of what an application wrote to a stream: a copy, which does not change.
+/// Bytes, such as the last part of what an application wrote to a stream: a copy, which does not change.
 pub struct sshpm_buffer {
     /// With a NUL behind it.
     bytes: Vec<u8>,
@@ -18,6 +18,12 @@ impl From<Output> for sshpm_buffer {
         let mut bytes = output.bytes;
         bytes.push(0);
         sshpm_buffer { bytes, dropped: output.dropped }
+    }
+}
+
+impl From<Vec<u8>> for sshpm_buffer {
+    fn from(bytes: Vec<u8>) -> sshpm_buffer {
+        Output { bytes, dropped: 0 }.into()
     }
 }
 
@@ -46,7 +52,7 @@ pub unsafe extern "C" fn sshpm_buffer_size(buffer: *const sshpm_buffer) -> usize
     plain(0, || unsafe { buffer.as_ref() }.map_or(0, |buffer| buffer.bytes.len() - 1))
 }
 
-/// How many bytes the application wrote before those in the buffer, which were not kept.
+/// How many bytes the application wrote before those in the buffer, which were not kept; 0 for what is no such part.
 ///
 /// Any thread. Does not block.
 ///

@@ -102,6 +102,18 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, argument: &str) -> Result<
     })
 }
 
+/// A name that can be left out.
+///
+/// # Safety
+/// As for [`bytes`].
+pub(super) unsafe fn text_or_null<'a>(pointer: *const c_char, argument: &str) -> Result<Option<&'a str>, Failure> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { text(pointer, argument) }.map(Some)
+}
+
 /// An array; NULL is an empty one if its count is 0.
 ///
 /// # Safety

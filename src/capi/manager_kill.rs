@@ -93,6 +93,67 @@ pub unsafe extern "C" fn sshpm_manager_send_signal(
     })
 }
 
+/// Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
+/// status look as in a real crash. The same as sshpm_manager_send_signal.
+///
+/// Any thread. Blocks at most 10 s.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
+/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_crash_process(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    signal: i32,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
+        Ok(this.manager.crash_process(uuid, Signal::from_number(signal)?)?)
+    })
+}
+
+/// Ends a process by signalling its local ssh client; sshpm_manager_kill_process is for all other purposes. The link is
+/// lost by that, the remote side ends the application by its link loss policy, and the host is asked whether it did.
+///
+/// Any thread. Blocks at most for the timeout.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param signal SIGQUIT or SIGKILL.
+/// @param as_manual_kill Whether the end counts as a manual kill through the ssh client; else as client monitoring, as
+/// if somebody else had done it.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
+/// in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
+/// kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    signal: i32,
+    as_manual_kill: bool,
+    timeout_s: f64,
+    out_status: *mut *mut sshpm_exit_status,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_status) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
+        let signal = Signal::from_number(signal)?;
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_KILL_TIMEOUT);
+        let status = this.manager.kill_process_without_metadata(uuid, signal, as_manual_kill, timeout)?;
+        give_status(out_status, Some(status));
+        Ok(())
+    })
+}
+
 /// Ends a process by the kill sequence, and takes it from the table; of one that has ended already it gives how. A
 /// start that has no remote pid yet is cancelled.
 ///

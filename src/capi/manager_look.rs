@@ -79,6 +79,29 @@ pub unsafe extern "C" fn sshpm_manager_is_process_alive(
     })
 }
 
+/// Whether the remote side itself watches a process: from its first report until the process or the link ends.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param out_monitoring Gets the answer; false for a process that is not known.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_is_monitoring_remotely(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    out_monitoring: *mut bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_monitoring) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_monitoring, "out_monitoring")?) };
+        out_monitoring.write(this.manager.is_monitoring_remotely(uuid));
+        Ok(())
+    })
+}
+
 /// The uuids in the table, those of ended processes too, in the order of their starts.
 ///
 /// Any thread, also in callbacks. Does not block.

@@ -8,13 +8,17 @@
 mod buffer;
 mod event;
 mod gate;
+mod host;
 mod input;
 mod kill_results;
 mod log;
+mod log_file;
 mod manager;
 mod manager_kill;
 mod manager_look;
+mod metadata;
 mod options;
+mod output;
 mod request;
 mod request_set;
 mod result;

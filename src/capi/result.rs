@@ -64,6 +64,8 @@ pub const SSHPM_ERROR_FILE_IS_DIRECTORY: i32 = 22;
 pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
 /// The metadata file on the host is not what a wrapper writes; nothing was done with it.
 pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
+/// The process has ended, and all its output was taken.
+pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 
 /// ssh: the name of the host has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -241,6 +243,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
         SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",
         SSHPM_ERROR_BAD_METADATA => c"the metadata file on the host is not one",
+        SSHPM_ERROR_END_OF_OUTPUT => c"the output has ended",
         SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
         SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
         SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",

@@ -81,7 +81,7 @@ static void calls_inside(const char *uuid, const sshpm_exit_status *status, sshp
     CHECK(code == 3);
     GIVES(sshpm_manager_wait_until_started(manager, uuid, 0.0, &pid), SSHPM_ERROR_INSIDE_CALLBACK, "inside");
     GIVES(sshpm_manager_wait_for_process_exit_code(manager, uuid, 0.0, &code), SSHPM_ERROR_INSIDE_CALLBACK, "");
-    GIVES(sshpm_manager_send_signal(manager, uuid, 1), SSHPM_ERROR_INSIDE_CALLBACK, "");
+    GIVES(sshpm_manager_send_signal(manager, uuid, 1), SSHPM_ERROR_NOT_RUNNING, "");
     GIVES(sshpm_manager_kill_process(manager, uuid, 0.0, &out_status), SSHPM_ERROR_INSIDE_CALLBACK, "");
     GIVES(sshpm_manager_kill_processes(manager, uuids, 1, NULL, &results), SSHPM_ERROR_INSIDE_CALLBACK, "");
     GIVES(sshpm_manager_kill_processes_by_role(manager, "x", uuids, 1, NULL, &results), SSHPM_ERROR_INSIDE_CALLBACK,

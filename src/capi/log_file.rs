@@ -1,0 +1,139 @@
+//! Log files on hosts: their last lines, and as they grow.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use super::buffer::sshpm_buffer;
+use super::input::{bytes, call, free, give, handle, output, text, text_or_null, timeout};
+use super::manager::sshpm_manager;
+use super::result::{Failure, SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use crate::LogFollower;
+
+/// How long reading a file may take by default.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A log file on a host, as it grows.
+pub struct sshpm_log_follower {
+    follower: LogFollower,
+}
+
+/// Reads the last lines of a file on a host, at most 16 MiB of them. The time does not depend on the file's size.
+///
+/// Any thread. Blocks at most for the timeout.
+///
+/// @param manager The manager.
+/// @param host The host.
+/// @param user The user there. NULL: ssh's choice.
+/// @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+/// @param lines How many lines.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+/// SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_read_log_file(
+    manager: *const sshpm_manager,
+    host: *const c_char,
+    user: *const c_char,
+    path: *const c_char,
+    lines: usize,
+    timeout_s: f64,
+    out_buffer: *mut *mut sshpm_buffer,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        let (this, host, user, path, out_buffer) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(host, "host")?,
+                text_or_null(user, "user")?,
+                bytes(path, "path")?,
+                output(out_buffer, "out_buffer")?,
+            )
+        };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_TIMEOUT);
+        give(out_buffer, this.manager.read_log_file(host, user, path, lines, timeout)?.into());
+        Ok(())
+    })
+}
+
+/// Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
+/// yet.
+///
+/// Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
+///
+/// @param manager The manager.
+/// @param host The host.
+/// @param user The user there. NULL: ssh's choice.
+/// @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+/// @param lines How many of the last lines come first.
+/// @param out_follower Gets the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
+/// after the manager.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when there is
+/// no thread to be had.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_follow_log_file(
+    manager: *const sshpm_manager,
+    host: *const c_char,
+    user: *const c_char,
+    path: *const c_char,
+    lines: usize,
+    out_follower: *mut *mut sshpm_log_follower,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        let (this, host, user, path, out_follower) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(host, "host")?,
+                text_or_null(user, "user")?,
+                bytes(path, "path")?,
+                output(out_follower, "out_follower")?,
+            )
+        };
+        let follower = this.manager.follow_log_file(host, user, path, lines)?;
+        give(out_follower, sshpm_log_follower { follower });
+        Ok(())
+    })
+}
+
+/// Waits for the next piece of the file. A reader that is slow holds up the reading on the host, and loses nothing.
+///
+/// Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
+///
+/// @param follower The follower.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
+/// @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
+/// sshpm_buffer_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL: why
+/// no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_log_follower_next(
+    follower: *const sshpm_log_follower,
+    timeout_s: f64,
+    out_piece: *mut *mut sshpm_buffer,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a follower and a place for the output.
+        let (this, out_piece) = unsafe { (handle(follower, "follower")?, output(out_piece, "out_piece")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        let waited = || {
+            let message = format!("the next piece of the file: not within {:.1} s", timeout.as_secs_f64());
+            Failure::new(SSHPM_ERROR_TIMED_OUT, message)
+        };
+        give(out_piece, this.follower.next(timeout)?.ok_or_else(waited)?.into());
+        Ok(())
+    })
+}
+
+/// Ends the reading, on the host and here, and frees the follower. No thread may be waiting in it.
+///
+/// Any thread. Blocks until the ssh client has ended, some milliseconds.
+///
+/// @param follower The follower. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_log_follower_free(follower: *mut sshpm_log_follower) {
+    // SAFETY: the caller's pointer is NULL or to a follower that is not used any more.
+    unsafe { free(follower) };
+}

@@ -1,0 +1,244 @@
+//! Metadata files of processes, as they stand on hosts.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::time::Duration;
+
+use super::input::{call, free, give, handle, output, plain, text, text_or_null, timeout};
+use super::manager::sshpm_manager;
+use super::result::sshpm_result;
+use super::strings::{c_string, give_string, pointer_to};
+use crate::{ProcessMetadata, metadata_file_path};
+
+/// How long a metadata file is waited for by default: the seed's time.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a metadata file says. It does not change, and any number of threads can read it.
+pub struct sshpm_metadata {
+    pid: i64,
+    started_at: f64,
+    hostname: CString,
+    user: CString,
+    tree_id: CString,
+    role: CString,
+    name: CString,
+    session: CString,
+    start_time: CString,
+    boot_id: CString,
+}
+
+impl From<ProcessMetadata> for sshpm_metadata {
+    fn from(metadata: ProcessMetadata) -> sshpm_metadata {
+        sshpm_metadata {
+            pid: metadata.pid,
+            started_at: metadata.started_at,
+            hostname: c_string(metadata.hostname),
+            user: c_string(metadata.user),
+            tree_id: c_string(metadata.tree_id),
+            role: c_string(metadata.role),
+            name: c_string(metadata.name),
+            session: c_string(metadata.session),
+            start_time: c_string(metadata.start_time),
+            boot_id: c_string(metadata.boot_id),
+        }
+    }
+}
+
+/// Where the metadata file of a process is, as a shell on its host would read it: with XDG_RUNTIME_DIR in it. Where that
+/// directory is not the user's own, the remote side takes another.
+///
+/// Any thread. Does not block.
+///
+/// @param uuid The process.
+/// @param out_path Gets the path. It is the caller's, to be freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path: *mut *mut c_char) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        let (uuid, out_path) = unsafe { (text(uuid, "uuid")?, output(out_path, "out_path")?) };
+        give_string(out_path, &metadata_file_path(uuid));
+        Ok(())
+    })
+}
+
+/// Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
+///
+/// Any thread. Blocks at most for the timeout, and 10 s for the connection.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param host The host.
+/// @param user The user there; the file must be this user's. NULL: ssh's choice.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
+/// @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_FILE_MISSING: none came.
+/// SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that must never be signalled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    host: *const c_char,
+    user: *const c_char,
+    timeout_s: f64,
+    out_metadata: *mut *mut sshpm_metadata,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        let (this, uuid, host, user, out_metadata) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(uuid, "uuid")?,
+                text(host, "host")?,
+                text_or_null(user, "user")?,
+                output(out_metadata, "out_metadata")?,
+            )
+        };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_TIMEOUT);
+        give(out_metadata, this.manager.read_process_metadata(uuid, host, user, timeout)?.into());
+        Ok(())
+    })
+}
+
+/// # Safety
+/// The pointer is NULL, or to metadata that live as long as the answer is used.
+unsafe fn get(metadata: *const sshpm_metadata, field: fn(&sshpm_metadata) -> &CString) -> *const c_char {
+    // SAFETY: the caller's promise.
+    plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.map(field)))
+}
+
+/// The application's pid on its host.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The pid, above 1; -1 when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_pid(metadata: *const sshpm_metadata) -> i64 {
+    // SAFETY: the caller's pointer is NULL or to metadata.
+    plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.pid))
+}
+
+/// When the process was started, by the clock of its manager.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return Seconds since 1970; 0 when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_started_at(metadata: *const sshpm_metadata) -> f64 {
+    // SAFETY: the caller's pointer is NULL or to metadata.
+    plain(0.0, || unsafe { metadata.as_ref() }.map_or(0.0, |this| this.started_at))
+}
+
+/// The host, as the boot request had it.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_hostname(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.hostname) }
+}
+
+/// The user.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_user(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.user) }
+}
+
+/// The process' place in its session's tree.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_tree_id(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.tree_id) }
+}
+
+/// The process' role.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_role(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.role) }
+}
+
+/// The process' name.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_name(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.name) }
+}
+
+/// The session that the process belongs to.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
+/// metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_session(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.session) }
+}
+
+/// The process' start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id
+/// it names one process for ever.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
+/// metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_start_time(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.start_time) }
+}
+
+/// The boot of the host that the process was started in.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The text, which is the metadata's: valid until they are freed. "-" where the host does not tell, "" where
+/// the file has none. NULL when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_boot_id(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is this function's.
+    unsafe { get(metadata, |this| &this.boot_id) }
+}
+
+/// Frees metadata and their strings.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_free(metadata: *mut sshpm_metadata) {
+    // SAFETY: the caller's pointer is NULL or to metadata that are not used any more.
+    unsafe { free(metadata) };
+}

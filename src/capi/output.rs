@@ -1,0 +1,123 @@
+//! A live reader of an application's output.
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
+
+use super::buffer::sshpm_buffer;
+use super::input::{call, free, give, handle, output, plain, text, timeout};
+use super::manager::sshpm_manager;
+use super::result::{Failure, SSHPM_ERROR_END_OF_OUTPUT, SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use crate::event::refuse_inside_callback;
+use crate::{OutputPiece, OutputStream, OutputSubscription};
+
+/// Stream: what the application writes to stdout.
+pub const SSHPM_STREAM_STDOUT: i32 = 1;
+/// Stream: what the application writes to stderr.
+pub const SSHPM_STREAM_STDERR: i32 = 2;
+
+/// A queue of what an application writes, of at most 256 pieces: of a reader that is further behind, the newest pieces
+/// are dropped and counted. It never delays the application.
+pub struct sshpm_output_subscription {
+    subscription: OutputSubscription,
+}
+
+impl sshpm_output_subscription {
+    fn next(&self, timeout: Duration) -> Result<OutputPiece, Failure> {
+        self.subscription.pieces().recv_timeout(timeout).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                let message = format!("the next piece of output: not within {:.1} s", timeout.as_secs_f64());
+                Failure::new(SSHPM_ERROR_TIMED_OUT, message)
+            }
+            RecvTimeoutError::Disconnected => Failure::new(SSHPM_ERROR_END_OF_OUTPUT, "the output has ended"),
+        })
+    }
+}
+
+/// Subscribes to what the application writes from now on, if it has no log file.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param out_subscription Gets the subscription. It is the caller's, to be freed with
+/// sshpm_output_subscription_free, before or after the manager.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_subscribe_output(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    out_subscription: *mut *mut sshpm_output_subscription,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_subscription) = unsafe {
+            (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_subscription, "out_subscription")?)
+        };
+        let subscription = this.manager.subscribe_output(uuid)?;
+        give(out_subscription, sshpm_output_subscription { subscription });
+        Ok(())
+    })
+}
+
+/// Takes the next piece of output from the queue, and waits for one where there is none.
+///
+/// Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
+///
+/// @param subscription The subscription.
+/// @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
+/// @param out_stream Gets SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
+/// @param out_piece Gets bytes, at least one, as they were written and not cut at lines. It is the caller's, to be freed
+/// with sshpm_buffer_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came in that time.
+/// SSHPM_ERROR_END_OF_OUTPUT: the process has ended and all is taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout
+/// is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_output_subscription_next(
+    subscription: *const sshpm_output_subscription,
+    timeout_s: f64,
+    out_stream: *mut i32,
+    out_piece: *mut *mut sshpm_buffer,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a subscription and places for the outputs.
+        let (this, out_stream, out_piece) = unsafe {
+            (handle(subscription, "subscription")?, output(out_stream, "out_stream")?, output(out_piece, "out_piece")?)
+        };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        if !timeout.is_zero() {
+            refuse_inside_callback()?;
+        }
+        let piece = this.next(timeout)?;
+        out_stream.write(match piece.stream {
+            OutputStream::Stdout => SSHPM_STREAM_STDOUT,
+            OutputStream::Stderr => SSHPM_STREAM_STDERR,
+        });
+        give(out_piece, piece.bytes.into());
+        Ok(())
+    })
+}
+
+/// How many bytes were dropped until now, because the reader was too far behind.
+///
+/// Any thread. Does not block.
+///
+/// @param subscription The subscription.
+/// @return The number; 0 when the subscription is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_output_subscription_dropped(subscription: *const sshpm_output_subscription) -> u64 {
+    // SAFETY: the caller's pointer is NULL or to a subscription.
+    plain(0, || unsafe { subscription.as_ref() }.map_or(0, |this| this.subscription.dropped()))
+}
+
+/// Ends a subscription and frees it, with what was not taken. No thread may be waiting in it.
+///
+/// Any thread. Does not block.
+///
+/// @param subscription The subscription. NULL: nothing is done.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_output_subscription_free(subscription: *mut sshpm_output_subscription) {
+    // SAFETY: the caller's pointer is NULL or to a subscription that is not used any more.
+    unsafe { free(subscription) };
+}
