@@ -163,6 +163,11 @@
 #define SSHPM_ERROR_BAD_METADATA 24
 
 /**
+ * The process has ended, and all its output was taken.
+ */
+#define SSHPM_ERROR_END_OF_OUTPUT 25
+
+/**
  * ssh: the name of the host has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100
@@ -469,6 +474,16 @@
 #define SSHPM_EVENT_START_FAILED 4
 
 /**
+ * Stream: what the application writes to stdout.
+ */
+#define SSHPM_STREAM_STDOUT 1
+
+/**
+ * Stream: what the application writes to stderr.
+ */
+#define SSHPM_STREAM_STDERR 2
+
+/**
  * What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
  */
 typedef struct sshpm_boot_request sshpm_boot_request;
@@ -479,7 +494,7 @@ typedef struct sshpm_boot_request sshpm_boot_request;
 typedef struct sshpm_boot_request_list sshpm_boot_request_list;
 
 /**
- * The last part of what an application wrote to a stream: a copy, which does not change.
+ * Bytes, such as the last part of what an application wrote to a stream: a copy, which does not change.
  */
 typedef struct sshpm_buffer sshpm_buffer;
 
@@ -494,9 +509,24 @@ typedef struct sshpm_event sshpm_event;
 typedef struct sshpm_exit_status sshpm_exit_status;
 
 /**
+ * What a successful login taught. It does not change, and any number of threads can read it.
+ */
+typedef struct sshpm_host_info sshpm_host_info;
+
+/**
+ * What was found for each host, in the order of the list that was given.
+ */
+typedef struct sshpm_host_results sshpm_host_results;
+
+/**
  * What a kill came to for each process, in the order of their uuids.
  */
 typedef struct sshpm_kill_results sshpm_kill_results;
+
+/**
+ * A log file on a host, as it grows.
+ */
+typedef struct sshpm_log_follower sshpm_log_follower;
 
 /**
  * The table of processes, and every call that blocks. One per program is usual. All of its functions but
@@ -505,9 +535,20 @@ typedef struct sshpm_kill_results sshpm_kill_results;
 typedef struct sshpm_manager sshpm_manager;
 
 /**
+ * What a metadata file says. It does not change, and any number of threads can read it.
+ */
+typedef struct sshpm_metadata sshpm_metadata;
+
+/**
  * What a manager is made with.
  */
 typedef struct sshpm_options sshpm_options;
+
+/**
+ * A queue of what an application writes, of at most 256 pieces: of a reader that is further behind, the newest pieces
+ * are dropped and counted. It never delays the application.
+ */
+typedef struct sshpm_output_subscription sshpm_output_subscription;
 
 /**
  * A list of strings, such as uuids.
@@ -547,6 +588,12 @@ typedef void (*sshpm_exit_callback)(const char *uuid,
  * Is called once with the user data of a callback, when that is not called any more.
  */
 typedef void (*sshpm_finalizer)(void *user_data);
+
+/**
+ * Is called for each host as it has been asked: with its place in the list, and SSHPM_OK and "", or what went wrong as
+ * code and text, which is valid until it returns. It must not throw.
+ */
+typedef void (*sshpm_host_progress_callback)(size_t index, sshpm_result result, const char *message, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -657,7 +704,7 @@ const char *sshpm_buffer_data(const sshpm_buffer *buffer);
 size_t sshpm_buffer_size(const sshpm_buffer *buffer);
 
 /**
- * How many bytes the application wrote before those in the buffer, which were not kept.
+ * How many bytes the application wrote before those in the buffer, which were not kept; 0 for what is no such part.
  *
  * Any thread. Does not block.
  *
@@ -1505,6 +1552,18 @@ sshpm_result sshpm_manager_get_process_state(const sshpm_manager *manager, const
 sshpm_result sshpm_manager_is_process_alive(const sshpm_manager *manager, const char *uuid, bool *out_alive);
 
 /**
+ * Whether the remote side itself watches a process: from its first report until the process or the link ends.
+ *
+ * Any thread, also in callbacks. Does not block.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param out_monitoring Gets the answer; false for a process that is not known.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+ */
+sshpm_result sshpm_manager_is_monitoring_remotely(const sshpm_manager *manager, const char *uuid, bool *out_monitoring);
+
+/**
  * The uuids in the table, those of ended processes too, in the order of their starts.
  *
  * Any thread, also in callbacks. Does not block.
@@ -1660,6 +1719,46 @@ sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manag
  * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid, int32_t signal);
+
+/**
+ * Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
+ * status look as in a real crash. The same as sshpm_manager_send_signal.
+ *
+ * Any thread. Blocks at most 10 s.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
+ * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
+ * SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uuid, int32_t signal);
+
+/**
+ * Ends a process by signalling its local ssh client; sshpm_manager_kill_process is for all other purposes. The link is
+ * lost by that, the remote side ends the application by its link loss policy, and the host is asked whether it did.
+ *
+ * Any thread. Blocks at most for the timeout.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param signal SIGQUIT or SIGKILL.
+ * @param as_manual_kill Whether the end counts as a manual kill through the ssh client; else as client monitoring, as
+ * if somebody else had done it.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 10 s.
+ * @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
+ * in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
+ * kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
+ */
+sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
+                                                         const char *uuid,
+                                                         int32_t signal,
+                                                         bool as_manual_kill,
+                                                         double timeout_s,
+                                                         sshpm_exit_status **out_status);
 
 /**
  * Ends a process by the kill sequence, and takes it from the table; of one that has ended already it gives how. A
@@ -1889,6 +1988,456 @@ sshpm_result sshpm_subscription_wake(const sshpm_subscription *subscription);
  * @param subscription The subscription. NULL: nothing is done.
  */
 void sshpm_subscription_free(sshpm_subscription *subscription);
+
+/**
+ * Subscribes to what the application writes from now on, if it has no log file.
+ *
+ * Any thread, also in callbacks. Does not block.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param out_subscription Gets the subscription. It is the caller's, to be freed with
+ * sshpm_output_subscription_free, before or after the manager.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
+ */
+sshpm_result sshpm_manager_subscribe_output(sshpm_manager *manager,
+                                            const char *uuid,
+                                            sshpm_output_subscription **out_subscription);
+
+/**
+ * Takes the next piece of output from the queue, and waits for one where there is none.
+ *
+ * Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
+ *
+ * @param subscription The subscription.
+ * @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
+ * @param out_stream Gets SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
+ * @param out_piece Gets bytes, at least one, as they were written and not cut at lines. It is the caller's, to be freed
+ * with sshpm_buffer_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came in that time.
+ * SSHPM_ERROR_END_OF_OUTPUT: the process has ended and all is taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout
+ * is 0.
+ */
+sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *subscription,
+                                            double timeout_s,
+                                            int32_t *out_stream,
+                                            sshpm_buffer **out_piece);
+
+/**
+ * How many bytes were dropped until now, because the reader was too far behind.
+ *
+ * Any thread. Does not block.
+ *
+ * @param subscription The subscription.
+ * @return The number; 0 when the subscription is NULL.
+ */
+uint64_t sshpm_output_subscription_dropped(const sshpm_output_subscription *subscription);
+
+/**
+ * Ends a subscription and frees it, with what was not taken. No thread may be waiting in it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param subscription The subscription. NULL: nothing is done.
+ */
+void sshpm_output_subscription_free(sshpm_output_subscription *subscription);
+
+/**
+ * Where the metadata file of a process is, as a shell on its host would read it: with XDG_RUNTIME_DIR in it. Where that
+ * directory is not the user's own, the remote side takes another.
+ *
+ * Any thread. Does not block.
+ *
+ * @param uuid The process.
+ * @param out_path Gets the path. It is the caller's, to be freed with sshpm_string_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+ */
+sshpm_result sshpm_metadata_file_path(const char *uuid, char **out_path);
+
+/**
+ * Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
+ *
+ * Any thread. Blocks at most for the timeout, and 10 s for the connection.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param host The host.
+ * @param user The user there; the file must be this user's. NULL: ssh's choice.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
+ * @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_FILE_MISSING: none came.
+ * SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that must never be signalled.
+ */
+sshpm_result sshpm_manager_read_process_metadata(const sshpm_manager *manager,
+                                                 const char *uuid,
+                                                 const char *host,
+                                                 const char *user,
+                                                 double timeout_s,
+                                                 sshpm_metadata **out_metadata);
+
+/**
+ * The application's pid on its host.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The pid, above 1; -1 when the metadata are NULL.
+ */
+int64_t sshpm_metadata_get_pid(const sshpm_metadata *metadata);
+
+/**
+ * When the process was started, by the clock of its manager.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return Seconds since 1970; 0 when the metadata are NULL.
+ */
+double sshpm_metadata_get_started_at(const sshpm_metadata *metadata);
+
+/**
+ * The host, as the boot request had it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_hostname(const sshpm_metadata *metadata);
+
+/**
+ * The user.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_user(const sshpm_metadata *metadata);
+
+/**
+ * The process' place in its session's tree.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_tree_id(const sshpm_metadata *metadata);
+
+/**
+ * The process' role.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_role(const sshpm_metadata *metadata);
+
+/**
+ * The process' name.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_name(const sshpm_metadata *metadata);
+
+/**
+ * The session that the process belongs to.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
+ * metadata are NULL.
+ */
+const char *sshpm_metadata_get_session(const sshpm_metadata *metadata);
+
+/**
+ * The process' start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id
+ * it names one process for ever.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
+ * metadata are NULL.
+ */
+const char *sshpm_metadata_get_start_time(const sshpm_metadata *metadata);
+
+/**
+ * The boot of the host that the process was started in.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The text, which is the metadata's: valid until they are freed. "-" where the host does not tell, "" where
+ * the file has none. NULL when the metadata are NULL.
+ */
+const char *sshpm_metadata_get_boot_id(const sshpm_metadata *metadata);
+
+/**
+ * Frees metadata and their strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata. NULL: nothing is done.
+ */
+void sshpm_metadata_free(sshpm_metadata *metadata);
+
+/**
+ * Reads the last lines of a file on a host, at most 16 MiB of them. The time does not depend on the file's size.
+ *
+ * Any thread. Blocks at most for the timeout.
+ *
+ * @param manager The manager.
+ * @param host The host.
+ * @param user The user there. NULL: ssh's choice.
+ * @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+ * @param lines How many lines.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
+ * @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+ * SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_read_log_file(const sshpm_manager *manager,
+                                         const char *host,
+                                         const char *user,
+                                         const char *path,
+                                         size_t lines,
+                                         double timeout_s,
+                                         sshpm_buffer **out_buffer);
+
+/**
+ * Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
+ * yet.
+ *
+ * Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
+ *
+ * @param manager The manager.
+ * @param host The host.
+ * @param user The user there. NULL: ssh's choice.
+ * @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+ * @param lines How many of the last lines come first.
+ * @param out_follower Gets the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
+ * after the manager.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when there is
+ * no thread to be had.
+ */
+sshpm_result sshpm_manager_follow_log_file(const sshpm_manager *manager,
+                                           const char *host,
+                                           const char *user,
+                                           const char *path,
+                                           size_t lines,
+                                           sshpm_log_follower **out_follower);
+
+/**
+ * Waits for the next piece of the file. A reader that is slow holds up the reading on the host, and loses nothing.
+ *
+ * Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
+ *
+ * @param follower The follower.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
+ * @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
+ * sshpm_buffer_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL: why
+ * no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+ */
+sshpm_result sshpm_log_follower_next(const sshpm_log_follower *follower, double timeout_s, sshpm_buffer **out_piece);
+
+/**
+ * Ends the reading, on the host and here, and frees the follower. No thread may be waiting in it.
+ *
+ * Any thread. Blocks until the ssh client has ended, some milliseconds.
+ *
+ * @param follower The follower. NULL: nothing is done.
+ */
+void sshpm_log_follower_free(sshpm_log_follower *follower);
+
+/**
+ * Logs in to a host without asking anybody, and tells what it learned.
+ *
+ * Any thread. Blocks at most for twice the connect timeout.
+ *
+ * @param manager The manager.
+ * @param host The host.
+ * @param user The user there. NULL: ssh's choice.
+ * @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
+ * such as "publickey". NULL: all.
+ * @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_validate_host_connection(const sshpm_manager *manager,
+                                                    const char *host,
+                                                    const char *user,
+                                                    const char *auth_method,
+                                                    sshpm_host_info **out_info);
+
+/**
+ * The time from a line sent to its answer read, over the open connection.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return Seconds; 0 when the information is NULL.
+ */
+double sshpm_host_info_get_round_trip(const sshpm_host_info *info);
+
+/**
+ * The user there.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return The name, which is the information's: valid until that is freed. NULL when the information is NULL.
+ */
+const char *sshpm_host_info_get_user(const sshpm_host_info *info);
+
+/**
+ * The user's login shell.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return The path, which is the information's: valid until that is freed. "" where the host does not tell. NULL when
+ * the information is NULL.
+ */
+const char *sshpm_host_info_get_login_shell(const sshpm_host_info *info);
+
+/**
+ * What the host's /bin/sh is.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return The path, which is the information's: valid until that is freed. NULL when the information is NULL.
+ */
+const char *sshpm_host_info_get_sh(const sshpm_host_info *info);
+
+/**
+ * The kernel's name and release.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return The text, which is the information's: valid until that is freed. NULL when the information is NULL.
+ */
+const char *sshpm_host_info_get_kernel(const sshpm_host_info *info);
+
+/**
+ * Where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return The path, which is the information's: valid until that is freed. NULL when none can be written, and when the
+ * information is NULL.
+ */
+const char *sshpm_host_info_get_runtime_directory(const sshpm_host_info *info);
+
+/**
+ * The free space of the runtime directory.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return Bytes; -1 when it is not known, and when the information is NULL.
+ */
+int64_t sshpm_host_info_get_free_bytes(const sshpm_host_info *info);
+
+/**
+ * Frees information and its strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information; not one of host results. NULL: nothing is done.
+ */
+void sshpm_host_info_free(sshpm_host_info *info);
+
+/**
+ * Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one.
+ *
+ * Any thread. Blocks until all have been asked.
+ *
+ * @param manager The manager.
+ * @param hosts The hosts. May be NULL if the count is 0.
+ * @param users For each of them the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
+ * @param count Their number.
+ * @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
+ * @param user_data Is handed to `progress`; the library does not look at it.
+ * @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
+ * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_LOCAL when there
+ * is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
+                                          const char *const *hosts,
+                                          const char *const *users,
+                                          size_t count,
+                                          sshpm_host_progress_callback progress,
+                                          void *user_data,
+                                          sshpm_host_results **out_results);
+
+/**
+ * The number of hosts in the results.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The number; 0 when the results are NULL.
+ */
+size_t sshpm_host_results_count(const sshpm_host_results *results);
+
+/**
+ * Whether the login to one host worked. Asking is no failing call: the thread's last message stays.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_INVALID for a host or a user
+ * that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went wrong. SSHPM_ERROR_INVALID when the index is
+ * not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_host_results_get_result(const sshpm_host_results *results, size_t index);
+
+/**
+ * What went wrong with one host.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return The text, which is the results': valid until they are freed. "" when the login worked. NULL when the index is
+ * not below the count, or the results are NULL.
+ */
+const char *sshpm_host_results_get_message(const sshpm_host_results *results, size_t index);
+
+/**
+ * What was learned of one host.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return The information, which is the results': valid until they are freed. NULL when the login did not work, the
+ * index is not below the count, or the results are NULL.
+ */
+const sshpm_host_info *sshpm_host_results_get_info(const sshpm_host_results *results, size_t index);
+
+/**
+ * Frees results, with their information and strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results. NULL: nothing is done.
+ */
+void sshpm_host_results_free(sshpm_host_results *results);
 
 #ifdef __cplusplus
 }  // extern "C"

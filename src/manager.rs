@@ -304,7 +304,8 @@ impl Manager {
 
     /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait. Gives how it
     /// ended and takes it from the table; of one that has ended already it gives that. A start that has no remote pid
-    /// yet is cancelled. Blocks, at most for the timeouts of all steps.
+    /// yet is cancelled. An application that has only just been executed may not have its signal handlers yet: then the
+    /// signal ends it. Blocks, at most for the timeouts of all steps.
     ///
     /// # Errors
     /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if it did not;
@@ -432,8 +433,14 @@ impl Manager {
         refuse_inside_callback()?;
         self.close();
         let until = sys::deadline(timeout);
-        let results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
+        let mut results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
         self.let_go(Instant::now() + DROP_TIMEOUT);
+        // Letting go has ended some that did not end in their time.
+        for (uuid, result) in &mut results {
+            if let (Err(Error::StillRunning { .. }), Some(outcome)) = (&*result, self.exit_status(uuid)) {
+                *result = outcome;
+            }
+        }
         Ok(results)
     }
 

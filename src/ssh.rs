@@ -104,7 +104,7 @@ fn is_localhost(host: &str) -> bool {
 }
 
 /// What ssh's messages mean. The first that fits holds: what comes later is more general, or follows from what is before.
-const MESSAGES: [(&str, SshFailure); 24] = [
+const MESSAGES: [(&str, SshFailure); 25] = [
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", SshFailure::HostKeyChanged),
     ("has changed and you have requested strict checking", SshFailure::HostKeyChanged),
     ("Host key verification failed", SshFailure::HostKeyUnknown),
@@ -112,6 +112,7 @@ const MESSAGES: [(&str, SshFailure); 24] = [
     ("Could not resolve hostname", SshFailure::NameNotResolved),
     ("Bad configuration option", SshFailure::Configuration),
     ("bad configuration option", SshFailure::Configuration),
+    ("command-line line ", SshFailure::Configuration),
     ("Bad owner or permissions on", SshFailure::Configuration),
     ("Can't open user config file", SshFailure::Configuration),
     ("Unable to negotiate with", SshFailure::Configuration),

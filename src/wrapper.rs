@@ -138,12 +138,14 @@ impl Script {
         }
     }
 
-    /// `ulimit` counts some sizes in units of 512 bytes, for which bash takes 1024 unless it is in its POSIX mode.
+    /// `ulimit` counts some sizes in units of 512 bytes, for which bash takes 1024 unless it is in its POSIX mode. It sets
+    /// the soft and the hard limit, but zsh's has to be told to; dash and mksh would take the last of two flags only.
     fn limits(&mut self, request: &BootRequest) {
         if request.limits.is_empty() {
             return;
         }
         self.add(b"_sshpm_u=512\n[ -z \"${BASH_VERSION:-}\" ] || [ -o posix ] || _sshpm_u=1024\n");
+        self.add(b"_sshpm_b=\n[ -z \"${ZSH_VERSION:-}\" ] || _sshpm_b=-HS\n");
         for (limit, value) in &request.limits {
             self.step("limit", *limit as usize);
             let (option, unit) = ulimit(*limit);
@@ -155,13 +157,12 @@ impl Script {
             };
             match limit {
                 // dash and mksh call it -p, which bash has for the size of pipes.
-                Limit::Nproc => {
-                    self.add(format!("ulimit -u {value} 2>/dev/null || ulimit -p {value} || exit\n").as_bytes())
-                }
-                _ => self.add(format!("ulimit {option} {value} || exit\n").as_bytes()),
+                Limit::Nproc => self
+                    .add(format!("ulimit $_sshpm_b -u {value} 2>/dev/null || ulimit -p {value} || exit\n").as_bytes()),
+                _ => self.add(format!("ulimit $_sshpm_b {option} {value} || exit\n").as_bytes()),
             }
         }
-        self.add(b"unset _sshpm_u\n");
+        self.add(b"unset _sshpm_u _sshpm_b\n");
     }
 }
 

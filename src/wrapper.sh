@@ -121,8 +121,10 @@ else
     [ -n "$_f" ] || _die runtime
 fi
 exec 8<>"$_f.a"
-# Word of how processes ended that nobody has asked for in a day: their managers are gone.
+# Word of how processes ended that nobody will ask for: of this uuid, which is used again, and of managers that have been
+# gone for a day.
 for _q in "${_j%/*}"/*.end; do
+    [ ! -f "$_q" ] || rm -f "${_j%/*}/$_V".????????????????.end
     [ ! -f "$_q" ] || find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
     break
 done

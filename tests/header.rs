@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 20] = [
     "result",
     "input",
     "log",
@@ -23,6 +23,10 @@ const SOURCES: [&str; 16] = [
     "manager_kill",
     "event",
     "subscription",
+    "output",
+    "metadata",
+    "log_file",
+    "host",
 ];
 
 fn at(path: &str) -> PathBuf {
