@@ -31,8 +31,9 @@
 //! application is never given. A program of the same user on the same host can always read the wrapper's memory, or
 //! end it: against that, ssh offers nothing. An end is told once, and the first report stands.
 //!
-//! A signal is sent only after pid and start time were compared. Between that look and the signal, the process could
-//! end and another get its pid: that takes a full round of all pids in some microseconds, and cannot be closed from a shell.
+//! A signal is sent only after pid and start time were compared, or by the wrapper to the group of its own child. Between
+//! that look and the signal, the process could end and another get its pid: that takes a full round of all pids in
+//! some microseconds, and cannot be closed from a shell.
 
 mod capi;
 mod check;
