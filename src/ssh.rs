@@ -13,15 +13,13 @@ const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r l && eval "$l"'"#;
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
 /// changes these. ControlMaster: a client that becomes a master outlives its process. EscapeChar and RequestTTY: bytes
 /// must arrive as they are. LogLevel: its messages are what failures are told by.
-const OURS: [&str; 15] = [
+const OURS: [&str; 13] = [
     "BatchMode=yes",
     "ControlMaster=no",
     "ControlPath=none",
     "ControlPersist=no",
     "ClearAllForwardings=yes",
     "EscapeChar=none",
-    "ForwardAgent=no",
-    "ForwardX11=no",
     "LogLevel=INFO",
     "PermitLocalCommand=no",
     "RemoteCommand=none",
