@@ -48,6 +48,7 @@ mod json;
 mod kill;
 mod limit;
 mod log_file;
+mod look;
 mod manager;
 mod metadata;
 mod options;
