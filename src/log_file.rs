@@ -72,7 +72,10 @@ pub(crate) fn follow(
     let link = Arc::new(Mutex::new(Link::Connecting));
     let (user, thread_shared, thread_link) = (user.map(str::to_owned), Arc::clone(shared), Arc::clone(&link));
     let body = move || {
-        if let Err(error) = script.follow(&thread_shared, user.as_deref(), &thread_link, &sender) {
+        let followed = script.follow(&thread_shared, user.as_deref(), &thread_link, &sender);
+        // A follower that has ended keeps no descriptor.
+        *thread_link.lock() = Link::Closed;
+        if let Err(error) = followed {
             // It fails when the follower was dropped.
             let _ = sender.send(Err(error));
         }

@@ -50,7 +50,7 @@ impl Manager {
     }
 
     /// What the application wrote to stdout, if it has no log file: the last part, see
-    /// [`Options::output_limit`]. What start-up files of the login shell write is not in it. `None` for an unknown uuid.
+    /// [`Options::output_limit`](crate::Options::output_limit). What start-up files of the login shell write is not in it. `None` for an unknown uuid.
     pub fn process_stdout(&self, uuid: &str) -> Option<Output> {
         self.find(uuid).ok().map(|process| process.output.lock().stdout.get())
     }

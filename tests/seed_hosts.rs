@@ -1,0 +1,168 @@
+//! validate_host_connection and validate_hosts: what a login teaches, and why it does not work.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use life::*;
+use sshpm::{Destination, Error, HostInfo, Manager, SshFailure};
+use support::{Remote, assert_same_as, isolated, local_snapshot};
+
+fn destination(host: &str) -> Destination {
+    Destination { host: host.to_owned(), user: None }
+}
+
+#[track_caller]
+fn assert_learned(info: &HostInfo, user: &str) {
+    assert_eq!(info.user, user);
+    assert!(!info.round_trip.is_zero(), "{info:?}");
+    assert!(info.kernel.starts_with("Linux "), "{info:?}");
+    assert!(fs::metadata(&info.sh).unwrap().is_file(), "{info:?}");
+    assert!(info.free_bytes.unwrap() > 0, "{info:?}");
+}
+
+#[test]
+fn validate_host_connection() {
+    isolated("validate_host_connection", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        for user in remote.users() {
+            let info = manager.validate_host_connection("alpha", Some(&user.name), None).unwrap();
+            assert_learned(&info, &user.name);
+            if !user.shell_name.is_empty() {
+                assert_eq!(info.login_shell, user.shell.to_str().unwrap());
+                assert_eq!(info.runtime_directory.as_deref(), Some("/tmp"));
+            }
+        }
+        remote.assert_nothing_left();
+        drop(manager);
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn the_runtime_directory_that_is_told_is_the_logins() {
+    let remote = Remote::builder().runtime_dirs().start();
+    if !remote.require_users("runtime directories") {
+        return;
+    }
+    let user = remote.users().pop().unwrap();
+    let info = manager(&remote).validate_host_connection("beta", Some(&user.name), None).unwrap();
+    assert_eq!(info.runtime_directory, Some(format!("/run/user/{}", user.uid)));
+    remote.assert_nothing_left();
+}
+
+#[track_caller]
+fn failure(manager: &Manager, host: &str, auth_method: Option<&str>) -> SshFailure {
+    match manager.validate_host_connection(host, None, auth_method) {
+        Err(Error::Ssh { host: named, failure, .. }) => {
+            assert_eq!(named, host);
+            failure
+        }
+        other => panic!("{host}: {other:?}"),
+    }
+}
+
+#[test]
+fn validate_host_connection_with_an_auth_method() {
+    let remote = Remote::start();
+    // It wins over what the caller's options say.
+    let manager = Manager::new(options(&remote).ssh_option("PreferredAuthentications=hostbased")).unwrap();
+    assert_eq!(failure(&manager, "alpha", None), SshFailure::AuthenticationFailed);
+    manager.validate_host_connection("alpha", None, Some("publickey")).unwrap();
+    manager.validate_host_connection("alpha", None, Some("gssapi-with-mic,publickey")).unwrap();
+    for method in ["password", "gssapi-with-mic", "keyboard-interactive,password"] {
+        assert_eq!(failure(&manager, "alpha", Some(method)), SshFailure::AuthenticationFailed, "{method}");
+    }
+    let logins = remote.logins();
+    for method in ["", ",", "publickey,", "a b", "publickey;id", "-x", "publickey\n", "publickey=1", "pub\0key"] {
+        match manager.validate_host_connection("alpha", None, Some(method)) {
+            Err(Error::Invalid { field, value, .. }) => {
+                assert_eq!((field.as_str(), value.as_str()), ("auth_method", method))
+            }
+            other => panic!("{method:?}: {other:?}"),
+        }
+    }
+    for (host, user, field) in
+        [("", None, "host"), ("a b", None, "host"), ("-oA=b", None, "host"), ("alpha", Some("-l"), "user")]
+    {
+        match manager.validate_host_connection(host, user, None) {
+            Err(Error::Invalid { field: named, .. }) => assert_eq!(named, field),
+            other => panic!("{host:?}: {other:?}"),
+        }
+    }
+    assert_eq!(remote.logins(), logins, "what is refused connects to nothing");
+    remote.assert_nothing_left();
+}
+
+/// Hosts that fail, each in its way.
+const FAILING: [(&str, SshFailure); 5] = [
+    ("refused", SshFailure::Refused),
+    ("unresolved", SshFailure::NameNotResolved),
+    ("wrongkey", SshFailure::AuthenticationFailed),
+    ("unknownkey", SshFailure::HostKeyUnknown),
+    ("changedkey", SshFailure::HostKeyChanged),
+];
+
+#[test]
+fn each_failure_is_typed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    for (host, expected) in FAILING {
+        assert_eq!(failure(&manager, host, None), expected, "{host}");
+    }
+    let brief = Manager::new(options(&remote).connect_timeout(std::time::Duration::from_secs(1))).unwrap();
+    assert_eq!(failure(&brief, "silent", None), SshFailure::TimedOut);
+    remote.assert_nothing_left();
+}
+
+#[test]
+fn validate_hosts() {
+    isolated("validate_hosts", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        assert_eq!(manager.validate_hosts(&[], |_, _| panic!("there is none")).unwrap().len(), 0);
+        // Many more than are asked at the same time, and than sshd takes at once.
+        let mut destinations: Vec<_> = (0..60).map(|at| destination(["alpha", "beta", "gamma"][at % 3])).collect();
+        destinations.extend(FAILING.map(|(host, _)| destination(host)));
+        destinations.push(destination("no host"));
+        destinations.push(Destination { host: "alpha".into(), user: Some("no user".into()) });
+        let mut told = BTreeSet::new();
+        let mut most = 0;
+        let caller = std::thread::current().id();
+        let answers = manager
+            .validate_hosts(&destinations, |at, answer| {
+                assert_eq!(std::thread::current().id(), caller);
+                assert!(told.insert(at), "{at} was told twice");
+                assert_eq!(answer.is_ok(), at < 60, "{answer:?}");
+                let threads = local_snapshot().threads;
+                most = most.max(threads.iter().filter(|name| name.starts_with("sshpm-validat")).count());
+            })
+            .unwrap();
+        assert_eq!(told.len(), destinations.len());
+        assert!((1..=16).contains(&most), "{most} at the same time");
+        assert_eq!(answers.len(), destinations.len());
+        let user = remote.users()[0].name.clone();
+        for answer in &answers[..60] {
+            assert_learned(answer.as_ref().unwrap(), &user);
+        }
+        for ((host, expected), answer) in FAILING.iter().zip(&answers[60..]) {
+            assert!(matches!(answer, Err(Error::Ssh { failure, .. }) if failure == expected), "{host}: {answer:?}");
+        }
+        assert!(matches!(&answers[65], Err(Error::Invalid { field, .. }) if field == "host"), "{:?}", answers[65]);
+        assert!(matches!(&answers[66], Err(Error::Invalid { field, .. }) if field == "user"), "{:?}", answers[66]);
+        // A caller that panics in its progress gets its panic, and nothing is left.
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            manager.validate_hosts(&destinations[..20], |_, _| panic!("expected in this test"))
+        }));
+        assert!(panicked.is_err());
+        remote.assert_nothing_left();
+        drop(manager);
+        assert_same_as(&before);
+    });
+}

@@ -1,0 +1,274 @@
+//! read_log_file and follow_log_file: whatever the file is called, holds and becomes.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use life::*;
+use sshpm::{Error, FileProblem, LogFollower, Manager, SshFailure};
+use support::{Remote, assert_same_as, isolated, local_snapshot, wait_until};
+
+#[track_caller]
+fn read(manager: &Manager, path: impl AsRef<Path>, lines: usize) -> Vec<u8> {
+    let path = path.as_ref();
+    manager.read_log_file("alpha", None, path, lines, TIME).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+#[track_caller]
+fn problem(manager: &Manager, user: Option<&str>, path: &Path) -> FileProblem {
+    match manager.read_log_file("alpha", user, path, 10, TIME) {
+        Err(Error::RemoteFile { host, path: named, problem }) => {
+            assert_eq!((host.as_str(), named), ("alpha", path.display().to_string()));
+            problem
+        }
+        other => panic!("{}: {other:?}", path.display()),
+    }
+}
+
+#[test]
+fn read_log_file() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let file = remote.scratch().join("log");
+    let local = remote.local(&file);
+    let text: String = (1..=1000).map(|number| format!("line {number}\n")).collect();
+    fs::write(&local, &text).unwrap();
+    assert_eq!(read(&manager, &file, 2), b"line 999\nline 1000\n");
+    assert_eq!(read(&manager, &file, 5000), text.as_bytes());
+    assert_eq!(read(&manager, &file, usize::MAX), text.as_bytes());
+    assert_eq!(read(&manager, &file, 0), b"");
+    // An unfinished line is one; an empty file is no error.
+    fs::write(&local, "one\ntwo").unwrap();
+    assert_eq!(read(&manager, &file, 1), b"two");
+    fs::write(&local, "").unwrap();
+    assert_eq!(read(&manager, &file, 100), b"");
+    // Any bytes.
+    let all: Vec<u8> = (0..=255).collect();
+    fs::write(&local, &all).unwrap();
+    assert_eq!(read(&manager, &file, 100), all);
+    // What a process writes: the seed's use of it.
+    start_ready_log(&manager, &remote, &file);
+    wait_until("a heartbeat", TIME, || {
+        String::from_utf8_lossy(&read(&manager, &file, 100)).contains("Heartbeat").then_some(())
+    });
+    finish(&manager, &remote);
+}
+
+#[track_caller]
+fn start_ready_log(manager: &Manager, remote: &Remote, file: &Path) {
+    start(manager, "u", &app(remote, "heartbeat 0.1").log_file(file));
+}
+
+#[test]
+fn read_log_file_of_files_that_cannot_be_read() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let scratch = remote.scratch();
+    assert_eq!(problem(&manager, None, &scratch.join("missing")), FileProblem::Missing);
+    assert_eq!(problem(&manager, None, &scratch.join("missing/too")), FileProblem::Missing);
+    assert_eq!(problem(&manager, None, &scratch), FileProblem::IsDirectory);
+    let fifo = scratch.join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(remote.local(&fifo)).status().unwrap().success());
+    assert_eq!(problem(&manager, None, &fifo), FileProblem::Unreadable);
+    assert_eq!(problem(&manager, None, Path::new("/dev/zero")), FileProblem::Unreadable);
+    for (host, user, path) in [
+        ("a b", None, "/x"),
+        ("-oProxyCommand=x", None, "/x"),
+        ("alpha", Some("a b"), "/x"),
+        ("alpha", None, ""),
+        ("alpha", None, "a\0b"),
+    ] {
+        let refused = manager.read_log_file(host, user, path, 1, TIME);
+        assert!(matches!(refused, Err(Error::Invalid { .. })), "{host:?} {user:?} {path:?}: {refused:?}");
+        assert!(matches!(manager.follow_log_file(host, user, path, 1), Err(Error::Invalid { .. })), "{host:?}");
+    }
+    let refused = manager.read_log_file("refused", None, "/x", 1, TIME);
+    assert!(matches!(refused, Err(Error::Ssh { failure: SshFailure::Refused, .. })), "{refused:?}");
+    let late = manager.read_log_file("silent", None, "/x", 1, Duration::from_millis(100));
+    assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
+    if let (true, Some(user)) = (remote.require_users("root may read all"), remote.user("bash")) {
+        let secret = scratch.join("secret");
+        fs::write(remote.local(&secret), "secret\n").unwrap();
+        fs::set_permissions(remote.local(&secret), Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(problem(&manager, Some(&user.name), &secret), FileProblem::Unreadable);
+        assert_eq!(read(&manager, &secret, 1), b"secret\n");
+    }
+    remote.assert_nothing_left();
+}
+
+#[test]
+fn read_log_file_with_any_name() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let names = ["two words", "~", "-", "-n", "--help", "it's $HOME `id` \\", "*", "new\nline", "é"];
+    for name in names {
+        let path = remote.scratch().join(name);
+        fs::write(remote.local(&path), format!("{name}!\n")).unwrap();
+        assert_eq!(read(&manager, &path, 10), format!("{name}!\n").as_bytes(), "{name:?}");
+    }
+    // Relative ones begin at the login directory, and nothing is expanded.
+    if remote.require_users("a home directory of the test's own") {
+        let home = remote.users()[0].home.clone();
+        for name in names {
+            fs::write(remote.local(&home.join(name)), format!("home {name}!\n")).unwrap();
+            assert_eq!(read(&manager, name, 10), format!("home {name}!\n").as_bytes(), "{name:?}");
+        }
+        assert_eq!(problem(&manager, None, Path::new("~/two words")), FileProblem::Missing);
+    }
+    remote.assert_nothing_left();
+}
+
+/// A file of this size that is nothing but a hole, with these last bytes.
+#[track_caller]
+fn sparse(remote: &Remote, name: &str, size: u64, end: &str) -> PathBuf {
+    let path = remote.scratch().join(name);
+    let mut file = File::create(remote.local(&path)).unwrap();
+    file.seek(SeekFrom::Start(size - end.len() as u64)).unwrap();
+    file.write_all(end.as_bytes()).unwrap();
+    path
+}
+
+#[test]
+fn read_log_file_of_ten_gigabytes() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let large = sparse(&remote, "large", 10 << 30, "\nlast but one\nlast\n");
+    // Reading it all would take longer than the timeout.
+    let brief = Duration::from_secs(30);
+    assert_eq!(manager.read_log_file("alpha", None, &large, 2, brief).unwrap(), b"last but one\nlast\n");
+    // One endless line: its last 16 MiB.
+    let endless = sparse(&remote, "endless", 10 << 30, "the end");
+    let content = manager.read_log_file("alpha", None, &endless, 5, brief).unwrap();
+    assert_eq!(content.len(), 16 << 20);
+    assert!(content.ends_with(b"\0the end"));
+    remote.assert_nothing_left();
+}
+
+/// Reads until what came so far is this; more than that is wrong.
+#[track_caller]
+fn expect(follower: &LogFollower, expected: &str) {
+    let mut all = Vec::new();
+    while all.len() < expected.len() {
+        match follower.next(TIME) {
+            Ok(Some(piece)) => all.extend(piece),
+            other => panic!("{other:?} behind {:?}", String::from_utf8_lossy(&all)),
+        }
+    }
+    assert_eq!(String::from_utf8_lossy(&all), expected);
+}
+
+fn append(path: &Path, text: &str) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn follow_log_file() {
+    isolated("follow_log_file", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        let file = remote.scratch().join("a log's name");
+        let local = remote.local(&file);
+        fs::write(&local, "1\n2\n3\n").unwrap();
+        let follower = manager.follow_log_file("alpha", None, &file, 2).unwrap();
+        expect(&follower, "2\n3\n");
+        // It grows, by parts of lines and by any bytes.
+        append(&local, "gro");
+        expect(&follower, "gro");
+        append(&local, "ws\n");
+        expect(&follower, "ws\n");
+        // It is rotated as a fresh log is.
+        fs::rename(&local, local.with_extension("1")).unwrap();
+        append(&local, "new\n");
+        expect(&follower, "new\n");
+        append(&local, "and more of it\n");
+        expect(&follower, "and more of it\n");
+        // It is emptied, and grows again.
+        File::options().write(true).open(&local).unwrap().set_len(0).unwrap();
+        append(&local, "t\n");
+        expect(&follower, "t\n");
+        // It is gone for a while.
+        fs::remove_file(&local).unwrap();
+        assert!(follower.next(Duration::from_millis(300)).unwrap().is_none());
+        append(&local, "back\n");
+        expect(&follower, "back\n");
+        drop(follower);
+        remote.assert_nothing_left();
+
+        // One that does not exist yet.
+        let later = remote.scratch().join("later");
+        let follower = manager.follow_log_file("alpha", None, &later, 10).unwrap();
+        wait_until("the tail", TIME, || {
+            let is_tail = |process: &support::ProcessInfo| process.cmdline.first().is_some_and(|word| word == "tail");
+            remote.processes().iter().any(is_tail).then_some(())
+        });
+        append(&remote.local(&later), "here\n");
+        expect(&follower, "here\n");
+        // It outlives its manager, and ends by itself when nobody reads.
+        drop(manager);
+        append(&remote.local(&later), "still\n");
+        expect(&follower, "still\n");
+        drop(follower);
+        remote.assert_nothing_left();
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn follow_log_file_ends_in_every_way() {
+    isolated("follow_log_file_ends_in_every_way", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = manager(&remote);
+        let ended = |follower: &LogFollower| {
+            let error = loop {
+                match follower.next(TIME) {
+                    Ok(piece) => drop(piece.expect("an end")),
+                    Err(error) => break error,
+                }
+            };
+            let after = follower.next(TIME);
+            assert!(matches!(after, Err(Error::LinkDown { .. })), "{after:?}");
+            error
+        };
+        let scratch = remote.scratch();
+        // It is kept to the end of this test: one that has ended holds no descriptor.
+        let directory = manager.follow_log_file("alpha", None, &scratch, 1).unwrap();
+        let error = ended(&directory);
+        assert!(matches!(error, Error::RemoteFile { problem: FileProblem::IsDirectory, .. }), "{error}");
+        let error = ended(&manager.follow_log_file("refused", None, "/x", 1).unwrap());
+        assert!(matches!(error, Error::Ssh { failure: SshFailure::Refused, .. }), "{error}");
+
+        // The link breaks.
+        let file = scratch.join("log");
+        fs::write(remote.local(&file), "one\n").unwrap();
+        let follower = manager.follow_log_file("alpha", None, &file, 1).unwrap();
+        expect(&follower, "one\n");
+        for sshd in remote.session_sshds() {
+            sshd.signal(libc::SIGKILL).unwrap();
+        }
+        let error = ended(&follower);
+        assert!(matches!(error, Error::Ssh { failure: SshFailure::Closed, .. }), "{error}");
+        drop(follower);
+        remote.assert_nothing_left();
+
+        // Dropped before it has a connection, and while nobody reads more than its queue takes.
+        let follower = manager.follow_log_file("silent", None, &file, 1).unwrap();
+        assert!(follower.next(Duration::ZERO).unwrap().is_none());
+        drop(follower);
+        let large = sparse(&remote, "large", 64 << 20, "end\n");
+        let follower = manager.follow_log_file("alpha", None, &large, 1).unwrap();
+        assert!(follower.next(TIME).unwrap().is_some());
+        drop(follower);
+        remote.assert_nothing_left();
+        drop(manager);
+        assert_same_as(&before);
+        drop(directory);
+    });
+}
