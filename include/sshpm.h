@@ -168,6 +168,11 @@
 #define SSHPM_ERROR_END_OF_OUTPUT 25
 
 /**
+ * The file on the host is a fifo, a device or a socket.
+ */
+#define SSHPM_ERROR_FILE_NOT_REGULAR 26
+
+/**
  * ssh: the name of the host has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100

@@ -212,6 +212,8 @@ pub enum FileProblem {
     IsDirectory,
     /// The user may not read it.
     Unreadable,
+    /// It is a fifo, a device or a socket: reading it could take for ever.
+    NotRegular,
 }
 
 /// How far a start had come.
@@ -342,7 +344,7 @@ impl fmt::Display for SshFailure {
             SshFailure::Throttled => "sshd dropped the connections that were being opened; raise its MaxStartups",
             SshFailure::SshNotFound => "the ssh program cannot be executed; install openssh-client, or set its path",
             SshFailure::Configuration => "ssh refuses its configuration; mend ssh_config or the extra options",
-            SshFailure::Closed => "the connection was closed while it was being opened; sshd's log tells more",
+            SshFailure::Closed => "the connection was closed; sshd's log tells more",
             SshFailure::RemoteShell(code) => {
                 return write!(
                     f,
@@ -395,6 +397,7 @@ impl fmt::Display for FileProblem {
             FileProblem::Missing => "it does not exist; is the name right?",
             FileProblem::IsDirectory => "it is a directory",
             FileProblem::Unreadable => "it may not be read by this user",
+            FileProblem::NotRegular => "it is a fifo, a device or a socket",
         })
     }
 }

@@ -2,6 +2,7 @@
 # last lines come first.
 
 if [ -d "$_F" ]; then _say problem directory
+elif [ -e "$_F" ] && [ ! -f "$_F" ]; then _say problem not-regular
 elif [ -e "$_F" ] && [ ! -r "$_F" ]; then _say problem unreadable
 else
     tail -n "$_L" -F "$_F" 3<&- 4>&- &

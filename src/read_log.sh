@@ -4,7 +4,8 @@
 if [ ! -e "$_F" ]; then _say problem missing
 elif [ -d "$_F" ]; then _say problem directory
 # A fifo or a device would hold tail for ever.
-elif [ ! -r "$_F" ] || [ ! -f "$_F" ]; then _say problem unreadable
+elif [ ! -f "$_F" ]; then _say problem not-regular
+elif [ ! -r "$_F" ]; then _say problem unreadable
 else
     tail -c "$_C" "$_F" | tail -n "$_L"
     _say eof 4>&1

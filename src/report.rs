@@ -184,6 +184,7 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["problem", "missing"] => Report::Problem(FileProblem::Missing),
         ["problem", "directory"] => Report::Problem(FileProblem::IsDirectory),
         ["problem", "unreadable"] => Report::Problem(FileProblem::Unreadable),
+        ["problem", "not-regular"] => Report::Problem(FileProblem::NotRegular),
         _ => return None,
     })
 }

@@ -77,7 +77,10 @@ fn compile(name: &str, link: Link) -> Command {
         cc.arg("-o").arg(&program);
         cc
     });
-    Command::new(program)
+    let mut command = Command::new(program);
+    // cargo puts target/debug there, where an older library can be, and it goes before the program's rpath.
+    command.env_remove("LD_LIBRARY_PATH");
+    command
 }
 
 #[track_caller]

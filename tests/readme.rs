@@ -47,6 +47,8 @@ fn the_c_program_runs_and_ends_a_process() {
     let json = serde_json::json!({"host": "alpha", "argv": [remote.app().to_str().unwrap(), "heartbeat", "1"]});
     let output = Command::new(&program)
         .arg(json.to_string())
+        // cargo puts target/debug there, where an older library can be.
+        .env_remove("LD_LIBRARY_PATH")
         // Its getchar returns at once; the application may not have its handlers by then.
         .stdin(std::process::Stdio::null())
         .env("PATH", format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap()))

@@ -75,8 +75,8 @@ fn read_log_file_of_files_that_cannot_be_read() {
     assert_eq!(problem(&manager, None, &scratch), FileProblem::IsDirectory);
     let fifo = scratch.join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(remote.local(&fifo)).status().unwrap().success());
-    assert_eq!(problem(&manager, None, &fifo), FileProblem::Unreadable);
-    assert_eq!(problem(&manager, None, Path::new("/dev/zero")), FileProblem::Unreadable);
+    assert_eq!(problem(&manager, None, &fifo), FileProblem::NotRegular);
+    assert_eq!(problem(&manager, None, Path::new("/dev/zero")), FileProblem::NotRegular);
     for (host, user, path) in [
         ("a b", None, "/x"),
         ("-oProxyCommand=x", None, "/x"),

@@ -66,6 +66,8 @@ pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
 pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
 /// The process has ended, and all its output was taken.
 pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
+/// The file on the host is a fifo, a device or a socket.
+pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
 
 /// ssh: the name of the host has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -170,6 +172,7 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::RemoteFile { problem: FileProblem::Missing, .. } => SSHPM_ERROR_FILE_MISSING,
         Error::RemoteFile { problem: FileProblem::IsDirectory, .. } => SSHPM_ERROR_FILE_IS_DIRECTORY,
         Error::RemoteFile { problem: FileProblem::Unreadable, .. } => SSHPM_ERROR_FILE_UNREADABLE,
+        Error::RemoteFile { problem: FileProblem::NotRegular, .. } => SSHPM_ERROR_FILE_NOT_REGULAR,
         Error::BadMetadata { .. } => SSHPM_ERROR_BAD_METADATA,
         Error::Local { .. } => SSHPM_ERROR_LOCAL,
         Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
@@ -244,6 +247,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",
         SSHPM_ERROR_BAD_METADATA => c"the metadata file on the host is not one",
         SSHPM_ERROR_END_OF_OUTPUT => c"the output has ended",
+        SSHPM_ERROR_FILE_NOT_REGULAR => c"the file on the host is a fifo, a device or a socket",
         SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
         SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
         SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",
