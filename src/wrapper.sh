@@ -105,16 +105,17 @@ _j=
 _f=
 # A relative one would be another after each cd.
 _e=${XDG_RUNTIME_DIR:-}
+_h=${HOME:-}
 case $_e in /*) ;; *) _e= ;; esac
-case ${HOME:-} in /*) ;; *) HOME= ;; esac
+case $_h in /*) ;; *) _h= ;; esac
 if [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
 elif _try /tmp/drunc; then _d=2
 elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
-elif [ -n "$HOME" ] && _try "$HOME/.local/state/sshpm"; then _d=4
+elif [ -n "$_h" ] && _try "$_h/.local/state/sshpm"; then _d=4
 else
     # No metadata then; the fifos can be anywhere, their name is not to be guessed.
     _d=0
-    for _f in /dev/shm /var/tmp /tmp "$HOME"; do
+    for _f in /dev/shm /var/tmp /tmp "$_h"; do
         _f=$_f/.sshpm.$_I
         mkfifo -m 600 "$_f.x" "$_f.a" && break
         rm -f "$_f.x" "$_f.a"
@@ -126,8 +127,10 @@ exec 8<>"$_f.a"
 # Word of how processes ended that nobody will ask for: of this uuid, which is used again, and of managers that have been
 # gone for a day.
 for _q in "${_j%/*}"/*.end; do
-    [ ! -f "$_q" ] || rm -f "${_j%/*}/$_V".????????????????.end
-    [ ! -f "$_q" ] || find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
+    if [ -n "$_j" ] && [ -f "$_q" ]; then
+        rm -f "${_j%/*}/$_V".????????????????.end
+        find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
+    fi
     break
 done
 
