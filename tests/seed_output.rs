@@ -69,6 +69,8 @@ fn subscribe_output() {
     let reader = manager.subscribe_output("live").unwrap();
     let piece = reader.pieces().recv_timeout(TIME).unwrap();
     assert_eq!((piece.stream, piece.bytes.as_slice()), (OutputStream::Stdout, b"one\n".as_slice()));
+    // Output and reports come by two streams, which have no order.
+    manager.wait_until_started("live", TIME).unwrap();
     assert!(manager.is_process_alive("live"));
     // One that comes late gets what comes from now on, and one that goes is no trouble.
     let late = manager.subscribe_output("live").unwrap();
