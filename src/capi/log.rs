@@ -82,7 +82,8 @@ impl Log for Logger {
 /// Any thread. Blocks while a former callback runs.
 ///
 /// @param level SSHPM_LOG_...: messages up to this level are given.
-/// @param callback Gets the messages. NULL: turns the log off.
+/// @param callback Gets the messages. NULL: turns the log off. It runs on the library's threads too, whose stacks have
+/// 256 KiB.
 /// @param user_data Is handed to the callback; the library does not look at it.
 /// @return SSHPM_OK, SSHPM_ERROR_INVALID. SSHPM_ERROR_LOGGER_SET: the program is written in Rust and has a logger,
 /// which gets these messages.
