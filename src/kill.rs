@@ -13,6 +13,7 @@ use crate::process::{Outcome, Process};
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long KILL is waited for when the time for a shutdown is over.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+
 /// How long a kill waits after each signal: for all processes, and for single ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillTimeouts {

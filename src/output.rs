@@ -31,6 +31,12 @@ impl Tail {
         self.dropped += (excess + bytes.len() - kept.len()) as u64;
     }
 
+    /// The last bytes, at most this many.
+    pub(crate) fn last(&self, most: usize) -> Vec<u8> {
+        let from = self.bytes.len().saturating_sub(most);
+        self.bytes.range(from..).copied().collect()
+    }
+
     pub(crate) fn get(&self) -> Output {
         Output { bytes: self.bytes.iter().copied().collect(), dropped: self.dropped }
     }
@@ -139,6 +145,7 @@ mod tests {
         assert_eq!(tail.get(), Output { bytes: b"56789".to_vec(), dropped: 12 });
         tail.push(b"x", 5);
         assert_eq!(tail.get(), Output { bytes: b"6789x".to_vec(), dropped: 13 });
+        assert_eq!((tail.last(2), tail.last(9)), (b"9x".to_vec(), b"6789x".to_vec()));
         let mut none = Tail::default();
         none.push(b"abc", 0);
         assert_eq!(none.get(), Output { bytes: vec![], dropped: 3 });

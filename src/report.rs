@@ -16,8 +16,8 @@ pub(crate) enum Report {
     Begin { wrapper_pid: i64 },
     /// On stdout: what start-up files wrote stands before this.
     OutputBegin,
-    /// The inner process waits for its go. `directory` is the runtime directory's place in the wrapper's list, 0: none.
-    Pid { pid: i64, start_time: String, boot_id: String, directory: u8 },
+    /// The inner process waits for its go.
+    Pid { pid: i64, start_time: String, boot_id: String },
     /// The program was executed.
     Running,
     /// The start failed.
@@ -163,12 +163,10 @@ fn parse(line: &[u8]) -> Option<Report> {
     Some(match words[..] {
         ["begin"] => Report::OutputBegin,
         ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)? },
-        ["pid", pid, start, boot, directory] => Report::Pid {
-            pid: positive(pid).filter(|pid| *pid > 1)?,
-            start_time: token(start)?,
-            boot_id: token(boot)?,
-            directory: directory.parse().ok().filter(|place| *place <= 4)?,
-        },
+        // Last is the runtime directory's place in the wrapper's list, 0: none.
+        ["pid", pid, start, boot, "0" | "1" | "2" | "3" | "4"] => {
+            Report::Pid { pid: positive(pid).filter(|pid| *pid > 1)?, start_time: token(start)?, boot_id: token(boot)? }
+        }
         ["running"] => Report::Running,
         ["fail", ref words @ ..] => Report::Fail(parse_failure(words)?),
         ["ok", id] => Report::Answer { id: id.parse().ok()?, done: true },

@@ -150,7 +150,7 @@ impl<'a, 'g> Session<'a, 'g> {
                 }
             }
             Report::OutputBegin => self.output_begun = true,
-            Report::Pid { pid, start_time, boot_id, .. } => self.pid(Remote { pid, start_time, boot_id }),
+            Report::Pid { pid, start_time, boot_id } => self.pid(Remote { pid, start_time, boot_id }),
             Report::Running => self.watcher.tell_running(),
             Report::Fail(failure) => self.watcher.failed(failure),
             Report::Answer { id, done } => self.process().answer(id, done),

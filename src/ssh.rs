@@ -171,8 +171,7 @@ const LINK_MESSAGES: [&str; 7] = [
 
 /// What ssh said last, among what the application said.
 pub(crate) fn last_words(stderr: &[u8]) -> Option<String> {
-    let from = stderr.len().saturating_sub(4096);
-    let text = String::from_utf8_lossy(&stderr[from..]);
+    let text = String::from_utf8_lossy(stderr);
     let words = text.lines().map(str::trim).rfind(|line| LINK_MESSAGES.iter().any(|begin| line.starts_with(begin)));
     words.map(str::to_owned)
 }

@@ -107,7 +107,7 @@ impl Watcher {
         if self.process.state() == State::Connecting {
             self.process.take(Input::StartTimeout);
         }
-        let error = self.start_timed_out();
+        let error = self.start_failed(self.timed_out());
         self.settle_client_ended(&error);
     }
 
@@ -128,10 +128,10 @@ impl Watcher {
             false,
             self.describe().into(),
         );
-        let timed_out = self.start_timed_out();
+        let failed = self.start_failure();
         self.settle(Input::ClientEnded, |state| match state {
             State::Cancelling => Ok(cancelled),
-            State::Expiring => Err(timed_out),
+            State::Expiring => Err(failed(self.timed_out())),
             _ => Err(error.clone()),
         });
     }
@@ -204,19 +204,17 @@ impl Watcher {
             self.tell_running();
         }
         let request = &self.process.request;
-        let failed = |reason| self.start_failed(reason);
-        let (ended, protocol) = (failed(StartFailure::Ended(end.code)), failed(StartFailure::Protocol));
-        let timed_out = self.start_timed_out();
+        let failed = self.start_failure();
         let lost = self.lost_status(Some(end));
         let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
         if !ran && self.process.state() == State::LinkLost && self.lost_from == State::Starting {
-            return self.settle(Input::StartFailed, |_| Err(ended));
+            return self.settle(Input::StartFailed, |_| Err(failed(StartFailure::Ended(end.code))));
         }
         self.settle(Input::Exit, |state| match state {
-            State::Connecting => Err(protocol),
-            State::Starting => Err(ended),
-            State::Expiring => Err(timed_out),
+            State::Connecting => Err(failed(StartFailure::Protocol)),
+            State::Starting => Err(failed(StartFailure::Ended(end.code))),
+            State::Expiring => Err(failed(self.timed_out())),
             State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
             State::LinkLost => Ok(lost),
@@ -229,8 +227,7 @@ impl Watcher {
         if matches!(failure, Failure::Step { .. }) && self.process.state() == State::Ending {
             return;
         }
-        let failed = self.start_failed(self.reason_of(failure));
-        let timed_out = self.start_timed_out();
+        let failed = self.start_failure();
         let code = match failure {
             Failure::Step { code, .. } => code,
             _ => 125,
@@ -240,8 +237,8 @@ impl Watcher {
         self.settle(Input::StartFailed, |state| match state {
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
             State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
-            State::Expiring => Err(timed_out),
-            _ => Err(failed),
+            State::Expiring => Err(failed(self.timed_out())),
+            _ => Err(failed(self.reason_of(failure))),
         });
     }
 
@@ -266,20 +263,24 @@ impl Watcher {
     }
 
     fn start_failed(&self, reason: StartFailure) -> Error {
+        self.start_failure()(reason)
+    }
+
+    /// Makes errors of a start that failed, and locks nothing when it does: the output is read now.
+    fn start_failure(&self) -> impl Fn(StartFailure) -> Error {
         let request = &self.process.request;
-        let output = self.process.output.lock().stderr.get().bytes;
-        let output = String::from_utf8_lossy(&output[output.len().saturating_sub(DIAGNOSIS)..]).into_owned();
-        Error::StartFailed {
+        let output = self.process.output.lock().stderr.last(DIAGNOSIS);
+        move |reason| Error::StartFailed {
             uuid: self.process.uuid().to_owned(),
             host: request.host.clone(),
             user: request.user.clone(),
             reason,
-            output,
+            output: String::from_utf8_lossy(&output).into_owned(),
         }
     }
 
-    fn start_timed_out(&self) -> Error {
-        self.start_failed(StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage })
+    fn timed_out(&self) -> StartFailure {
+        StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage }
     }
 
     fn diagnose(&self) -> Error {
@@ -302,7 +303,7 @@ impl Watcher {
     }
 
     fn last_words(&self) -> String {
-        let stderr = self.process.output.lock().stderr.get().bytes;
+        let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
         match (ssh::last_words(&stderr), self.client_end) {
             (Some(words), _) => words,
             (None, ClientEnd::Seen(code @ 0..)) => format!("ssh ended with {code}"),
