@@ -830,6 +830,32 @@ sshpm_result sshpm_options_set_connect_timeout(sshpm_options *options, double ti
 sshpm_result sshpm_options_set_lost_timeout(sshpm_options *options, double timeout_s);
 
 /**
+ * Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
+ * itself, which takes ten times as long. Default: true.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param share Whether they do.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool share);
+
+/**
+ * Sets for how long a connection's remote side goes on without a word from the manager. When it is over, that side ends
+ * the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
+ * silence. It holds for a manager that stands still as well, in a debugger for one.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param lease_s Seconds; whole ones count, from 3 on. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_options_set_lease(sshpm_options *options,
+                                     double lease_s);
+
+/**
  * Sets how strictly the keys of hosts are checked.
  *
  * One thread at a time for the same options. Does not block.

@@ -24,6 +24,9 @@ pub enum HostKeyPolicy {
     Disabled,
 }
 
+/// Three pings of a second each: the host counts whole seconds.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
 /// To whom a signal of a [`KillStep`] goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KillScope {
@@ -59,6 +62,8 @@ pub struct Options {
     pub(crate) ssh_options: Vec<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) lost_timeout: Duration,
+    pub(crate) share_connections: bool,
+    pub(crate) lease: Duration,
     pub(crate) host_key_policy: HostKeyPolicy,
     pub(crate) known_hosts_file: Option<PathBuf>,
     pub(crate) output_limit: usize,
@@ -74,6 +79,8 @@ impl Default for Options {
             ssh_options: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             lost_timeout: Duration::from_secs(30),
+            share_connections: true,
+            lease: Duration::from_secs(30),
             host_key_policy: HostKeyPolicy::default(),
             known_hosts_file: None,
             output_limit: 1 << 20,
@@ -122,6 +129,22 @@ impl Options {
     /// How long a process whose link was lost is asked after, until its end counts as unknown. Default: 30 s.
     pub fn lost_timeout(mut self, timeout: Duration) -> Options {
         self.lost_timeout = timeout;
+        self
+    }
+
+    /// Whether processes of the same user and host share connections, eight each. Without it each process logs in by
+    /// itself, which takes ten times as long. Default: they do.
+    pub fn share_connections(mut self, share: bool) -> Options {
+        self.share_connections = share;
+        self
+    }
+
+    /// For how long a connection's remote side goes on without a word from this manager. When it is over, that side ends the
+    /// connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
+    /// silence. It holds for a manager that stands still as well, in a debugger for one. Counted in whole seconds, from 3 on.
+    /// Default: 30 s.
+    pub fn lease(mut self, lease: Duration) -> Options {
+        self.lease = lease;
         self
     }
 
@@ -178,6 +201,14 @@ impl Options {
         }
         if self.connect_timeout.is_zero() {
             return Err(Error::invalid("connect_timeout", "0", "a connection takes some time"));
+        }
+        if self.lease < SHORTEST_LEASE {
+            let lease = self.lease.as_secs_f64().to_string();
+            return Err(Error::invalid(
+                "lease",
+                lease,
+                "it has at least 3 s: three pings, and the host counts whole seconds",
+            ));
         }
         if self.kill_sequence.is_empty() {
             return Err(Error::invalid("kill_sequence", "", "it has no step"));

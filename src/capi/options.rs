@@ -157,6 +157,44 @@ pub unsafe extern "C" fn sshpm_options_set_lost_timeout(options: *mut sshpm_opti
     })
 }
 
+/// Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
+/// itself, which takes ten times as long. Default: true.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param share Whether they do.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm_options, share: bool) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        this.options.share_connections = share;
+        Ok(())
+    })
+}
+
+/// Sets for how long a connection's remote side goes on without a word from the manager. When it is over, that side ends
+/// the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
+/// silence. It holds for a manager that stands still as well, in a debugger for one.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param lease_s Seconds; whole ones count, from 3 on. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, lease_s: f64) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let lease = timeout("lease", lease_s)?;
+        this.options.lease = lease.unwrap_or(Options::default().lease);
+        Ok(())
+    })
+}
+
 /// Sets how strictly the keys of hosts are checked.
 ///
 /// One thread at a time for the same options. Does not block.
