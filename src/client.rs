@@ -3,19 +3,19 @@
 //! Its stdin and stdout are one socket, which saves a descriptor, and to which can be written without SIGPIPE. The
 //! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::options::Options;
 use crate::signal::Signal;
-use crate::ssh;
 use crate::sys::{self, ChildHandle, Polled};
 
 /// What the remote side is told by: commands are lines, and the end of input tells that the manager or the link is gone.
@@ -57,12 +57,27 @@ impl Lifeline {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 
+    /// The client has ended: nothing is sent any more, not even that the end is meant, because a master that carried the
+    /// session has its streams for a moment yet.
+    fn cut(&self) {
+        *self.state.lock() = LifelineState::Closed;
+        // It fails when the other side is closed already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
     pub(crate) fn kill_client(&self) {
         self.client.signal(Signal::KILL);
     }
 
     pub(crate) fn signal_client(&self, signal: Signal) {
         self.client.signal(signal);
+    }
+
+    /// Whether the client is known to have ended.
+    pub(crate) fn client_has_ended(&self) -> bool {
+        let Some(client) = self.client.as_fd() else { return false };
+        let mut polled = [Polled::read(Some(client))];
+        sys::poll(&mut polled, Some(Instant::now())).is_ok() && polled[0].ready
     }
 
     pub(crate) fn client_pid(&self) -> u32 {
@@ -119,19 +134,14 @@ pub(crate) struct SshClient {
 }
 
 impl SshClient {
-    /// Starts ssh to a host, and has `first_line` written to the shell there.
-    pub(crate) fn spawn(
-        options: &Options,
-        host: &str,
-        user: Option<&str>,
-        first_line: Vec<u8>,
-    ) -> io::Result<SshClient> {
+    /// Starts ssh, and has `first_line` written to the shell on the host.
+    pub(crate) fn spawn(program: &Path, arguments: Vec<OsString>, first_line: Vec<u8>) -> io::Result<SshClient> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let stdin = OwnedFd::from(theirs.try_clone()?);
-        let mut command = Command::new(&options.ssh_program);
+        let mut command = Command::new(program);
         command
-            .args(ssh::arguments(options, host, user))
+            .args(arguments)
             .stdin(Stdio::from(stdin))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .stderr(Stdio::piped())
@@ -140,10 +150,19 @@ impl SshClient {
         let mut child = sys::with_empty_mask(|| command.spawn())??;
         // The command holds the child's side of the socket: its end could not be seen.
         drop(command);
+        let handle = match ChildHandle::new(child.id()) {
+            Ok(handle) => handle,
+            Err(error) => {
+                // It was told nothing yet, so nothing runs. It was started a moment ago: its pid is nobody else's.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
         let lifeline = Arc::new(Lifeline {
             socket: ours,
             state: Mutex::new(LifelineState::Open(first_line)),
-            client: ChildHandle::new(child.id()),
+            client: handle,
             client_pid: child.id(),
         });
         let stderr = child.stderr.take();
@@ -217,6 +236,7 @@ impl SshClient {
     }
 
     fn reap(&mut self) -> Option<i32> {
+        self.lifeline.cut();
         // ECHILD: the host ignores SIGCHLD or has reaped it.
         let status = self.child.wait().ok()?;
         status.code().or(status.signal().map(|signal| -signal))

@@ -1,161 +1,383 @@
-//! How many connections are opened at a time.
+//! One shared connection: an ssh client that is a master for others, with a session of its own.
 //!
-//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100), so no more than 6 are opened
-//! to one host at a time, which leaves room for others; and no more than 64 in all, because each costs this machine
-//! some 60 ms of CPU.
+//! That session reads its input: so the connection ends with the manager, however that ends. And it holds the lease: it
+//! reports a tick every few seconds, which is answered by a ping; without pings the remote side ends the connection, and
+//! without ticks this side does.
 
-use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::client::{Lifeline, Pumped, SshClient, Stream};
+use crate::error::Error;
+use crate::host::Destination;
+use crate::options::Options;
+use crate::output::Tail;
+use crate::pool::Pool;
+use crate::remote;
+use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::script::short_line;
+use crate::seat::Tries;
+use crate::ssh::{self, Route};
 use crate::sys;
+use crate::watcher::DIAGNOSIS;
 
-const PER_HOST: usize = 6;
-const IN_ALL: usize = 64;
+/// The longest time between ticks: an unused connection closes at one.
+const LONGEST_PERIOD: Duration = Duration::from_secs(5);
+/// How much later than its time a tick may come from a connection that works.
+const LATE: Duration = Duration::from_secs(3);
 
-/// Hands out the turns to connect.
-#[derive(Default)]
-pub(crate) struct Gate {
+/// How the lease of a connection is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease {
+    /// Whole seconds between ticks.
+    pub period: Duration,
+    /// How many ticks without a ping end it.
+    pub ticks: u64,
+}
+
+impl Lease {
+    /// Three ticks at least, because one can be late.
+    pub(crate) fn of(options: &Options) -> Lease {
+        let seconds = ssh::whole_seconds(options.lease);
+        let period = (seconds / 3).clamp(1, LONGEST_PERIOD.as_secs());
+        Lease { period: Duration::from_secs(period), ticks: seconds / period }
+    }
+
+    /// When this side takes a connection for dead whose last tick came at this time.
+    pub(crate) fn end(self, last_tick: Instant) -> Option<Instant> {
+        let ticks = u32::try_from(self.ticks).unwrap_or(u32::MAX);
+        last_tick.checked_add(self.period.saturating_mul(ticks))
+    }
+}
+
+/// One shared connection, as its thread and those who use it have it.
+pub(crate) struct Connection {
+    pub id: u64,
+    pub destination: Destination,
+    socket: OnceLock<PathBuf>,
+    made_at: Instant,
+    /// Milliseconds from then to when it is expected to have ticked again; 0: it is not open.
+    good_until: AtomicU64,
     /// A leaf lock.
-    open: Mutex<Connecting>,
-    changed: Condvar,
+    state: Mutex<ConnectionState>,
+    ended: Condvar,
 }
 
-#[derive(Default)]
-struct Connecting {
-    total: usize,
-    by_host: HashMap<String, usize>,
+enum ConnectionState {
+    /// No client yet, or none any more while sshd is busy.
+    Waiting,
+    /// Nobody wants it any more.
+    GivenUp,
+    Running(Arc<Lifeline>),
+    /// Why.
+    Ended(String),
 }
 
-/// A turn to connect; it ends when dropped.
-pub(crate) struct Turn<'a> {
-    gate: &'a Gate,
-    host: String,
-}
+impl Connection {
+    pub(crate) fn new(id: u64, destination: Destination) -> Connection {
+        Connection {
+            id,
+            destination,
+            socket: OnceLock::new(),
+            made_at: Instant::now(),
+            good_until: AtomicU64::new(0),
+            state: Mutex::new(ConnectionState::Waiting),
+            ended: Condvar::new(),
+        }
+    }
 
-impl Gate {
-    /// Waits for a turn, until the deadline or until `cancelled`: whoever makes that true calls [`Gate::wake`].
-    pub(crate) fn wait_turn(
-        &self,
-        host: &str,
-        deadline: Option<Instant>,
-        cancelled: impl Fn() -> bool,
-    ) -> Option<Turn<'_>> {
-        let mut connecting = self.open.lock();
+    /// Where its sessions come in. Empty before it is open.
+    pub(crate) fn socket(&self) -> &Path {
+        self.socket.get().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Whether it has told in time that it works.
+    pub(crate) fn answers(&self) -> bool {
+        self.made_at.elapsed().as_millis() < u128::from(self.good_until.load(Ordering::Relaxed))
+    }
+
+    fn ticked(&self, lease: Lease) {
+        let good_until = self.made_at.elapsed() + lease.period + LATE;
+        self.good_until.store(u64::try_from(good_until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Ends it before it is open: nobody wants it.
+    pub(crate) fn give_up(&self) {
+        let lifeline = {
+            let mut state = self.state.lock();
+            match &*state {
+                ConnectionState::Waiting => {
+                    *state = ConnectionState::GivenUp;
+                    None
+                }
+                ConnectionState::Running(lifeline) => Some(Arc::clone(lifeline)),
+                ConnectionState::GivenUp | ConnectionState::Ended(_) => None,
+            }
+        };
+        if let Some(lifeline) = lifeline {
+            lifeline.close();
+            lifeline.kill_client();
+        }
+    }
+
+    /// Ends its own session: ssh goes on until the last of the others has ended.
+    pub(crate) fn close(&self) {
+        match self.lifeline() {
+            Some(lifeline) => lifeline.close(),
+            None => self.give_up(),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        if let Some(lifeline) = self.lifeline() {
+            lifeline.kill_client();
+        }
+    }
+
+    fn lifeline(&self) -> Option<Arc<Lifeline>> {
+        match &*self.state.lock() {
+            ConnectionState::Running(lifeline) => Some(Arc::clone(lifeline)),
+            _ => None,
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        matches!(*self.state.lock(), ConnectionState::GivenUp)
+    }
+
+    /// Whether it runs; false also when it was given up.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(*self.state.lock(), ConnectionState::Running(_))
+    }
+
+    /// A client runs. False when it is not wanted any more.
+    fn runs(&self, lifeline: &Arc<Lifeline>) -> bool {
+        let mut state = self.state.lock();
+        match *state {
+            ConnectionState::GivenUp => false,
+            _ => {
+                *state = ConnectionState::Running(Arc::clone(lifeline));
+                true
+            }
+        }
+    }
+
+    fn end(&self, why: String) {
+        self.good_until.store(0, Ordering::Relaxed);
+        *self.state.lock() = ConnectionState::Ended(why);
+        self.ended.notify_all();
+    }
+
+    /// Why it has ended. Its clients end with it, and it may be known only a moment later: this waits for it, if the
+    /// client has ended.
+    pub(crate) fn why_ended(&self) -> Option<String> {
+        let mut state = self.state.lock();
+        let until = sys::deadline(LATE);
         loop {
-            if cancelled() {
-                return None;
+            match &*state {
+                ConnectionState::Ended(why) => return Some(why.clone()),
+                ConnectionState::Running(lifeline) if lifeline.client_has_ended() => {}
+                _ => return None,
             }
-            let here = connecting.by_host.get(host).copied().unwrap_or(0);
-            if connecting.total < IN_ALL && here < PER_HOST {
-                connecting.total += 1;
-                *connecting.by_host.entry(host.to_owned()).or_default() += 1;
-                return Some(Turn { gate: self, host: host.to_owned() });
-            }
-            if self.wait(&mut connecting, deadline) {
+            let until = until?;
+            if self.ended.wait_until(&mut state, until).timed_out() {
                 return None;
             }
         }
     }
+}
 
-    /// Waits until the time, or until `cancelled`; false in that case.
-    pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
-        let mut connecting = self.open.lock();
-        while !cancelled() {
-            if self.wait(&mut connecting, Some(until)) {
-                return true;
+/// What a master's client came to.
+enum MasterEnd {
+    /// It was never open.
+    Failed(Error),
+    /// Its socket could not be made.
+    CannotShare(String),
+    Closed(String),
+}
+
+/// The body of a connection's thread: opens it, keeps it, and tells the pool of it.
+pub(crate) fn keep(connection: &Connection, pool: &Arc<Pool>) {
+    let mut tries = Tries::new(pool.options().connect_timeout);
+    let unwanted = || connection.is_given_up() || !pool.wants(connection);
+    loop {
+        let Some(turn) = pool.gate().wait_turn(&connection.destination.host, None, unwanted) else {
+            break connection.end("nobody wanted it".to_owned());
+        };
+        pool.connects(connection);
+        let mut turn = Some(turn);
+        let end = match Master::open(connection, pool) {
+            Ok(master) => master.run(&mut || turn = None),
+            Err(end) => end,
+        };
+        match end {
+            MasterEnd::Closed(why) => {
+                log::debug!("the connection to {} has ended: {why}", connection.destination.host);
+                break connection.end(why);
+            }
+            MasterEnd::Failed(error) if unwanted() => break connection.end(error.to_string()),
+            MasterEnd::CannotShare(why) => {
+                pool.cannot_share(connection, &why);
+                break connection.end(why);
+            }
+            MasterEnd::Failed(error) => {
+                let again = ssh::is_worth_a_retry(&error).then(|| tries.next_login()).flatten();
+                if let (true, Some(turn)) = (ssh::is_worth_a_retry(&error), &turn) {
+                    turn.was_dropped();
+                }
+                drop(turn);
+                match again {
+                    Some(next) if pool.gate().pause(next, unwanted) => {}
+                    _ => {
+                        connection.end(error.to_string());
+                        return pool.failed(connection, &error);
+                    }
+                }
             }
         }
-        false
     }
+    pool.ended(connection);
+}
 
-    fn wait(&self, connecting: &mut parking_lot::MutexGuard<Connecting>, deadline: Option<Instant>) -> bool {
-        match deadline {
-            Some(deadline) => self.changed.wait_until(connecting, deadline).timed_out(),
+/// A master's client, as its thread has it.
+struct Master<'a> {
+    connection: &'a Connection,
+    pool: &'a Arc<Pool>,
+    client: SshClient,
+    reports: Scanner,
+    lease: Lease,
+    /// None: it is not open yet.
+    last_tick: Option<Instant>,
+    diagnosis: Tail,
+}
+
+impl<'a> Master<'a> {
+    fn open(connection: &'a Connection, pool: &'a Arc<Pool>) -> std::result::Result<Master<'a>, MasterEnd> {
+        let Destination { host, user } = &connection.destination;
+        let socket = match connection.socket.get() {
+            Some(socket) => socket,
             None => {
-                self.changed.wait(connecting);
-                false
+                let socket = pool.directory().new_socket().map_err(MasterEnd::CannotShare)?;
+                connection.socket.get_or_init(|| socket)
+            }
+        };
+        let nonce = remote::nonce().map_err(MasterEnd::Failed)?;
+        let lease = Lease::of(pool.options());
+        let line = first_line(&nonce, lease);
+        let client = remote::spawn(pool.options(), Route::Master(socket), host, user.as_deref(), line)
+            .map_err(MasterEnd::Failed)?;
+        if !connection.runs(client.lifeline()) {
+            client.lifeline().close();
+            client.lifeline().kill_client();
+        }
+        let (reports, diagnosis) = (Scanner::new(nonce), Tail::default());
+        Ok(Master { connection, pool, client, reports, lease, last_tick: None, diagnosis })
+    }
+
+    /// Until the client has ended. `opened` is called once it can be used.
+    fn run(mut self, opened: &mut dyn FnMut()) -> MasterEnd {
+        let mut is_stuck = false;
+        loop {
+            let deadline = self.last_tick.and_then(|last| self.lease.end(last)).filter(|_| !is_stuck);
+            let Master { client, reports, diagnosis, .. } = &mut self;
+            let mut heard = Vec::new();
+            let pumped = client.pump(deadline, |stream, bytes| match stream {
+                Stream::Stdout => {}
+                Stream::Stderr => reports.push(bytes, &mut |piece| match piece {
+                    Piece::Report(report) => heard.push(report),
+                    Piece::Data(bytes) => diagnosis.push(bytes, DIAGNOSIS),
+                    Piece::Unknown(_) => {}
+                }),
+            });
+            for report in heard {
+                self.hear(&report, opened);
+            }
+            match pumped {
+                Ok(Pumped::Some) => {}
+                Ok(Pumped::Deadline) => {
+                    log::warn!("the connection to {} does not answer and is ended", self.connection.destination.host);
+                    self.connection.kill();
+                    is_stuck = true;
+                }
+                Ok(Pumped::Ended(code)) => return self.ended(code),
+                Err(error) => return MasterEnd::Failed(Error::local("reading from ssh", error)),
             }
         }
     }
 
-    /// Makes all who wait look again.
-    pub(crate) fn wake(&self) {
-        // Under the lock, so that nobody is between the look and the wait.
-        let _connecting = self.open.lock();
-        self.changed.notify_all();
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut connecting = self.gate.open.lock();
-        connecting.total -= 1;
-        if let Some(here) = connecting.by_host.get_mut(&self.host) {
-            *here -= 1;
-            if *here == 0 {
-                connecting.by_host.remove(&self.host);
+    fn hear(&mut self, report: &Report, opened: &mut dyn FnMut()) {
+        match report {
+            Report::Begin { .. } => {
+                self.ticked();
+                opened();
+                self.pool.opened(self.connection);
             }
+            Report::Tick => {
+                self.ticked();
+                if self.pool.retire(self.connection) {
+                    self.connection.close();
+                } else {
+                    self.client.lifeline().send("ping\n");
+                }
+            }
+            _ => {}
         }
-        self.gate.changed.notify_all();
+    }
+
+    fn ticked(&mut self) {
+        self.last_tick = Some(Instant::now());
+        self.connection.ticked(self.lease);
+    }
+
+    fn ended(mut self, code: Option<i32>) -> MasterEnd {
+        let diagnosis = &mut self.diagnosis;
+        self.reports.finish(&mut |piece| {
+            if let Piece::Data(bytes) = piece {
+                diagnosis.push(bytes, DIAGNOSIS);
+            }
+        });
+        // ssh removes it, unless it was killed.
+        let _ = std::fs::remove_file(self.connection.socket());
+        let said = self.diagnosis.get().bytes;
+        if self.last_tick.is_none() {
+            let Destination { host, user } = &self.connection.destination;
+            let error = ssh::diagnose(host, user.as_deref(), code, &said);
+            return match ssh::cannot_share(&error) {
+                true => MasterEnd::CannotShare(error.to_string()),
+                false => MasterEnd::Failed(error),
+            };
+        }
+        MasterEnd::Closed(ssh::last_words(&said).unwrap_or_else(|| match code {
+            Some(code @ 0..) => format!("its ssh ended with {code}"),
+            Some(signal) => format!("its ssh was ended by signal {}", -signal),
+            None => "its ssh ended".to_owned(),
+        }))
     }
 }
 
-/// When to try again: the pauses double, and are spread, so that those who were dropped together do not come together.
-pub(crate) struct Retry {
-    pause: Duration,
-    longest: Duration,
-    until: Option<Instant>,
+/// The script of a connection's own session.
+fn first_line(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<u8> {
+    let (period, ticks) = (lease.period.as_secs().to_string(), lease.ticks.to_string());
+    let values = [("_P", period.as_bytes()), ("_L", ticks.as_bytes())];
+    short_line(nonce, &values, &[LEASE, include_str!("connection.sh")])
 }
 
-impl Retry {
-    const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-    /// Tries within this time from now.
-    pub(crate) fn within(time: Duration) -> Retry {
-        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
-    }
-
-    /// Tries for ever.
-    pub(crate) fn for_ever() -> Retry {
-        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
-    }
-
-    /// The time of the next try; none when no time is left.
-    pub(crate) fn next_try(&mut self) -> Option<Instant> {
-        let next = sys::deadline(self.pause.mul_f64(sys::jitter()))?;
-        self.pause = (self.pause * 2).min(self.longest);
-        self.until.is_none_or(|until| next < until).then_some(next)
-    }
-}
+/// The lease's remote side, see there.
+pub(crate) const LEASE: &str = include_str!("lease.sh");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_host_has_six_turns_and_another_is_not_held_up() {
-        let gate = Gate::default();
-        let soon = || Some(Instant::now());
-        let turns: Vec<_> = (0..PER_HOST).map(|_| gate.wait_turn("a", soon(), || false).unwrap()).collect();
-        assert!(gate.wait_turn("a", soon(), || false).is_none());
-        assert!(gate.wait_turn("b", soon(), || false).is_some());
-        drop(turns);
-        assert!(gate.wait_turn("a", soon(), || false).is_some());
-        assert!(gate.open.lock().by_host.is_empty());
-    }
-
-    #[test]
-    fn a_cancel_ends_the_wait() {
-        let gate = Gate::default();
-        let cancelled = std::sync::atomic::AtomicBool::new(false);
-        let until = Instant::now() + Duration::from_secs(3600);
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.pause(until, || cancelled.load(std::sync::atomic::Ordering::SeqCst)));
-            cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
-            gate.wake();
-            assert!(!waiting.join().unwrap());
-        });
+    fn a_lease_has_three_ticks_at_least_and_a_period_of_five_seconds_at_most() {
+        for (lease, period, ticks) in [(3, 1, 3), (5, 1, 5), (15, 5, 3), (30, 5, 6), (u64::MAX, 5, 429_496)] {
+            let lease = Lease::of(&Options::new().lease(Duration::from_secs(lease)));
+            assert_eq!((lease.period.as_secs(), lease.ticks), (period, ticks));
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::sys;
+
 /// Every error of this crate.
 ///
 /// Errors are `Clone`, because one failure can be the answer of a call, an event of many subscribers and the argument
@@ -220,7 +222,7 @@ pub enum FileProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartStage {
-    /// It waited its turn: connections to one host are opened six at a time.
+    /// It waited for a turn to connect: connections to one host are opened six at a time.
     Queued,
     /// ssh had not given a session, or a start-up file of the login shell hangs or has swallowed its input.
     Connecting,
@@ -300,14 +302,21 @@ impl fmt::Display for Destination<'_> {
 }
 
 /// Names the limit that was met, for the errors whose text does not.
-fn advice(error: &io::Error) -> &'static str {
+fn advice(error: &io::Error) -> String {
+    let limit =
+        |resource| sys::limit(resource).map_or_else(|| "no limit is known".to_owned(), |limit| limit.to_string());
     match error.raw_os_error() {
-        Some(libc::EMFILE) => {
-            "; raise the limit of open files (ulimit -n): a process takes 3 descriptors, 6 while it starts"
-        }
-        Some(libc::ENFILE) => "; the system's table of open files is full (fs.file-max)",
-        Some(libc::EAGAIN) => "; raise the limit of processes and threads (ulimit -u): a process takes one of each",
-        _ => "",
+        Some(libc::EMFILE) => format!(
+            "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): a process takes 3 descriptors, \
+             6 while it starts",
+            limit(libc::RLIMIT_NOFILE)
+        ),
+        Some(libc::ENFILE) => "; the system's table of open files is full (fs.file-max)".to_owned(),
+        Some(libc::EAGAIN) => format!(
+            "; raise this user's limit of processes and threads (RLIMIT_NPROC, ulimit -u: {}): a process takes one of each",
+            limit(libc::RLIMIT_NPROC)
+        ),
+        _ => String::new(),
     }
 }
 

@@ -7,7 +7,8 @@ use crossbeam_channel::unbounded;
 
 use crate::check;
 use crate::error::{Error, Result, StartFailure};
-use crate::remote::{self, Flow, Place};
+use crate::pool::Kind;
+use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_line;
 use crate::sys;
@@ -51,18 +52,14 @@ const LARGEST: usize = 1 << 14;
 pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
     check::host("host", host)?;
     user.map_or(Ok(()), check::user)?;
-    let mut options = shared.options.clone();
-    if let Some(methods) = auth_method {
-        check_methods(methods)?;
-        // Of ssh's options the first one wins.
-        options.ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
-    }
+    auth_method.map_or(Ok(()), check_methods)?;
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options.connect_timeout.saturating_mul(2));
     let place = Place { host, user, deadline };
-    let line = |nonce: &_| short_line(nonce, &[], include_str!("validate.sh"));
+    let line = |nonce: &_| short_line(nonce, &[], &[include_str!("validate.sh")]);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());
-    remote::run_with(&options, &shared.gate, &place, &line, &|| false, &|_| {}, &mut |piece| match piece {
+    let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };
+    remote::run(shared, &script, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
             asked = Instant::now();
             Flow::Send("ping\n")
@@ -75,7 +72,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
             text.extend_from_slice(bytes);
             Flow::GoOn
         }
-        Piece::Report(Report::Eof) => Flow::Enough,
+        Piece::Report(Report::Eof) => Flow::Last,
         _ => Flow::GoOn,
     })?;
     let protocol = || Error::StartFailed {

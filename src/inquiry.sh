@@ -12,8 +12,11 @@ _ours() {
     set -- ${_z##*") "}
     [ "$1" != Z ] && [ "${20}" = "$_T" ]
 }
+# Tells how it ended, where its wrapper has left word of that; else _w says whether the wrapper is still at work.
 _left() {
+    _w=
     for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+        [ ! -p "$_f/$_V.$_I.a" ] || _w=1
         [ -f "$_f/$_V.$_I.end" ] && [ -O "$_f/$_V.$_I.end" ] || continue
         read -r _q <"$_f/$_V.$_I.end"
         rm -f "$_f/$_V.$_I.end"
@@ -27,8 +30,9 @@ _b=-
 if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do
-        if ! _ours; then
-            # The wrapper writes the file when it has seen the end: a moment later.
+        # The wrapper writes the file when it has seen the end, and removes its fifo then; it may have been killed itself.
+        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5))" ]; }; then
+            # A fifo that the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
             _left || _say gone
             break

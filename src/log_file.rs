@@ -12,7 +12,8 @@ use crate::check;
 use crate::client::Lifeline;
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
-use crate::remote::{self, Flow, Place};
+use crate::pool::Kind;
+use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::{literal_path, short_line};
 use crate::sys;
@@ -33,28 +34,29 @@ pub(crate) fn read(
     timeout: Duration,
 ) -> Result<Vec<u8>> {
     let script = LogScript::new(host, user, path, lines)?;
-    let place = Place { host, user, deadline: sys::deadline(timeout) };
     let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
     let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
-    let read = remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+    let place = Place { host, user, deadline: sys::deadline(timeout) };
+    let run = Script::new(place, Kind::Short, &line);
+    let read = remote::run(shared, &run, &mut |piece| match piece {
         Piece::Data(bytes) if content.len() <= LARGEST => {
             content.extend_from_slice(bytes);
             Flow::GoOn
         }
         Piece::Report(Report::Problem(why)) => {
             problem = Some(why);
-            Flow::Enough
+            Flow::Last
         }
         Piece::Report(Report::Eof) => {
             whole = true;
-            Flow::Enough
+            Flow::Last
         }
         _ => Flow::GoOn,
     });
     match (read, problem) {
         (Ok(()), Some(problem)) => Err(script.failed(problem)),
         (Ok(()), None) if whole => Ok(content),
-        (Ok(()), None) => Err(remote::closed(&place)),
+        (Ok(()), None) => Err(remote::closed(&run.place)),
         (Err(error), _) => Err(remote::timed_out_in(error, timeout, || format!("reading {} on {host}", script.path))),
     }
 }
@@ -132,7 +134,7 @@ impl Drop for LogFollower {
             lifeline.close();
             lifeline.kill_client();
         }
-        self.shared.gate.wake();
+        self.shared.pool.wake();
         if let Some(thread) = self.thread.take() {
             if thread.join().is_err() {
                 log::error!("the thread that followed a log file panicked");
@@ -164,7 +166,7 @@ impl LogScript {
 
     fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], text: &str) -> Vec<u8> {
         let most = LARGEST.to_string();
-        short_line(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], text)
+        short_line(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], &[text])
     }
 
     fn failed(&self, problem: FileProblem) -> Error {
@@ -189,18 +191,19 @@ impl LogScript {
             }
         };
         let mut problem = None;
-        remote::run_watched(shared, &place, &line, &closed, &open, &mut |piece| match piece {
+        let script = Script { cancelled: &closed, opened: &open, ..Script::new(place, Kind::Long, &line) };
+        remote::run(shared, &script, &mut |piece| match piece {
             Piece::Data(bytes) if pieces.send(Ok(bytes.to_vec())).is_err() => Flow::Enough,
             Piece::Report(Report::Problem(why)) => {
                 problem = Some(why);
-                Flow::Enough
+                Flow::Last
             }
             _ => Flow::GoOn,
         })?;
         match problem {
             Some(problem) => Err(self.failed(problem)),
             None if closed() => Ok(()),
-            None => Err(remote::closed(&place)),
+            None => Err(remote::closed(&script.place)),
         }
     }
 }

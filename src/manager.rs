@@ -13,12 +13,12 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use parking_lot::{Mutex, RwLock};
 
 use crate::check;
-use crate::connection::Gate;
 use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::kill::{Kill, KillResults, KillTimeouts};
 use crate::options::{KillScope, Options};
+use crate::pool::Pool;
 use crate::process::Process;
 use crate::request::BootRequest;
 use crate::role::Role;
@@ -63,7 +63,7 @@ impl Manager {
         Ok(Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
-            shared: Arc::new(Shared { options, gate: Gate::default(), hub: Hub::new() }),
+            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options.clone())), options, hub: Hub::new() }),
             closed: AtomicBool::new(false),
             host_pid: std::process::id(),
             local_user: sys::user_name(),
@@ -250,7 +250,7 @@ impl Manager {
         // A start that has no remote pid yet is cancelled, and counts as that.
         if as_manual_kill && process.state() == State::Connecting {
             process.take(Input::Kill);
-            self.shared.gate.wake();
+            self.shared.pool.wake();
         }
         if process.outcome().is_none() {
             match process.signal_client(signal, source) {
@@ -386,7 +386,7 @@ impl Manager {
         }
         drop(sender);
         // A start that waited for its turn is cancelled.
-        self.shared.gate.wake();
+        self.shared.pool.wake();
         let mut results = KillResults::new();
         loop {
             kills.retain_mut(|(kill, _)| match kill.advance(sequence) {
@@ -419,7 +419,7 @@ impl Manager {
         for process in &processes {
             process.release();
         }
-        self.shared.gate.wake();
+        self.shared.pool.wake();
         let watched = |process: &&Arc<Process>| process.is_watched();
         wait_for_watchers(processes.iter().filter(watched), deadline.checked_sub(DROP_RESERVE).unwrap_or(deadline));
         for process in processes.iter().filter(watched) {
@@ -434,6 +434,7 @@ impl Manager {
         for (process, _thread) in stuck {
             log::warn!("{}: its watcher did not end in time and is left behind", process.uuid());
         }
+        self.shared.pool.close(deadline);
     }
 
     /// Waits for the watchers of processes that have ended.

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::check;
 use crate::error::{Error, FileProblem, Result};
-use crate::remote::{self, Flow, Place};
+use crate::pool::Kind;
+use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_line;
 use crate::sys;
@@ -84,20 +85,22 @@ pub(crate) fn read(
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
     let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
-    let line = |nonce: &_| short_line(nonce, &values, include_str!("read_metadata.sh"));
+    let line = |nonce: &_| short_line(nonce, &values, &[include_str!("read_metadata.sh")]);
     let (mut json, mut missing, mut whole) = (Vec::new(), false, false);
-    let read = remote::run(shared, &place, &line, &|| false, &mut |piece| match piece {
+    // It can wait for the file.
+    let script = Script::new(place, Kind::Long, &line);
+    let read = remote::run(shared, &script, &mut |piece| match piece {
         Piece::Data(bytes) if json.len() < LARGEST => {
             json.extend_from_slice(bytes);
             Flow::GoOn
         }
         Piece::Report(Report::Problem(_)) => {
             missing = true;
-            Flow::Enough
+            Flow::Last
         }
         Piece::Report(Report::Eof) => {
             whole = true;
-            Flow::Enough
+            Flow::Last
         }
         _ => Flow::GoOn,
     });
@@ -107,7 +110,7 @@ pub(crate) fn read(
         return Err(Error::RemoteFile { host, path, problem: FileProblem::Missing });
     }
     if !whole {
-        return Err(remote::closed(&place));
+        return Err(remote::closed(&script.place));
     }
     ProcessMetadata::from_json(uuid, &json)
 }

@@ -1,15 +1,18 @@
-//! Short remote work: a script on a host, over a connection of its own.
+//! Short remote work: a script on a host.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Lifeline, Pumped, SshClient, Stream};
-use crate::connection::{Gate, Retry};
 use crate::error::{Error, Result, SshFailure};
+use crate::host::Destination;
 use crate::options::Options;
 use crate::output::Tail;
+use crate::pool::{Kind, NoSeat};
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::ssh;
+use crate::seat::{Again, Seat, Tries};
+use crate::ssh::{self, Route};
 use crate::sys;
 use crate::watcher::{DIAGNOSIS, Shared};
 
@@ -27,90 +30,106 @@ pub(crate) enum Flow {
     GoOn,
     /// The script is to read this.
     Send(&'static str),
+    /// Nothing more is wanted, and the script ends by itself: sshd counts its session until then.
+    Last,
     /// Nothing more is wanted: the script is ended.
     Enough,
 }
 
-/// Runs the script of `line`, and gives what it reports and writes to stdout to `sink`, until the sink has enough or the
-/// script has ended. Connections that sshd drops while it is busy are tried again; nothing has run then.
+/// How a script is run.
+pub(crate) struct Script<'a> {
+    pub place: Place<'a>,
+    pub kind: Kind,
+    /// The line that runs it.
+    pub line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
+    pub cancelled: &'a dyn Fn() -> bool,
+    /// Gets the lifeline of each client: another thread may want to end it.
+    pub opened: &'a dyn Fn(&Arc<Lifeline>),
+    /// Ways to log in, if not the manager's: that is no matter of a connection that is open.
+    pub auth_methods: Option<&'a str>,
+}
+
+impl<'a> Script<'a> {
+    pub(crate) fn new(place: Place<'a>, kind: Kind, line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>) -> Script<'a> {
+        Script { place, kind, line, cancelled: &|| false, opened: &|_| {}, auth_methods: None }
+    }
+}
+
+/// Runs a script, and gives what it reports and writes to stdout to `sink`, until the sink has enough or the script has
+/// ended. Sessions that did not begin are tried again where that can help; nothing has run then.
 ///
 /// # Errors
 /// Why there was no session; the deadline; a local error. Not the script's own code.
-pub(crate) fn run(
-    shared: &Shared,
-    place: &Place,
-    line: &dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
-    cancelled: &dyn Fn() -> bool,
-    sink: &mut dyn FnMut(Piece) -> Flow,
-) -> Result<()> {
-    run_watched(shared, place, line, cancelled, &|_| {}, sink)
-}
-
-/// The same for scripts that another thread may want to end: `opened` gets the lifeline of each client.
-pub(crate) fn run_watched(
-    shared: &Shared,
-    place: &Place,
-    line: &dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
-    cancelled: &dyn Fn() -> bool,
-    opened: &dyn Fn(&Arc<Lifeline>),
-    sink: &mut dyn FnMut(Piece) -> Flow,
-) -> Result<()> {
-    run_with(&shared.options, &shared.gate, place, line, cancelled, opened, sink)
-}
-
-/// The same with other options than the manager's.
-pub(crate) fn run_with(
-    options: &Options,
-    gate: &Gate,
-    place: &Place,
-    line: &dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
-    cancelled: &dyn Fn() -> bool,
-    opened: &dyn Fn(&Arc<Lifeline>),
-    sink: &mut dyn FnMut(Piece) -> Flow,
-) -> Result<()> {
-    let mut retry = Retry::within(options.connect_timeout);
+pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
+    let Script { place, .. } = script;
+    let destination = Destination { host: place.host.to_owned(), user: place.user.map(str::to_owned) };
+    let (pool, options) = (&shared.pool, &shared.options);
+    let mut options = Cow::Borrowed(options);
+    if let Some(methods) = script.auth_methods {
+        // Of ssh's options the first one wins.
+        options.to_mut().ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
+    }
+    let mut tries = Tries::new(options.connect_timeout);
     loop {
-        let Some(turn) = gate.wait_turn(place.host, place.deadline, cancelled) else {
-            return Err(timed_out(place));
+        let seat = match script.auth_methods {
+            None => pool.seat(&destination, script.kind, place.deadline, script.cancelled),
+            Some(_) => pool.own_seat(&destination, place.deadline, script.cancelled),
         };
-        let mut turn = Some(turn);
+        let mut seat = seat.map_err(|none| match none {
+            NoSeat::Failed(error) => error,
+            NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
+        })?;
         let nonce = nonce()?;
-        let client = spawn(options, place.host, place.user, line(&nonce))?;
-        opened(client.lifeline());
-        match talk(client, place, nonce, &mut || turn = None, sink) {
-            Err(error) if ssh::is_worth_a_retry(&error) => {
-                drop(turn.take());
-                match retry.next_try() {
-                    Some(next) if gate.pause(next, cancelled) => {}
-                    _ => return Err(error),
-                }
-            }
-            other => return other,
+        let client = spawn(&options, seat.route(), place.host, place.user, (script.line)(&nonce))?;
+        (script.opened)(client.lifeline());
+        let error = match talk(client, place, nonce, &mut seat, sink) {
+            Talk::Done => return Ok(()),
+            Talk::Failed(error) => return Err(error),
+            Talk::NotBegun(error) => error,
+        };
+        match seat.after(&error, &mut tries) {
+            Again::Now => {}
+            Again::At(time) if pool.gate().pause(time, script.cancelled) => {}
+            Again::At(_) | Again::No => return Err(error),
         }
     }
 }
+
+/// What one session of a script came to.
+enum Talk {
+    Done,
+    Failed(Error),
+    /// Nothing has run.
+    NotBegun(Error),
+}
+
+/// How long a script that has said its last may take to end.
+const LAST: Duration = Duration::from_millis(250);
 
 fn talk(
     mut client: SshClient,
     place: &Place,
     nonce: [u8; NONCE_LENGTH],
-    begun: &mut dyn FnMut(),
+    seat: &mut Seat,
     sink: &mut dyn FnMut(Piece) -> Flow,
-) -> Result<()> {
+) -> Talk {
     let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
     let mut diagnosis = Tail::default();
     let (mut has_begun, mut output_begun, mut flow) = (false, false, Flow::GoOn);
+    let mut last_until = None;
     loop {
-        let pumped = client.pump(place.deadline, |stream, bytes| {
+        let look = if has_begun { None } else { sys::deadline(Seat::LOOK_AFTER) };
+        let deadline = [place.deadline, look, last_until].into_iter().flatten().min();
+        let pumped = client.pump(deadline, |stream, bytes| {
             let scanner = match stream {
                 Stream::Stdout => &mut stdout,
                 Stream::Stderr => &mut stderr,
             };
             scanner.push(bytes, &mut |piece| match piece {
-                _ if flow == Flow::Enough => {}
+                _ if matches!(flow, Flow::Last | Flow::Enough) => {}
                 Piece::Report(Report::Begin { .. }) => {
                     has_begun = true;
-                    begun();
+                    seat.begun();
                     flow = sink(piece);
                 }
                 Piece::Report(Report::OutputBegin) => output_begun = true,
@@ -120,16 +139,27 @@ fn talk(
                 piece => flow = sink(piece),
             });
         });
-        if let Flow::Send(line) = flow {
-            client.lifeline().send(line);
-            flow = Flow::GoOn;
+        match flow {
+            Flow::Enough => return Talk::Done,
+            Flow::Last => last_until = last_until.or(sys::deadline(LAST)),
+            Flow::Send(line) => {
+                client.lifeline().send(line);
+                flow = Flow::GoOn;
+            }
+            Flow::GoOn => {}
         }
-        match pumped.map_err(|e| Error::local("reading from ssh", e))? {
-            _ if flow == Flow::Enough => return Ok(()),
-            Pumped::Some => {}
-            Pumped::Deadline => return Err(timed_out(place)),
-            Pumped::Ended(_) if has_begun => return Ok(()),
-            Pumped::Ended(code) => return Err(ssh::diagnose(place.host, place.user, code, &diagnosis.get().bytes)),
+        let is_over = || place.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        match pumped {
+            Err(error) => return Talk::Failed(Error::local("reading from ssh", error)),
+            Ok(Pumped::Some) => {}
+            Ok(Pumped::Deadline) if flow == Flow::Last => return Talk::Done,
+            Ok(Pumped::Deadline) if is_over() => return Talk::Failed(timed_out(place)),
+            Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
+            Ok(Pumped::Deadline) => {}
+            Ok(Pumped::Ended(_)) if has_begun => return Talk::Done,
+            Ok(Pumped::Ended(code)) => {
+                return Talk::NotBegun(ssh::diagnose(place.host, place.user, code, &diagnosis.get().bytes));
+            }
         }
     }
 }
@@ -165,8 +195,15 @@ pub(crate) fn closed(place: &Place) -> Error {
 }
 
 /// Starts ssh to a host.
-pub(crate) fn spawn(options: &Options, host: &str, user: Option<&str>, line: Vec<u8>) -> Result<SshClient> {
-    SshClient::spawn(options, host, user, line).map_err(|error| match error.kind() {
+pub(crate) fn spawn(
+    options: &Options,
+    route: Route,
+    host: &str,
+    user: Option<&str>,
+    line: Vec<u8>,
+) -> Result<SshClient> {
+    let arguments = ssh::arguments(options, route, host, user);
+    SshClient::spawn(&options.ssh_program, arguments, line).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Error::Ssh {
             host: host.to_owned(),
             user: user.map(str::to_owned),

@@ -34,6 +34,8 @@ pub(crate) enum Report {
     Clean,
     /// The answer to a timed line.
     Pong,
+    /// The lease of the connection runs, and waits for a ping.
+    Tick,
     /// Why a file cannot be read.
     Problem(FileProblem),
     /// An inquiry's answer: nothing of the process is left on the host.
@@ -179,6 +181,7 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["clean"] => Report::Clean,
         ["gone"] => Report::Gone,
         ["pong"] => Report::Pong,
+        ["tick"] => Report::Tick,
         ["problem", "missing"] => Report::Problem(FileProblem::Missing),
         ["problem", "directory"] => Report::Problem(FileProblem::IsDirectory),
         ["problem", "unreadable"] => Report::Problem(FileProblem::Unreadable),

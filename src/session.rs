@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Pumped, SshClient, Stream};
-use crate::connection::Turn;
+use crate::connection::Lease;
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
 use crate::output::OutputStream;
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
+use crate::seat::Seat;
 use crate::state::{Input, State};
 use crate::sys;
 use crate::watcher::{DIAGNOSIS, Remote, Watcher};
@@ -21,13 +22,16 @@ const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// One run of one ssh client.
-pub(crate) struct Session<'a, 'g> {
+pub(crate) struct Session<'a, 's, 'p> {
     watcher: &'a mut Watcher,
     stdout: Scanner,
     stderr: Scanner,
-    /// Until the wrapper begins.
-    turn: Option<Turn<'g>>,
+    seat: &'s mut Seat<'p>,
     begun: bool,
+    /// When to look whether the connection hangs, until the wrapper begins.
+    look_at: Option<Instant>,
+    /// When a connection of its own that does not tick counts as dead.
+    lease_until: Option<Instant>,
     /// Start-up files have said what they had to say on stdout.
     output_begun: bool,
     /// All that the application wrote to stdout was read.
@@ -37,14 +41,20 @@ pub(crate) struct Session<'a, 'g> {
     kill_client_at: Option<Instant>,
 }
 
-impl<'a, 'g> Session<'a, 'g> {
-    pub(crate) fn new(watcher: &'a mut Watcher, nonce: [u8; NONCE_LENGTH], turn: Turn<'g>) -> Session<'a, 'g> {
+impl<'a, 's, 'p> Session<'a, 's, 'p> {
+    pub(crate) fn new(
+        watcher: &'a mut Watcher,
+        nonce: [u8; NONCE_LENGTH],
+        seat: &'s mut Seat<'p>,
+    ) -> Session<'a, 's, 'p> {
         Session {
             watcher,
             stdout: Scanner::new(nonce),
             stderr: Scanner::new(nonce),
-            turn: Some(turn),
+            seat,
             begun: false,
+            look_at: sys::deadline(Seat::LOOK_AFTER),
+            lease_until: None,
             output_begun: false,
             output_ended: false,
             exit: None,
@@ -77,7 +87,7 @@ impl<'a, 'g> Session<'a, 'g> {
         let starting = matches!(self.process().state(), State::Connecting | State::Starting);
         let start = self.watcher.start_deadline.filter(|_| starting);
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
-        [start, exit, self.kill_client_at].into_iter().flatten().min()
+        [start, exit, self.kill_client_at, self.look_at, self.lease_until].into_iter().flatten().min()
     }
 
     fn look_at_the_clock(&mut self, client: &SshClient) {
@@ -93,6 +103,18 @@ impl<'a, 'g> Session<'a, 'g> {
         let closing = matches!(self.process().state(), State::Expiring | State::Cancelling);
         if closing && self.kill_client_at.is_none() {
             self.kill_client_at = sys::deadline(self.process().request.grace.saturating_add(CLOSING));
+        }
+        if is_over(self.look_at) {
+            // Nothing has run: the session can begin on another connection.
+            if self.seat.hangs() {
+                client.lifeline().kill_client();
+            }
+            self.look_at = sys::deadline(Seat::LOOK_AFTER);
+        }
+        if is_over(self.lease_until) {
+            log::warn!("{}: its connection does not answer and is ended", self.watcher.describe());
+            client.lifeline().kill_client();
+            self.lease_until = None;
         }
         if is_over(self.kill_client_at) {
             client.lifeline().close();
@@ -141,7 +163,11 @@ impl<'a, 'g> Session<'a, 'g> {
         match report {
             Report::Begin { wrapper_pid } => {
                 self.begun = true;
-                self.turn = None;
+                self.look_at = None;
+                self.seat.begun();
+                if self.seat.connection().is_none() {
+                    self.renew_lease();
+                }
                 self.watcher.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
                 // Without it nothing starts: the first line alone may be read long after this start was given up.
@@ -170,9 +196,19 @@ impl<'a, 'g> Session<'a, 'g> {
                 let has_output = self.process().request.log_file.is_none() && !self.output_ended;
                 self.kill_client_at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
             }
+            Report::Tick => {
+                self.renew_lease();
+                if let Some(lifeline) = self.process().lifeline() {
+                    lifeline.send("ping\n");
+                }
+            }
             // The answers of other scripts.
             Report::Gone | Report::Pong | Report::Problem(_) => {}
         }
+    }
+
+    fn renew_lease(&mut self) {
+        self.lease_until = Lease::of(&self.watcher.shared.options).end(Instant::now());
     }
 
     fn pid(&mut self, remote: Remote) {

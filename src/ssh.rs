@@ -1,23 +1,21 @@
 //! ssh's arguments, and what its errors mean.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Error, SshFailure};
 use crate::options::{HostKeyPolicy, Options};
 
 /// The remote command: it reads one line and runs it. It survives every login shell, csh and fish too, because it is one word in single quotes without `!`, backslash or newline. Everything else comes through stdin, so that no value, no
-/// script and no nonce stands in a command line.
+/// script and no nonce stands in a command line. Behind it comes what it is called in the host's ps.
 const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r l && eval "$l"'"#;
 
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
-/// changes these. ControlMaster: a client that becomes a master outlives its process. EscapeChar and RequestTTY: bytes
-/// must arrive as they are. LogLevel: its messages are what failures are told by.
-const OURS: [&str; 13] = [
+/// changes these. EscapeChar and RequestTTY: bytes must arrive as they are. LogLevel: its messages are what failures are
+/// told by.
+const OURS: [&str; 10] = [
     "BatchMode=yes",
-    "ControlMaster=no",
-    "ControlPath=none",
-    "ControlPersist=no",
     "ClearAllForwardings=yes",
     "EscapeChar=none",
     "LogLevel=INFO",
@@ -33,8 +31,49 @@ const OURS: [&str; 13] = [
 /// without an answer.
 const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
+/// How a session comes to its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route<'a> {
+    /// Over a connection of its own.
+    Own,
+    /// Over a connection of its own, which others can use by this socket.
+    Master(&'a Path),
+    /// Over the connection of this socket.
+    Shared(&'a Path),
+}
+
+impl Route<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Route::Own | Route::Shared(_) => "sshpm",
+            Route::Master(_) => "sshpm-connection",
+        }
+    }
+
+    /// The options that make it so, whatever ssh_config says of ControlMaster, ControlPath, ControlPersist and ProxyJump.
+    fn options(self) -> Vec<OsString> {
+        let control_path = |socket: &Path| {
+            let mut option = OsString::from("ControlPath=");
+            option.push(socket);
+            option
+        };
+        match self {
+            // A client that becomes somebody's master outlives its process.
+            Route::Own => vec!["ControlMaster=no".into(), "ControlPath=none".into()],
+            // One that persists would not end with its lifeline.
+            Route::Master(socket) => {
+                vec!["ControlMaster=yes".into(), "ControlPersist=no".into(), control_path(socket)]
+            }
+            // When the master refuses a session, ssh goes on to log in by itself, without a word: the proxy forbids that.
+            Route::Shared(socket) => {
+                vec!["ControlMaster=no".into(), control_path(socket), "ProxyCommand=exec false".into()]
+            }
+        }
+    }
+}
+
 /// The arguments for a session that runs [`BOOTSTRAP`] on a host.
-pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Vec<OsString> {
+pub(crate) fn arguments(options: &Options, route: Route, host: &str, user: Option<&str>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-T".into()];
     if let Some(file) = &options.ssh_config {
         arguments.extend(["-F".into(), file.into()]);
@@ -42,6 +81,9 @@ pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Ve
     let mut option = |option: OsString| arguments.extend(["-o".into(), option]);
     for ours in OURS {
         option(ours.into());
+    }
+    for ours in route.options() {
+        option(ours);
     }
     for (keyword, value) in host_key_options(options, host) {
         option(format!("{keyword}={value}").into());
@@ -63,7 +105,7 @@ pub(crate) fn arguments(options: &Options, host: &str, user: Option<&str>) -> Ve
     if let Some(user) = user {
         arguments.extend(["-l".into(), user.into()]);
     }
-    arguments.extend(["--".into(), host.into(), BOOTSTRAP.into()]);
+    arguments.extend(["--".into(), host.into(), format!("{BOOTSTRAP} {}", route.name()).into()]);
     arguments
 }
 
@@ -145,6 +187,36 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     }
 }
 
+/// Why a shared connection gave no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoSession {
+    /// The host allows no more on one connection (MaxSessions).
+    Refused,
+    /// The connection has gone or hangs, or this ssh cannot share.
+    Broken,
+}
+
+/// Whether it was the shared connection that failed, not what is behind it. Nothing has run then.
+pub(crate) fn no_session(error: &Error) -> Option<NoSession> {
+    let Error::Ssh { failure, stderr, .. } = error else { return None };
+    match failure {
+        SshFailure::RemoteShell(_) | SshFailure::SshNotFound => None,
+        _ if stderr.contains("Session open refused") => Some(NoSession::Refused),
+        _ => Some(NoSession::Broken),
+    }
+}
+
+/// Whether a connection failed because it was to be shared: by an ssh that is too old for that, or where the socket
+/// could not be made. A configuration error can be another one; then the unshared connection will tell.
+pub(crate) fn cannot_share(error: &Error) -> bool {
+    matches!(error, Error::Ssh { failure, stderr, .. }
+        if *failure == SshFailure::Configuration
+            || SHARING_MESSAGES.iter().any(|message| stderr.contains(message)))
+}
+
+const SHARING_MESSAGES: [&str; 5] =
+    ["unix_listener", "ControlPath too long", "ControlSocket", "control socket", "illegal option -- S"];
+
 /// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
 pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
     let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
@@ -181,7 +253,7 @@ mod tests {
     use super::*;
 
     fn text(options: &Options, host: &str) -> String {
-        let arguments = arguments(options, host, Some("daq"));
+        let arguments = arguments(options, Route::Own, host, Some("daq"));
         arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

@@ -214,16 +214,23 @@ pub(crate) struct ChildHandle {
 }
 
 impl ChildHandle {
-    pub(crate) fn new(pid: u32) -> ChildHandle {
+    /// Fails when no descriptor is left: without one, a child could not be signalled safely.
+    pub(crate) fn new(pid: u32) -> io::Result<ChildHandle> {
         let pid = pid as libc::pid_t;
         // SAFETY: pidfd_open takes no pointers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) {
+                return Err(error);
+            }
+        }
         // SAFETY: a descriptor that was just made is owned by nobody else.
         let pidfd = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) });
         // A host that reaps all children may have reaped it already, and its pid may be another's: but not our child's.
         let (parent, start_time) = parent_and_start(pid).unzip();
         let ours = parent == Some(std::process::id());
-        ChildHandle { pid, pidfd: pidfd.filter(|_| ours), start_time: start_time.filter(|_| ours) }
+        Ok(ChildHandle { pid, pidfd: pidfd.filter(|_| ours), start_time: start_time.filter(|_| ours) })
     }
 
     /// Readable when the child has ended; `None` on kernels without pidfds.
@@ -265,10 +272,23 @@ pub(crate) fn thread_id() -> i64 {
     unsafe { libc::gettid() }.into()
 }
 
+/// A limit of this program (RLIMIT_NOFILE) or of its user (RLIMIT_NPROC).
+pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<libc::rlim_t> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a limit of this frame.
+    let done = unsafe { libc::getrlimit(resource, &mut limit) } == 0;
+    done.then_some(limit.rlim_cur)
+}
+
+/// The current user's number.
+pub(crate) fn user_id() -> u32 {
+    // SAFETY: geteuid cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// The current user's name, or its number where it has none.
 pub(crate) fn user_name() -> String {
-    // SAFETY: geteuid cannot fail.
-    let uid = unsafe { libc::geteuid() };
+    let uid = user_id();
     let mut buffer = vec![0 as libc::c_char; 4096];
     // SAFETY: passwd is plain data of pointers and numbers, for which zero bytes are valid.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };

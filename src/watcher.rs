@@ -5,16 +5,20 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Gate, Retry, Turn};
+use crate::connection::{Connection, Lease};
 use crate::error::{Error, Result, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
+use crate::gate::Retry;
+use crate::host::Destination;
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;
+use crate::pool::{Kind, NoSeat, Pool};
 use crate::process::{Outcome, Process};
-use crate::remote::{self, Flow, Place};
+use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Failure, Piece, Report, Step};
+use crate::seat::{Again, Seat, Tries};
 use crate::session::Session;
 use crate::ssh;
 use crate::state::{Action, Input, State};
@@ -29,7 +33,7 @@ pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What all watchers of a manager share.
 pub(crate) struct Shared {
     pub options: Options,
-    pub gate: Gate,
+    pub pool: Arc<Pool>,
     pub hub: Hub,
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Watcher {
     pub remote: Option<Remote>,
     /// How the ssh client ended.
     pub client_end: ClientEnd,
+    /// Why the shared connection ended, if it did.
+    connection_end: Option<String>,
     /// The state in which the link was lost.
     lost_from: State,
     /// What ssh said before the wrapper began.
@@ -65,6 +71,7 @@ pub(crate) fn watch(process: Arc<Process>, shared: Arc<Shared>) {
         stage: StartStage::Queued,
         remote: None,
         client_end: ClientEnd::NotStarted,
+        connection_end: None,
         lost_from: State::Running,
         diagnosis: Tail::default(),
     };
@@ -80,22 +87,31 @@ impl Watcher {
         let shared = Arc::clone(&self.shared);
         let process = Arc::clone(&self.process);
         let cancelled = || process.state() != State::Connecting;
-        let mut retry = None;
+        let destination = Destination { host: process.request.host.clone(), user: process.request.user.clone() };
+        let mut tries = Tries::new(shared.options.connect_timeout);
         loop {
-            let Some(turn) = shared.gate.wait_turn(&process.request.host, self.start_deadline, cancelled) else {
-                return self.end_without_client();
+            let mut seat = match shared.pool.seat(&destination, Kind::Long, self.start_deadline, &cancelled) {
+                Ok(seat) => seat,
+                Err(NoSeat::Failed(error)) => return self.settle_client_ended(&error),
+                Err(NoSeat::Cancelled) => return self.end_without_client(),
+                Err(NoSeat::TimedOut(stage)) => {
+                    self.stage = stage;
+                    return self.end_without_client();
+                }
             };
-            let retry = retry.get_or_insert_with(|| Retry::within(shared.options.connect_timeout));
-            let error = self.run_client(turn).err().unwrap_or_else(|| self.diagnose());
-            if !cancelled() && ssh::is_worth_a_retry(&error) {
-                if let Some(next) = retry.next_try() {
+            let error = self.run_client(&mut seat).err().unwrap_or_else(|| self.diagnose());
+            let again = if cancelled() { Again::No } else { seat.after(&error, &mut tries) };
+            match again {
+                Again::Now => log::debug!("{}: {error}; on another connection", process.uuid()),
+                Again::At(time) => {
                     log::debug!("{}: {error}; trying again", process.uuid());
-                    shared.gate.pause(next, cancelled);
-                    continue;
+                    shared.pool.gate().pause(time, cancelled);
+                }
+                Again::No => {
+                    self.settle_client_ended(&error);
+                    break;
                 }
             }
-            self.settle_client_ended(&error);
-            break;
         }
         if process.state() == State::LinkLost {
             self.recover();
@@ -137,11 +153,14 @@ impl Watcher {
     }
 
     /// Runs one ssh client to its end. An error is a local one: nothing was started.
-    fn run_client(&mut self, turn: Turn) -> Result<()> {
+    fn run_client(&mut self, seat: &mut Seat) -> Result<()> {
         let request = &self.process.request;
         let nonce = remote::nonce()?;
-        let line = wrapper::start_line(&nonce, &self.process.instance, request);
-        let mut client = remote::spawn(&self.shared.options, &request.host, request.user.as_deref(), line)?;
+        let options = &self.shared.options;
+        // A shared connection has a lease of its own.
+        let lease = seat.connection().is_none().then(|| Lease::of(options));
+        let line = wrapper::start_line(&nonce, &self.process.instance, request, lease);
+        let mut client = remote::spawn(options, seat.route(), &request.host, request.user.as_deref(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
@@ -152,10 +171,11 @@ impl Watcher {
         }
         self.stage = StartStage::Connecting;
         self.diagnosis = Tail::default();
-        let end = Session::new(self, nonce, turn).run(&mut client);
+        let end = Session::new(self, nonce, seat).run(&mut client);
         self.process.set_lifeline(None);
         self.process.set_pids(|pids| pids.ssh_client = None);
         self.client_end = end?;
+        self.connection_end = seat.connection().and_then(Connection::why_ended);
         Ok(())
     }
 
@@ -303,6 +323,9 @@ impl Watcher {
     }
 
     fn last_words(&self) -> String {
+        if let Some(why) = &self.connection_end {
+            return why.clone();
+        }
         let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
         match (ssh::last_words(&stderr), self.client_end) {
             (Some(words), _) => words,
@@ -338,10 +361,10 @@ impl Watcher {
             let Some(next) = retry.next_try() else { break };
             match until {
                 Some(until) if !settled && until <= next => {
-                    self.shared.gate.pause(until, released);
+                    self.shared.pool.gate().pause(until, released);
                     self.give_up();
                 }
-                _ => drop(self.shared.gate.pause(next, released)),
+                _ => drop(self.shared.pool.gate().pause(next, released)),
             }
         }
         self.give_up();
@@ -370,14 +393,16 @@ impl Watcher {
         let mut answer = None;
         let cancelled = || self.process.is_released();
         let opened = |lifeline: &_| self.process.set_inquiry(lifeline);
-        remote::run_watched(&self.shared, &place, &line, &cancelled, &opened, &mut |piece| match piece {
+        // It waits for the wrapper's grace.
+        let script = Script { cancelled: &cancelled, opened: &opened, ..Script::new(place, Kind::Long, &line) };
+        remote::run(&self.shared, &script, &mut |piece| match piece {
             Piece::Report(Report::Exit { end, ran }) => {
                 answer = Some(Answer::Ended(end, ran));
-                Flow::Enough
+                Flow::Last
             }
             Piece::Report(Report::Gone) => {
                 answer = Some(Answer::Gone);
-                Flow::Enough
+                Flow::Last
             }
             _ => Flow::GoOn,
         })?;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::connection::{LEASE, Lease};
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LogMode};
@@ -24,8 +25,13 @@ pub(crate) struct Instance {
     pub user: String,
 }
 
-/// The line that starts the application of `request`.
-pub(crate) fn start_line(nonce: &[u8; NONCE_LENGTH], instance: &Instance, request: &BootRequest) -> Vec<u8> {
+/// The line that starts the application of `request`; the lease is that of a connection of its own.
+pub(crate) fn start_line(
+    nonce: &[u8; NONCE_LENGTH],
+    instance: &Instance,
+    request: &BootRequest,
+    lease: Option<Lease>,
+) -> Vec<u8> {
     let mut script = Script::default();
     script.assign("_N", nonce);
     script.assign("_V", &instance.uuid);
@@ -41,6 +47,11 @@ pub(crate) fn start_line(nonce: &[u8; NONCE_LENGTH], instance: &Instance, reques
     script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
     script.assign("_X", in_one_line("eval ", &inner_script(request), "_sshpm_n"));
+    if let Some(Lease { period, ticks }) = lease {
+        script.assign("_P", period.as_secs().to_string());
+        script.assign("_L", ticks.to_string());
+        script.add(&without_comments(LEASE));
+    }
     script.add(&WRAPPER);
     bootstrap_line(&script)
 }
@@ -63,7 +74,7 @@ pub(crate) fn inquiry_line(
         ("_B", boot.as_bytes()),
         ("_G", grace.as_bytes()),
     ];
-    short_line(nonce, &values, include_str!("inquiry.sh"))
+    short_line(nonce, &values, &[include_str!("inquiry.sh")])
 }
 
 /// What the inner process runs: literal environment, setup lines, the environment again, and start.sh.
@@ -218,7 +229,7 @@ mod tests {
     fn a_start_is_one_line_without_comments() {
         let instance = Instance { uuid: "u".into(), id: "i".into(), user: "me".into() };
         let request = BootRequest::new("h", ["a\nb"]).environment("A", "x\ny").setup_line("true\ntrue").name("\"\n");
-        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request);
+        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, None);
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
     }

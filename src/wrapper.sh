@@ -2,7 +2,8 @@
 # assignments of its parameters, and with the comments taken out:
 #   _N nonce   _V uuid   _I instance   _G grace in seconds   _U umask   _O log file   _M its mode: fresh, append, truncate
 #   _H setup shell   _B not empty: bash, where there is one   _S not empty: the start can take long   _X what the inner
-#   process runs: environment, setup lines, start.sh   _Y the user as the manager knows it   _K rest of the metadata, '"key":…}'
+#   process runs: environment, setup lines, start.sh   _P, _L see lease.sh, which is before this when the process has a
+#   connection of its own   _Y the user as the manager knows it   _K rest of the metadata, '"key":…}'
 #
 # Descriptors: 3 commands (ssh's stdin), 4 reports (ssh's stderr), 5 and 6 the application's stdout and stderr,
 # 7 ssh's stdout, 8 the notebook.
@@ -191,6 +192,7 @@ _reader() {
             [ "$_w" = group ] && _w=$_t || _w=$_p
             if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then _say ok "$_i"; else _say no "$_i"; fi
             ;;
+        ping) kill -USR1 "$_l" ;;
         bye) _bye=1 ;;
         esac
     done
@@ -241,6 +243,8 @@ elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV
 else _m=1
 fi
 
+_l=
+[ -z "$_L" ] || { _lease >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&- & _l=$!; }
 _reader <&3 >/dev/null 3<&- 5>&- 6>&- 7>&- & _r=$!
 exec 3<&-
 
@@ -257,7 +261,8 @@ exec 2>&8
 _x=$?
 exec 2>/dev/null
 kill -USR2 "$_r"
-wait "$_r"
+[ -z "$_l" ] || kill "$_l"
+wait "$_r" $_l
 
 # What the notebook holds, up to our own mark.
 echo "$_N" >&8

@@ -169,20 +169,21 @@ fn the_source_says_who_ended_it() {
 fn an_end_through_the_ssh_client_has_no_code_of_its_own() {
     let remote = Remote::start();
     let manager = remote.manager();
-    // Nobody answers there: the start is taken back.
-    manager.start_process("connecting", &remote.request("silent", "wait")).unwrap();
-    wait_until("an ssh client", DEADLINE, || manager.runtime_pids("connecting").ssh_client);
-    let status = manager.kill_process("connecting", LONG).unwrap();
+    // Nobody answers there: the start is taken back. It has a client of its own where connections are not shared.
+    let unshared = remote.manager_with(remote.options().share_connections(false));
+    unshared.start_process("connecting", &remote.request("silent", "wait")).unwrap();
+    wait_until("an ssh client", DEADLINE, || unshared.runtime_pids("connecting").ssh_client);
+    let status = unshared.kill_process("connecting", LONG).unwrap();
     assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient);
     assert_eq!((status.code(), status.application_code()), (None, None), "{status:?}");
     assert!(status.raw_code().is_some() && !status.link_lost(), "{status:?}");
     assert!(status.sentence().starts_with("ended by the manager"), "{status}");
     assert!(status.to_string().contains("no exit code"), "{status}");
 
-    // ssh catches QUIT and ends with its own code.
+    // On a connection of its own, ssh would catch QUIT and end with 255.
     for (signal, raw, sentence) in [
         (libc::SIGKILL, -9, "ended unexpectedly by SIGKILL to the ssh client"),
-        (libc::SIGQUIT, 255, "ended unexpectedly by SIGQUIT to the ssh client (hang-up on the remote side)"),
+        (libc::SIGQUIT, -3, "ended unexpectedly by SIGQUIT to the ssh client (hang-up on the remote side)"),
     ] {
         // A code of its own: what a lost link is told from.
         let script = "trap 'exit 7' HUP; echo ready; while :; do sleep 1000 & wait; done";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{BootRequest, Error, ExitSource, KillScope, KillStep, Manager, ProcessState, Signal};
-use support::{Remote, assert_same_as, isolated, local_snapshot, wait_until};
+use support::{Remote, assert_same_as, isolated, local_snapshot, ssh_children, wait_until};
 
 const SIGTERM: i32 = 15;
 
@@ -51,11 +51,17 @@ fn a_second_kill_knows_nothing_and_one_after_the_end_tells_the_end() {
 
 #[test]
 fn a_kill_cancels_a_connection() {
+    isolated("a_kill_cancels_a_connection", || {
+        [true, false].into_iter().for_each(a_kill_cancels_a_connection_that_is_shared)
+    });
+}
+
+fn a_kill_cancels_a_connection_that_is_shared(shared: bool) {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = Manager::new(options(&remote).share_connections(shared)).unwrap();
     let witness = Witness::new(&manager);
     manager.start_process("u", &BootRequest::new("silent", ["true"])).unwrap();
-    let client = client_of(&manager, "u");
+    let client = wait_until("an ssh client", TIME, || ssh_children().pop());
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Connecting);
     assert!(!manager.is_process_alive("u"));
     let status = manager.kill_process("u", TIME).unwrap();
@@ -69,7 +75,7 @@ fn a_kill_cancels_a_connection() {
 #[test]
 fn a_kill_cancels_a_wait_for_the_turn_to_connect() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = Manager::new(options(&remote).share_connections(false)).unwrap();
     let witness = Witness::new(&manager);
     let uuids: Vec<_> = (0..8).map(|at| format!("u{at}")).collect();
     for uuid in &uuids {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{ExitSource, ExitStatus, KillTimeouts, Manager, ProcessState, Signal};
-use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, ssh_children, wait_until};
 
 /// The end of one whose application ended of HUP with 42, and whose link was lost.
 #[track_caller]
@@ -43,19 +43,19 @@ fn the_client_is_killed_from_outside() {
         let before = local_snapshot();
         let manager = manager(&remote);
         let witness = Witness::new(&manager);
-        let ways = [("kill", libc::SIGKILL), ("quit", libc::SIGQUIT), ("term", libc::SIGTERM)];
-        for (uuid, _) in ways {
+        // ssh catches TERM and ends with 255, and QUIT where its connection is its own.
+        let ways = [("kill", libc::SIGKILL, -9), ("quit", libc::SIGQUIT, -3), ("term", libc::SIGTERM, 255)];
+        for (uuid, ..) in ways {
             manager.start_process(uuid, &shell(OWN_CODES)).unwrap();
         }
-        for (uuid, signal) in ways {
+        for (uuid, signal, raw) in ways {
             manager.wait_until_started(uuid, TIME).unwrap();
             wait_until("it is ready", TIME, || stdout(&manager, uuid).contains("ready").then_some(()));
             client_of(&manager, uuid).signal(signal).unwrap();
             let status = end_of(&manager, uuid);
             assert_lost(&status);
             assert!(!manager.is_process_alive(uuid));
-            // ssh catches QUIT and TERM and ends with 255.
-            assert_eq!(status.raw_code(), Some(if uuid == "kill" { -9 } else { 255 }), "{status}");
+            assert_eq!(status.raw_code(), Some(raw), "{status}");
             assert_eq!(status.code(), None, "{status}");
         }
         finish(&manager, &remote);
@@ -180,7 +180,9 @@ fn a_host_that_cannot_be_asked_any_more_leaves_the_end_unknown() {
     let witness = Witness::new(&manager);
     let application = start_ready(&manager, "u", &shell(OWN_CODES));
     kill_listener(&remote);
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    for sshd in remote.session_sshds() {
+        sshd.signal(libc::SIGKILL).unwrap();
+    }
     wait_until("the link is lost", TIME, || {
         (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(())
     });
@@ -246,7 +248,9 @@ fn manager_to_be_killed() {
     manager.start_process("connecting", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
     manager.wait_until_started("running", TIME).unwrap();
     wait_for_pid(&manager, "setup");
-    let clients = ["running", "setup", "connecting"].map(|uuid| client_of(&manager, uuid).pid.to_string());
+    // A client of each of the two, and the masters of both hosts.
+    let clients = wait_until("four ssh clients", TIME, || Some(ssh_children()).filter(|clients| clients.len() == 4));
+    let clients: Vec<_> = clients.iter().map(|client| client.pid.to_string()).collect();
     let note = variable("SSHPM_TEST_NOTE");
     let part = Path::new(&note).with_extension("part");
     fs::write(&part, clients.join(" ")).unwrap();
@@ -270,7 +274,7 @@ fn a_manager_that_is_killed_leaves_nothing_on_either_side() {
         .unwrap();
     let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
     let clients: Vec<_> = text.split(' ').map(|pid| ProcessInfo::of(pid.parse().unwrap()).unwrap()).collect();
-    assert_eq!(clients.len(), 3);
+    assert_eq!(clients.len(), 4);
     assert!(!remote.processes().is_empty());
     child.kill().unwrap();
     child.wait().unwrap();

@@ -44,6 +44,13 @@ pub fn local_snapshot() -> LocalState {
     LocalState { threads, fds, children }
 }
 
+/// The ssh children of this process: the clients of processes and the masters of connections.
+pub fn ssh_children() -> Vec<ProcessInfo> {
+    let me = std::process::id() as i32;
+    let is_ssh = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "ssh");
+    procs::all().into_iter().filter(|process| process.ppid == me && is_ssh(process)).collect()
+}
+
 fn describe(child: &ProcessInfo) -> String {
     if child.is_zombie() {
         return "zombie".to_owned();

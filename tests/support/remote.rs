@@ -184,9 +184,22 @@ impl Remote {
         self.log().matches("Accepted publickey").count()
     }
 
-    /// All that lives on the remote, daemons too, but for sshd.
+    /// All that lives on the remote, daemons too, but for sshd and for what keeps the connections of managers open.
     pub fn processes(&self) -> Vec<ProcessInfo> {
-        self.members().into_iter().filter(|process| !process.is_sshd()).collect()
+        self.split().0
+    }
+
+    /// What keeps shared connections open: a shell for each, its lease, and the lease's sleep.
+    pub fn connections(&self) -> Vec<ProcessInfo> {
+        self.split().1
+    }
+
+    fn split(&self) -> (Vec<ProcessInfo>, Vec<ProcessInfo>) {
+        let others: Vec<_> = self.members().into_iter().filter(|process| !process.is_sshd()).collect();
+        let is_connection =
+            |process: &ProcessInfo| process.cmdline.last().is_some_and(|word| word == "sshpm-connection");
+        let shells: Vec<_> = others.iter().filter(|process| is_connection(process)).map(|shell| shell.pid).collect();
+        others.into_iter().partition(|process| !is_connection(process) && !shells.contains(&process.ppid))
     }
 
     /// The sshd processes of the connections, two for each: monitor and user. To be killed or stopped by tests of
@@ -291,8 +304,16 @@ impl Drop for Remote {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("sshd's log:\n{}", self.log());
+            self.end();
+            return;
         }
+        let deadline = Instant::now() + DEADLINE;
+        while !self.connections().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let left = self.connections();
         self.end();
+        assert!(left.is_empty(), "connections that outlived their managers: {left:#?}");
     }
 }
 

@@ -1,0 +1,12 @@
+# The session that keeps a shared connection open, in POSIX sh, behind short.sh and lease.sh, and the assignments of its
+# parameters:
+#   _N nonce   _P seconds between ticks   _L how many ticks without a ping end the connection
+# It ends with its input: then the manager has closed the connection, or is gone.
+
+_lease 3<&- >/dev/null &
+_l=$!
+while read -r _c <&3; do
+    case $_c in ping) kill -USR1 "$_l" ;; esac
+done
+kill "$_l"
+wait "$_l"

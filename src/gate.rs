@@ -1,0 +1,266 @@
+//! How many connections are opened at a time.
+//!
+//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100), so no more than 6 are opened
+//! to one host at a time, which leaves room for others, and fewer where sshd has dropped one. No more than 64 in all are
+//! opened at a time, because each costs this machine some 60 ms of CPU: those that have not succeeded within a second
+//! cost none, and do not count.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::sys;
+
+const PER_HOST: usize = 6;
+const IN_ALL: usize = 64;
+/// A host that drops what it is sent answers later or never: it must not hold up the others.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// Hands out the turns to connect.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// A leaf lock.
+    open: Mutex<Connecting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Connecting {
+    turns: Vec<(u64, Instant)>,
+    next_turn: u64,
+    by_host: HashMap<String, Here>,
+}
+
+/// The turns of one host.
+struct Here {
+    open: usize,
+    waiting: usize,
+    /// How many it gets, as learned.
+    most: usize,
+    /// Which turns were handed out after that was learned.
+    learned_before: u64,
+}
+
+/// A turn to connect; it ends when dropped.
+pub(crate) struct Turn<'a> {
+    gate: &'a Gate,
+    host: String,
+    id: u64,
+}
+
+impl Gate {
+    /// Waits for a turn, until the deadline or until `cancelled`: whoever makes that true calls [`Gate::wake`].
+    pub(crate) fn wait_turn(
+        &self,
+        host: &str,
+        deadline: Option<Instant>,
+        cancelled: impl Fn() -> bool,
+    ) -> Option<Turn<'_>> {
+        let mut connecting = self.open.lock();
+        connecting.here(host).waiting += 1;
+        let turn = loop {
+            if cancelled() {
+                break None;
+            }
+            match connecting.room(host) {
+                Room::Free => break Some(connecting.open(host)),
+                Room::After(stalled) => {
+                    let until = [stalled, deadline].into_iter().flatten().min();
+                    if self.wait(&mut connecting, until) && until == deadline {
+                        break None;
+                    }
+                }
+            }
+        };
+        connecting.here(host).waiting -= 1;
+        connecting.forget(host);
+        turn.map(|id| Turn { gate: self, host: host.to_owned(), id })
+    }
+
+    /// Waits until the time, or until `cancelled`; false in that case.
+    pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
+        let mut connecting = self.open.lock();
+        while !cancelled() {
+            if self.wait(&mut connecting, Some(until)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True when the time has come.
+    fn wait(&self, connecting: &mut MutexGuard<Connecting>, until: Option<Instant>) -> bool {
+        match until {
+            Some(until) => self.changed.wait_until(connecting, until).timed_out(),
+            None => {
+                self.changed.wait(connecting);
+                false
+            }
+        }
+    }
+
+    /// Makes all who wait look again.
+    pub(crate) fn wake(&self) {
+        // Under the lock, so that nobody is between the look and the wait.
+        let _connecting = self.open.lock();
+        self.changed.notify_all();
+    }
+}
+
+/// Whether one more can connect.
+enum Room {
+    Free,
+    /// Not before another turn ends, or this time.
+    After(Option<Instant>),
+}
+
+impl Connecting {
+    fn here(&mut self, host: &str) -> &mut Here {
+        self.by_host.entry(host.to_owned()).or_insert(Here { open: 0, waiting: 0, most: PER_HOST, learned_before: 0 })
+    }
+
+    fn room(&mut self, host: &str) -> Room {
+        let here = self.here(host);
+        let (open, most) = (here.open, here.most);
+        if open >= most {
+            return Room::After(None);
+        }
+        // A host's first turn goes before another's second.
+        let first = self.by_host.values().filter(|here| here.open == 0 && here.waiting > 0).count();
+        let kept = if open == 0 { 0 } else { first };
+        let now = Instant::now();
+        let mut young = self.turns.iter().map(|(_, began)| *began + STALLED).filter(|stalled| *stalled > now);
+        if young.clone().count() + kept < IN_ALL { Room::Free } else { Room::After(young.next()) }
+    }
+
+    fn open(&mut self, host: &str) -> u64 {
+        self.here(host).open += 1;
+        self.next_turn += 1;
+        self.turns.push((self.next_turn, Instant::now()));
+        self.next_turn
+    }
+
+    /// What was learned of a host is kept.
+    fn forget(&mut self, host: &str) {
+        let here = self.here(host);
+        if here.open == 0 && here.waiting == 0 && here.most == PER_HOST {
+            self.by_host.remove(host);
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// sshd has dropped this one: its host gets half as many at a time from now on, but never none. Those that were under way
+    /// together count once.
+    pub(crate) fn was_dropped(&self) {
+        let mut connecting = self.gate.open.lock();
+        let next_turn = connecting.next_turn + 1;
+        let here = connecting.here(&self.host);
+        if self.id >= here.learned_before && here.most > 1 {
+            here.most = here.open.min(here.most).div_ceil(2).max(1);
+            here.learned_before = next_turn;
+            log::debug!("{}: sshd drops connections; {} at a time from now on", self.host, here.most);
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut connecting = self.gate.open.lock();
+        connecting.turns.retain(|(id, _)| *id != self.id);
+        connecting.here(&self.host).open -= 1;
+        connecting.forget(&self.host);
+        self.gate.changed.notify_all();
+    }
+}
+
+/// When to try again: the pauses double, and are spread, so that those who were dropped together do not come together.
+pub(crate) struct Retry {
+    pause: Duration,
+    longest: Duration,
+    until: Option<Instant>,
+}
+
+impl Retry {
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Tries within this time from now.
+    pub(crate) fn within(time: Duration) -> Retry {
+        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
+    }
+
+    /// Tries for ever.
+    pub(crate) fn for_ever() -> Retry {
+        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
+    }
+
+    /// The time of the next try; none when no time is left.
+    pub(crate) fn next_try(&mut self) -> Option<Instant> {
+        let next = sys::deadline(self.pause.mul_f64(sys::jitter()))?;
+        self.pause = (self.pause * 2).min(self.longest);
+        self.until.is_none_or(|until| next < until).then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now())
+    }
+
+    fn turns<'a>(gate: &'a Gate, host: &str, count: usize) -> Vec<Turn<'a>> {
+        (0..count).filter_map(|_| gate.wait_turn(host, soon(), || false)).collect()
+    }
+
+    #[test]
+    fn a_host_has_six_turns_and_another_is_not_held_up() {
+        let gate = Gate::default();
+        let held = turns(&gate, "a", 7);
+        assert_eq!(held.len(), PER_HOST);
+        assert!(gate.wait_turn("b", soon(), || false).is_some());
+        drop(held);
+        assert!(gate.wait_turn("a", soon(), || false).is_some());
+        assert!(gate.open.lock().by_host.is_empty());
+    }
+
+    #[test]
+    fn a_host_that_drops_connections_gets_half_as_many_and_never_none() {
+        let gate = Gate::default();
+        for expected in [3, 2, 1, 1] {
+            let held = turns(&gate, "a", 7);
+            held.iter().for_each(Turn::was_dropped);
+            drop(held);
+            assert_eq!(turns(&gate, "a", 7).len(), expected);
+        }
+        assert_eq!(turns(&gate, "b", 7).len(), PER_HOST);
+    }
+
+    #[test]
+    fn hosts_that_do_not_answer_do_not_hold_up_the_others() {
+        let gate = Gate::default();
+        let mut held: Vec<_> = (0..IN_ALL).map(|n| gate.wait_turn(&n.to_string(), soon(), || false).unwrap()).collect();
+        assert!(gate.wait_turn("b", soon(), || false).is_none());
+        // As if a second had passed.
+        for (_, began) in &mut gate.open.lock().turns {
+            *began -= STALLED;
+        }
+        held.extend(gate.wait_turn("b", soon(), || false));
+        assert_eq!(held.len(), IN_ALL + 1);
+    }
+
+    #[test]
+    fn a_cancel_ends_the_wait() {
+        let gate = Gate::default();
+        let cancelled = std::sync::atomic::AtomicBool::new(false);
+        let until = Instant::now() + Duration::from_secs(3600);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| gate.pause(until, || cancelled.load(std::sync::atomic::Ordering::SeqCst)));
+            cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
+            gate.wake();
+            assert!(!waiting.join().unwrap());
+        });
+    }
+}

@@ -1,0 +1,648 @@
+//! The shared connections of a manager: who gets a seat on which, and when one more is opened.
+//!
+//! A host's sshd allows a number of sessions on one connection (MaxSessions, 10 unless it says otherwise). One is the
+//! connection's own, one is kept for short scripts, the rest carry processes and whatever else is long. Who finds no seat
+//! waits in a queue; a further connection is opened only for those of it who will not fit on the ones that are coming. A
+//! refusal teaches the host's number, once and for all.
+//!
+//! The table's lock is a leaf: nothing is spawned, written to or waited for under it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::{Condvar, Mutex};
+
+use crate::connection::{self, Connection};
+use crate::error::{Error, StartStage};
+use crate::gate::Gate;
+use crate::host::Destination;
+use crate::options::Options;
+use crate::seat::Seat;
+use crate::socket_directory::SocketDirectory;
+use crate::sys;
+
+/// sshd's default for MaxSessions.
+const USUAL_SESSIONS: usize = 10;
+/// With fewer, nothing would be left for processes beside the connection's own session and a short script.
+const FEWEST_SESSIONS: usize = 3;
+/// How long a connection that nobody uses stays open.
+const LINGER: Duration = Duration::from_secs(5);
+/// For how long connections are not shared after the sockets could not be made: a full disk does not stay full.
+const NOT_SHARED: Duration = Duration::from_secs(60);
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A process, or whatever else takes its time.
+    Long,
+    /// A script that ends by itself.
+    Short,
+}
+
+/// Why there is no seat.
+pub(crate) enum NoSeat {
+    /// The deadline came, while the host's connection was at this stage.
+    TimedOut(StartStage),
+    Cancelled,
+    Failed(Error),
+}
+
+/// All shared connections of a manager.
+pub(crate) struct Pool {
+    options: Options,
+    gate: Gate,
+    directory: SocketDirectory,
+    table: Mutex<Table>,
+    /// A connection has ended.
+    ended: Condvar,
+    /// That connections are not shared was told.
+    warned: AtomicBool,
+}
+
+#[derive(Default)]
+struct Table {
+    hosts: HashMap<Destination, Host>,
+    next_connection: u64,
+    next_waiter: u64,
+    /// The manager lets go: nothing new is shared, and a connection closes with its last session.
+    closing: bool,
+    /// By the number of the connection.
+    threads: Vec<(u64, JoinHandle<()>)>,
+}
+
+struct Host {
+    sharing: Sharing,
+    /// How many sessions its sshd allows on a connection, as far as is known.
+    sessions: usize,
+    connections: Vec<Entry>,
+    queue: VecDeque<Waiter>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Yes,
+    NotUntil(Instant),
+    /// It allows too few sessions.
+    No,
+}
+
+struct Entry {
+    connection: Arc<Connection>,
+    state: EntryState,
+    /// How many sessions there can be beside its own.
+    most: usize,
+    long: usize,
+    short: usize,
+    /// No session of it has ended: then sshd counts what is counted here. sshd counts a session whose client was killed
+    /// until its wrapper has ended.
+    untouched: bool,
+    /// A session has begun on it: sharing works.
+    proven: bool,
+    unused_since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EntryState {
+    /// It waits for its turn.
+    Queued,
+    Connecting,
+    Open,
+    /// It takes no further sessions.
+    Broken,
+}
+
+struct Waiter {
+    id: u64,
+    kind: Kind,
+    /// Has room for one [`Answer::Look`] and one other.
+    tell: Sender<Answer>,
+}
+
+enum Answer {
+    /// Something may have been cancelled.
+    Look,
+    Seat(Arc<Connection>),
+    /// This host's connections are not shared.
+    Own,
+    Failed(Error),
+}
+
+impl Pool {
+    pub(crate) fn new(options: Options) -> Pool {
+        Pool {
+            options,
+            gate: Gate::default(),
+            directory: SocketDirectory::new(),
+            table: Mutex::default(),
+            ended: Condvar::new(),
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn directory(&self) -> &SocketDirectory {
+        &self.directory
+    }
+
+    /// Waits for a seat, until the deadline or until `cancelled`: whoever makes that true calls [`Pool::wake`].
+    pub(crate) fn seat(
+        self: &Arc<Pool>,
+        destination: &Destination,
+        kind: Kind,
+        deadline: Option<Instant>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> std::result::Result<Seat<'_>, NoSeat> {
+        if cancelled() {
+            return Err(NoSeat::Cancelled);
+        }
+        let answer = match self.ask(destination, kind) {
+            Asked::Answered(answer) => answer,
+            Asked::Waits(id, answers) => {
+                self.open_connections(destination);
+                self.wait(destination, kind, id, &answers, deadline, cancelled)?
+            }
+        };
+        match answer {
+            Answer::Seat(connection) => Ok(Seat::shared(self, connection, kind)),
+            Answer::Failed(error) => Err(NoSeat::Failed(error)),
+            Answer::Own | Answer::Look => self.own_seat(destination, deadline, cancelled),
+        }
+    }
+
+    /// A connection of its own, which is made with its session.
+    pub(crate) fn own_seat(
+        self: &Arc<Pool>,
+        destination: &Destination,
+        deadline: Option<Instant>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> std::result::Result<Seat<'_>, NoSeat> {
+        match self.gate.wait_turn(&destination.host, deadline, cancelled) {
+            Some(turn) => Ok(Seat::own(self, turn)),
+            None if cancelled() => Err(NoSeat::Cancelled),
+            None => Err(NoSeat::TimedOut(StartStage::Queued)),
+        }
+    }
+
+    fn ask(&self, destination: &Destination, kind: Kind) -> Asked {
+        let mut table = self.table.lock();
+        if table.closing || !self.options.share_connections {
+            return Asked::Answered(Answer::Own);
+        }
+        table.next_waiter += 1;
+        let id = table.next_waiter;
+        let host = table.hosts.entry(destination.clone()).or_default();
+        match host.sharing {
+            Sharing::No => return Asked::Answered(Answer::Own),
+            Sharing::NotUntil(time) if Instant::now() < time => return Asked::Answered(Answer::Own),
+            Sharing::NotUntil(_) => host.sharing = Sharing::Yes,
+            Sharing::Yes => {}
+        }
+        if let Some(connection) = host.take_seat(kind) {
+            return Asked::Answered(Answer::Seat(connection));
+        }
+        let (tell, answers) = bounded(2);
+        host.queue.push_back(Waiter { id, kind, tell });
+        Asked::Waits(id, answers)
+    }
+
+    fn wait(
+        self: &Arc<Pool>,
+        destination: &Destination,
+        kind: Kind,
+        id: u64,
+        answers: &Receiver<Answer>,
+        deadline: Option<Instant>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> std::result::Result<Answer, NoSeat> {
+        let why = loop {
+            if cancelled() {
+                break NoSeat::Cancelled;
+            }
+            let answer = match deadline {
+                Some(deadline) => answers.recv_deadline(deadline),
+                None => answers.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match answer {
+                Ok(Answer::Look) => {}
+                Ok(answer) => return Ok(answer),
+                Err(_) => break NoSeat::TimedOut(self.stage(destination)),
+            }
+        };
+        self.leave(destination, id);
+        // What was given in the meantime goes to the next one.
+        while let Ok(answer) = answers.try_recv() {
+            if let Answer::Seat(connection) = answer {
+                drop(Seat::shared(self, connection, kind));
+            }
+        }
+        Err(why)
+    }
+
+    /// How far the host's connections have come.
+    fn stage(&self, destination: &Destination) -> StartStage {
+        let table = self.table.lock();
+        let entries = table.hosts.get(destination).map_or(&[][..], |host| &host.connections);
+        match entries.iter().any(|entry| entry.state == EntryState::Connecting) {
+            true => StartStage::Connecting,
+            false => StartStage::Queued,
+        }
+    }
+
+    /// A waiter goes; with the last one, what would only be opened for it is given up.
+    fn leave(&self, destination: &Destination, id: u64) {
+        let given_up: Vec<_> = {
+            let mut table = self.table.lock();
+            let Some(host) = table.hosts.get_mut(destination) else { return };
+            host.queue.retain(|waiter| waiter.id != id);
+            if !host.queue.is_empty() {
+                return;
+            }
+            let opening = host.connections.iter_mut().filter(|entry| entry.is_coming());
+            let give_up = |entry: &mut Entry| {
+                // Whoever comes now must not wait for it.
+                entry.state = EntryState::Broken;
+                Arc::clone(&entry.connection)
+            };
+            opening.map(give_up).collect()
+        };
+        for connection in given_up {
+            connection.give_up();
+        }
+        self.gate.wake();
+    }
+
+    /// Opens what those who wait for this host need, beyond what is coming.
+    fn open_connections(self: &Arc<Pool>, destination: &Destination) {
+        loop {
+            let (connection, ended) = {
+                let mut table = self.table.lock();
+                table.next_connection += 1;
+                let id = table.next_connection;
+                let Some(host) = table.hosts.get_mut(destination) else { return };
+                if host.excess() == 0 {
+                    return;
+                }
+                let connection = Arc::new(Connection::new(id, destination.clone()));
+                host.connections.push(Entry::new(Arc::clone(&connection), host.sessions - 1));
+                (connection, take(&mut table.threads, |_, thread| thread.is_finished()))
+            };
+            join(ended);
+            let (pool, kept) = (Arc::clone(self), Arc::clone(&connection));
+            let body = move || connection::keep(&kept, &pool);
+            match sys::spawn_thread("sshpm-connect", sys::SMALL_STACK, body) {
+                Ok(thread) => self.table.lock().threads.push((connection.id, thread)),
+                Err(error) => self.failed(&connection, &Error::local("starting a connection's thread", error)),
+            }
+        }
+    }
+
+    /// Makes all who wait look whether they are cancelled.
+    pub(crate) fn wake(&self) {
+        let table = self.table.lock();
+        for waiter in table.hosts.values().flat_map(|host| &host.queue) {
+            if waiter.tell.is_empty() {
+                // It has room for two, and only this function sends more than one.
+                let _ = waiter.tell.try_send(Answer::Look);
+            }
+        }
+        drop(table);
+        self.gate.wake();
+    }
+
+    /// Whether a connection that is not open yet is still to be.
+    pub(crate) fn wants(&self, connection: &Connection) -> bool {
+        let table = self.table.lock();
+        let Some(host) = table.hosts.get(&connection.destination) else { return false };
+        let is_coming = |entry: &Entry| entry.connection.id == connection.id && entry.is_coming();
+        !table.closing && !host.queue.is_empty() && host.connections.iter().any(is_coming)
+    }
+
+    /// A connection has got its turn.
+    pub(crate) fn connects(&self, connection: &Connection) {
+        self.change(connection, |entry| {
+            if entry.state == EntryState::Queued {
+                entry.state = EntryState::Connecting;
+            }
+        });
+    }
+
+    /// A connection can be used.
+    pub(crate) fn opened(&self, connection: &Connection) {
+        self.change(connection, |entry| {
+            if entry.is_coming() {
+                entry.state = EntryState::Open;
+                entry.unused_since = Instant::now();
+            }
+        });
+    }
+
+    /// A connection did not come to be, for a reason that no further try mends. Those who would not fit on the others
+    /// get that; where no connection has ever been open, those that wait for their turn would fail as well.
+    pub(crate) fn failed(&self, connection: &Connection, error: &Error) {
+        let mut table = self.table.lock();
+        let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
+        host.remove(connection);
+        if !host.connections.iter().any(|entry| entry.state == EntryState::Open) {
+            host.connections.retain(|entry| entry.state != EntryState::Queued);
+        }
+        for _ in 0..host.excess() {
+            if let Some(waiter) = host.queue.pop_back() {
+                waiter.answer(Answer::Failed(error.clone()));
+            }
+        }
+        drop(table);
+        self.ended.notify_all();
+        self.gate.wake();
+    }
+
+    /// A connection could not be shared, for a reason of this machine's.
+    pub(crate) fn cannot_share(&self, connection: &Connection, why: &str) {
+        self.do_not_share(connection, Sharing::NotUntil(Instant::now() + NOT_SHARED));
+        self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
+    }
+
+    fn do_not_share(&self, connection: &Connection, sharing: Sharing) {
+        let mut table = self.table.lock();
+        if let Some(host) = table.hosts.get_mut(&connection.destination) {
+            host.sharing = sharing;
+            for waiter in host.queue.drain(..) {
+                waiter.answer(Answer::Own);
+            }
+        }
+    }
+
+    fn warn_once(&self, text: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!("{text}");
+        }
+    }
+
+    /// A connection's client has ended, or it was not wanted any more.
+    pub(crate) fn ended(self: &Arc<Pool>, connection: &Connection) {
+        {
+            let mut table = self.table.lock();
+            if let Some(host) = table.hosts.get_mut(&connection.destination) {
+                host.remove(connection);
+            }
+        }
+        self.ended.notify_all();
+        // Who waited for one of its seats.
+        self.open_connections(&connection.destination);
+    }
+
+    /// Takes a connection out of use, if nobody has used it for some seconds: true when it is to be closed.
+    pub(crate) fn retire(&self, connection: &Connection) -> bool {
+        let mut retired = false;
+        self.change(connection, |entry| {
+            retired = entry.is_unused() && entry.unused_since.elapsed() >= LINGER;
+            if retired {
+                entry.state = EntryState::Broken;
+            }
+        });
+        retired
+    }
+
+    /// Changes a connection's entry, and gives out the seats that it has then.
+    fn change(&self, connection: &Connection, change: impl FnOnce(&mut Entry)) {
+        let mut table = self.table.lock();
+        let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
+        if let Some(entry) = host.connections.iter_mut().find(|entry| entry.connection.id == connection.id) {
+            change(entry);
+            host.give_out();
+        }
+    }
+
+    pub(crate) fn release(&self, connection: &Connection, kind: Kind) {
+        let mut unused = false;
+        self.change(connection, |entry| {
+            entry.untouched = false;
+            entry.let_go(kind);
+            unused = entry.is_unused();
+        });
+        if unused && self.table.lock().closing {
+            connection.close();
+        }
+    }
+
+    /// sshd has refused one more session on a connection.
+    pub(crate) fn refused(self: &Arc<Pool>, connection: &Connection, kind: Kind) {
+        let mut learned = None;
+        let too_few = {
+            let mut table = self.table.lock();
+            let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
+            let Some(entry) = host.connections.iter_mut().find(|entry| entry.connection.id == connection.id) else {
+                return;
+            };
+            entry.let_go(kind);
+            entry.most = entry.most.min(entry.long + entry.short);
+            if entry.untouched && entry.most + 1 < host.sessions {
+                host.sessions = entry.most + 1;
+                learned = Some(host.sessions);
+            }
+            host.sessions < FEWEST_SESSIONS
+        };
+        if let Some(sessions) = learned {
+            log::info!("{}: allows {sessions} sessions on a connection (MaxSessions)", connection.destination.host);
+        }
+        if too_few {
+            self.do_not_share(connection, Sharing::No);
+            self.warn_once(&format!(
+                "{} allows too few sessions on a connection (MaxSessions) to share it: each process logs in by itself",
+                connection.destination.host
+            ));
+        }
+        self.open_connections(&connection.destination);
+    }
+
+    /// A session has begun on a connection.
+    pub(crate) fn proven(&self, connection: &Connection) {
+        self.change(connection, |entry| entry.proven = true);
+    }
+
+    /// A connection has given no session. One that never has gives reason to think that none ever will here.
+    pub(crate) fn broken(&self, connection: &Connection, error: &Error) {
+        let mut proven = true;
+        self.change(connection, |entry| {
+            entry.state = EntryState::Broken;
+            proven = entry.proven;
+        });
+        if !proven && connection.answers() {
+            self.cannot_share(connection, &format!("a session on an open connection failed: {error}"));
+        }
+    }
+
+    /// Closes what nobody uses, and the rest with its last session. Waits for the former until the deadline.
+    pub(crate) fn close(&self, deadline: Instant) {
+        let unused: Vec<_> = {
+            let mut table = self.table.lock();
+            table.closing = true;
+            for waiter in table.hosts.values_mut().flat_map(|host| host.queue.drain(..)) {
+                waiter.answer(Answer::Own);
+            }
+            let entries = table.hosts.values_mut().flat_map(|host| &mut host.connections);
+            let unused = entries.filter(|entry| entry.is_unused());
+            unused.map(|entry| Arc::clone(&entry.connection)).collect()
+        };
+        self.gate.wake();
+        for connection in &unused {
+            connection.close();
+        }
+        let threads = {
+            let mut table = self.table.lock();
+            while table.hosts.values().any(|host| unused.iter().any(|connection| host.has(connection))) {
+                if self.ended.wait_until(&mut table, deadline).timed_out() {
+                    break;
+                }
+            }
+            let Table { hosts, threads, .. } = &mut *table;
+            // Whose connection has gone has nothing more to do than to return.
+            let keeps = |id| hosts.values().flat_map(|host| &host.connections).any(|entry| entry.connection.id == id);
+            take(threads, |id, _| !keeps(id))
+        };
+        for connection in unused.iter().filter(|connection| connection.is_running()) {
+            connection.kill();
+        }
+        join(threads);
+        self.directory.remove();
+    }
+}
+
+enum Asked {
+    Answered(Answer),
+    Waits(u64, Receiver<Answer>),
+}
+
+impl Waiter {
+    fn answer(&self, answer: Answer) {
+        // It has room for this one: it is taken from the queue with it.
+        let _ = self.tell.try_send(answer);
+    }
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        Host { sharing: Sharing::Yes, sessions: USUAL_SESSIONS, connections: Vec::new(), queue: VecDeque::new() }
+    }
+}
+
+impl Host {
+    /// How many of a connection's sessions can be long.
+    fn most_long(&self) -> usize {
+        self.sessions.saturating_sub(2)
+    }
+
+    /// How many of those who wait will find no seat on the connections that are coming.
+    fn excess(&self) -> usize {
+        let coming = self.connections.iter().filter(|entry| entry.is_coming()).count();
+        self.queue.len().saturating_sub(coming * self.most_long())
+    }
+
+    fn has(&self, connection: &Connection) -> bool {
+        self.connections.iter().any(|entry| entry.connection.id == connection.id)
+    }
+
+    fn remove(&mut self, connection: &Connection) {
+        self.connections.retain(|entry| entry.connection.id != connection.id);
+    }
+
+    fn take_seat(&mut self, kind: Kind) -> Option<Arc<Connection>> {
+        let (sessions, most_long) = (self.sessions, self.most_long());
+        let entry = self.connections.iter_mut().find(|entry| entry.has_room(kind, sessions, most_long))?;
+        match kind {
+            Kind::Long => entry.long += 1,
+            Kind::Short => entry.short += 1,
+        }
+        Some(Arc::clone(&entry.connection))
+    }
+
+    /// Gives the free seats to those who have waited longest.
+    fn give_out(&mut self) {
+        let mut at = 0;
+        while at < self.queue.len() {
+            match self.take_seat(self.queue[at].kind) {
+                Some(connection) => {
+                    if let Some(waiter) = self.queue.remove(at) {
+                        waiter.answer(Answer::Seat(connection));
+                    }
+                }
+                // There may be one for a short script, behind those that are long.
+                None if self.queue[at].kind == Kind::Long => match self.next_short(at) {
+                    Some(short) => at = short,
+                    None => return,
+                },
+                None => return,
+            }
+        }
+    }
+
+    fn next_short(&self, from: usize) -> Option<usize> {
+        self.queue.iter().skip(from).position(|waiter| waiter.kind == Kind::Short).map(|at| from + at)
+    }
+}
+
+impl Entry {
+    fn new(connection: Arc<Connection>, most: usize) -> Entry {
+        Entry {
+            connection,
+            state: EntryState::Queued,
+            most,
+            long: 0,
+            short: 0,
+            untouched: true,
+            proven: false,
+            unused_since: Instant::now(),
+        }
+    }
+
+    fn is_coming(&self) -> bool {
+        matches!(self.state, EntryState::Queued | EntryState::Connecting)
+    }
+
+    fn is_unused(&self) -> bool {
+        self.long + self.short == 0
+    }
+
+    fn has_room(&self, kind: Kind, sessions: usize, most_long: usize) -> bool {
+        self.state == EntryState::Open
+            && self.long + self.short < self.most.min(sessions - 1)
+            && (kind == Kind::Short || self.long < most_long)
+            && self.connection.answers()
+    }
+
+    fn let_go(&mut self, kind: Kind) {
+        match kind {
+            Kind::Long => self.long -= 1,
+            Kind::Short => self.short -= 1,
+        }
+        self.unused_since = Instant::now();
+    }
+}
+
+/// Takes the threads for which it is so.
+fn take(
+    threads: &mut Vec<(u64, JoinHandle<()>)>,
+    is: impl Fn(u64, &JoinHandle<()>) -> bool,
+) -> Vec<(u64, JoinHandle<()>)> {
+    let (taken, kept) = std::mem::take(threads).into_iter().partition(|(id, thread)| is(*id, thread));
+    *threads = kept;
+    taken
+}
+
+fn join(threads: Vec<(u64, JoinHandle<()>)>) {
+    for (_, thread) in threads {
+        if thread.join().is_err() {
+            log::error!("the thread of a connection panicked");
+        }
+    }
+}

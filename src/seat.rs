@@ -1,0 +1,125 @@
+//! The right to have one session on a host: on a shared connection, or by a login of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::gate::{Retry, Turn};
+use crate::pool::{Kind, Pool};
+use crate::ssh::{self, NoSession, Route};
+
+/// How many broken connections one session tries: a fourth would break too.
+const MOST_BROKEN: usize = 3;
+
+/// The right to have one session; it is given back when dropped.
+pub(crate) struct Seat<'p> {
+    pool: &'p Arc<Pool>,
+    place: Place<'p>,
+}
+
+enum Place<'p> {
+    /// The turn ends when the session has begun.
+    Own(Option<Turn<'p>>),
+    Shared(Arc<Connection>, Kind),
+    Returned,
+}
+
+/// Whether a session that did not begin is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Now,
+    At(Instant),
+    No,
+}
+
+/// What one session has tried.
+pub(crate) struct Tries {
+    connect_timeout: Duration,
+    retry: Option<Retry>,
+    broken: usize,
+}
+
+impl Tries {
+    pub(crate) fn new(connect_timeout: Duration) -> Tries {
+        Tries { connect_timeout, retry: None, broken: 0 }
+    }
+
+    /// The time of the next login, after one that sshd has dropped.
+    pub(crate) fn next_login(&mut self) -> Option<Instant> {
+        self.retry.get_or_insert_with(|| Retry::within(self.connect_timeout)).next_try()
+    }
+}
+
+impl<'p> Seat<'p> {
+    /// How long after a session was asked for, and how often then, is looked whether its connection hangs.
+    pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(3);
+
+    pub(crate) fn own(pool: &'p Arc<Pool>, turn: Turn<'p>) -> Seat<'p> {
+        Seat { pool, place: Place::Own(Some(turn)) }
+    }
+
+    pub(crate) fn shared(pool: &'p Arc<Pool>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
+        Seat { pool, place: Place::Shared(connection, kind) }
+    }
+
+    pub(crate) fn route(&self) -> Route<'_> {
+        match &self.place {
+            Place::Own(_) | Place::Returned => Route::Own,
+            Place::Shared(connection, _) => Route::Shared(connection.socket()),
+        }
+    }
+
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        match &self.place {
+            Place::Shared(connection, _) => Some(connection),
+            Place::Own(_) | Place::Returned => None,
+        }
+    }
+
+    /// The session has begun.
+    pub(crate) fn begun(&mut self) {
+        match &mut self.place {
+            Place::Own(turn) => drop(turn.take()),
+            Place::Shared(connection, _) => self.pool.proven(connection),
+            Place::Returned => {}
+        }
+    }
+
+    /// Whether the connection hangs, so that a session may never begin on it.
+    pub(crate) fn hangs(&self) -> bool {
+        self.connection().is_some_and(|connection| !connection.answers())
+    }
+
+    /// What to do after a session that ended with this error before it had begun: nothing has run then.
+    pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again {
+        match &self.place {
+            Place::Own(Some(turn)) if ssh::is_worth_a_retry(error) => {
+                turn.was_dropped();
+                tries.next_login().map_or(Again::No, Again::At)
+            }
+            Place::Own(_) | Place::Returned => Again::No,
+            Place::Shared(connection, kind) => match ssh::no_session(error) {
+                None => Again::No,
+                Some(NoSession::Refused) => {
+                    self.pool.refused(connection, *kind);
+                    self.place = Place::Returned;
+                    Again::Now
+                }
+                Some(NoSession::Broken) => {
+                    self.pool.broken(connection, error);
+                    tries.broken += 1;
+                    if tries.broken > MOST_BROKEN { Again::No } else { Again::Now }
+                }
+            },
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        if let Place::Shared(connection, kind) = &self.place {
+            self.pool.release(connection, *kind);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Where the sockets of shared connections are: a private directory of the user's.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::sys;
+
+/// A socket's path has at most 107 bytes (sun_path in unix(7)), and ssh makes it under a name that is 17 bytes longer.
+const LONGEST_PATH: usize = 90;
+/// Random digits: 64 bits.
+const NAME_LENGTH: usize = 16;
+
+/// The directory for sockets: below XDG_RUNTIME_DIR, else below TMPDIR or /tmp.
+pub(crate) struct SocketDirectory {
+    candidates: Vec<PathBuf>,
+}
+
+impl SocketDirectory {
+    pub(crate) fn new() -> SocketDirectory {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let bases = runtime.into_iter().chain([std::env::temp_dir()]);
+        let name = format!("sshpm-{}", sys::user_id());
+        SocketDirectory { candidates: bases.map(|base| base.join(&name)).collect() }
+    }
+
+    /// A path for a new socket. Makes the directory where it is missing: somebody may have cleaned up.
+    ///
+    /// # Errors
+    /// Why none of the places can be used.
+    pub(crate) fn new_socket(&self) -> Result<PathBuf, String> {
+        let random = sys::random::<{ NAME_LENGTH / 2 }>().map_err(|e| format!("no random name for a socket: {e}"))?;
+        let name = format!("{:016x}", u64::from_ne_bytes(random));
+        let mut reasons = Vec::new();
+        for directory in &self.candidates {
+            match prepare(directory, &name) {
+                Ok(()) => return Ok(directory.join(name)),
+                Err(why) => reasons.push(format!("{}: {why}", directory.display())),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    /// Removes sockets that a manager and its connections left when they were killed, and the directory when it is empty.
+    pub(crate) fn remove(&self) {
+        for directory in &self.candidates {
+            if is_private(directory).is_ok() {
+                remove_stale(directory);
+                // Another manager uses it, then it is not empty; or will, and makes it again.
+                let _ = fs::remove_dir(directory);
+            }
+        }
+    }
+}
+
+fn prepare(directory: &Path, name: &str) -> Result<(), String> {
+    let length = directory.as_os_str().len() + 1 + name.len();
+    if length >= LONGEST_PATH {
+        return Err(format!("the path of a socket would have {length} bytes, and can have {}", LONGEST_PATH - 1));
+    }
+    // ssh expands % and environment variables in the path, and splits it at spaces.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+@-".contains(byte);
+    if !directory.is_absolute() || !directory.as_os_str().as_bytes().iter().all(plain) {
+        return Err("the path is relative, or has characters that ssh_config gives a meaning".to_owned());
+    }
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => is_private(directory),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Another user's directory or a symbolic link in the way is refused, not followed.
+fn is_private(directory: &Path) -> Result<(), String> {
+    let metadata = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
+    if !metadata.is_dir() {
+        return Err("it is no directory".to_owned());
+    }
+    if metadata.uid() != sys::user_id() {
+        return Err(format!("it belongs to the user {}", metadata.uid()));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err("others may enter it".to_owned());
+    }
+    Ok(())
+}
+
+/// Removes the sockets of this crate that nobody listens on: ssh links a socket to its name when it listens.
+fn remove_stale(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
+        if is_socket && is_ours(&entry.file_name()) && is_dead(&entry.path()) {
+            // It fails when it is gone already.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_ours(name: &OsStr) -> bool {
+    name.len() == NAME_LENGTH && name.as_bytes().iter().all(u8::is_ascii_hexdigit)
+}
+
+fn is_dead(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    fn directory_in(base: &Path) -> SocketDirectory {
+        SocketDirectory { candidates: vec![base.join("sshpm")] }
+    }
+
+    #[test]
+    fn a_socket_has_a_private_directory_that_is_removed_when_it_is_empty() {
+        let base = tempfile::tempdir().unwrap();
+        let directory = directory_in(base.path());
+        let socket = directory.new_socket().unwrap();
+        let private = socket.parent().unwrap();
+        assert_eq!(fs::metadata(private).unwrap().permissions().mode() & 0o777, 0o700);
+        let listener = UnixListener::bind(&socket).unwrap();
+        directory.remove();
+        assert!(socket.exists());
+        drop(listener);
+        directory.remove();
+        assert!(!private.exists());
+    }
+
+    #[test]
+    fn what_is_not_private_is_refused_and_not_followed() {
+        let base = tempfile::tempdir().unwrap();
+        let target = base.path().join("target");
+        DirBuilder::new().mode(0o700).create(&target).unwrap();
+        symlink(&target, base.path().join("sshpm")).unwrap();
+        assert!(directory_in(base.path()).new_socket().unwrap_err().contains("no directory"));
+        fs::remove_file(base.path().join("sshpm")).unwrap();
+        DirBuilder::new().mode(0o750).create(base.path().join("sshpm")).unwrap();
+        fs::set_permissions(base.path().join("sshpm"), fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(directory_in(base.path()).new_socket().unwrap_err().contains("others may enter"));
+    }
+
+    #[test]
+    fn paths_that_ssh_cannot_take_are_refused_and_the_next_place_is_taken() {
+        let base = tempfile::tempdir().unwrap();
+        let long = base.path().join("x".repeat(80));
+        let good = base.path().join("good");
+        let directory = SocketDirectory { candidates: vec![long.clone(), base.path().join("a%h"), good.clone()] };
+        assert!(directory.new_socket().unwrap().starts_with(&good));
+        let none = SocketDirectory { candidates: vec![long, base.path().join("no/such")] };
+        let why = none.new_socket().unwrap_err();
+        assert!(why.contains("bytes") && why.contains("No such file"), "{why}");
+    }
+}
