@@ -100,7 +100,7 @@ impl Connection {
         self.made_at.elapsed().as_millis() < u128::from(self.good_until.load(Ordering::Relaxed))
     }
 
-    fn ticked(&self, lease: Lease) {
+    pub(crate) fn ticked(&self, lease: Lease) {
         let good_until = self.made_at.elapsed() + lease.period + LATE;
         self.good_until.store(u64::try_from(good_until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -166,7 +166,7 @@ impl Connection {
         }
     }
 
-    fn end(&self, why: String) {
+    pub(crate) fn end(&self, why: String) {
         self.good_until.store(0, Ordering::Relaxed);
         *self.state.lock() = ConnectionState::Ended(why);
         self.ended.notify_all();

@@ -7,10 +7,10 @@ use crossbeam_channel::unbounded;
 
 use crate::check;
 use crate::error::{Error, Result, StartFailure};
-use crate::pool::Kind;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_line;
+use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::Shared;
 

@@ -62,6 +62,7 @@ mod request;
 mod role;
 mod script;
 mod seat;
+mod seats;
 mod session;
 mod signal;
 mod socket_directory;

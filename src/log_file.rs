@@ -12,10 +12,10 @@ use crate::check;
 use crate::client::Lifeline;
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
-use crate::pool::Kind;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::{literal_path, short_line};
+use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::Shared;
 

@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use crate::check;
 use crate::error::{Error, FileProblem, Result};
-use crate::pool::Kind;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_line;
+use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::{INQUIRY_TIMEOUT, Shared};
 

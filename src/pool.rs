@@ -7,13 +7,13 @@
 //!
 //! The table's lock is a leaf: nothing is spawned, written to or waited for under it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::{Condvar, Mutex};
 
 use crate::connection::{self, Connection};
@@ -22,26 +22,14 @@ use crate::gate::Gate;
 use crate::host::Destination;
 use crate::options::Options;
 use crate::seat::Seat;
+use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Sharing, Waiter};
 use crate::socket_directory::SocketDirectory;
 use crate::sys;
 
-/// sshd's default for MaxSessions.
-const USUAL_SESSIONS: usize = 10;
-/// With fewer, nothing would be left for processes beside the connection's own session and a short script.
-const FEWEST_SESSIONS: usize = 3;
 /// How long a connection that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(5);
 /// For how long connections are not shared after the sockets could not be made: a full disk does not stay full.
 const NOT_SHARED: Duration = Duration::from_secs(60);
-
-/// What a session is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A process, or whatever else takes its time.
-    Long,
-    /// A script that ends by itself.
-    Short,
-}
 
 /// Why there is no seat.
 pub(crate) enum NoSeat {
@@ -65,70 +53,13 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Table {
-    hosts: HashMap<Destination, Host>,
+    hosts: HashMap<Destination, HostSeats>,
     next_connection: u64,
     next_waiter: u64,
     /// The manager lets go: nothing new is shared, and a connection closes with its last session.
     closing: bool,
     /// By the number of the connection.
     threads: Vec<(u64, JoinHandle<()>)>,
-}
-
-struct Host {
-    sharing: Sharing,
-    /// How many sessions its sshd allows on a connection, as far as is known.
-    sessions: usize,
-    connections: Vec<Entry>,
-    queue: VecDeque<Waiter>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    Yes,
-    NotUntil(Instant),
-    /// It allows too few sessions.
-    No,
-}
-
-struct Entry {
-    connection: Arc<Connection>,
-    state: EntryState,
-    /// How many sessions there can be beside its own.
-    most: usize,
-    long: usize,
-    short: usize,
-    /// No session of it has ended: then sshd counts what is counted here. sshd counts a session whose client was killed
-    /// until its wrapper has ended.
-    untouched: bool,
-    /// A session has begun on it: sharing works.
-    proven: bool,
-    unused_since: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EntryState {
-    /// It waits for its turn.
-    Queued,
-    Connecting,
-    Open,
-    /// It takes no further sessions.
-    Broken,
-}
-
-struct Waiter {
-    id: u64,
-    kind: Kind,
-    /// Has room for one [`Answer::Look`] and one other.
-    tell: Sender<Answer>,
-}
-
-enum Answer {
-    /// Something may have been cancelled.
-    Look,
-    Seat(Arc<Connection>),
-    /// This host's connections are not shared.
-    Own,
-    Failed(Error),
 }
 
 impl Pool {
@@ -294,7 +225,7 @@ impl Pool {
                     return;
                 }
                 let connection = Arc::new(Connection::new(id, destination.clone()));
-                host.connections.push(Entry::new(Arc::clone(&connection), host.sessions - 1));
+                host.add(&connection);
                 (connection, take(&mut table.threads, |_, thread| thread.is_finished()))
             };
             join(ended);
@@ -417,7 +348,7 @@ impl Pool {
     fn change(&self, connection: &Connection, change: impl FnOnce(&mut Entry)) {
         let mut table = self.table.lock();
         let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
-        if let Some(entry) = host.connections.iter_mut().find(|entry| entry.connection.id == connection.id) {
+        if let Some(entry) = host.entry(connection) {
             change(entry);
             host.give_out();
         }
@@ -426,8 +357,7 @@ impl Pool {
     pub(crate) fn release(&self, connection: &Connection, kind: Kind) {
         let mut unused = false;
         self.change(connection, |entry| {
-            entry.untouched = false;
-            entry.let_go(kind);
+            entry.release(kind);
             unused = entry.is_unused();
         });
         if unused && self.table.lock().closing {
@@ -437,25 +367,15 @@ impl Pool {
 
     /// sshd has refused one more session on a connection.
     pub(crate) fn refused(self: &Arc<Pool>, connection: &Connection, kind: Kind) {
-        let mut learned = None;
-        let too_few = {
+        let (learned, shares) = {
             let mut table = self.table.lock();
             let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
-            let Some(entry) = host.connections.iter_mut().find(|entry| entry.connection.id == connection.id) else {
-                return;
-            };
-            entry.let_go(kind);
-            entry.most = entry.most.min(entry.long + entry.short);
-            if entry.untouched && entry.most + 1 < host.sessions {
-                host.sessions = entry.most + 1;
-                learned = Some(host.sessions);
-            }
-            host.sessions < FEWEST_SESSIONS
+            (host.refuse(connection, kind), host.shares())
         };
         if let Some(sessions) = learned {
             log::info!("{}: allows {sessions} sessions on a connection (MaxSessions)", connection.destination.host);
         }
-        if too_few {
+        if !shares {
             self.do_not_share(connection, Sharing::No);
             self.warn_once(&format!(
                 "{} allows too few sessions on a connection (MaxSessions) to share it: each process logs in by itself",
@@ -521,112 +441,6 @@ impl Pool {
 enum Asked {
     Answered(Answer),
     Waits(u64, Receiver<Answer>),
-}
-
-impl Waiter {
-    fn answer(&self, answer: Answer) {
-        // It has room for this one: it is taken from the queue with it.
-        let _ = self.tell.try_send(answer);
-    }
-}
-
-impl Default for Host {
-    fn default() -> Host {
-        Host { sharing: Sharing::Yes, sessions: USUAL_SESSIONS, connections: Vec::new(), queue: VecDeque::new() }
-    }
-}
-
-impl Host {
-    /// How many of a connection's sessions can be long.
-    fn most_long(&self) -> usize {
-        self.sessions.saturating_sub(2)
-    }
-
-    /// How many of those who wait will find no seat on the connections that are coming.
-    fn excess(&self) -> usize {
-        let coming = self.connections.iter().filter(|entry| entry.is_coming()).count();
-        self.queue.len().saturating_sub(coming * self.most_long())
-    }
-
-    fn has(&self, connection: &Connection) -> bool {
-        self.connections.iter().any(|entry| entry.connection.id == connection.id)
-    }
-
-    fn remove(&mut self, connection: &Connection) {
-        self.connections.retain(|entry| entry.connection.id != connection.id);
-    }
-
-    fn take_seat(&mut self, kind: Kind) -> Option<Arc<Connection>> {
-        let (sessions, most_long) = (self.sessions, self.most_long());
-        let entry = self.connections.iter_mut().find(|entry| entry.has_room(kind, sessions, most_long))?;
-        match kind {
-            Kind::Long => entry.long += 1,
-            Kind::Short => entry.short += 1,
-        }
-        Some(Arc::clone(&entry.connection))
-    }
-
-    /// Gives the free seats to those who have waited longest.
-    fn give_out(&mut self) {
-        let mut at = 0;
-        while at < self.queue.len() {
-            match self.take_seat(self.queue[at].kind) {
-                Some(connection) => {
-                    if let Some(waiter) = self.queue.remove(at) {
-                        waiter.answer(Answer::Seat(connection));
-                    }
-                }
-                // There may be one for a short script, behind those that are long.
-                None if self.queue[at].kind == Kind::Long => match self.next_short(at) {
-                    Some(short) => at = short,
-                    None => return,
-                },
-                None => return,
-            }
-        }
-    }
-
-    fn next_short(&self, from: usize) -> Option<usize> {
-        self.queue.iter().skip(from).position(|waiter| waiter.kind == Kind::Short).map(|at| from + at)
-    }
-}
-
-impl Entry {
-    fn new(connection: Arc<Connection>, most: usize) -> Entry {
-        Entry {
-            connection,
-            state: EntryState::Queued,
-            most,
-            long: 0,
-            short: 0,
-            untouched: true,
-            proven: false,
-            unused_since: Instant::now(),
-        }
-    }
-
-    fn is_coming(&self) -> bool {
-        matches!(self.state, EntryState::Queued | EntryState::Connecting)
-    }
-
-    fn is_unused(&self) -> bool {
-        self.long + self.short == 0
-    }
-
-    fn has_room(&self, kind: Kind, sessions: usize, most_long: usize) -> bool {
-        self.state == EntryState::Open
-            && self.long + self.short < self.most.min(sessions - 1)
-            && (kind == Kind::Short || self.long < most_long)
-            && self.connection.answers()
-    }
-
-    fn let_go(&mut self, kind: Kind) {
-        match kind {
-            Kind::Long => self.long -= 1,
-            Kind::Short => self.short -= 1,
-        }
-        self.unused_since = Instant::now();
-    }
 }
 
 /// Takes the threads for which it is so.

@@ -9,9 +9,10 @@ use crate::error::{Error, Result, SshFailure};
 use crate::host::Destination;
 use crate::options::Options;
 use crate::output::Tail;
-use crate::pool::{Kind, NoSeat};
+use crate::pool::NoSeat;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
+use crate::seats::Kind;
 use crate::ssh::{self, Route};
 use crate::sys;
 use crate::watcher::{DIAGNOSIS, Shared};
@@ -126,12 +127,15 @@ fn talk(
                 Stream::Stderr => &mut stderr,
             };
             scanner.push(bytes, &mut |piece| match piece {
-                _ if matches!(flow, Flow::Last | Flow::Enough) => {}
+                // The two streams have no order: it can come last.
                 Piece::Report(Report::Begin { .. }) => {
                     has_begun = true;
                     seat.begun();
-                    flow = sink(piece);
+                    if flow == Flow::GoOn {
+                        flow = sink(piece);
+                    }
                 }
+                _ if matches!(flow, Flow::Last | Flow::Enough) => {}
                 Piece::Report(Report::OutputBegin) => output_begun = true,
                 Piece::Data(bytes) if stream == Stream::Stderr => diagnosis.push(bytes, DIAGNOSIS),
                 // What start-up files say.

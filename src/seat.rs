@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::gate::{Retry, Turn};
-use crate::pool::{Kind, Pool};
+use crate::pool::Pool;
+use crate::seats::Kind;
 use crate::ssh::{self, NoSession, Route};
 
 /// How many broken connections one session tries: a fourth would break too.

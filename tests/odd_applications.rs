@@ -89,7 +89,8 @@ fn a_daemon_that_holds_stdout_holds_neither_the_exit_report_nor_the_ssh_client()
 #[test]
 fn a_stderr_that_was_made_nonblocking_and_filled_does_not_swallow_the_exit() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    // The client of a shared connection reads nothing: its master does.
+    let manager = sshpm::Manager::new(options(&remote).share_connections(false)).unwrap();
     let go = remote.scratch().join("go");
     let wait_for_go = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
     let request = shell(&format!("{wait_for_go}; exec {} nonblock-fill exit 6", remote.app().display()));

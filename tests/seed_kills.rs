@@ -29,7 +29,7 @@ fn kill_process_without_metadata() {
                 Signal::QUIT,
                 true,
                 ExitSource::ManualKillThroughSshClient,
-                255,
+                -3,
                 "ended by the manager through the ssh client",
             ),
             (
@@ -45,7 +45,7 @@ fn kill_process_without_metadata() {
                 Signal::QUIT,
                 false,
                 ExitSource::ClientMonitoring,
-                255,
+                -3,
                 "ended unexpectedly by SIGQUIT to the ssh client (hang-up on the remote side)",
             ),
             (
@@ -253,7 +253,6 @@ fn is_monitoring_remotely() {
     let manager = manager(&remote);
     assert!(!manager.is_monitoring_remotely("nobody"));
     manager.start_process("connecting", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
-    client_of(&manager, "connecting");
     assert!(!manager.is_monitoring_remotely("connecting"));
     start_ready(&manager, "runs", &shell(OWN_CODES));
     assert!(manager.is_monitoring_remotely("runs"));

@@ -296,7 +296,7 @@ fn every_state_is_shown_and_answered_for() {
             Err(error) => assert!(!has_pid && matches!(error, Error::NoRemotePid { .. }), "{uuid}: {error}"),
         }
         let client = manager.runtime_pids(uuid).ssh_client;
-        assert_eq!(client.is_some(), alive || state == ProcessState::Connecting, "{uuid}");
+        assert_eq!(client.is_some(), alive, "{uuid}: one that connects waits for the shared connection");
         match manager.send_signal(uuid, Signal::CONT) {
             Ok(()) => assert!(alive, "{uuid}"),
             Err(Error::LinkDown { .. }) => assert_eq!(state, ProcessState::LinkLost),

@@ -1,0 +1,329 @@
+//! The seats on the shared connections of one user and host: who has one, and who waits.
+//!
+//! All is decided here, and nothing done: the pool has the lock, the threads and the connections.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use crate::connection::Connection;
+use crate::error::Error;
+
+/// sshd's default for MaxSessions.
+const USUAL_SESSIONS: usize = 10;
+/// With fewer, nothing would be left for processes beside the connection's own session and a short script.
+const FEWEST_SESSIONS: usize = 3;
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A process, or whatever else takes its time.
+    Long,
+    /// A script that ends by itself.
+    Short,
+}
+
+/// The connections of one user and host, who sits on them, and who waits for a seat.
+pub(crate) struct HostSeats {
+    pub sharing: Sharing,
+    /// How many sessions its sshd allows on a connection, as far as is known.
+    pub sessions: usize,
+    pub connections: Vec<Entry>,
+    pub queue: VecDeque<Waiter>,
+}
+
+/// Whether connections of a host are shared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    Yes,
+    NotUntil(Instant),
+    /// It allows too few sessions.
+    No,
+}
+
+/// One connection, as the pool has it.
+pub(crate) struct Entry {
+    pub connection: Arc<Connection>,
+    pub state: EntryState,
+    /// How many sessions there can be beside its own.
+    pub most: usize,
+    pub long: usize,
+    pub short: usize,
+    /// No session of it has ended: then sshd counts what is counted here. sshd counts a session whose client was killed
+    /// until its wrapper has ended.
+    pub untouched: bool,
+    /// A session has begun on it: sharing works.
+    pub proven: bool,
+    pub unused_since: Instant,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryState {
+    /// It waits for its turn.
+    Queued,
+    Connecting,
+    Open,
+    /// It takes no further sessions.
+    Broken,
+}
+
+/// Who waits for a seat.
+pub(crate) struct Waiter {
+    pub id: u64,
+    pub kind: Kind,
+    /// Has room for one [`Answer::Look`] and one other.
+    pub tell: Sender<Answer>,
+}
+
+/// What a waiter is told.
+pub(crate) enum Answer {
+    /// Something may have been cancelled.
+    Look,
+    Seat(Arc<Connection>),
+    /// This host's connections are not shared.
+    Own,
+    Failed(Error),
+}
+
+impl Waiter {
+    pub(crate) fn answer(&self, answer: Answer) {
+        // It has room for this one: it is taken from the queue with it.
+        let _ = self.tell.try_send(answer);
+    }
+}
+
+impl Default for HostSeats {
+    fn default() -> HostSeats {
+        HostSeats { sharing: Sharing::Yes, sessions: USUAL_SESSIONS, connections: Vec::new(), queue: VecDeque::new() }
+    }
+}
+
+impl HostSeats {
+    /// How many of a connection's sessions can be long.
+    pub(crate) fn most_long(&self) -> usize {
+        self.sessions.saturating_sub(2)
+    }
+
+    /// How many of those who wait will find no seat on the connections that are coming.
+    pub(crate) fn excess(&self) -> usize {
+        let coming = self.connections.iter().filter(|entry| entry.is_coming()).count();
+        self.queue.len().saturating_sub(coming * self.most_long())
+    }
+
+    pub(crate) fn has(&self, connection: &Connection) -> bool {
+        self.connections.iter().any(|entry| entry.connection.id == connection.id)
+    }
+
+    pub(crate) fn entry(&mut self, connection: &Connection) -> Option<&mut Entry> {
+        self.connections.iter_mut().find(|entry| entry.connection.id == connection.id)
+    }
+
+    pub(crate) fn add(&mut self, connection: &Arc<Connection>) {
+        self.connections.push(Entry::new(Arc::clone(connection), self.sessions - 1));
+    }
+
+    pub(crate) fn remove(&mut self, connection: &Connection) {
+        self.connections.retain(|entry| entry.connection.id != connection.id);
+    }
+
+    pub(crate) fn take_seat(&mut self, kind: Kind) -> Option<Arc<Connection>> {
+        let (sessions, most_long) = (self.sessions, self.most_long());
+        let entry = self.connections.iter_mut().find(|entry| entry.has_room(kind, sessions, most_long))?;
+        match kind {
+            Kind::Long => entry.long += 1,
+            Kind::Short => entry.short += 1,
+        }
+        Some(Arc::clone(&entry.connection))
+    }
+
+    /// sshd has refused a session on a connection. Gives how many it allows, if that was learned by it.
+    pub(crate) fn refuse(&mut self, connection: &Connection, kind: Kind) -> Option<usize> {
+        let entry = self.entry(connection)?;
+        entry.let_go(kind);
+        entry.most = entry.most.min(entry.long + entry.short);
+        let sessions = entry.most + 1;
+        let is_new = entry.untouched && sessions < self.sessions;
+        if is_new {
+            self.sessions = sessions;
+        }
+        is_new.then_some(sessions)
+    }
+
+    /// Whether its connections can carry anything.
+    pub(crate) fn shares(&self) -> bool {
+        self.sessions >= FEWEST_SESSIONS
+    }
+
+    /// Gives the free seats to those who have waited longest.
+    pub(crate) fn give_out(&mut self) {
+        let mut at = 0;
+        while at < self.queue.len() {
+            match self.take_seat(self.queue[at].kind) {
+                Some(connection) => {
+                    if let Some(waiter) = self.queue.remove(at) {
+                        waiter.answer(Answer::Seat(connection));
+                    }
+                }
+                // There may be one for a short script, behind those that are long.
+                None if self.queue[at].kind == Kind::Long => match self.next_short(at) {
+                    Some(short) => at = short,
+                    None => return,
+                },
+                None => return,
+            }
+        }
+    }
+
+    pub(crate) fn next_short(&self, from: usize) -> Option<usize> {
+        self.queue.iter().skip(from).position(|waiter| waiter.kind == Kind::Short).map(|at| from + at)
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(connection: Arc<Connection>, most: usize) -> Entry {
+        Entry {
+            connection,
+            state: EntryState::Queued,
+            most,
+            long: 0,
+            short: 0,
+            untouched: true,
+            proven: false,
+            unused_since: Instant::now(),
+        }
+    }
+
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.state, EntryState::Queued | EntryState::Connecting)
+    }
+
+    pub(crate) fn is_unused(&self) -> bool {
+        self.long + self.short == 0
+    }
+
+    pub(crate) fn has_room(&self, kind: Kind, sessions: usize, most_long: usize) -> bool {
+        self.state == EntryState::Open
+            && self.long + self.short < self.most.min(sessions - 1)
+            && (kind == Kind::Short || self.long < most_long)
+            && self.connection.answers()
+    }
+
+    /// A session has ended.
+    pub(crate) fn release(&mut self, kind: Kind) {
+        self.untouched = false;
+        self.let_go(kind);
+    }
+
+    fn let_go(&mut self, kind: Kind) {
+        match kind {
+            Kind::Long => self.long -= 1,
+            Kind::Short => self.short -= 1,
+        }
+        self.unused_since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Lease;
+    use crate::host::Destination;
+    use crate::options::Options;
+    use crossbeam_channel::{Receiver, bounded};
+
+    fn host() -> (HostSeats, u64) {
+        (HostSeats::default(), 0)
+    }
+
+    /// Adds a connection, open or not.
+    fn add(host: &mut HostSeats, id: u64, state: EntryState) -> Arc<Connection> {
+        let connection = Arc::new(Connection::new(id, Destination { host: "h".to_owned(), user: None }));
+        connection.ticked(Lease::of(&Options::new()));
+        host.add(&connection);
+        host.entry(&connection).unwrap().state = state;
+        connection
+    }
+
+    fn wait(host: &mut HostSeats, kind: Kind) -> Receiver<Answer> {
+        let (tell, answers) = bounded(2);
+        let id = host.queue.len() as u64;
+        host.queue.push_back(Waiter { id, kind, tell });
+        answers
+    }
+
+    fn has_seat(answers: &Receiver<Answer>) -> bool {
+        matches!(answers.try_recv(), Ok(Answer::Seat(_)))
+    }
+
+    #[test]
+    fn a_connection_has_eight_long_seats_and_one_for_a_short_script() {
+        let (mut host, _) = host();
+        add(&mut host, 1, EntryState::Open);
+        let long = std::iter::from_fn(|| host.take_seat(Kind::Long)).count();
+        let short = std::iter::from_fn(|| host.take_seat(Kind::Short)).count();
+        assert_eq!((long, short), (8, 1));
+    }
+
+    #[test]
+    fn a_further_connection_is_needed_only_for_what_will_not_fit() {
+        let (mut host, _) = host();
+        let _answers: Vec<_> = (0..17).map(|_| wait(&mut host, Kind::Long)).collect();
+        assert_eq!(host.excess(), 17);
+        add(&mut host, 1, EntryState::Queued);
+        add(&mut host, 2, EntryState::Connecting);
+        assert_eq!(host.excess(), 1);
+        add(&mut host, 3, EntryState::Queued);
+        assert_eq!(host.excess(), 0);
+    }
+
+    #[test]
+    fn free_seats_go_to_those_who_have_waited_longest() {
+        let (mut host, _) = host();
+        let waiters: Vec<_> = (0..9).map(|_| wait(&mut host, Kind::Long)).collect();
+        let script = wait(&mut host, Kind::Short);
+        add(&mut host, 1, EntryState::Open);
+        host.give_out();
+        assert!(waiters[..8].iter().all(has_seat) && !has_seat(&waiters[8]) && has_seat(&script));
+        assert_eq!(host.queue.len(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_hangs_gives_no_seats() {
+        let (mut host, _) = host();
+        let connection = add(&mut host, 1, EntryState::Open);
+        connection.end("as if".to_owned());
+        assert!(host.take_seat(Kind::Long).is_none());
+    }
+
+    #[test]
+    fn a_refusal_teaches_how_many_sessions_the_host_allows() {
+        for allowed in 1..9 {
+            let (mut host, _) = host();
+            let connection = add(&mut host, 1, EntryState::Open);
+            while host.take_seat(Kind::Long).is_some() {}
+            // Its own session is one of them.
+            let learned: Vec<_> = (allowed..9).map(|_| host.refuse(&connection, Kind::Long)).collect();
+            assert_eq!(learned.last().copied().flatten(), Some(allowed), "{learned:?}");
+            assert_eq!((host.sessions, host.shares()), (allowed, allowed >= 3));
+            let next = add(&mut host, 2, EntryState::Open);
+            let seats = std::iter::from_fn(|| host.take_seat(Kind::Long)).filter(|seat| seat.id == next.id).count();
+            assert_eq!(seats, allowed.saturating_sub(2));
+        }
+    }
+
+    #[test]
+    fn a_refusal_while_sshd_may_still_count_a_session_that_ended_teaches_nothing_of_the_host() {
+        let (mut host, _) = host();
+        let connection = add(&mut host, 1, EntryState::Open);
+        while host.take_seat(Kind::Long).is_some() {}
+        host.entry(&connection).unwrap().release(Kind::Long);
+        host.take_seat(Kind::Long).unwrap();
+        assert_eq!(host.refuse(&connection, Kind::Long), None);
+        assert_eq!(host.sessions, USUAL_SESSIONS);
+        // But the connection gets no further ones for now.
+        assert!(host.take_seat(Kind::Long).is_none());
+    }
+}
