@@ -9,7 +9,7 @@ use crate::masters::{Masters, session};
 use crate::proc::pss_kib_of;
 use crate::rig::{Rig, SESSIONS_PER_CONNECTION};
 use crate::samples::{Samples, ms};
-use crate::session::{LINES, TRIES};
+use crate::session::{LINES, TRIES, calm_down};
 
 /// Raw `ssh -S` over as many masters as sshpm has used: with their logins in the time, and then over masters that are ready.
 pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples) -> Result<(), String> {
@@ -41,6 +41,7 @@ fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) 
 
 fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
     let mut clients = Clients::default();
+    calm_down();
     let begin = Instant::now();
     for number in 0..processes {
         clients.spawn(&mut session(rig, number % masters.count, "true"))?;
@@ -81,6 +82,7 @@ fn held(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -
     if let Some(pss) = pss_kib_of(clients.pids().chain(masters.pids())) {
         samples.add("floor_ssh_pss_kib_per_process", pss / processes as f64);
     }
+    calm_down();
     for (client, pid) in clients.children().iter_mut().zip(pids).take(TRIES) {
         let begin = Instant::now();
         // It is ours, and a child that sshd has not waited for: nobody else can have the pid.

@@ -68,9 +68,9 @@ fn note_forks(samples: &mut Samples, before: &Look, after: &Look, applications: 
         after.remote.iter().filter(|(pid, _)| !before.remote.contains_key(pid)).map(|(_, (p, _))| p.ppid).collect();
     let (mut of_wrappers, mut of_others) = (0, 0);
     for (pid, (process, then)) in &before.remote {
-        let now = after.remote.get(pid).map(|(_, activity)| *activity);
-        // One that has ended can have done anything.
-        let forked = new_parents.contains(pid) || now.is_none_or(|now| now.childrens_faults != then.childrens_faults);
+        // One that has ended is a child whose parent shows it.
+        let Some((_, now)) = after.remote.get(pid) else { continue };
+        let forked = new_parents.contains(pid) || now.childrens_faults != then.childrens_faults;
         if forked && wrappers.contains(pid) {
             of_wrappers += 1;
         } else if forked && !process.is_sshd() {

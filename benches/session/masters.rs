@@ -9,7 +9,7 @@ use crate::clients::Clients;
 use crate::rig::Rig;
 use crate::wait::{Watch, pidfd, readable};
 
-/// How long they may take to log in.
+/// How long the next one may take to log in.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Masters. Dropping it ends them.
@@ -28,7 +28,6 @@ impl<'a> Masters<'a> {
     ) -> Result<Masters<'a>, String> {
         let told = |error: std::io::Error| format!("waiting for masters: {error}");
         let watch = Watch::new(&rig.dir()).map_err(told)?;
-        let deadline = Instant::now() + PATIENCE;
         let mut masters = Masters { rig, clients: Clients::default(), count };
         let mut connecting: Vec<(usize, OwnedFd)> = Vec::new();
         let mut begun = 0;
@@ -40,7 +39,7 @@ impl<'a> Masters<'a> {
             }
             let fds: Vec<BorrowedFd> =
                 std::iter::once(watch.as_fd()).chain(connecting.iter().map(|(_, fd)| fd.as_fd())).collect();
-            match readable(&fds, deadline).map_err(told)?.as_slice() {
+            match readable(&fds, Instant::now() + PATIENCE).map_err(told)?.as_slice() {
                 [true, ..] => {
                     for name in watch.names().map_err(told)? {
                         // Others are names of files that ssh makes on the way.
@@ -50,7 +49,7 @@ impl<'a> Masters<'a> {
                     }
                 }
                 [_, ended @ ..] if ended.contains(&true) => return Err("a raw ssh master failed".to_owned()),
-                _ => return Err(format!("a raw ssh master was not ready in {PATIENCE:?}")),
+                _ => return Err(format!("a raw ssh master was not ready: no word for {PATIENCE:?}")),
             }
         }
         Ok(masters)

@@ -19,7 +19,7 @@ pub const SESSIONS_PER_CONNECTION: usize = 10;
 /// The file of aliases. All ssh clients run in its directory, so that no tool has to quote a path.
 const CONFIG: &str = "bench_config";
 /// How long what was ended may take to be gone.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(120);
 
 pub struct Rig {
     remote: Remote,

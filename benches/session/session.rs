@@ -12,16 +12,21 @@ use crate::plan::{Extent, Plan};
 use crate::proc::{Own, descendants, pss_kib_of};
 use crate::samples::{Samples, ms};
 
-/// How long anything may take: only waited out where something is wrong.
+/// How long the next event or answer may take: only waited out where something is wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// As long as a thousand logins may take.
+const START_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How many deaths, reads and validations are measured in one session.
 pub const TRIES: usize = 5;
 /// How many calls of is_process_alive are one measurement.
 const CALLS: usize = 20_000;
 /// How many lines of the log are read: the seed's default.
 pub const LINES: usize = 100;
-/// What a start leaves to be done, there and here, is done by then. No event tells.
-const CALM: Duration = Duration::from_millis(1500);
+
+/// Waits until what was started or ended has done all that is left to be done, there and here. No event tells.
+pub fn calm_down() {
+    std::thread::sleep(Duration::from_secs(1));
+}
 
 /// Does what the plan says, and prints what was measured.
 pub fn run(plan: &Plan) -> Result<(), String> {
@@ -39,7 +44,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
             session.deaths(&mut samples)?;
         }
         Extent::Idle(seconds) => {
-            std::thread::sleep(CALM);
+            calm_down();
             let pids: Vec<_> = session.pids.values().copied().collect();
             idle::measure(&mut samples, plan.sshd_pid, &pids, Duration::from_secs(seconds));
         }
@@ -93,16 +98,23 @@ impl Session<'_> {
     fn start(&self, at: usize) -> Result<(), String> {
         let program = self.plan.app.as_os_str().to_owned();
         let argv = [program, "heartbeat".into(), "1000000".into()];
-        let request = BootRequest::new(self.plan.host(at), argv).start_timeout(PATIENCE);
+        let request = BootRequest::new(self.plan.host(at), argv).start_timeout(START_TIMEOUT);
         self.manager.start_process(&self.uuids[at], &request).map_err(|error| error.to_string())
     }
 
     fn wait_for_starts(&mut self, count: usize) -> Result<(), String> {
-        for _ in 0..count {
+        let mut left = count;
+        while left > 0 {
             match self.events.recv_timeout(PATIENCE) {
-                Ok(Event::Started { uuid, pid }) => drop(self.pids.insert(uuid, pid)),
-                Ok(event) => self.lose(&event),
-                Err(_) => return Err(format!("{} of {count} have started in {PATIENCE:?}", self.pids.len())),
+                Ok(Event::Started { uuid, pid }) => {
+                    self.pids.insert(uuid, pid);
+                    left -= 1;
+                }
+                Ok(event) => {
+                    left -= usize::from(matches!(event, Event::StartFailed { .. }));
+                    self.lose(&event);
+                }
+                Err(_) => return Err(format!("{left} of {count} did not start: no word for {PATIENCE:?}")),
             }
         }
         Ok(())
@@ -163,9 +175,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Kills some one by one, as if they had crashed, and starts them again.
+    /// Kills some one by one, as if they had crashed, and then starts them again.
     fn deaths(&mut self, samples: &mut Samples) -> Result<(), String> {
+        let mut dead = Vec::new();
+        calm_down();
         for at in 0..TRIES.min(self.plan.processes) {
+            // One that was lost before stays so.
             let Some(pid) = self.pids.remove(&self.uuids[at]) else { continue };
             let begin = Instant::now();
             // It is ours, and a child that its wrapper has not waited for: nobody else can have the pid.
@@ -175,10 +190,10 @@ impl Session<'_> {
             }
             self.wait_for_end(at)?;
             samples.add("death_notice_ms", ms(begin.elapsed()));
-            self.start(at)?;
-            self.wait_for_starts(1)?;
+            dead.push(at);
         }
-        Ok(())
+        dead.iter().try_for_each(|at| self.start(*at))?;
+        self.wait_for_starts(dead.len())
     }
 
     fn wait_for_end(&mut self, at: usize) -> Result<(), String> {
@@ -192,6 +207,7 @@ impl Session<'_> {
     }
 
     fn kill_all(mut self, samples: &mut Samples) -> Result<(), String> {
+        calm_down();
         // Whatever was lost by itself until now.
         while let Ok(event) = self.events.try_recv() {
             self.lose(&event);

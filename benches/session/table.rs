@@ -14,6 +14,13 @@ enum Target {
     Value(f64),
 }
 
+impl Target {
+    /// Some are for sessions of a certain size.
+    fn only_if(self, applies: bool) -> Target {
+        if applies { self } else { Target::None }
+    }
+}
+
 /// One row, as names of samples.
 struct Row {
     what: String,
@@ -137,7 +144,7 @@ fn life_rows(args: &Args) -> Vec<Row> {
     let notice = "notice of a death by kill -9";
     vec![
         Row::new(&kill, "kill_all_s", "s").beside(sessions, "floor_sessions_s").target(Target::Ratio(0.25)),
-        Row::new(&kill, "kill_all_s", "s").target(Target::Value(0.1)),
+        Row::new(&kill, "kill_all_s", "s").target(Target::Value(0.1).only_if(count <= 50)),
         Row::new(notice, "death_notice_ms", "ms")
             .beside("until the raw `ssh -S` client is reaped", "floor_notice_ms")
             .target(Target::Ratio(1.0)),
@@ -155,7 +162,8 @@ fn life_rows(args: &Args) -> Vec<Row> {
 fn cost_rows(args: &Args) -> Vec<Row> {
     let per = |what: &str| format!("{what} per process, at {}", args.processes);
     let mut rows = vec![
-        Row::new(per("manager's memory"), "manager_kib_per_process", "KiB").target(Target::Value(40.0)),
+        Row::new(per("manager's memory"), "manager_kib_per_process", "KiB")
+            .target(Target::Value(40.0).only_if(args.processes >= 200)),
         Row::new(per("ssh clients' PSS"), "ssh_pss_kib_per_process", "KiB")
             .beside("raw `ssh -S` and its masters", "floor_ssh_pss_kib_per_process"),
         Row::new(per("threads"), "threads_per_process", ""),
@@ -165,7 +173,7 @@ fn cost_rows(args: &Args) -> Vec<Row> {
     if let Some(larger) = args.larger() {
         let row =
             Row::new(format!("manager's memory per process, at {larger}"), "larger_manager_kib_per_process", "KiB");
-        rows.insert(1, row.target(Target::Value(40.0)));
+        rows.insert(1, row.target(Target::Value(40.0).only_if(larger >= 200)));
     }
     rows
 }
