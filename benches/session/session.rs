@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -144,11 +145,10 @@ impl Session<'_> {
     fn alive(&self, samples: &mut Samples) {
         for _ in 0..TRIES {
             let begin = Instant::now();
-            let alive =
-                self.uuids.iter().cycle().take(CALLS).filter(|uuid| self.manager.is_process_alive(uuid)).count();
+            for uuid in self.uuids.iter().cycle().take(CALLS) {
+                black_box(self.manager.is_process_alive(uuid));
+            }
             samples.add("alive_us", begin.elapsed().as_secs_f64() * 1e6 / CALLS as f64);
-            // Read, so that nothing of it is left out.
-            assert!(alive <= CALLS);
         }
     }
 
