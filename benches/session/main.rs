@@ -21,6 +21,7 @@ mod table;
 mod tools;
 mod wait;
 
+use std::io::Write;
 use std::process::{Command, ExitCode, Stdio};
 
 use serde_json::{Map, Value, json};
@@ -33,11 +34,10 @@ use tools::TOOLS;
 
 fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
-        Ok(Invocation::Help) => {
-            println!("{}", args::USAGE);
-            return ExitCode::SUCCESS;
+        Ok(Invocation::Help) => say(args::USAGE).map(|()| true),
+        Ok(Invocation::Session(plan)) => {
+            session::run(&plan).and_then(|samples| say(&samples.to_json().to_string())).map(|()| true)
         }
-        Ok(Invocation::Session(plan)) => session::run(&plan).map(|()| true),
         Ok(Invocation::Measure(args)) => measure(&args),
         Err(error) => {
             eprintln!("session: {error}\n{}", args::USAGE);
@@ -65,12 +65,18 @@ fn measure(args: &Args) -> Result<bool, String> {
         eprintln!("repetition {repetition} of {}", args.repetitions);
         repeat(args, &rig, &mut samples)?;
     }
-    println!("{machine}\n{}\nmedians of {} repetitions (least – most)\n", rig.describe(), args.repetitions);
-    println!("{}", table::print(args, &rig, &samples));
+    let table = table::print(args, &rig, &samples);
+    let count = args.repetitions;
+    say(&format!("{machine}\n{}\nmedians of {count} repetitions (least – most)\n\n{table}", rig.describe()))?;
     if args.json {
-        println!("{}", to_json(args, &samples));
+        say(&to_json(args, &samples).to_string())?;
     }
     Ok(lost(&samples) == 0.0)
+}
+
+/// A line on stdout, whose reader may have gone.
+fn say(line: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("stdout: {error}"))
 }
 
 /// What is needed comes from the disk once, and whether a login works at all is told here.

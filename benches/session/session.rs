@@ -29,8 +29,8 @@ pub fn calm_down() {
     std::thread::sleep(Duration::from_secs(1));
 }
 
-/// Does what the plan says, and prints what was measured.
-pub fn run(plan: &Plan) -> Result<(), String> {
+/// Does what the plan says, and gives what was measured.
+pub fn run(plan: &Plan) -> Result<Samples, String> {
     // The benchmark may be killed: then nobody wants the answer. It starts sessions from its main thread.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -51,8 +51,7 @@ pub fn run(plan: &Plan) -> Result<(), String> {
         }
     }
     session.kill_all(&mut samples)?;
-    println!("{}", samples.to_json());
-    Ok(())
+    Ok(samples)
 }
 
 /// How many logins sshd has told of.
