@@ -12,7 +12,7 @@ usage: cargo bench --bench session -- [--processes N] [--hosts H] [--repetitions
   --no-tools       without pdsh, clush, parallel and parallel-ssh
   --json           one object on one line, last: medians, null where not measured";
 
-/// `--hidden`: this program again, for one session in a process of its own.
+/// Not for users: this program again, for one session in a process of its own.
 pub const AS_SESSION: &str = "--as-session";
 
 /// More would say more of the machine than of the library.

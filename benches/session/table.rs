@@ -57,7 +57,9 @@ impl Row {
             Target::None => ("–".to_owned(), None),
             Target::Ratio(most) => (format!("≤ {most} ×"), ratio.map(|ratio| ratio <= most)),
             Target::RatioBelow(bound) => (format!("< {bound} ×"), ratio.map(|ratio| ratio < bound)),
-            Target::Value(most) => (format!("≤ {most} {}", self.unit), ours.map(|ours| ours <= most)),
+            Target::Value(most) => {
+                (format!("≤ {most} {}", self.unit).trim_end().to_owned(), ours.map(|ours| ours <= most))
+            }
         };
         let reached = match reached {
             None => "",
