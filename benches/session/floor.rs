@@ -1,0 +1,124 @@
+//! What the barest ssh takes on the same hosts: nothing that uses ssh can be faster than that for long.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crate::clients::{Clients, STAY, told_pid, with_pipes};
+use crate::masters::{Masters, session};
+use crate::proc::pss_kib_of;
+use crate::rig::{Rig, SESSIONS_PER_CONNECTION};
+use crate::samples::{Samples, ms};
+use crate::session::{LINES, TRIES, calm_down};
+
+/// Raw `ssh -S` over as many masters as sshpm has used: with their logins in the time, and then over masters that are ready.
+pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples) -> Result<(), String> {
+    if masters == 0 || processes > masters * SESSIONS_PER_CONNECTION {
+        return Err(format!("{masters} connections do not hold {processes} sessions"));
+    }
+    let masters = mux(rig, processes, masters, samples)?;
+    sessions(rig, &masters, processes, samples)?;
+    short_work(rig, &masters, samples)?;
+    held(rig, &masters, processes, samples)
+}
+
+/// The sessions of a master start as soon as it is ready, all at once, and each master has its even share of them.
+fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) -> Result<Masters<'a>, String> {
+    let logins = rig.logins()?;
+    let mut clients = Clients::default();
+    let begin = Instant::now();
+    let masters = Masters::start(rig, count, |master| {
+        (master..processes).step_by(count).try_for_each(|_| clients.spawn(&mut session(rig, master, "true")).map(drop))
+    })?;
+    clients.wait()?;
+    samples.add("floor_mux_s", begin.elapsed().as_secs_f64());
+    // A client whose master does not take it would log in by itself.
+    match rig.logins()? - logins {
+        made if made == count => Ok(masters),
+        made => Err(format!("{made} logins for {count} raw masters")),
+    }
+}
+
+fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
+    let mut clients = Clients::default();
+    calm_down();
+    let begin = Instant::now();
+    for number in 0..processes {
+        clients.spawn(&mut session(rig, number % masters.count, "true"))?;
+    }
+    clients.wait()?;
+    samples.add("floor_sessions_s", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// One session at a time, over a master that is ready and with a login of its own: beside reads of a log and validations.
+fn short_work(rig: &Rig, masters: &Masters, samples: &mut Samples) -> Result<(), String> {
+    let tail = format!("tail -n {LINES} {}", rig.log_file().display());
+    for number in 0..TRIES {
+        for (command, over_master, alone) in
+            [("true", "floor_true_mux_ms", "floor_true_fresh_ms"), (&tail, "floor_tail_mux_ms", "floor_tail_fresh_ms")]
+        {
+            let mut fresh = rig.ssh();
+            fresh.args([&rig.host(number), command]);
+            for (name, mut ssh) in [(over_master, session(rig, number % masters.count, command)), (alone, fresh)] {
+                let mut client = Clients::default();
+                let begin = Instant::now();
+                client.spawn(&mut ssh)?;
+                client.wait()?;
+                samples.add(name, ms(begin.elapsed()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sessions that stay: what their clients need, and how long a client takes to return when its process was killed.
+fn held(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
+    let mut clients = Clients::default();
+    for number in 0..processes {
+        clients.spawn(with_pipes(&mut session(rig, number % masters.count, STAY)))?;
+    }
+    let pids = clients.children().iter_mut().map(told_pid).collect::<Result<Vec<_>, _>>()?;
+    if let Some(pss) = pss_kib_of(clients.pids().chain(masters.pids())) {
+        samples.add("floor_ssh_pss_kib_per_process", pss / processes as f64);
+    }
+    calm_down();
+    for (client, pid) in clients.children().iter_mut().zip(pids).take(TRIES) {
+        let begin = Instant::now();
+        // It is ours, and a child that sshd has not waited for: nobody else can have the pid.
+        // SAFETY: takes integers and touches no memory.
+        if unsafe { libc::kill(pid, libc::SIGKILL) } != 0 {
+            return Err(format!("kill -9 of {pid}: {}", std::io::Error::last_os_error()));
+        }
+        client.wait().map_err(|error| format!("a raw ssh client: {error}"))?;
+        samples.add("floor_notice_ms", ms(begin.elapsed()));
+    }
+    Ok(())
+}
+
+/// `ssh HOST true` without any sharing, as many at once as sshd lets in without a loss.
+pub fn fresh(rig: &Rig, processes: usize, samples: &mut Samples) -> Result<(), String> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..rig.at_once().min(processes) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= processes {
+                        return;
+                    }
+                    if !rig.ssh().args([&rig.host(number), "true"]).status().is_ok_and(|status| status.success()) {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let time = begin.elapsed();
+    match failed.into_inner() {
+        0 => samples.add("floor_fresh_s", time.as_secs_f64()),
+        failed => return Err(format!("{failed} of {processes} raw ssh sessions failed")),
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! sshpm's benchmark: a session of run control against a private sshd, and beside it what raw ssh and other tools take.
+//! `cargo bench --bench session -- --help` says how; BENCHMARKS.md says what each number is.
+//!
+//! Everything is measured in turn, again and again, so that what else the machine does hits all alike. sshpm runs in a fresh
+//! process each time (this program again), which has nothing but the manager.
+
+mod args;
+mod clients;
+mod floor;
+mod idle;
+mod machine;
+mod masters;
+mod plan;
+mod proc;
+mod rig;
+mod samples;
+mod session;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+mod table;
+mod tools;
+mod wait;
+
+use std::io::Write;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::{Map, Value, json};
+
+use args::{AS_SESSION, Args, Invocation};
+use plan::Extent;
+use rig::Rig;
+use samples::Samples;
+use tools::TOOLS;
+
+fn main() -> ExitCode {
+    let done = match args::parse(std::env::args().skip(1)) {
+        Ok(Invocation::Help) => say(args::USAGE).map(|()| true),
+        Ok(Invocation::Session(plan)) => {
+            session::run(&plan).and_then(|samples| say(&samples.to_json().to_string())).map(|()| true)
+        }
+        Ok(Invocation::Measure(args)) => measure(&args),
+        Err(error) => {
+            eprintln!("session: {error}\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("session: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True when nothing was lost.
+fn measure(args: &Args) -> Result<bool, String> {
+    proc::raise_descriptor_limit();
+    let machine = machine::describe();
+    let rig = Rig::start(args)?;
+    let mut samples = Samples::default();
+    warm_up(&rig)?;
+    for repetition in 1..=args.repetitions {
+        eprintln!("repetition {repetition} of {}", args.repetitions);
+        repeat(args, &rig, &mut samples)?;
+    }
+    let table = table::print(args, &rig, &samples);
+    let count = args.repetitions;
+    say(&format!("{machine}\n{}\nmedians of {count} repetitions (least – most)\n\n{table}", rig.describe()))?;
+    if args.json {
+        say(&to_json(args, &samples).to_string())?;
+    }
+    Ok(lost(&samples) == 0.0)
+}
+
+/// A line on stdout, whose reader may have gone.
+fn say(line: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("stdout: {error}"))
+}
+
+/// What is needed comes from the disk once, and whether a login works at all is told here.
+fn warm_up(rig: &Rig) -> Result<(), String> {
+    let status = rig.ssh().args([&rig.host(0), "true"]).status().map_err(|error| format!("ssh: {error}"))?;
+    if !status.success() {
+        return Err(format!("a login at the private sshd failed: {status}"));
+    }
+    rig.settle()
+}
+
+/// Everything once, each behind the end of the one before. What sshpm fails at ends it all; where others fail, there is no
+/// number.
+fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), String> {
+    let count = args.processes;
+    session(rig, Extent::Full, count, "", samples)?;
+    let logins = samples.last("logins").unwrap_or(0.0) as usize;
+    attempt(rig, samples, |samples| floor::shared(rig, count, logins, samples))?;
+    attempt(rig, samples, |samples| floor::fresh(rig, count, samples))?;
+    if args.tools {
+        for tool in TOOLS {
+            attempt(rig, samples, |samples| tool.measure(rig, count, samples))?;
+        }
+    }
+    if let Some(larger) = args.larger() {
+        session(rig, Extent::Boot, larger, "larger_", samples)?;
+    }
+    let (idle, seconds) = args.idle();
+    session(rig, Extent::Idle(seconds), idle, "idle_", samples)
+}
+
+fn attempt(
+    rig: &Rig,
+    samples: &mut Samples,
+    measure: impl FnOnce(&mut Samples) -> Result<(), String>,
+) -> Result<(), String> {
+    if let Err(error) = measure(samples) {
+        samples.note(error);
+    }
+    rig.settle()
+}
+
+/// This program again, for one session.
+fn session(rig: &Rig, extent: Extent, processes: usize, prefix: &str, samples: &mut Samples) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
+    let mut command = Command::new(program);
+    command.args([AS_SESSION, &rig.plan(extent, processes).to_json()?]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let output =
+        child.and_then(std::process::Child::wait_with_output).map_err(|error| format!("a session: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("a session of {processes} processes failed: {}", output.status));
+    }
+    samples.absorb(prefix, &String::from_utf8_lossy(&output.stdout))?;
+    rig.settle()
+}
+
+/// Of all sessions together.
+fn lost(samples: &Samples) -> f64 {
+    ["lost", "larger_lost", "idle_lost"].iter().map(|name| samples.sum(name)).sum()
+}
+
+/// Medians of all that was measured, and null for the rest of what users count on.
+fn to_json(args: &Args, samples: &Samples) -> Value {
+    const ALWAYS: [&str; 14] = [
+        "logins",
+        "boot_s",
+        "floor_mux_s",
+        "floor_sessions_s",
+        "floor_fresh_s",
+        "kill_all_s",
+        "death_notice_ms",
+        "floor_notice_ms",
+        "alive_us",
+        "read_log_ms",
+        "validate_ms",
+        "manager_kib_per_process",
+        "ssh_pss_kib_per_process",
+        "idle_wakeups",
+    ];
+    let names = ALWAYS.into_iter().chain(TOOLS.iter().map(|tool| tool.key)).chain(samples.names());
+    let mut object: Map<_, _> = names.map(|name| (name.to_owned(), json!(samples.median(name)))).collect();
+    for (name, value) in [("processes", args.processes), ("hosts", args.hosts), ("repetitions", args.repetitions)] {
+        object.insert(name.to_owned(), json!(value));
+    }
+    object.insert("remote_forks".to_owned(), json!(samples.median("idle_remote_forks")));
+    object.insert("lost".to_owned(), json!(lost(samples) as u64));
+    Value::Object(object)
+}

@@ -1,0 +1,82 @@
+//! What was measured: by name, every value of every repetition.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+#[derive(Debug, Default)]
+pub struct Samples {
+    values: BTreeMap<String, Vec<f64>>,
+    /// What could not be measured, and why: each once.
+    pub notes: Vec<String>,
+}
+
+/// Milliseconds, as numbers are printed.
+pub fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+impl Samples {
+    pub fn add(&mut self, name: &str, value: f64) {
+        self.values.entry(name.to_owned()).or_default().push(value);
+    }
+
+    pub fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    pub fn median(&self, name: &str) -> Option<f64> {
+        self.at(name, 0.5)
+    }
+
+    pub fn least(&self, name: &str) -> Option<f64> {
+        self.at(name, 0.0)
+    }
+
+    pub fn most(&self, name: &str) -> Option<f64> {
+        self.at(name, 1.0)
+    }
+
+    pub fn sum(&self, name: &str) -> f64 {
+        self.values.get(name).map_or(0.0, |values| values.iter().sum())
+    }
+
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.values.get(name)?.last().copied()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The value below which is this part of all, between two values their mean by weight.
+    fn at(&self, name: &str, part: f64) -> Option<f64> {
+        let mut sorted = self.values.get(name)?.clone();
+        sorted.sort_by(f64::total_cmp);
+        let place = part * (sorted.len().checked_sub(1)? as f64);
+        let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+        Some(low + (high - low) * place.fract())
+    }
+
+    /// For another process: an object of lists.
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({"values": self.values, "notes": self.notes})
+    }
+
+    /// Takes over what another process has measured, with something before each name.
+    pub fn absorb(&mut self, prefix: &str, text: &str) -> Result<(), String> {
+        let object: Value = serde_json::from_str(text).map_err(|error| format!("its answer: {error}"))?;
+        for (name, values) in object["values"].as_object().ok_or("its answer has no values")? {
+            for value in values.as_array().into_iter().flatten().filter_map(Value::as_f64) {
+                self.add(&format!("{prefix}{name}"), value);
+            }
+        }
+        for note in object["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            self.note(note.to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! One session of sshpm, in a process of its own, so that nothing of the benchmark counts as the manager's.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sshpm::{BootRequest, Event, KillTimeouts, Manager, Options};
+
+use crate::idle;
+use crate::plan::{Extent, Plan};
+use crate::proc::{Own, descendants, pss_kib_of};
+use crate::samples::{Samples, ms};
+
+/// How long the next event or answer may take: only waited out where something is wrong.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// As long as a thousand logins may take.
+const START_TIMEOUT: Duration = Duration::from_secs(1800);
+/// How many deaths, reads and validations are measured in one session.
+pub const TRIES: usize = 5;
+/// How many calls of is_process_alive are one measurement.
+const CALLS: usize = 20_000;
+/// How many lines of the log are read: the seed's default.
+pub const LINES: usize = 100;
+
+/// Waits until what was started or ended has done all that is left to be done, there and here. No event tells.
+pub fn calm_down() {
+    std::thread::sleep(Duration::from_secs(1));
+}
+
+/// Does what the plan says, and gives what was measured.
+pub fn run(plan: &Plan) -> Result<Samples, String> {
+    // The benchmark may be killed: then nobody wants the answer. It starts sessions from its main thread.
+    // SAFETY: prctl with integers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let mut samples = Samples::default();
+    let mut session = Session::boot(plan, &mut samples)?;
+    match plan.extent {
+        Extent::Boot => {}
+        Extent::Full => {
+            session.alive(&mut samples);
+            session.read_log(&mut samples)?;
+            session.validate(&mut samples)?;
+            session.deaths(&mut samples)?;
+        }
+        Extent::Idle(seconds) => {
+            calm_down();
+            let pids: Vec<_> = session.pids.values().copied().collect();
+            idle::measure(&mut samples, plan.sshd_pid, &pids, Duration::from_secs(seconds));
+        }
+    }
+    session.kill_all(&mut samples)?;
+    Ok(samples)
+}
+
+/// How many logins sshd has told of.
+pub fn logins(sshd_log: &Path) -> Result<usize, String> {
+    let log = fs::read(sshd_log).map_err(|error| format!("sshd's log: {error}"))?;
+    Ok(String::from_utf8_lossy(&log).matches("Accepted publickey").count())
+}
+
+struct Session<'a> {
+    plan: &'a Plan,
+    manager: Manager,
+    events: crossbeam_channel::Receiver<Event>,
+    uuids: Vec<String>,
+    /// On the remote, of those that run.
+    pids: BTreeMap<String, i64>,
+    lost: usize,
+}
+
+impl Session<'_> {
+    /// Boots all, and looks at what they need.
+    fn boot<'a>(plan: &'a Plan, samples: &mut Samples) -> Result<Session<'a>, String> {
+        let uuids: Vec<_> = (0..plan.processes).map(|at| format!("process-{at}")).collect();
+        let logins_before = logins(&plan.sshd_log)?;
+        let before = Own::now();
+        let options = Options::new().ssh_config(&plan.ssh_config).share_connections(plan.shared);
+        let manager = Manager::new(options).map_err(|error| error.to_string())?;
+        let events = manager.subscribe();
+        let mut session = Session { plan, manager, events, uuids, pids: BTreeMap::new(), lost: 0 };
+
+        let begin = Instant::now();
+        for at in 0..plan.processes {
+            session.start(at)?;
+        }
+        session.wait_for_starts(plan.processes)?;
+        samples.add("boot_s", begin.elapsed().as_secs_f64());
+
+        let after = Own::now();
+        samples.add("logins", (logins(&plan.sshd_log)? - logins_before) as f64);
+        session.note_needs(samples, &before, &after);
+        Ok(session)
+    }
+
+    /// An application that says a line and then waits for a signal, at which it exits at once.
+    fn start(&self, at: usize) -> Result<(), String> {
+        let program = self.plan.app.as_os_str().to_owned();
+        let argv = [program, "heartbeat".into(), "1000000".into()];
+        let request = BootRequest::new(self.plan.host(at), argv).start_timeout(START_TIMEOUT);
+        self.manager.start_process(&self.uuids[at], &request).map_err(|error| error.to_string())
+    }
+
+    fn wait_for_starts(&mut self, count: usize) -> Result<(), String> {
+        let mut left = count;
+        while left > 0 {
+            match self.events.recv_timeout(PATIENCE) {
+                Ok(Event::Started { uuid, pid }) => {
+                    self.pids.insert(uuid, pid);
+                    left -= 1;
+                }
+                Ok(event) => {
+                    left -= usize::from(matches!(event, Event::StartFailed { .. }));
+                    self.lose(&event);
+                }
+                Err(_) => return Err(format!("{left} of {count} did not start: no word for {PATIENCE:?}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// What nobody has asked for: counted, and told.
+    fn lose(&mut self, event: &Event) {
+        eprintln!("lost: {event:?}");
+        self.lost += 1;
+        self.pids.remove(event.uuid());
+    }
+
+    fn note_needs(&self, samples: &mut Samples, before: &Own, after: &Own) {
+        let count = self.plan.processes as f64;
+        if let (Some(before), Some(after)) = (before.pss_kib, after.pss_kib) {
+            samples.add("manager_kib_per_process", (after - before) / count);
+        }
+        samples.add("threads_per_process", (after.threads - before.threads) as f64 / count);
+        samples.add("descriptors_per_process", (after.descriptors - before.descriptors) as f64 / count);
+        let clients = descendants(std::process::id() as i32);
+        samples.add("ssh_clients", clients.len() as f64);
+        if let Some(pss) = pss_kib_of(clients.iter().map(|process| process.pid)) {
+            samples.add("ssh_pss_kib_per_process", pss / count);
+        }
+    }
+
+    fn alive(&self, samples: &mut Samples) {
+        for _ in 0..TRIES {
+            let begin = Instant::now();
+            for uuid in self.uuids.iter().cycle().take(CALLS) {
+                black_box(self.manager.is_process_alive(uuid));
+            }
+            samples.add("alive_us", begin.elapsed().as_secs_f64() * 1e6 / CALLS as f64);
+        }
+    }
+
+    fn read_log(&self, samples: &mut Samples) -> Result<(), String> {
+        for at in 0..TRIES {
+            let begin = Instant::now();
+            let log = self.manager.read_log_file(self.plan.host(at), None, &self.plan.log_file, LINES, PATIENCE);
+            samples.add("read_log_ms", ms(begin.elapsed()));
+            let lines = log.map_err(|error| error.to_string())?.iter().filter(|byte| **byte == b'\n').count();
+            if lines != LINES {
+                return Err(format!("{lines} lines of the log"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate(&self, samples: &mut Samples) -> Result<(), String> {
+        for at in 0..TRIES {
+            let begin = Instant::now();
+            let valid = self.manager.validate_host_connection(self.plan.host(at), None, None);
+            samples.add("validate_ms", ms(begin.elapsed()));
+            valid.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Kills some one by one, as if they had crashed, and then starts them again.
+    fn deaths(&mut self, samples: &mut Samples) -> Result<(), String> {
+        let mut dead = Vec::new();
+        calm_down();
+        for at in 0..TRIES.min(self.plan.processes) {
+            // One that was lost before stays so.
+            let Some(pid) = self.pids.remove(&self.uuids[at]) else { continue };
+            let begin = Instant::now();
+            // It is ours, and a child that its wrapper has not waited for: nobody else can have the pid.
+            // SAFETY: takes integers and touches no memory.
+            if unsafe { libc::kill(pid as i32, libc::SIGKILL) } != 0 {
+                return Err(format!("kill -9 of {pid}: {}", std::io::Error::last_os_error()));
+            }
+            self.wait_for_end(at)?;
+            samples.add("death_notice_ms", ms(begin.elapsed()));
+            dead.push(at);
+        }
+        dead.iter().try_for_each(|at| self.start(*at))?;
+        self.wait_for_starts(dead.len())
+    }
+
+    fn wait_for_end(&mut self, at: usize) -> Result<(), String> {
+        loop {
+            match self.events.recv_timeout(PATIENCE) {
+                Ok(Event::Exited { uuid, .. }) if uuid == self.uuids[at] => return Ok(()),
+                Ok(event) => self.lose(&event),
+                Err(_) => return Err(format!("no word of the death of {} in {PATIENCE:?}", self.uuids[at])),
+            }
+        }
+    }
+
+    fn kill_all(mut self, samples: &mut Samples) -> Result<(), String> {
+        calm_down();
+        // Whatever was lost by itself until now.
+        while let Ok(event) = self.events.try_recv() {
+            self.lose(&event);
+        }
+        let begin = Instant::now();
+        let results = self.manager.kill_all_processes(&KillTimeouts::default()).map_err(|error| error.to_string())?;
+        samples.add("kill_all_s", begin.elapsed().as_secs_f64());
+        for (uuid, result) in &results {
+            // One that was lost before has been counted.
+            if let (Err(error), true) = (result, self.pids.contains_key(uuid)) {
+                eprintln!("lost: {uuid}: {error}");
+                self.lost += 1;
+            }
+        }
+        samples.add("lost", self.lost as f64);
+        Ok(())
+    }
+}
