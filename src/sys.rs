@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -130,6 +132,31 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
             Err(_) => interrupted_or(io::Error::last_os_error())?,
         }
     }
+}
+
+/// Connects to a unix socket, and lets go of it; does not wait for one whose owner stands still.
+pub(crate) fn connects(path: &Path) -> io::Result<()> {
+    // SAFETY: sockaddr_un is plain data, for which zero bytes are valid.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() >= address.sun_path.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in address.sun_path.iter_mut().zip(bytes) {
+        *place = *byte as libc::c_char;
+    }
+    // SAFETY: socket takes no pointers.
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a descriptor that was just made is owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: the address is of this frame, and the length is its.
+    let done = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes reads and writes of a descriptor return instead of blocking.

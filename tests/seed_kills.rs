@@ -97,15 +97,27 @@ fn kill_process_without_metadata_in_every_state() {
     // A start that has no pid yet is cancelled.
     let silent = sshpm::BootRequest::new("silent", ["true"]);
     manager.start_process("connecting", &silent).unwrap();
-    let client = client_of(&manager, "connecting");
     let status = kill("connecting", Signal::QUIT).unwrap();
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughSshClient, None), "{status}");
-    wait_for_death(&client);
-    // As if somebody else did it: that is a start that failed.
+    // As if somebody else did it: while it waits for the shared connection, there is no client to signal.
     manager.start_process("connecting", &silent).unwrap();
-    client_of(&manager, "connecting");
     let failed = manager.kill_process_without_metadata("connecting", Signal::KILL, false, TIME);
-    assert!(matches!(failed, Err(Error::Ssh { failure: SshFailure::Other, .. })), "{failed:?}");
+    assert!(matches!(failed, Err(Error::NotRunning { .. })), "{failed:?}");
+    manager.kill_process("connecting", TIME).unwrap();
+    // With a connection of its own there is one: that is a start that failed.
+    let unshared = Manager::new(options(&remote).share_connections(false)).unwrap();
+    for as_manual_kill in [true, false] {
+        unshared.start_process("connecting", &silent).unwrap();
+        let client = client_of(&unshared, "connecting");
+        let ended = unshared.kill_process_without_metadata("connecting", Signal::KILL, as_manual_kill, TIME);
+        match (as_manual_kill, ended) {
+            (true, Ok(status)) => assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}"),
+            (false, Err(Error::Ssh { failure: SshFailure::Other, .. })) => {}
+            (_, other) => panic!("{other:?}"),
+        }
+        wait_for_death(&client);
+    }
+    assert!(unshared.active_process_keys().is_empty());
     assert!(manager.active_process_keys().is_empty());
 
     // One that does not end in time stays, and can be asked for again although its client is gone.

@@ -225,6 +225,14 @@ fn has_nonce(word: &OsString) -> bool {
 }
 
 /// Starts it, waits in `seen` until it is where it should be, and gives the command lines that were there meanwhile.
+struct StopsWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for StopsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[track_caller]
 fn lines_while(
     remote: &Remote,
@@ -235,6 +243,8 @@ fn lines_while(
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let gatherer = scope.spawn(|| gather_command_lines(remote, &stop));
+        // Also when this panics: the scope waits for the gatherer.
+        let _stop = StopsWhenDropped(&stop);
         manager.start_process("secret", request).unwrap();
         seen();
         let client = manager.runtime_pids("secret").ssh_client.unwrap();
@@ -251,8 +261,8 @@ fn lines_while(
 fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
     const READS: &str = "IFS= read -r l && eval \"$l\"";
     let client = ProcessInfo::of(client as i32).unwrap().cmdline;
-    assert_eq!(client[client.len() - 3..], ["--", "alpha", &format!("exec /bin/sh -c '{READS}'")]);
-    assert_eq!(ProcessInfo::of(wrapper as i32).unwrap().cmdline, ["/bin/sh", "-c", READS]);
+    assert_eq!(client[client.len() - 3..], ["--", "alpha", &format!("exec /bin/sh -c '{READS}' sshpm")]);
+    assert_eq!(ProcessInfo::of(wrapper as i32).unwrap().cmdline, ["/bin/sh", "-c", READS, "sshpm"]);
 }
 
 #[test]
