@@ -62,6 +62,8 @@ mod script;
 mod session;
 mod signal;
 mod ssh;
+#[cfg_attr(not(test), expect(dead_code, reason = "the manager does not ask yet"))]
+mod ssh_version;
 mod state;
 mod sys;
 mod watcher;
