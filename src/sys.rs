@@ -284,6 +284,15 @@ impl ChildHandle {
             unsafe { libc::kill(self.pid, signal.number()) };
         }
     }
+
+    /// Kills the group that the child leads, if the child still is ours: until it is reaped, no other group has its
+    /// number.
+    pub(crate) fn kill_group(&self) {
+        if self.start_time.is_some() && parent_and_start(self.pid).map(|(_, start)| start) == self.start_time {
+            // SAFETY: kill takes no pointers. Between the look and this, as in `signal`.
+            unsafe { libc::kill(-self.pid, libc::SIGKILL) };
+        }
+    }
 }
 
 /// Fields 4 and 22 of /proc/PID/stat, see proc(5): counted behind the last ')', because the name is free text.

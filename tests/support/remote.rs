@@ -103,6 +103,13 @@ impl Remote {
         self.layout.dir.join("ssh_config")
     }
 
+    /// The same file below a user's own lines, which win: ssh takes the first value of a keyword.
+    pub fn user_config(&self, lines: &str) -> PathBuf {
+        let file = self.layout.dir.join("user_config");
+        write(&file, format!("{lines}\nMatch all\nInclude \"{}\"\n", self.ssh_config().display()), 0o600);
+        file
+    }
+
     /// `ssh` to a host of ssh_config ("sshpm-zsh@alpha"), without questions; the caller adds options and the command.
     pub fn ssh(&self, host: &str) -> Command {
         let mut command = Command::new("ssh");
@@ -230,14 +237,18 @@ impl Remote {
             skipped("unshare --net does not work here");
             return None;
         };
-        let text = format!("#!/bin/sh\nexec unshare {} ssh \"$@\"\n", options.join(" "));
-        let (draft, program) = (self.layout.dir.join("no-network.sh"), self.layout.dir.join("no-network-ssh"));
-        write(&draft, text, 0o755);
+        Some(self.program("no-network-ssh", &format!("exec unshare {} ssh \"$@\"", options.join(" "))))
+    }
+
+    /// A local program: this script for /bin/sh.
+    pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        let (draft, program) = (self.layout.dir.join(format!("{name}.sh")), self.layout.dir.join(name));
+        write(&draft, format!("#!/bin/sh\n{script}\n"), 0o755);
         // By cp, because a program that is open for writing cannot run (ETXTBSY), and another thread's child may
         // hold our descriptor for a moment.
         let copied = Command::new("cp").arg(&draft).arg(&program).status().expect("cp");
         assert!(copied.success());
-        Some(program)
+        program
     }
 
     /// Waits until nothing runs on the remote and no runtime file is there.

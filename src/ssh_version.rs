@@ -1,0 +1,316 @@
+//! Which OpenSSH the ssh program is. Some keywords of ssh_config are younger than the oldest ssh that works, and an ssh
+//! that does not know a keyword on its command line does nothing at all. IgnoreUnknown is no way out: ours would replace
+//! the user's, whose own ssh_config may need it.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::sys::{self, ChildHandle, Polled};
+
+/// OpenSSH's version: what stands before the `p` of its portable release. Later is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version {
+    pub major: u32,
+    pub minor: u32,
+}
+
+/// The first with SessionType, StdinNull and ForkAfterAuthentication. Before it, no ssh_config can have them either.
+pub(crate) const SESSION_KEYWORDS_SINCE: Version = Version { major: 8, minor: 7 };
+
+/// How long the program may take to tell its version, and then to end.
+const TIME: Duration = Duration::from_secs(2);
+
+/// How often is looked for the program's end where the kernel has no descriptor that tells it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// More than any ssh says of itself, from each of its two streams.
+const LONGEST: usize = 16 << 10;
+
+/// The version in what `ssh -V` says: "OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17 1 Jul 2025". `None` where it is no
+/// OpenSSH. A program that wraps ssh may have said something before.
+pub(crate) fn parse(text: &str) -> Option<Version> {
+    text.match_indices("OpenSSH_").find_map(|(at, name)| {
+        let rest = &text[at + name.len()..];
+        number_dot_number(rest.strip_prefix("for_Windows_").unwrap_or(rest))
+    })
+}
+
+fn number_dot_number(text: &str) -> Option<Version> {
+    let (major, rest) = leading_number(text)?;
+    let (minor, _) = leading_number(rest.strip_prefix('.')?)?;
+    Some(Version { major, minor })
+}
+
+fn leading_number(text: &str) -> Option<(u32, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, &text[end..]))
+}
+
+/// Asks the program. `None` where it cannot be run, says nothing that is known, or says nothing in time.
+///
+/// It blocks for four seconds at the most, unless the kernel itself hangs on the program's file. Nothing is left running.
+pub(crate) fn ask(program: &Path) -> Option<Version> {
+    ask_within(program, TIME)
+}
+
+fn ask_within(program: &Path, time: Duration) -> Option<Version> {
+    let mut command = Command::new(program);
+    command.arg("-V").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C in the host's terminal is for the host; and what the program starts can be ended with it.
+    command.process_group(0);
+    let mut child = sys::with_empty_mask(|| command.spawn()).ok()?.ok()?;
+    let handle = ChildHandle::new(child.id());
+    let texts = listen(&mut child, &handle, sys::deadline(time));
+    handle.kill_group();
+    reap(&mut child, &handle);
+    texts.iter().find_map(|text| parse(&String::from_utf8_lossy(text)))
+}
+
+/// What the program says on stderr and on stdout, until it has ended, has closed both, or the deadline has come.
+fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) -> [Vec<u8>; 2] {
+    let (mut stderr, mut stdout) = (child.stderr.take(), child.stdout.take());
+    let mut texts = [Vec::new(), Vec::new()];
+    // Where one of them would block, nothing is read: there is nothing better to do when the kernel refuses this.
+    let nonblocking = [stderr.as_ref().map(AsFd::as_fd), stdout.as_ref().map(AsFd::as_fd)];
+    if nonblocking.into_iter().flatten().any(|fd| sys::set_nonblocking(fd).is_err()) {
+        return texts;
+    }
+    while stderr.is_some() || stdout.is_some() {
+        let mut polled = [
+            Polled::read(stderr.as_ref().map(AsFd::as_fd)),
+            Polled::read(stdout.as_ref().map(AsFd::as_fd)),
+            Polled::read(handle.as_fd()),
+        ];
+        if sys::poll(&mut polled, deadline).is_err() {
+            break;
+        }
+        let [said, also_said, ended] = polled.map(|polled| polled.ready);
+        // The end was looked for before these reads, so that nothing is missed. A child of the program may hold the streams
+        // for ever.
+        read_available(&mut stderr, &mut texts[0]);
+        read_available(&mut stdout, &mut texts[1]);
+        if ended || !(said || also_said) {
+            break;
+        }
+    }
+    texts
+}
+
+/// Reads what is there. The stream becomes `None` when no more is to come, or no more is wanted.
+fn read_available(stream: &mut Option<impl Read>, text: &mut Vec<u8>) {
+    let Some(open) = stream else { return };
+    let wanted = LONGEST - text.len();
+    // What came before an error is kept. The error is WouldBlock, unless the stream is broken: then poll says so again.
+    let more = match open.by_ref().take(wanted as u64).read_to_end(text) {
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+    };
+    if !more {
+        *stream = None;
+    }
+}
+
+/// Takes the end of a child that was killed. Bounded, because one that hangs in the kernel, on a dead file server for
+/// one, does not end of KILL before the kernel lets it go.
+fn reap(child: &mut Child, handle: &ChildHandle) {
+    let until = Instant::now() + TIME;
+    // An error is ECHILD: the host ignores SIGCHLD or has reaped it.
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
+        let next = if handle.as_fd().is_some() { until } else { until.min(Instant::now() + LOOK_EVERY) };
+        if sys::poll(&mut [Polled::read(handle.as_fd())], Some(next)).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn version(major: u32, minor: u32) -> Option<Version> {
+        Some(Version { major, minor })
+    }
+
+    #[test]
+    fn every_vendor_tells_its_openssh() {
+        for (text, major, minor) in [
+            ("OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17 1 Jul 2025\n", 9, 2),
+            ("OpenSSH_8.9p1 Ubuntu-3ubuntu0.10, OpenSSL 3.0.2 15 Mar 2022\r\n", 8, 9),
+            ("OpenSSH_7.4p1, OpenSSL 1.0.2k-fips  26 Jan 2017", 7, 4),
+            ("OpenSSH_8.0p1, OpenSSL 1.1.1k  FIPS 25 Mar 2021", 8, 0),
+            ("OpenSSH_10.0p2 Debian-7, OpenSSL 3.5.1 1 Jul 2025", 10, 0),
+            ("OpenSSH_9.9p2, LibreSSL 3.3.6", 9, 9),
+            ("OpenSSH_9.9, LibreSSL 4.0.0", 9, 9),
+            ("OpenSSH_6.6.1p1 Ubuntu-2ubuntu2, OpenSSL 1.0.1f 6 Jan 2014", 6, 6),
+            ("OpenSSH_7.5p1-hpn14v12 FreeBSD-openssh-portable-7.5, OpenSSL 1.0.2", 7, 5),
+            ("OpenSSH_8.7p1b-GSI GSI_8.7p1b_20210929, OpenSSL 3.0.1", 8, 7),
+            ("OpenSSH_for_Windows_8.6p1, LibreSSL 3.4.3", 8, 6),
+            ("our ssh, which wraps OpenSSH_\nwarning: no ticket\nOpenSSH_8.4p1, OpenSSL 1.1.1", 8, 4),
+            ("OpenSSH_9.12", 9, 12),
+        ] {
+            assert_eq!(parse(text), version(major, minor), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_openssh_has_no_version() {
+        for text in [
+            "",
+            "Sun_SSH_1.1.3, SSH protocols 1.5/2.0, OpenSSL 0x0090704f",
+            "Dropbear v2022.83",
+            "plink: Release 0.78",
+            "OpenSSH",
+            "OpenSSH_",
+            "OpenSSH_9",
+            "OpenSSH_9.",
+            "OpenSSH_.9p1",
+            "OpenSSH_p1",
+            "OpenSSH_-9.2p1",
+            "OpenSSH_99999999999.2p1",
+            "OpenSSH_9.99999999999p1",
+            "OpenSSH_٩.٢",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        let since = SESSION_KEYWORDS_SINCE;
+        for text in ["OpenSSH_8.7p1", "OpenSSH_8.10p1", "OpenSSH_9.0", "OpenSSH_10.2p1"] {
+            assert!(parse(text).unwrap() >= since, "{text}");
+        }
+        for text in ["OpenSSH_8.6p1", "OpenSSH_7.9p1", "OpenSSH_6.10"] {
+            assert!(parse(text).unwrap() < since, "{text}");
+        }
+    }
+
+    /// A program that is this script for /bin/sh; `$0.pids` is for pids of what it started.
+    fn program(script: &str) -> (TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let (draft, program) = (dir.path().join("draft"), dir.path().join("ssh"));
+        fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
+        // By another process, because a program that is open for writing cannot run (ETXTBSY), and another thread's child
+        // may hold our descriptor for a moment.
+        let mut install = Command::new("install");
+        assert!(install.args(["-m", "755"]).args([&draft, &program]).status().unwrap().success());
+        (dir, program)
+    }
+
+    /// Waits until all have ended that the script has written the pids of; how many these are.
+    fn all_ended(program: &Path) -> usize {
+        let pids = fs::read_to_string(program.with_extension("pids")).unwrap_or_default();
+        let lives = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // Who reaps it is not ours to say.
+            stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while pids.split_whitespace().any(lives) {
+            assert!(Instant::now() < deadline, "of {pids:?} some live on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        pids.split_whitespace().count()
+    }
+
+    /// Asks a program that never ends, with more time if it had not the time to start what it starts.
+    fn ask_endless(program: &Path, starts: usize) -> Option<Version> {
+        for milliseconds in [200, 2000, 20_000] {
+            let answer = ask_within(program, Duration::from_millis(milliseconds));
+            if all_ended(program) == starts {
+                return answer;
+            }
+        }
+        panic!("the program has not started");
+    }
+
+    #[test]
+    fn the_ssh_of_this_machine_tells_its_version() {
+        let told = ask(Path::new("ssh")).expect("the tests need OpenSSH");
+        assert!(told >= Version { major: 6, minor: 0 }, "{told:?}");
+    }
+
+    #[test]
+    fn a_program_that_is_none_has_no_version() {
+        let (dir, _) = program("");
+        for path in [Path::new("/nonexistent/ssh"), Path::new("no-such-ssh-in-path"), &dir.path().join("draft")] {
+            assert_eq!(ask(path), None, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn either_stream_and_any_code_will_do() {
+        for script in ["echo OpenSSH_8.4p1", "echo OpenSSH_8.4p1 >&2; exit 255", "[ $# = 1 ] && echo OpenSSH_8.4p1 $1"]
+        {
+            let (_dir, program) = program(script);
+            assert_eq!(ask(&program), version(8, 4), "{script}");
+        }
+        let (_dir, program) = program("echo noise; exec cat");
+        assert_eq!(ask(&program), None, "it has no input to wait for");
+    }
+
+    #[test]
+    fn one_that_never_ends_is_ended_with_what_it_started() {
+        let (_dir, silent) = program("sleep 1000 & echo $$ $! >$0.pids; wait");
+        assert_eq!(ask_endless(&silent, 2), None);
+        // What it has said counts all the same.
+        let (_dir, slow) = program("echo OpenSSH_8.4p1; sleep 1000 & echo $$ $! >$0.pids; wait");
+        assert_eq!(ask_endless(&slow, 2), version(8, 4));
+        let (_dir, deaf) = program("trap '' HUP INT QUIT TERM; echo $$ >$0.pids; while :; do sleep 1000; done");
+        assert_eq!(ask_endless(&deaf, 1), None);
+    }
+
+    #[test]
+    fn one_that_closes_its_streams_is_not_waited_for() {
+        let (_dir, program) = program("echo OpenSSH_8.4p1; echo $$ >$0.pids; exec sleep 1000 >/dev/null 2>&1");
+        assert_eq!(ask_within(&program, Duration::from_secs(3600)), version(8, 4));
+        assert_eq!(all_ended(&program), 1);
+    }
+
+    #[test]
+    fn a_child_that_holds_the_streams_is_neither_waited_for_nor_left() {
+        let (_dir, program) = program("sleep 1000 & echo $! >$0.pids; echo OpenSSH_8.4p1");
+        assert_eq!(ask_within(&program, Duration::from_secs(3600)), version(8, 4));
+        assert_eq!(all_ended(&program), 1);
+    }
+
+    #[test]
+    fn endless_words_are_not_kept() {
+        let (_dir, program) = program("echo $$ >$0.pids; yes; yes >&2");
+        assert_eq!(ask_endless(&program, 1), None);
+    }
+
+    /// In a process of its own, because how children end is a matter of the whole process.
+    #[test]
+    fn it_is_asked_where_the_host_ignores_its_children() {
+        const NAME: &str = "ssh_version::tests::it_is_asked_where_the_host_ignores_its_children";
+        const ALONE: &str = "SSHPM_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", NAME, "--nocapture"]).env(ALONE, "1").stdin(Stdio::null());
+            let output = again.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+            return;
+        }
+        // SAFETY: SIG_IGN is no function of ours.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        assert!(ask(Path::new("ssh")).is_some());
+        assert_eq!(ask(Path::new("/nonexistent/ssh")), None);
+        // SAFETY: as above, and the default.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        let (_dir, endless) = program("sleep 1000 & echo $$ $! >$0.pids; wait");
+        // SAFETY: as above.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        assert_eq!(ask_endless(&endless, 2), None);
+    }
+}

@@ -1,0 +1,522 @@
+//! Whatever a user's ssh_config says, processes start, tell what they write, get signals and end as they would without
+//! it, with shared connections and without them; and what is the user's own, such as a master connection, is left alone.
+// Clippy allows it in #[test] functions only, not in their helpers.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use sshpm::{BootRequest, Error, Options, Signal, SshFailure};
+use support::{DEADLINE, LONG, ProcessInfo, Remote, skipped, told, wait_for_end, wait_until};
+
+/// Writes the bytes of its second argument and waits; only USR1 makes it end with this code.
+const ANSWERS: &str = r#"trap 'exit 42' USR1; "$1" stdout "$2" stderr 'on stderr'; while :; do sleep 0.05; done"#;
+
+/// All values of a byte, behind what would be escapes if this went to a terminal's line.
+fn all_bytes() -> Vec<u8> {
+    [b"~.\n~.\r~?\n".as_slice(), &(0..=255).collect::<Vec<u8>>(), b"\n~."].concat()
+}
+
+/// With these lines at the top of the user's ssh_config, all works as without.
+#[track_caller]
+fn assert_works_with(lines: &str) {
+    assert_works(&Remote::start(), lines);
+}
+
+#[track_caller]
+fn assert_works(remote: &Remote, lines: &str) {
+    assert_works_by(remote, lines, |options| options);
+}
+
+/// The same with more options.
+#[track_caller]
+fn assert_works_by(remote: &Remote, lines: &str, more: impl Fn(Options) -> Options) {
+    for options in both_ways(remote, lines) {
+        let before = Footprint::of(remote);
+        let sockets = assert_processes_live(remote, more(options));
+        before.wait_for(remote);
+        for socket in sockets.difference(&before.sockets) {
+            assert!(!socket.exists(), "a socket is left: {}", socket.display());
+        }
+    }
+}
+
+/// With shared connections, and without.
+fn both_ways(remote: &Remote, lines: &str) -> impl Iterator<Item = Options> {
+    let options = remote.options().ssh_config(remote.user_config(lines));
+    [true, false].into_iter().map(move |share| {
+        // Shown when a test fails.
+        println!("share_connections({share})");
+        options.clone().share_connections(share)
+    })
+}
+
+/// One process answers a signal, and one is killed. Gives the sockets that were in use.
+#[track_caller]
+fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf> {
+    let manager = remote.manager_with(options);
+    let events = manager.subscribe();
+    let bytes = all_bytes();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let app = remote.app().into_os_string();
+    let answers = BootRequest::new("alpha", ["sh".into(), "-c".into(), ANSWERS.into(), "sh".into(), app, hex.into()]);
+    manager.start_process("answers", &answers).unwrap();
+    manager.start_process("killed", &remote.request("alpha", "print ready wait")).unwrap();
+    let output = manager.subscribe_output("answers").unwrap();
+    let stdout = |uuid: &str| manager.process_stdout(uuid).unwrap().bytes;
+
+    let pid = manager.wait_until_started("answers", LONG).unwrap_or_else(|error| panic!("answers: {error}"));
+    assert!(ProcessInfo::of(pid as i32).is_some_and(|process| process.is_alive()), "{pid}");
+    wait_until("all that it writes", LONG, || (stdout("answers").len() >= bytes.len()).then_some(()));
+    let sockets = Footprint::of(remote).sockets;
+    manager.send_signal("answers", Signal::USR1).unwrap();
+    let status = wait_for_end(&manager, "answers").unwrap();
+    assert_eq!((status.code(), status.signal()), (Some(42), None), "{status}");
+    // Its end does not wait for what else ssh has to say.
+    while output.pieces().recv_timeout(LONG).is_ok() {}
+    assert_eq!(stdout("answers"), bytes);
+    let stderr = manager.process_stderr("answers").unwrap().bytes;
+    assert_eq!(String::from_utf8_lossy(&stderr), "on stderr");
+
+    support::wait_until_ready(&manager, "killed");
+    assert_eq!(stdout("killed"), b"ready\n");
+    let status = manager.kill_process("killed", LONG).unwrap();
+    assert_eq!(status.signal(), Some(Signal::QUIT), "{status}");
+
+    // Who waits for an end may be woken before the event of it is sent.
+    let mut all: Vec<_> = (0..4).map(|_| told(&events.recv_timeout(LONG).unwrap())).collect();
+    all.sort();
+    assert_eq!(all, ["exited answers", "exited killed", "started answers", "started killed"]);
+    assert!(events.is_empty());
+    sockets
+}
+
+/// Logins fail with the same errors as without these lines: ssh's messages, by which they are told apart, must come.
+#[track_caller]
+fn assert_failures_are_told(remote: &Remote, lines: &str) {
+    for options in both_ways(remote, lines) {
+        let before = Footprint::of(remote);
+        let manager = remote.manager_with(options);
+        let waits = remote.request("alpha", "wait");
+        manager.start_process("no-account", &waits.user("nobody-of-this-name")).unwrap();
+        manager.start_process("no-sshd", &remote.request("refused", "wait")).unwrap();
+        for (uuid, expected) in [("no-account", SshFailure::AuthenticationFailed), ("no-sshd", SshFailure::Refused)] {
+            let error = wait_for_end(&manager, uuid).unwrap_err();
+            assert!(matches!(error, Error::Ssh { failure, .. } if failure == expected), "{uuid}: {error:?}");
+            // The picture of a key says nothing to who looks for the reason.
+            assert!(!error.to_string().contains("+--["), "{uuid}: {error}");
+        }
+        drop(manager);
+        before.wait_for(remote);
+    }
+}
+
+/// What ssh has on both sides of a remote: processes here, sessions and applications there.
+struct Footprint {
+    local: BTreeSet<i32>,
+    sshds: BTreeSet<i32>,
+    /// Of masters.
+    sockets: BTreeSet<PathBuf>,
+}
+
+impl Footprint {
+    fn of(remote: &Remote) -> Footprint {
+        // Every ssh has the path of its ssh_config in its command line, and nobody else but the remote's guard has it.
+        let dir = remote.dir().to_str().unwrap();
+        let has_dir = |process: &ProcessInfo| process.cmdline.iter().any(|word| word.to_string_lossy().contains(dir));
+        let is_guard = |process: &ProcessInfo| process.cmdline.get(1).is_some_and(|word| word == "guard");
+        let mut local = support::processes();
+        local.retain(|process| has_dir(process) && !is_guard(process) && !process.is_zombie());
+        let sockets = local.iter().flat_map(sockets_of).collect();
+        let pids = |processes: Vec<ProcessInfo>| processes.iter().map(|process| process.pid).collect();
+        Footprint { local: pids(local), sshds: pids(remote.session_sshds()), sockets }
+    }
+
+    /// Waits until there is no more than at this time, and nothing of an application.
+    #[track_caller]
+    fn wait_for(&self, remote: &Remote) {
+        remote.assert_nothing_left();
+        wait_until("the end of each ssh and sshd that has come since", DEADLINE, || {
+            let now = Footprint::of(remote);
+            (now.local.is_subset(&self.local) && now.sshds.is_subset(&self.sshds)).then_some(())
+        });
+    }
+}
+
+/// The control sockets that an ssh's arguments name.
+fn sockets_of(process: &ProcessInfo) -> Vec<PathBuf> {
+    let words: Vec<_> = process.cmdline.iter().map(|word| word.to_string_lossy()).collect();
+    let behind_s = words.windows(2).filter(|pair| pair[0] == "-S").map(|pair| pair[1].to_string());
+    let as_option = words.iter().filter_map(|word| Some(word.split_once("ControlPath=")?.1.to_owned()));
+    behind_s.chain(as_option).filter(|path| path.starts_with('/')).map(PathBuf::from).collect()
+}
+
+/// Whether this ssh has the keyword; says so where it does not, for no user of such an ssh has it in a ssh_config.
+fn ssh_knows(keyword: &str, value: &str) -> bool {
+    let mut ssh = Command::new("ssh");
+    // With a command, without which it could not go to the background.
+    ssh.args(["-G", "-F", "none", "-o", &format!("{keyword}={value}"), "host", "true"]).stdin(Stdio::null());
+    let known = ssh.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success();
+    if !known {
+        skipped(&format!("this ssh does not know {keyword}"));
+    }
+    known
+}
+
+/// The user's own ssh, which goes on until it is dropped.
+struct Own(Child);
+
+impl Own {
+    fn start(command: &mut Command) -> Own {
+        Own(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn ssh_by(config: &Path) -> Command {
+    let mut ssh = Command::new("ssh");
+    ssh.arg("-F").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    ssh
+}
+
+/// Not in the remote's directory, whose path may be too long for a socket.
+fn socket_dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[track_caller]
+fn assert_empty(dir: &Path) {
+    let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(files.is_empty(), "{files:?}");
+}
+
+#[test]
+fn control_master() {
+    let remote = Remote::start();
+    // An ssh that wants to be a master and cannot have its socket ends. autoask would ask with SSH_ASKPASS as well.
+    for value in ["yes", "auto", "autoask"] {
+        assert_works(&remote, &format!("ControlMaster {value}\nControlPath /nonexistent/%C"));
+    }
+}
+
+#[test]
+fn control_persist() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    for value in ["yes", "10m"] {
+        let path = dir.path().display();
+        assert_works(&remote, &format!("ControlMaster auto\nControlPersist {value}\nControlPath {path}/%C"));
+        assert_empty(dir.path());
+    }
+}
+
+#[test]
+fn control_path_with_a_living_master_of_the_users_own() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    let lines = format!("ControlMaster auto\nControlPath {}/%C", dir.path().display());
+    let config = remote.user_config(&lines);
+    let _master = Own::start(ssh_by(&config).args(["-N", "alpha"]));
+    let answers = || ssh_by(&config).args(["-O", "check", "alpha"]).status().unwrap().success();
+    wait_until("the user's master is ready", DEADLINE, || answers().then_some(()));
+    let socket = || {
+        let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].metadata().unwrap().ino()
+    };
+    let (before, logins) = (socket(), remote.logins());
+    assert_works(&remote, &lines);
+    // Sharing, for the two processes at least once, and without it twice.
+    assert!(remote.logins() >= logins + 3, "the user's master was used");
+    assert!(answers(), "the user's master was harmed");
+    assert_eq!(socket(), before);
+    // It still does what it is there for.
+    let logins = remote.logins();
+    assert!(ssh_by(&config).args(["alpha", "true"]).status().unwrap().success());
+    assert_eq!(remote.logins(), logins);
+}
+
+#[test]
+fn request_tty() {
+    let remote = Remote::start();
+    assert_works(&remote, "RequestTTY force");
+    assert_failures_are_told(&remote, "RequestTTY force");
+}
+
+#[test]
+fn remote_command() {
+    assert_works_with("RemoteCommand echo this runs instead");
+}
+
+/// A port that is taken, here and on the remote, which is this machine.
+fn taken_port() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+#[test]
+fn local_forward() {
+    let (_listener, port) = taken_port();
+    assert_works_with(&format!("LocalForward 127.0.0.1:{port} 127.0.0.1:9\nExitOnForwardFailure yes"));
+}
+
+#[test]
+fn dynamic_forward() {
+    let (_listener, port) = taken_port();
+    assert_works_with(&format!("DynamicForward 127.0.0.1:{port}\nExitOnForwardFailure yes"));
+}
+
+#[test]
+fn remote_forward() {
+    let (_listener, port) = taken_port();
+    assert_works_with(&format!("RemoteForward 127.0.0.1:{port} 127.0.0.1:9\nExitOnForwardFailure yes"));
+}
+
+#[test]
+fn proxy_jump() {
+    let remote = Remote::start();
+    let lines = "Host alpha refused\nProxyJump gamma";
+    assert_works(&remote, lines);
+    // Each of the two managers has made at least one connection, and each of these another one, which is its jump.
+    assert!(remote.logins() >= 4, "{} logins", remote.logins());
+    assert_failures_are_told(&remote, lines);
+}
+
+/// The connection to the jump host is made by an ssh that knows nothing of ours: what the user wants of it, happens, and
+/// holds up nobody.
+#[test]
+fn proxy_jump_by_a_master_that_persists() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    let own = format!("Host gamma\nControlMaster auto\nControlPersist yes\nControlPath {}/%C", dir.path().display());
+    let lines = format!("{own}\nHost alpha\nProxyJump gamma");
+    let config = remote.user_config(&lines);
+    for options in both_ways(&remote, &lines) {
+        let manager = remote.manager_with(options);
+        let status = support::run_to_end(&manager, "exits", &remote.request("alpha", "exit 3")).unwrap();
+        assert_eq!(status.code(), Some(3), "{status}");
+        support::start(&manager, "killed", &remote.request("alpha", "wait"));
+        assert_eq!(manager.kill_process("killed", LONG).unwrap().signal(), Some(Signal::QUIT));
+        drop(manager);
+        remote.assert_nothing_left();
+        assert!(ssh_by(&config).args(["-O", "check", "gamma"]).status().unwrap().success(), "the user's wish");
+    }
+    assert!(ssh_by(&config).args(["-O", "exit", "gamma"]).status().unwrap().success());
+    wait_until("the end of its socket", DEADLINE, || fs::read_dir(dir.path()).unwrap().next().is_none().then_some(()));
+}
+
+#[test]
+fn proxy_command() {
+    let remote = Remote::start();
+    let config = remote.dir().join("user_config");
+    let by_ssh = format!("ssh -F '{}' -W %h:%p gamma", config.display());
+    // What nc does, until its input ends. The path makes the test see it where it is left.
+    let script = "trap \"\" HUP; exec 3<>/dev/tcp/$1/$2 || exit; cat <&3 & cat >&3; kill $! 2>&-";
+    let by_bash = format!("bash -c '{script}' '{}' %h %p", config.display());
+    for command in [by_ssh, by_bash] {
+        let lines = format!("Host alpha refused\nProxyCommand {command}");
+        assert_works(&remote, &lines);
+        assert_failures_are_told(&remote, &lines);
+    }
+}
+
+#[test]
+fn log_level() {
+    let remote = Remote::start();
+    for value in ["QUIET", "ERROR", "DEBUG3"] {
+        assert_works(&remote, &format!("LogLevel {value}"));
+        assert_failures_are_told(&remote, &format!("LogLevel {value}"));
+    }
+}
+
+/// What a process writes; of two, because one may have made the connection and the other may have found it.
+#[track_caller]
+fn assert_written(remote: &Remote, options: impl Iterator<Item = Options>, script: &str, expected: &str) {
+    for options in options {
+        let manager = remote.manager_with(options);
+        for uuid in ["first", "second"] {
+            let request = BootRequest::new("alpha", ["sh", "-c", &format!("{script}; sleep 1000")]);
+            support::start(&manager, uuid, &request);
+            let stdout = || String::from_utf8_lossy(&manager.process_stdout(uuid).unwrap().bytes).into_owned();
+            let stdout = wait_until("a line", LONG, || Some(stdout()).filter(|text| text.ends_with('\n')));
+            assert_eq!(stdout.trim_end(), expected);
+        }
+    }
+    remote.assert_nothing_left();
+}
+
+#[test]
+fn send_env() {
+    let remote = Remote::builder().sshd_option("AcceptEnv DAQ_*").start();
+    // Only DAQ_SENT is in the environment of ssh, because this process must not change its own.
+    let program = remote.program("ssh-with-variables", "DAQ_SENT='a b' DAQ_KEPT=no exec ssh \"$@\"");
+    let lines = "SendEnv DAQ_SENT DAQ_MISSING";
+    let options = both_ways(&remote, lines).map(|options| options.ssh_program(&program));
+    assert_written(&remote, options, "echo ${DAQ_SENT-none}, ${DAQ_KEPT-none}, ${DAQ_MISSING-none}", "a b, none, none");
+    assert_works_by(&remote, "SendEnv DAQ_*", |options| options.ssh_program(&program));
+}
+
+#[test]
+fn set_env() {
+    let remote = Remote::builder().sshd_option("AcceptEnv DAQ_*").start();
+    let lines = "SetEnv DAQ_ONE=1 DAQ_TWO=\"a b\"";
+    assert_written(&remote, both_ways(&remote, lines), "echo ${DAQ_ONE-none}, ${DAQ_TWO-none}", "1, a b");
+    assert_works(&remote, lines);
+}
+
+/// Without a terminal there are no escapes, whatever the character: so it comes with one. It is one that commands to
+/// the wrapper begin with.
+#[test]
+fn escape_char() {
+    assert_works_with("EscapeChar k\nRequestTTY force");
+}
+
+#[test]
+fn fork_after_authentication() {
+    if ssh_knows("ForkAfterAuthentication", "yes") {
+        assert_works_with("ForkAfterAuthentication yes");
+    }
+}
+
+#[test]
+fn stdin_null() {
+    if ssh_knows("StdinNull", "yes") {
+        assert_works_with("StdinNull yes");
+    }
+}
+
+#[test]
+fn session_type() {
+    if ssh_knows("SessionType", "none") {
+        let remote = Remote::start();
+        for value in ["none", "subsystem"] {
+            assert_works(&remote, &format!("SessionType {value}"));
+        }
+    }
+}
+
+/// Its command runs beside ours, and could read what is meant for the wrapper, or write to what is the application's.
+#[test]
+fn match_exec() {
+    let remote = Remote::start();
+    let read = remote.dir().join("read");
+    let command = format!("cat >'{}'; echo noise; echo noise >&2", read.display());
+    assert_works(&remote, &format!("Match originalhost alpha exec \"{command}\"\nRequestTTY force"));
+    assert_eq!(fs::read(read).unwrap(), b"");
+}
+
+#[test]
+fn local_command() {
+    let remote = Remote::start();
+    let file = remote.dir().join("local-command-ran");
+    assert_works(&remote, &format!("PermitLocalCommand yes\nLocalCommand echo noise; touch '{}'", file.display()));
+    assert!(!file.exists());
+}
+
+#[test]
+fn tunnel() {
+    assert_works_with("Tunnel yes\nExitOnForwardFailure yes");
+}
+
+#[test]
+fn visual_host_key() {
+    let remote = Remote::start();
+    assert_works(&remote, "VisualHostKey yes");
+    assert_failures_are_told(&remote, "VisualHostKey yes");
+}
+
+/// A key that the host does not offer any more: ssh would remove it from known_hosts.
+#[test]
+fn update_host_keys() {
+    let remote = Remote::start();
+    let file = remote.dir().join("own_known_hosts");
+    let line = |host: &str, key: &str| {
+        let key = fs::read_to_string(remote.dir().join(key)).unwrap();
+        format!("[{host}]:{} {key}", remote.port())
+    };
+    let content = ["host.pub", "other.pub"].map(|key| line("127.0.0.1", key)).concat();
+    fs::write(&file, &content).unwrap();
+    assert_works(&remote, &format!("UpdateHostKeys yes\nUserKnownHostsFile \"{}\"", file.display()));
+    assert_eq!(fs::read_to_string(&file).unwrap(), content);
+}
+
+/// The configuration is read twice then.
+#[test]
+fn canonicalize_hostname() {
+    let lines = "CanonicalizeHostname always\nCanonicalDomains does-not-exist.invalid\nCanonicalizeFallbackLocal yes";
+    assert_works_with(&format!("{lines}\nMatch canonical\nRequestTTY force\nMatch final\nLogLevel DEBUG"));
+}
+
+/// Ours would take the place of the user's.
+#[test]
+fn ignore_unknown() {
+    assert_works_with("IgnoreUnknown NoSuchKeyword,UseKeychain\nNoSuchKeyword yes\nUseKeychain yes");
+}
+
+/// An agent of the user's own; its socket.
+fn agent(dir: &Path) -> (Own, PathBuf) {
+    let socket = dir.join("agent");
+    let agent = Own::start(Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket));
+    wait_until("the agent listens", DEADLINE, || socket.exists().then_some(()));
+    (agent, socket)
+}
+
+fn keys_of(agent: &Path) -> String {
+    let output = Command::new("ssh-add").arg("-l").env("SSH_AUTH_SOCK", agent).stdin(Stdio::null()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn forward_agent() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    let (_agent, socket) = agent(dir.path());
+    assert_works(&remote, &format!("ForwardAgent {}", socket.display()));
+}
+
+#[test]
+fn add_keys_to_agent() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    let (_agent, socket) = agent(dir.path());
+    let of_agent = |value: &str| format!("AddKeysToAgent {value}\nIdentityAgent {}", socket.display());
+    // Nobody is there to be asked.
+    assert_works(&remote, &of_agent("ask"));
+    assert!(!keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
+    assert_works(&remote, &of_agent("yes"));
+    assert!(keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
+}
+
+#[test]
+fn forward_x11() {
+    let remote = Remote::builder().sshd_option("X11Forwarding yes").start();
+    // Nothing listens there, so that an untrusted connection cannot be prepared, and ssh warns.
+    let program = remote.program("ssh-with-display", "DISPLAY=127.0.0.1:99 exec ssh \"$@\"");
+    for trusted in ["yes", "no"] {
+        let lines = format!("ForwardX11 yes\nForwardX11Trusted {trusted}");
+        assert_works_by(&remote, &lines, |options| options.ssh_program(&program));
+    }
+}
+
+#[test]
+fn all_of_them_at_once() {
+    let (remote, dir) = (Remote::start(), socket_dir());
+    let (_listener, port) = taken_port();
+    let lines = format!(
+        "ControlMaster auto\nControlPersist yes\nControlPath {}/%C\nRequestTTY force\nRemoteCommand echo this\n\
+         LocalForward 127.0.0.1:{port} 127.0.0.1:9\nExitOnForwardFailure yes\nLogLevel QUIET\nSendEnv *\n\
+         EscapeChar k\nVisualHostKey yes\nBatchMode no",
+        dir.path().display()
+    );
+    assert_works(&remote, &lines);
+    assert_failures_are_told(&remote, &lines);
+    assert_empty(dir.path());
+}
