@@ -268,8 +268,9 @@ impl<'a> Master<'a> {
         let nonce = remote::nonce().map_err(MasterEnd::Failed)?;
         let lease = Lease::of(pool.options());
         let line = first_line(&nonce, lease);
-        let client = remote::spawn(pool.options(), Route::Master(socket), host, user.as_deref(), line)
-            .map_err(MasterEnd::Failed)?;
+        let client =
+            remote::spawn(pool.ssh_version(), pool.options(), Route::Master(socket), host, user.as_deref(), line)
+                .map_err(MasterEnd::Failed)?;
         if !connection.runs(client.lifeline()) {
             client.lifeline().close();
             client.lifeline().kill_client();

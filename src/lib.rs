@@ -67,7 +67,6 @@ mod session;
 mod signal;
 mod socket_directory;
 mod ssh;
-#[cfg_attr(not(test), expect(dead_code, reason = "the manager does not ask yet"))]
 mod ssh_version;
 mod state;
 mod sys;

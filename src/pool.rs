@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::seat::Seat;
 use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Sharing, Waiter};
 use crate::socket_directory::SocketDirectory;
+use crate::ssh_version::{SshVersion, Version};
 use crate::sys;
 
 /// How long a connection that nobody uses stays open.
@@ -42,6 +43,7 @@ pub(crate) enum NoSeat {
 /// All shared connections of a manager.
 pub(crate) struct Pool {
     options: Options,
+    version: SshVersion,
     gate: Gate,
     directory: SocketDirectory,
     table: Mutex<Table>,
@@ -66,6 +68,7 @@ impl Pool {
     pub(crate) fn new(options: Options) -> Pool {
         Pool {
             options,
+            version: SshVersion::default(),
             gate: Gate::default(),
             directory: SocketDirectory::new(),
             table: Mutex::default(),
@@ -76,6 +79,11 @@ impl Pool {
 
     pub(crate) fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Blocks for some milliseconds the first time.
+    pub(crate) fn ssh_version(&self) -> Option<Version> {
+        self.version.of(&self.options.ssh_program)
     }
 
     pub(crate) fn gate(&self) -> &Gate {

@@ -14,6 +14,7 @@ use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::ssh::{self, Route};
+use crate::ssh_version::Version;
 use crate::sys;
 use crate::watcher::{DIAGNOSIS, Shared};
 
@@ -81,7 +82,7 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
             NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
         })?;
         let nonce = nonce()?;
-        let client = spawn(&options, seat.route(), place.host, place.user, (script.line)(&nonce))?;
+        let client = spawn(pool.ssh_version(), &options, seat.route(), place.host, place.user, (script.line)(&nonce))?;
         (script.opened)(client.lifeline());
         let error = match talk(client, place, nonce, &mut seat, sink) {
             Talk::Done => return Ok(()),
@@ -200,13 +201,14 @@ pub(crate) fn closed(place: &Place) -> Error {
 
 /// Starts ssh to a host.
 pub(crate) fn spawn(
+    version: Option<Version>,
     options: &Options,
     route: Route,
     host: &str,
     user: Option<&str>,
     line: Vec<u8>,
 ) -> Result<SshClient> {
-    let arguments = ssh::arguments(options, route, host, user);
+    let arguments = ssh::arguments(options, version, route, host, user);
     SshClient::spawn(&options.ssh_program, arguments, line).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Error::Ssh {
             host: host.to_owned(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, SshFailure};
 use crate::options::{HostKeyPolicy, Options};
+use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 
 /// The remote command: it reads one line and runs it. It survives every login shell, csh and fish too, because it is one word in single quotes without `!`, backslash or newline. Everything else comes through stdin, so that no value, no
 /// script and no nonce stands in a command line. Behind it comes what it is called in the host's ps.
@@ -26,6 +27,9 @@ const OURS: [&str; 10] = [
     "UpdateHostKeys=no",
     "VisualHostKey=no",
 ];
+
+/// The same, where this ssh knows them: an older one refuses the keywords, and no ssh_config has them.
+const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
 
 /// What holds unless the caller's options say otherwise: a link that is cut in silence is noticed after three pings
 /// without an answer.
@@ -73,7 +77,13 @@ impl Route<'_> {
 }
 
 /// The arguments for a session that runs [`BOOTSTRAP`] on a host.
-pub(crate) fn arguments(options: &Options, route: Route, host: &str, user: Option<&str>) -> Vec<OsString> {
+pub(crate) fn arguments(
+    options: &Options,
+    version: Option<Version>,
+    route: Route,
+    host: &str,
+    user: Option<&str>,
+) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["-T".into()];
     if let Some(file) = &options.ssh_config {
         arguments.extend(["-F".into(), file.into()]);
@@ -81,6 +91,11 @@ pub(crate) fn arguments(options: &Options, route: Route, host: &str, user: Optio
     let mut option = |option: OsString| arguments.extend(["-o".into(), option]);
     for ours in OURS {
         option(ours.into());
+    }
+    if version.is_some_and(|version| version >= SESSION_KEYWORDS_SINCE) {
+        for ours in OURS_SINCE_8_7 {
+            option(ours.into());
+        }
     }
     for ours in route.options() {
         option(ours);
@@ -253,7 +268,7 @@ mod tests {
     use super::*;
 
     fn text(options: &Options, host: &str) -> String {
-        let arguments = arguments(options, Route::Own, host, Some("daq"));
+        let arguments = arguments(options, None, Route::Own, host, Some("daq"));
         arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::sys::{self, ChildHandle, Polled};
 
 /// OpenSSH's version: what stands before the `p` of its portable release. Later is greater.
@@ -50,6 +52,42 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
+/// The version of one program, which is asked once, when it is first needed.
+#[derive(Default)]
+pub(crate) struct SshVersion {
+    /// A leaf lock: not held while the program is asked.
+    known: Mutex<Known>,
+    changed: Condvar,
+}
+
+#[derive(Default, Clone, Copy)]
+enum Known {
+    #[default]
+    NotAsked,
+    Asking,
+    Told(Option<Version>),
+}
+
+impl SshVersion {
+    /// The version; blocks for as long as [`ask`].
+    pub(crate) fn of(&self, program: &Path) -> Option<Version> {
+        let mut known = self.known.lock();
+        loop {
+            match *known {
+                Known::Told(version) => return version,
+                Known::Asking => self.changed.wait(&mut known),
+                Known::NotAsked => break,
+            }
+        }
+        *known = Known::Asking;
+        drop(known);
+        let version = ask(program);
+        *self.known.lock() = Known::Told(version);
+        self.changed.notify_all();
+        version
+    }
+}
+
 /// Asks the program. `None` where it cannot be run, says nothing that is known, or says nothing in time.
 ///
 /// It blocks for four seconds at the most, unless the kernel itself hangs on the program's file. Nothing is left running.
@@ -63,7 +101,12 @@ fn ask_within(program: &Path, time: Duration) -> Option<Version> {
     // Ctrl-C in the host's terminal is for the host; and what the program starts can be ended with it.
     command.process_group(0);
     let mut child = sys::with_empty_mask(|| command.spawn()).ok()?.ok()?;
-    let handle = ChildHandle::new(child.id());
+    let Ok(handle) = ChildHandle::new(child.id()) else {
+        // No descriptor is left. It was started a moment ago: its pid is nobody else's.
+        let _ = child.kill();
+        let _ = child.wait();
+        return None;
+    };
     let texts = listen(&mut child, &handle, sys::deadline(time));
     handle.kill_group();
     reap(&mut child, &handle);

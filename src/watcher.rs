@@ -161,7 +161,8 @@ impl Watcher {
         // A shared connection has a lease of its own.
         let lease = seat.connection().is_none().then(|| Lease::of(options));
         let line = wrapper::start_line(&nonce, &self.process.instance, request, lease);
-        let mut client = remote::spawn(options, seat.route(), &request.host, request.user.as_deref(), line)?;
+        let version = self.shared.pool.ssh_version();
+        let mut client = remote::spawn(version, options, seat.route(), &request.host, request.user.as_deref(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
