@@ -222,7 +222,7 @@ pub enum FileProblem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartStage {
-    /// It waited for a turn to connect: connections to one host are opened six at a time.
+    /// It waited for a turn to connect: connections to one host are opened eight at a time.
     Queued,
     /// ssh had not given a session, or a start-up file of the login shell hangs or has swallowed its input.
     Connecting,

@@ -16,7 +16,9 @@ _ours() {
 _left() {
     _w=
     for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
-        [ ! -p "$_f/$_V.$_I.a" ] || _w=1
+        if read -r _q <"$_f/metadata_$_V.json"; then
+            case $_q in *"\"instance\":\"$_I\""*) _w=1 ;; esac
+        fi
         [ -f "$_f/$_V.$_I.end" ] && [ -O "$_f/$_V.$_I.end" ] || continue
         read -r _q <"$_f/$_V.$_I.end"
         rm -f "$_f/$_V.$_I.end"
@@ -30,9 +32,9 @@ _b=-
 if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do
-        # The wrapper writes the file when it has seen the end, and removes its fifo then; it may have been killed itself.
+        # The wrapper writes the file when it has seen the end, and removes the metadata then; it may have been killed.
         if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5))" ]; }; then
-            # A fifo that the wrapper's reader removed can be gone a moment before.
+            # What the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
             _left || _say gone
             break

@@ -142,7 +142,7 @@ impl Manager {
     /// [`Error::InsideCallback`].
     pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
         let process = self.find(uuid)?;
-        let answer = process.signal(signal, KillScope::Leader)?;
+        let answer = process.signal(signal, KillScope::Leader, false)?;
         if refuse_inside_callback().is_err() {
             return Ok(());
         }

@@ -266,9 +266,9 @@ impl Process {
         Observation { process: Arc::clone(self), id }
     }
 
-    /// Sends a signal; the channel gets the wrapper's answer, and is cut when the process settles before or its link is
+    /// Sends a signal, and CONT behind it, so that one that was stopped gets it; the channel gets the wrapper's answer, and is cut when the process settles before or its link is
     /// lost.
-    pub(crate) fn signal(&self, signal: Signal, scope: KillScope) -> Result<Receiver<bool>> {
+    pub(crate) fn signal(&self, signal: Signal, scope: KillScope, and_cont: bool) -> Result<Receiver<bool>> {
         let (sender, receiver) = bounded(1);
         let (lifeline, id) = {
             let mut record = self.record.lock();
@@ -291,7 +291,8 @@ impl Process {
             KillScope::Leader => "leader",
             KillScope::Group => "group",
         };
-        if lifeline.send(&format!("kill {id} {signal} {scope}\n")) {
+        let and_cont = if and_cont { " CONT" } else { "" };
+        if lifeline.send(&format!("kill {id} {signal} {scope}{and_cont}\n")) {
             Ok(receiver)
         } else {
             self.record.lock().answers.retain(|(known, _)| *known != id);
@@ -334,11 +335,7 @@ impl Process {
             // The setup's shell: bash ignores QUIT, and its children are to end as well.
             (signal, scope) = (Signal::TERM, KillScope::Group);
         }
-        let sent = self.signal(signal, scope);
-        if sent.is_ok() && signal != Signal::KILL {
-            let _ = self.signal(Signal::CONT, scope);
-        }
-        if let Err(error) = sent {
+        if let Err(error) = self.signal(signal, scope, signal != Signal::KILL) {
             log::debug!("{}: {signal} was not sent: {error}", self.uuid());
         }
     }

@@ -186,6 +186,10 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.tell_exit();
             }
             Report::Exit { end, ran } => {
+                // The wrapper waits for a good-bye: without it, it leaves word of the end for whoever asks.
+                if let Some(lifeline) = self.process().lifeline() {
+                    lifeline.close();
+                }
                 // The first report stands.
                 self.exit.get_or_insert((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
                 if self.output_ended || self.process().request.log_file.is_some() {

@@ -11,7 +11,7 @@
 # The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never ends:
 # a pipe that needs no other process.  This shell's own messages go there too (2>&8), because "Killed" in it, or its
 # absence, tells death by a signal from an exit code above 128.  Lines: p PID, x (the program is next), f WHY (the
-# start failed), l (the link is gone), and what the shell says.
+# start failed), b (the manager says good-bye), l (the link is gone), and what the shell says.
 #
 # A redirection that fails ends a POSIX shell when it stands at exec or ':', but not at '[': so '[ x ]' tries first.
 
@@ -186,28 +186,33 @@ _reader() {
     if [ -n "$_S" ]; then _observe & else _observe; fi
 
     _bye=
-    while read -r _c _i _a _w; do
+    while read -r _c _i _a _w _k; do
         case $_c in
+        # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
         kill)
             [ "$_w" = group ] && _w=$_t || _w=$_p
             if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then _say ok "$_i"; else _say no "$_i"; fi
+            [ -z "$_k" ] || kill -"$_k" "$_w"
             ;;
         ping) kill -USR1 "$_l" ;;
         bye) _bye=1 ;;
         esac
     done
 
-    # End of input: the link or the manager is gone.
-    [ -n "$_bye" ] || echo l >&8
+    # End of input: the manager knows the end, or lets go, or it or the link is gone.
+    if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
         kill -HUP "$_t"
         kill -CONT "$_t"
+        # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
+        _w=
+        trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' USR2
+        sleep "$_G" 3<&- 4>&- 8>&- & _w=$!
+        wait "$_w"
+    elif kill -0 "$$"; then
+        # The main shell sees to what is left.
+        exit 0
     fi
-    # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
-    _w=
-    trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' USR2
-    sleep "$_G" 3<&- 4>&- 8>&- & _w=$!
-    wait "$_w"
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
     if { _started "$_p" && [ "$_q" = "$_s" ]; } || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
     _remove
@@ -260,14 +265,12 @@ exec 2>&8
 )
 _x=$?
 exec 2>/dev/null
-kill -USR2 "$_r"
-[ -z "$_l" ] || kill "$_l"
-wait "$_r" $_l
 
 # What the notebook holds, up to our own mark.
 echo "$_N" >&8
 _p=
 _ran=0
+_bye=
 _lost=
 # s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
 _how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
@@ -279,6 +282,7 @@ while read -r _w _a <&8; do
     p) _p=$_a ;;
     x) _ran=1 ;;
     f) _ran=0 _fail=$_a ;;
+    b) _bye=1 ;;
     l) _lost=1 ;;
     *) case "$_how $_w $_a" in *"core dumped"*) _how=c ;; "c "*) ;; *) _how=s ;; esac ;;
     esac
@@ -294,6 +298,15 @@ fi
 [ -z "$_fail" ] || _say fail $_fail
 [ -n "$_O" ] || _say eof 4>&7
 _say exit "$_x" "$_how" "$_ran" "$_left"
+# The manager answers with good-bye, which ends the reader.  A link that was cut in silence took the report as well: then
+# the reader's input ends without a word, when the lease has.
+[ -z "$_bye$_lost" ] || kill -USR2 "$_r"
+until wait "$_r"; do kill -0 "$_r" || break; done
+[ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
+echo "$_N" >&8
+while read -r _w _a <&8; do
+    case $_w in "$_N") break ;; l) _lost=1 ;; esac
+done
 # Nobody may have read that: the manager asks for this file when the link is back.
 if [ -n "$_lost" ] && [ -n "$_j" ]; then
     umask 077

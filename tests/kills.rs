@@ -77,18 +77,18 @@ fn a_kill_cancels_a_wait_for_the_turn_to_connect() {
     let remote = Remote::start();
     let manager = Manager::new(options(&remote).share_connections(false)).unwrap();
     let witness = Witness::new(&manager);
-    let uuids: Vec<_> = (0..8).map(|at| format!("u{at}")).collect();
+    let uuids: Vec<_> = (0..10).map(|at| format!("u{at}")).collect();
     for uuid in &uuids {
         manager.start_process(uuid, &BootRequest::new("silent", ["true"])).unwrap();
     }
-    // Six connect at a time.
+    // Eight connect at a time.
     let connecting = || uuids.iter().filter(|uuid| manager.runtime_pids(uuid).ssh_client.is_some());
-    wait_until("six ssh clients", TIME, || (connecting().count() == 6).then_some(()));
+    wait_until("eight ssh clients", TIME, || (connecting().count() == 8).then_some(()));
     let waiting = uuids.iter().find(|uuid| manager.runtime_pids(uuid).ssh_client.is_none()).unwrap();
     let status = manager.kill_process(waiting, TIME).unwrap();
     assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}");
     assert_eq!((status.raw_code(), status.code()), (None, None), "no client has run: {status}");
-    assert_eq!(connecting().count(), 6, "the others are left alone");
+    assert_eq!(connecting().count(), 8, "the others are left alone");
     // One of those that connect makes room for the last one.
     let last = uuids.iter().find(|uuid| *uuid != waiting && manager.runtime_pids(uuid).ssh_client.is_none()).unwrap();
     let first = connecting().next().unwrap();
@@ -96,7 +96,7 @@ fn a_kill_cancels_a_wait_for_the_turn_to_connect() {
     client_of(&manager, last);
     finish(&manager, &remote);
     let events = witness.all(manager);
-    assert_eq!(events.len(), 8);
+    assert_eq!(events.len(), 10);
     assert!(events.values().all(|words| *words == ["exited"]), "{events:?}");
 }
 
