@@ -1857,10 +1857,10 @@ sshpm_result sshpm_manager_kill_processes_by_role(sshpm_manager *manager,
                                                   sshpm_kill_results **out_results);
 
 /**
- * Ends all processes of the table as sshpm_manager_kill_processes does, and waits until the remote side has cleaned
- * up.
+ * Ends all processes of the table as sshpm_manager_kill_processes does. The remote side cleans up when all have ended:
+ * sshpm_manager_shutdown and sshpm_manager_free wait for that.
  *
- * Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role, and 5 s.
+ * Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
  *
  * @param manager The manager.
  * @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.

@@ -12,12 +12,12 @@ _ours() {
     set -- ${_z##*") "}
     [ "$1" != Z ] && [ "${20}" = "$_T" ]
 }
-# Tells how it ended, where its wrapper has left word of that; else _w says whether the wrapper is still at work.
+# Tells how it ended, where its wrapper has left word of that; else _w is where the wrapper is still at work.
 _left() {
     _w=
     for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
         if read -r _q <"$_f/metadata_$_V.json"; then
-            case $_q in *"\"instance\":\"$_I\""*) _w=1 ;; esac
+            case $_q in *"\"instance\":\"$_I\""*) _w=$_f ;; esac
         fi
         [ -f "$_f/$_V.$_I.end" ] && [ -O "$_f/$_V.$_I.end" ] || continue
         read -r _q <"$_f/$_V.$_I.end"
@@ -36,7 +36,10 @@ if [ "$_b" = "$_B" ]; then
         if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5))" ]; }; then
             # What the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
-            _left || _say gone
+            _left || {
+                [ -z "$_w" ] || rm -f "$_w/metadata_$_V.json" "$_w/$_V.$_I".[axt]*
+                _say gone
+            }
             break
         fi
         [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_P" || kill -KILL "$_P"

@@ -88,8 +88,13 @@ impl Manager {
         };
         let process = Arc::new(Process::new(instance, request.clone()));
         self.enter(&process)?;
+        let formers: Vec<_> = {
+            let watchers = self.watchers.lock();
+            watchers.iter().map(|(former, _)| former).filter(|former| former.uuid() == uuid).cloned().collect()
+        };
         let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
-        let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, move || watcher::watch(watched, shared));
+        let thread =
+            sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, move || watcher::watch(watched, &formers, shared));
         match thread {
             Ok(thread) => {
                 self.keep_watcher(process, thread);
@@ -202,16 +207,14 @@ impl Manager {
         Ok(results)
     }
 
-    /// Ends all processes of the table as [`kill_processes`](Manager::kill_processes) does, and waits up to 5 s more for
-    /// their watchers, so that the remote side has cleaned up as well. Blocks.
+    /// Ends all processes of the table as [`kill_processes`](Manager::kill_processes) does. Their wrappers clean up when all have
+    /// ended: [`shutdown`](Manager::shutdown) and dropping wait for that. Blocks.
     ///
     /// # Errors
     /// [`Error::InsideCallback`]; all else is in the answer for each process.
     pub fn kill_all_processes(&self, timeouts: &KillTimeouts) -> Result<KillResults> {
         refuse_inside_callback()?;
-        let results = self.kill_in_order(&self.active_process_keys(), timeouts, None);
-        self.join_settled(Instant::now() + DROP_TIMEOUT);
-        Ok(results)
+        Ok(self.kill_in_order(&self.active_process_keys(), timeouts, None))
     }
 
     /// Makes a crash: sends a signal to the application alone, by default of the seed KILL. Nothing else is touched, so the table,
@@ -378,6 +381,8 @@ impl Manager {
     fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
         let (sender, changes) = bounded(1);
         let sequence = &self.shared.options.kill_sequence;
+        let together = if processes.len() > 1 { &processes[..] } else { &[] };
+        let _together: Vec<_> = together.iter().map(|(process, _)| process.end_together()).collect();
         let mut kills = Vec::with_capacity(processes.len());
         for (process, timeout) in processes {
             let observation = process.observe(sender.clone());
@@ -435,16 +440,6 @@ impl Manager {
             log::warn!("{}: its watcher did not end in time and is left behind", process.uuid());
         }
         self.shared.pool.close(deadline);
-    }
-
-    /// Waits for the watchers of processes that have ended.
-    fn join_settled(&self, deadline: Instant) {
-        let closing: Vec<_> = {
-            let watchers = self.watchers.lock();
-            watchers.iter().map(|(process, _)| Arc::clone(process)).filter(|process| process.is_closing()).collect()
-        };
-        wait_for_watchers(closing.iter(), deadline);
-        self.join_ended();
     }
 }
 

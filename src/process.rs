@@ -3,7 +3,7 @@
 //! Lock order: a process's `record` and `output` are leaf locks: nothing else is locked, sent or written under them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -52,6 +52,8 @@ pub(crate) struct Process {
     watched: AtomicBool,
     /// The manager has let go: a lost process is not asked after any more.
     released: AtomicBool,
+    /// How many calls end it together with others.
+    ended_together: AtomicUsize,
 }
 
 struct Record {
@@ -84,6 +86,15 @@ impl Drop for Observation {
     }
 }
 
+/// Says that a process is ended together with others, until it is dropped.
+pub(crate) struct EndsTogether(Arc<Process>);
+
+impl Drop for EndsTogether {
+    fn drop(&mut self) {
+        self.0.ended_together.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Process {
     pub(crate) fn new(instance: Instance, request: BootRequest) -> Process {
         Process {
@@ -107,6 +118,7 @@ impl Process {
             output: Mutex::new(OutputTails::new()),
             watched: AtomicBool::new(true),
             released: AtomicBool::new(false),
+            ended_together: AtomicUsize::new(0),
         }
     }
 
@@ -143,12 +155,6 @@ impl Process {
         if self.is_released() {
             lifeline.kill_client();
         }
-    }
-
-    /// Whether its watcher will end by itself: not while it asks after a process whose end counts as unknown.
-    pub(crate) fn is_closing(&self) -> bool {
-        let record = self.record.lock();
-        record.state.is_settled() && record.inquiry.is_none()
     }
 
     pub(crate) fn is_released(&self) -> bool {
@@ -247,6 +253,22 @@ impl Process {
         self.set_lifeline(None);
         self.watched.store(false, Ordering::Release);
         self.notify();
+    }
+
+    pub(crate) fn end_together(self: &Arc<Process>) -> EndsTogether {
+        self.ended_together.fetch_add(1, Ordering::AcqRel);
+        EndsTogether(Arc::clone(self))
+    }
+
+    pub(crate) fn ends_together(&self) -> bool {
+        self.ended_together.load(Ordering::Acquire) > 0
+    }
+
+    /// The end is known: the wrapper may go.
+    pub(crate) fn say_goodbye(&self) {
+        if let Some(lifeline) = self.lifeline() {
+            lifeline.close();
+        }
     }
 
     fn notify(&self) {

@@ -18,6 +18,9 @@ use crate::watcher::{DIAGNOSIS, Remote, Watcher};
 const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
 /// How long ssh may live after the wrapper's last report. A daemon that holds its streams keeps it for ever.
 const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
+/// How long a wrapper waits for its good-bye when its application was ended together with others. Its clean-up, and the end
+/// of its session, cost more than the end itself, and none is to wait for the clean-up of another.
+const GOODBYE_AFTER: Duration = Duration::from_millis(100);
 /// How long the remote side may take to end, beyond its grace, before the client is killed.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,8 @@ pub(crate) struct Session<'a, 's, 'p> {
     /// The application has ended, and stdout has not; until when to wait for it.
     exit: Option<(ApplicationEnd, bool, Instant)>,
     kill_client_at: Option<Instant>,
+    /// When the wrapper may go, whose exit report was read.
+    goodbye_at: Option<Instant>,
 }
 
 impl<'a, 's, 'p> Session<'a, 's, 'p> {
@@ -59,6 +64,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             output_ended: false,
             exit: None,
             kill_client_at: None,
+            goodbye_at: None,
         }
     }
 
@@ -87,7 +93,8 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let starting = matches!(self.process().state(), State::Connecting | State::Starting);
         let start = self.watcher.start_deadline.filter(|_| starting);
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
-        [start, exit, self.kill_client_at, self.look_at, self.lease_until].into_iter().flatten().min()
+        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until];
+        own.into_iter().chain([start, exit]).flatten().min()
     }
 
     fn look_at_the_clock(&mut self, client: &SshClient) {
@@ -103,6 +110,10 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let closing = matches!(self.process().state(), State::Expiring | State::Cancelling);
         if closing && self.kill_client_at.is_none() {
             self.kill_client_at = sys::deadline(self.process().request.grace.saturating_add(CLOSING));
+        }
+        if is_over(self.goodbye_at) {
+            self.process().say_goodbye();
+            self.goodbye_at = None;
         }
         if is_over(self.look_at) {
             // Nothing has run: the session can begin on another connection.
@@ -187,8 +198,10 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             }
             Report::Exit { end, ran } => {
                 // The wrapper waits for a good-bye: without it, it leaves word of the end for whoever asks.
-                if let Some(lifeline) = self.process().lifeline() {
-                    lifeline.close();
+                if self.process().ends_together() {
+                    self.goodbye_at = sys::deadline(GOODBYE_AFTER);
+                } else {
+                    self.process().say_goodbye();
                 }
                 // The first report stands.
                 self.exit.get_or_insert((end, ran, Instant::now() + STDOUT_AFTER_EXIT));

@@ -5,6 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::bounded;
+
 use crate::connection::{Connection, Lease};
 use crate::error::{Error, Result, StartFailure, StartStage};
 use crate::event::{Event, Hub};
@@ -61,8 +63,8 @@ pub(crate) struct Watcher {
     pub diagnosis: Tail,
 }
 
-/// Watches a process from its connection to its end.
-pub(crate) fn watch(process: Arc<Process>, shared: Arc<Shared>) {
+/// Watches a process from its connection to its end. The formers had the same uuid.
+pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc<Shared>) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
     let start_deadline = process.started_at.checked_add(process.request.start_timeout);
     let mut watcher = Watcher {
@@ -77,13 +79,35 @@ pub(crate) fn watch(process: Arc<Process>, shared: Arc<Shared>) {
         diagnosis: Tail::default(),
     };
     // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
-    if panic::catch_unwind(AssertUnwindSafe(|| watcher.run())).is_err() {
+    let run = || {
+        watcher.wait_for_formers(formers);
+        watcher.run();
+    };
+    if panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
         watcher.settle_after_panic();
     }
     watcher.process.end_watch();
 }
 
 impl Watcher {
+    /// A former wrapper of this uuid may still clean up: it removes the metadata file when it has looked that this is its
+    /// own, and what replaced it in between would go with it.
+    fn wait_for_formers(&self, formers: &[Arc<Process>]) {
+        let (sender, changes) = bounded(1);
+        let observed = formers.iter().chain([&self.process]);
+        let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
+        let has_session = |former: &Arc<Process>| former.is_watched() && former.lifeline().is_some();
+        while formers.iter().any(has_session) && self.process.state() == State::Connecting {
+            let is_over = match self.start_deadline {
+                Some(deadline) => changes.recv_deadline(deadline).is_err(),
+                None => changes.recv().is_err(),
+            };
+            if is_over {
+                return;
+            }
+        }
+    }
+
     fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         let process = Arc::clone(&self.process);

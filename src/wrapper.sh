@@ -84,15 +84,19 @@ _try() {
     if [ -d "$1" ]; then [ -O "$1" ] && chmod 700 "$1"; else mkdir -p -m 700 "$1"; fi || return
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _live "$1/metadata_$_V.json" && _die in-use
+    # What a wrapper that was killed has left.
+    case $_k in *[!0-9a-f]* | '') ;; *) rm -f "$1/$_V.$_k.x" "$1/$_V.$_k.a" "$1/$_V.$_k.tmp" ;; esac
     _f=$1/$_V.$_I
     mkfifo -m 600 "$_f.x" "$_f.a" && _j=$1/metadata_$_V.json && return
     rm -f "$_f.x" "$_f.a"
     return 1
 }
-# Does the process that metadata file $1 speaks of live?
+# Does the process that metadata file $1 speaks of live?  Its instance is _k.
 _live() {
+    _k=
     # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
     [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
+    case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
     # First, because what comes next takes dash long when it finds nothing.
     case $_q in *"\"boot_id\":\"$_b\""*"}") ;; *) return 1 ;; esac
     _p=${_q#*\"pid\":}
@@ -221,7 +225,6 @@ _reader() {
 _observe() {
     read -r _w <"$_f.x" && return
     _say running
-    rm -f "$_f.x" "$_f.a"
 }
 
 _h=/bin/sh
