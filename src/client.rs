@@ -3,6 +3,8 @@
 //! Its stdin and stdout are one socket, which saves a descriptor, and to which can be written without SIGPIPE. The
 //! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,9 +31,33 @@ pub(crate) struct Lifeline {
 }
 
 enum LifelineState {
-    /// Bytes that the socket did not take yet. Only the first line is larger than a socket's buffer.
-    Open(Vec<u8>),
+    Open(Pending),
     Closed,
+}
+
+/// Bytes that the socket did not take yet: only the first line is larger than its buffer.
+struct Pending {
+    chunks: VecDeque<Chunk>,
+    /// How much of the first chunk was taken.
+    taken: usize,
+}
+
+/// A part of what is sent. The scripts are the same for all, and are not copied for each.
+pub(crate) type Chunk = Cow<'static, [u8]>;
+
+impl Pending {
+    /// Writes what the socket takes now.
+    fn flush(&mut self, socket: &UnixStream) -> io::Result<()> {
+        while let Some(chunk) = self.chunks.front() {
+            self.taken += sys::send(socket, &chunk[self.taken..])?;
+            if self.taken == chunk.len() {
+                self.chunks.pop_front();
+                self.taken = 0;
+            }
+        }
+        self.chunks.shrink_to_fit();
+        Ok(())
+    }
 }
 
 impl Lifeline {
@@ -39,9 +65,9 @@ impl Lifeline {
     pub(crate) fn send(&self, line: &str) -> bool {
         let mut state = self.state.lock();
         let LifelineState::Open(pending) = &mut *state else { return false };
-        if !pending.is_empty() {
+        if !pending.chunks.is_empty() {
             // The watcher is still writing the first line, and goes on with this.
-            pending.extend_from_slice(line.as_bytes());
+            pending.chunks.push_back(Chunk::Owned(line.as_bytes().to_vec()));
             return true;
         }
         // A unix socket takes so few bytes whole or not at all.
@@ -85,16 +111,15 @@ impl Lifeline {
     }
 
     fn has_pending(&self) -> bool {
-        matches!(&*self.state.lock(), LifelineState::Open(pending) if !pending.is_empty())
+        matches!(&*self.state.lock(), LifelineState::Open(pending) if !pending.chunks.is_empty())
     }
 
     /// Writes what the socket takes now.
     fn flush(&self) {
         let mut state = self.state.lock();
         let LifelineState::Open(pending) = &mut *state else { return };
-        match sys::send(&self.socket, pending) {
-            Ok(sent) if sent == pending.len() => *pending = Vec::new(),
-            Ok(sent) => drop(pending.drain(..sent)),
+        match pending.flush(&self.socket) {
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // The client is gone; its end tells why.
             Err(_) => *state = LifelineState::Closed,
@@ -135,7 +160,7 @@ pub(crate) struct SshClient {
 
 impl SshClient {
     /// Starts ssh, and has `first_line` written to the shell on the host.
-    pub(crate) fn spawn(program: &Path, arguments: Vec<OsString>, first_line: Vec<u8>) -> io::Result<SshClient> {
+    pub(crate) fn spawn(program: &Path, arguments: Vec<OsString>, first_line: Vec<Chunk>) -> io::Result<SshClient> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let stdin = OwnedFd::from(theirs.try_clone()?);
@@ -161,7 +186,7 @@ impl SshClient {
         };
         let lifeline = Arc::new(Lifeline {
             socket: ours,
-            state: Mutex::new(LifelineState::Open(first_line)),
+            state: Mutex::new(LifelineState::Open(Pending { chunks: first_line.into(), taken: 0 })),
             client: handle,
             client_pid: child.id(),
         });
@@ -264,7 +289,8 @@ enum Left {
 /// Reads what is there, in turns of a bounded size, so that one busy stream does not starve the other.
 fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Result<Left> {
     const TURNS: usize = 16;
-    let mut buffer = [0; 8192];
+    // Each watcher has one on its stack.
+    let mut buffer = [0; 4096];
     for _ in 0..TURNS {
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(Left::Nothing),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::client::{Lifeline, Pumped, SshClient, Stream};
+use crate::client::{Chunk, Lifeline, Pumped, SshClient, Stream};
 use crate::error::Error;
 use crate::host::Destination;
 use crate::options::Options;
@@ -361,7 +361,7 @@ impl<'a> Master<'a> {
 }
 
 /// The script of a connection's own session.
-fn first_line(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<u8> {
+fn first_line(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<Chunk> {
     let (period, ticks) = (lease.period.as_secs().to_string(), lease.ticks.to_string());
     let values = [("_P", period.as_bytes()), ("_L", ticks.as_bytes())];
     short_line(nonce, &values, &[LEASE, include_str!("connection.sh")])

@@ -77,7 +77,7 @@ impl Kill {
     /// Does what is due. The answer, once there is one.
     pub(crate) fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
         loop {
-            if let Some(outcome) = self.process.outcome() {
+            if let Some(outcome) = self.process.told_outcome() {
                 return Some(outcome);
             }
             let now = Instant::now();

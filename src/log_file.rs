@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
 use crate::check;
-use crate::client::Lifeline;
+use crate::client::{Chunk, Lifeline};
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
 use crate::remote::{self, Flow, Place, Script};
@@ -164,7 +164,7 @@ impl LogScript {
         })
     }
 
-    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], text: &str) -> Vec<u8> {
+    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], text: &str) -> Vec<Chunk> {
         let most = LARGEST.to_string();
         short_line(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], &[text])
     }

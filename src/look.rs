@@ -133,7 +133,7 @@ impl Manager {
     /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn wait_until_started(&self, uuid: &str, timeout: Duration) -> Result<i64> {
         let process = self.find_to_wait(uuid)?;
-        let over = wait(&process, timeout, || match (process.has_run(), process.outcome()) {
+        let over = wait(&process, timeout, || match (process.has_run(), process.told_outcome()) {
             (true, _) => Some(process.pids().remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })),
             (false, Some(Err(error))) => Some(Err(error)),
             (false, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
@@ -149,7 +149,7 @@ impl Manager {
     /// Why it did not start; [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn wait_for_process_exit_code(&self, uuid: &str, timeout: Duration) -> Result<Option<i32>> {
         let process = self.find_to_wait(uuid)?;
-        match wait(&process, timeout, || process.outcome()) {
+        match wait(&process, timeout, || process.told_outcome()) {
             Some(outcome) => outcome.map(|status| status.code()),
             None => Err(Error::TimedOut { what: format!("the end of process {uuid:?}"), waited: timeout }),
         }

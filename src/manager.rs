@@ -262,7 +262,7 @@ impl Manager {
                 sent => sent?,
             }
         }
-        match wait(&process, timeout, || process.outcome()) {
+        match wait(&process, timeout, || process.told_outcome()) {
             Some(outcome) => {
                 self.remove(&process);
                 outcome

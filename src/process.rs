@@ -62,6 +62,8 @@ struct Record {
     lifeline: Option<Arc<Lifeline>>,
     inquiry: Option<Arc<Lifeline>>,
     outcome: Option<Outcome>,
+    /// The event of the end was sent.
+    told: bool,
     /// The program was executed.
     ran: bool,
     next_command: u64,
@@ -108,6 +110,7 @@ impl Process {
                 lifeline: None,
                 inquiry: None,
                 outcome: None,
+                told: false,
                 ran: false,
                 next_command: 0,
                 answers: Vec::new(),
@@ -178,6 +181,12 @@ impl Process {
         self.record.lock().outcome.clone()
     }
 
+    /// The same, once its event was sent.
+    pub(crate) fn told_outcome(&self) -> Option<Outcome> {
+        let record = self.record.lock();
+        record.outcome.clone().filter(|_| record.told)
+    }
+
     pub(crate) fn lifeline(&self) -> Option<Arc<Lifeline>> {
         self.record.lock().lifeline.clone()
     }
@@ -221,7 +230,7 @@ impl Process {
     }
 
     /// Takes an input that may settle the process; `outcome` is made of the state that it was in, under the lock: it must
-    /// call nothing that locks. True when it did.
+    /// call nothing that locks. True when it did; then its end has to be told, and [`Process::told`] called.
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         // Under the lock: a caller can begin a kill at any time, and the outcome must be that of the state that is left.
         let mut record = self.record.lock();
@@ -233,9 +242,13 @@ impl Process {
         record.outcome = Some(outcome(before));
         record.answers.clear();
         self.enter(&mut record, next);
-        drop(record);
-        self.notify();
         true
+    }
+
+    /// The event of the end was sent: calls that wait for the end return now, and find the event there.
+    pub(crate) fn told(&self) {
+        self.record.lock().told = true;
+        self.notify();
     }
 
     fn enter(&self, record: &mut Record, next: State) {
@@ -252,7 +265,7 @@ impl Process {
         });
         self.set_lifeline(None);
         self.watched.store(false, Ordering::Release);
-        self.notify();
+        self.told();
     }
 
     pub(crate) fn end_together(self: &Arc<Process>) -> EndsTogether {

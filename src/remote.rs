@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Lifeline, Pumped, SshClient, Stream};
+use crate::client::{Chunk, Lifeline, Pumped, SshClient, Stream};
 use crate::error::{Error, Result, SshFailure};
 use crate::host::Destination;
 use crate::options::Options;
@@ -43,7 +43,7 @@ pub(crate) struct Script<'a> {
     pub place: Place<'a>,
     pub kind: Kind,
     /// The line that runs it.
-    pub line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>,
+    pub line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>,
     pub cancelled: &'a dyn Fn() -> bool,
     /// Gets the lifeline of each client: another thread may want to end it.
     pub opened: &'a dyn Fn(&Arc<Lifeline>),
@@ -52,7 +52,7 @@ pub(crate) struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
-    pub(crate) fn new(place: Place<'a>, kind: Kind, line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<u8>) -> Script<'a> {
+    pub(crate) fn new(place: Place<'a>, kind: Kind, line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>) -> Script<'a> {
         Script { place, kind, line, cancelled: &|| false, opened: &|_| {}, auth_methods: None }
     }
 }
@@ -206,7 +206,7 @@ pub(crate) fn spawn(
     route: Route,
     host: &str,
     user: Option<&str>,
-    line: Vec<u8>,
+    line: Vec<Chunk>,
 ) -> Result<SshClient> {
     let arguments = ssh::arguments(options, version, route, host, user);
     SshClient::spawn(&options.ssh_program, arguments, line).map_err(|error| match error.kind() {

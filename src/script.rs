@@ -4,13 +4,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::client::Chunk;
 use crate::report::NONCE_LENGTH;
 
 /// How every short script begins, see there.
 static SHORT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("short.sh")));
 
 /// The line that runs a short script behind these assignments.
-pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<u8> {
+pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<Chunk> {
     let mut script = Script::default();
     script.assign("_N", nonce);
     for (name, value) in values {
@@ -34,11 +35,27 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _S _T _U _V _W _X _Y _a _b _bye _c _d _e _f _fail _h _how _i _j _k _l _left \
                     _lost _m _n _own _p _q _r _ran _s _t _w _x _y _z";
 
-/// The shell's `read` takes one line, so a newline in the script becomes a variable.
-pub(crate) fn bootstrap_line(script: &Script) -> Vec<u8> {
-    let mut line = in_one_line(&format!("unset {OURS}; _n=$(echo; echo x); _n=${{_n%x}}; eval "), &script.0, "_n");
+/// The line that runs a script: the shell's `read` takes one line, so a newline in the script becomes a variable.
+pub(crate) fn bootstrap_line(script: &Script) -> Vec<Chunk> {
+    let mut line = bootstrap(script);
     line.push(b'\n');
-    line
+    vec![line.into()]
+}
+
+/// The same for a script that ends with one that is the same for all, and was made fit by [`end_of_line`].
+pub(crate) fn bootstrap_line_with(script: &Script, end: &'static [u8]) -> Vec<Chunk> {
+    vec![bootstrap(script).into(), end.into()]
+}
+
+fn bootstrap(script: &Script) -> Vec<u8> {
+    in_one_line(&format!("unset {OURS}; _n=$(echo; echo x); _n=${{_n%x}}; eval "), &script.0, "_n")
+}
+
+/// The end of such a line: quoted pieces that stand next to each other are one word.
+pub(crate) fn end_of_line(script: &[u8]) -> Vec<u8> {
+    let mut end = in_one_line("", script, "_n");
+    end.push(b'\n');
+    end
 }
 
 /// A shell script under construction.

@@ -217,6 +217,7 @@ impl Watcher {
     fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
         if self.process.settle(input, outcome) {
             self.tell_settled();
+            self.process.told();
         }
     }
 

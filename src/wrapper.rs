@@ -6,14 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::client::Chunk;
 use crate::connection::{LEASE, Lease};
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LogMode};
-use crate::script::{Script, bootstrap_line, in_one_line, literal_path, short_line, without_comments};
+use crate::script::{
+    Script, bootstrap_line_with, end_of_line, in_one_line, literal_path, short_line, without_comments,
+};
 use crate::ssh::whole_seconds;
 
-static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("wrapper.sh")));
+static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| end_of_line(&without_comments(include_str!("wrapper.sh"))));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
 
 /// What names one start of one process: files on the host carry it.
@@ -31,7 +34,7 @@ pub(crate) fn start_line(
     instance: &Instance,
     request: &BootRequest,
     lease: Option<Lease>,
-) -> Vec<u8> {
+) -> Vec<Chunk> {
     let mut script = Script::default();
     script.assign("_N", nonce);
     script.assign("_V", &instance.uuid);
@@ -52,8 +55,7 @@ pub(crate) fn start_line(
         script.assign("_L", ticks.to_string());
         script.add(&without_comments(LEASE));
     }
-    script.add(&WRAPPER);
-    bootstrap_line(&script)
+    bootstrap_line_with(&script, &WRAPPER)
 }
 
 /// The line that asks after the process that has this pid and start time, ends it if it lives, and reports how it ended.
@@ -64,7 +66,7 @@ pub(crate) fn inquiry_line(
     start: &str,
     boot: &str,
     grace: u64,
-) -> Vec<u8> {
+) -> Vec<Chunk> {
     let (pid, grace) = (pid.to_string(), grace.to_string());
     let values = [
         ("_V", instance.uuid.as_bytes()),
@@ -229,7 +231,7 @@ mod tests {
     fn a_start_is_one_line_without_comments() {
         let instance = Instance { uuid: "u".into(), id: "i".into(), user: "me".into() };
         let request = BootRequest::new("h", ["a\nb"]).environment("A", "x\ny").setup_line("true\ntrue").name("\"\n");
-        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, None);
+        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, None).concat();
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
     }
