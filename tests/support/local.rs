@@ -93,6 +93,12 @@ pub fn isolated_command(name: &str) -> Command {
 /// nothing else runs, so that threads, descriptors and children can be counted.
 #[track_caller]
 pub fn isolated(name: &str, body: impl FnOnce()) {
+    isolated_within(ISOLATED_DEADLINE, name, body);
+}
+
+/// The same for a test that takes longer.
+#[track_caller]
+pub fn isolated_within(deadline: Duration, name: &str, body: impl FnOnce()) {
     if is_isolated(name) {
         return body();
     }
@@ -106,7 +112,7 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
     let status = loop {
         match child.try_wait().expect("wait") {
             Some(status) => break Some(status),
-            None if start.elapsed() > ISOLATED_DEADLINE => {
+            None if start.elapsed() > deadline => {
                 let _ = child.kill();
                 let _ = child.wait();
                 break None;
@@ -120,7 +126,7 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
         super::skipped_line(line);
     }
     print!("{text}");
-    let status = status.unwrap_or_else(|| panic!("{name} has not ended within {ISOLATED_DEADLINE:?}"));
+    let status = status.unwrap_or_else(|| panic!("{name} has not ended within {deadline:?}"));
     assert!(status.success(), "{name} failed in its own process: {status}");
     // With a misspelt name the runner would be content with no test at all.
     assert!(text.contains("1 passed"), "there is no test named {name}");

@@ -16,7 +16,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use builder::{RemoteBuilder, test_app};
-pub use local::{LocalState, assert_same_as, is_isolated, isolated, isolated_command, local_snapshot, ssh_children};
+pub use local::{
+    LocalState, assert_same_as, is_isolated, isolated, isolated_command, isolated_name, isolated_within,
+    local_snapshot, ssh_children,
+};
 pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_until_ready};
 pub use procs::{MARK, ProcessInfo, all as processes};
 pub use remote::{HeldConnection, Remote, User};

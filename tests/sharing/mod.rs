@@ -1,0 +1,158 @@
+//! What the tests of shared connections share: who is on which connection, what sshd's log says of them, and starts of
+//! many at once.
+// Each test program uses its own part of this.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+pub mod logged;
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sshpm::{BootRequest, ExitSource, Manager};
+
+use crate::life::{self, *};
+use crate::support::{LONG, ProcessInfo, Remote, processes, ssh_children, wait_until};
+
+/// As `OWN_CODES`, for many at once: it costs no time while it waits.
+pub const CODES: &str =
+    "trap '' PIPE; trap 'exit 42' HUP; trap 'kill $!; exit 17' QUIT; sleep 10000 & echo ready; wait";
+
+/// `CODES` on a host.
+pub fn codes_on(host: &str) -> BootRequest {
+    BootRequest::new(host, ["/bin/sh", "-c", CODES])
+}
+
+/// Names for processes: `prefix-0`, `prefix-1` and so on.
+pub fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{prefix}-{number}")).collect()
+}
+
+/// Starts all at once and waits until they run.
+#[track_caller]
+pub fn start_all(manager: &Manager, uuids: &[String], request: &BootRequest) {
+    for uuid in uuids {
+        manager.start_process(uuid, request).unwrap();
+    }
+    for uuid in uuids {
+        manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"));
+    }
+}
+
+/// The same for `CODES`: waits for "ready" too, when the traps are set.
+#[track_caller]
+pub fn start_all_ready(manager: &Manager, uuids: &[String], host: &str) {
+    start_all(manager, uuids, &codes_on(host));
+    for uuid in uuids {
+        wait_until_ready(manager, uuid);
+    }
+}
+
+#[track_caller]
+pub fn wait_until_ready(manager: &Manager, uuid: &str) {
+    wait_until("the application is ready", LONG, || stdout(manager, uuid).contains("ready").then_some(()));
+}
+
+/// Ends it, and sees that it ended as it was told to: nothing else had happened to it.
+#[track_caller]
+pub fn assert_untouched(manager: &Manager, uuid: &str) {
+    let status = manager.kill_process(uuid, LONG).unwrap();
+    assert_eq!((status.code(), status.link_lost()), (Some(17), false), "{uuid}: {status}");
+}
+
+/// The end of one of `CODES` whose link was lost, and whose host told how it ended.
+#[track_caller]
+pub fn assert_lost(manager: &Manager, uuid: &str) {
+    manager.wait_for_process_exit_code(uuid, LONG).unwrap();
+    let status = manager.exit_status(uuid).unwrap().unwrap();
+    assert_eq!(status.source(), ExitSource::ClientMonitoring, "{uuid}: {status}");
+    assert_eq!((status.application_code(), status.code()), (Some(42), None), "{uuid}: {status}");
+    assert!(status.link_lost() && !status.is_unknown(), "{uuid}: {status}");
+}
+
+/// The masters that this process has to a remote.
+pub fn masters(remote: &Remote) -> Vec<ProcessInfo> {
+    ours(remote).into_iter().filter(is_master).collect()
+}
+
+/// The clients that this process has to a remote, but for masters.
+pub fn clients(remote: &Remote) -> Vec<ProcessInfo> {
+    ours(remote).into_iter().filter(|client| !is_master(client)).collect()
+}
+
+fn ours(remote: &Remote) -> Vec<ProcessInfo> {
+    let config = remote.ssh_config().into_os_string();
+    ssh_children().into_iter().filter(|client| client.cmdline.contains(&config)).collect()
+}
+
+fn is_master(client: &ProcessInfo) -> bool {
+    client.cmdline.last().is_some_and(|command| command.as_bytes().ends_with(b" sshpm-connection"))
+}
+
+/// The socket that an ssh client was told to use.
+#[track_caller]
+pub fn socket_of(client: &ProcessInfo) -> PathBuf {
+    let path = client.cmdline.iter().find_map(|word| word.as_bytes().strip_prefix(b"ControlPath="));
+    PathBuf::from(std::ffi::OsStr::from_bytes(path.expect("a ControlPath")))
+}
+
+/// The master of the connection that a process is on.
+#[track_caller]
+pub fn master_of(remote: &Remote, manager: &Manager, uuid: &str) -> ProcessInfo {
+    let socket = socket_of(&client_of(manager, uuid));
+    masters(remote).into_iter().find(|master| socket_of(master) == socket).expect("a master with its socket")
+}
+
+/// The sshd processes that an application is below, but for the listener.
+pub fn sshds_of(remote: &Remote, application: i32) -> Vec<ProcessInfo> {
+    let (all, sshds) = (processes(), remote.session_sshds());
+    let mut above = Vec::new();
+    let mut at = application;
+    while let Some(process) = all.iter().find(|process| process.pid == at) {
+        above.extend(sshds.iter().find(|sshd| sshd.pid == at).cloned());
+        at = process.ppid;
+    }
+    above
+}
+
+/// How many sessions sshd has refused because there were too many on a connection.
+pub fn refusals(remote: &Remote) -> usize {
+    remote.log().matches("no more sessions").count()
+}
+
+/// How many connections sshd has dropped because too many had not logged in.
+pub fn drops(remote: &Remote) -> usize {
+    remote.log().matches("drop connection").count()
+}
+
+/// Waits until no connection is open any more, on either side.
+#[track_caller]
+pub fn wait_until_closed(remote: &Remote) {
+    wait_until("the connections close", LONG, || {
+        (masters(remote).is_empty() && remote.session_sshds().is_empty()).then_some(())
+    });
+}
+
+/// Has managers that are made from now on keep their sockets in a directory of their own, which it gives. For isolated
+/// tests.
+pub fn private_sockets() -> tempfile::TempDir {
+    assert!(crate::support::isolated_name().is_some(), "only where nothing else runs");
+    let base = tempfile::tempdir().unwrap();
+    put_sockets_in(base.path());
+    base
+}
+
+/// The same with both places at this one.
+pub fn put_sockets_in(base: &Path) {
+    for name in ["XDG_RUNTIME_DIR", "TMPDIR"] {
+        // SAFETY: the test is alone in its process, and has no other thread yet that reads variables.
+        unsafe { std::env::set_var(name, base) };
+    }
+}
+
+/// The sockets below such a directory.
+pub fn sockets_in(base: &Path) -> Vec<PathBuf> {
+    let directories = std::fs::read_dir(base).unwrap().flatten().map(|entry| entry.path());
+    let files = directories.flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
+    files.map(|entry| entry.path()).collect()
+}
