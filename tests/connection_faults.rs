@@ -1,0 +1,608 @@
+//! Shared connections that die, hang or cannot be made: what it costs those on them, and nobody else.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod sharing;
+mod support;
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use life::*;
+use sharing::*;
+use sshpm::{Error, KillTimeouts, Manager, Options, ProcessState, Signal, StartFailure};
+use support::{LONG, ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+
+/// Options that give a busy machine time to log in.
+fn patient(remote: &Remote) -> Options {
+    options(remote).connect_timeout(LONG).lost_timeout(LONG)
+}
+
+/// Nine processes on two connections to one host, and one on another host. The connection of the first is ended: those on
+/// it lose their links, and nobody else notices.
+#[track_caller]
+fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
+    let remote = Remote::start();
+    let manager = Manager::new(patient(&remote)).unwrap();
+    let witness = Witness::new(&manager);
+    let uuids = names("p", 9);
+    start_all_ready(&manager, &uuids, "alpha");
+    start_all_ready(&manager, &["other-host".to_owned()], "beta");
+    assert_eq!(masters(&remote).len(), 3);
+    let socket = socket_of(&client_of(&manager, "p-0"));
+    let (on_it, beside): (Vec<_>, Vec<_>) =
+        uuids.iter().partition(|uuid| socket_of(&client_of(&manager, uuid)) == socket);
+    assert!(on_it.len() == 8 || on_it.len() == 1, "{on_it:?}");
+    end(&remote, &manager, "p-0");
+    for uuid in &on_it {
+        sharing::assert_lost(&manager, uuid);
+    }
+    assert!(!masters(&remote).iter().any(|master| socket_of(master) == socket), "it is gone");
+    for uuid in &beside {
+        assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Running);
+    }
+    // As many again; what they go over works.
+    let again = names("again", 8);
+    start_all_ready(&manager, &again, "alpha");
+    let still = beside.iter().copied().chain(&again).map(String::as_str).chain(["other-host"]);
+    still.for_each(|uuid| assert_untouched(&manager, uuid));
+    // To each host one for what went before, and no more for those who asked and those who came than they needed.
+    assert!(remote.logins() <= 5, "{} logins", remote.logins());
+    finish(&manager, &remote);
+    let events = witness.all(manager);
+    assert_eq!(events.len(), 18);
+    for (uuid, words) in events {
+        match on_it.contains(&&uuid) {
+            true => assert_eq!(words, ["started", "lost", "exited"], "{uuid}"),
+            false => assert_eq!(words, ["started", "exited"], "{uuid}"),
+        }
+    }
+}
+
+#[test]
+fn a_master_that_is_killed_takes_only_its_own_processes() {
+    isolated("a_master_that_is_killed_takes_only_its_own_processes", || {
+        one_connection_dies(|remote, manager, uuid| {
+            master_of(remote, manager, uuid).signal(libc::SIGKILL).unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_master_that_gets_term_takes_only_its_own_processes() {
+    isolated("a_master_that_gets_term_takes_only_its_own_processes", || {
+        one_connection_dies(|remote, manager, uuid| {
+            master_of(remote, manager, uuid).signal(libc::SIGTERM).unwrap();
+        });
+    });
+}
+
+#[test]
+fn an_sshd_that_is_killed_takes_only_its_own_processes() {
+    isolated("an_sshd_that_is_killed_takes_only_its_own_processes", || {
+        one_connection_dies(|remote, manager, uuid| {
+            let sshds = sshds_of(remote, manager.remote_pid(uuid).unwrap() as i32);
+            assert!(!sshds.is_empty());
+            for sshd in sshds {
+                sshd.signal(libc::SIGKILL).unwrap();
+            }
+        });
+    });
+}
+
+/// What keeps a connection open on its host is killed: it is no connection any more, whoever it was.
+#[test]
+fn a_connections_own_session_that_is_killed_takes_no_process_in_silence() {
+    let remote = Remote::start();
+    let manager = Manager::new(patient(&remote)).unwrap();
+    let uuids = names("p", 2);
+    start_all_ready(&manager, &uuids, "alpha");
+    for process in remote.connections() {
+        process.signal(libc::SIGKILL).unwrap();
+    }
+    // Nobody answers for this connection now; it is left to those on it, or ended with them.
+    start_all_ready(&manager, &names("later", 2), "alpha");
+    names("later", 2).iter().for_each(|uuid| assert_untouched(&manager, uuid));
+    for uuid in &uuids {
+        let status = manager.kill_process(uuid, LONG).unwrap();
+        assert!(!status.is_unknown(), "{uuid}: {status}");
+    }
+    finish(&manager, &remote);
+}
+
+/// What stands where a connection's socket was costs a start nothing but a login.
+#[test]
+fn a_socket_that_is_gone_or_dead_is_not_used() {
+    isolated("a_socket_that_is_gone_or_dead_is_not_used", || {
+        let base = private_sockets();
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = Manager::new(patient(&remote)).unwrap();
+        let ways: [(&str, &dyn Fn(&Path)); 4] = [
+            ("removed", &|socket| fs::remove_file(socket).unwrap()),
+            ("a-file", &|socket| {
+                fs::remove_file(socket).unwrap();
+                fs::write(socket, "none").unwrap();
+            }),
+            ("dead", &|socket| {
+                fs::remove_file(socket).unwrap();
+                drop(UnixListener::bind(socket).unwrap());
+            }),
+            ("no-directory", &|socket| fs::remove_dir_all(socket.parent().unwrap()).unwrap()),
+        ];
+        for (number, (uuid, end)) in ways.into_iter().enumerate() {
+            start_all_ready(&manager, &[uuid.to_owned()], "alpha");
+            assert_eq!(remote.logins(), number + 1);
+            end(&socket_of(&client_of(&manager, uuid)));
+        }
+        start_all_ready(&manager, &["last".to_owned()], "alpha");
+        assert_eq!((remote.logins(), masters(&remote).len()), (5, 5));
+        // Those that were on them go on.
+        ways.map(|(uuid, _)| uuid).into_iter().chain(["last"]).for_each(|uuid| assert_untouched(&manager, uuid));
+        finish(&manager, &remote);
+        drop(manager);
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+        assert_same_as(&before);
+    });
+}
+
+/// Somebody listens there and does not answer.
+#[test]
+fn a_socket_that_hangs_does_not_hold_a_start_past_its_timeout() {
+    isolated("a_socket_that_hangs_does_not_hold_a_start_past_its_timeout", || {
+        let _base = private_sockets();
+        let remote = Remote::start();
+        let manager = Manager::new(patient(&remote)).unwrap();
+        start_all_ready(&manager, &["u".to_owned()], "alpha");
+        let socket = socket_of(&client_of(&manager, "u"));
+        fs::remove_file(&socket).unwrap();
+        let _hangs = UnixListener::bind(&socket).unwrap();
+        let reason = failure_of(&manager, "v", &codes_on("alpha").start_timeout(Duration::from_secs(1)));
+        assert!(matches!(reason, StartFailure::TimedOut { .. }), "{reason:?}");
+        let read = manager.read_log_file("alpha", None, "/etc/passwd", 1, Duration::from_secs(1));
+        assert!(matches!(read, Err(Error::TimedOut { .. })), "{read:?}");
+        start_all_ready(&manager, &["other-host".to_owned()], "beta");
+        assert_untouched(&manager, "other-host");
+        assert_untouched(&manager, "u");
+    });
+}
+
+#[test]
+fn a_master_that_stands_still_holds_up_nobody_else() {
+    isolated("a_master_that_stands_still_holds_up_nobody_else", || {
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = Manager::new(patient(&remote).lease(Duration::from_secs(100))).unwrap();
+        let witness = Witness::new(&manager);
+        start_all_ready(&manager, &names("p", 2), "alpha");
+        start_all_ready(&manager, &["other-host".to_owned()], "beta");
+        let master = master_of(&remote, &manager, "p-0");
+        master.signal(libc::SIGSTOP).unwrap();
+        // These go to it, because nobody can know yet.
+        manager.start_process("comes", &codes_on("alpha")).unwrap();
+        let brief = codes_on("alpha").start_timeout(Duration::from_secs(1));
+        manager.start_process("brief", &brief).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let signal = manager.send_signal("p-1", Signal::CONT);
+                assert!(matches!(signal, Err(Error::TimedOut { .. })), "{signal:?}");
+            });
+            scope.spawn(|| {
+                let read = manager.read_log_file("alpha", None, "/etc/passwd", 1, Duration::from_secs(1));
+                assert!(matches!(read, Err(Error::TimedOut { .. })), "{read:?}");
+            });
+            let killed = manager.kill_process("p-0", Duration::from_millis(300));
+            assert!(matches!(killed, Err(Error::StillRunning { .. })), "{killed:?}");
+            assert!(matches!(
+                reason_of(manager.wait_until_started("brief", TIME).unwrap_err()),
+                StartFailure::TimedOut { .. }
+            ));
+            // Other hosts.
+            start_all_ready(&manager, &["other-host-2".to_owned()], "beta");
+            assert_untouched(&manager, "other-host-2");
+        });
+        // Another connection, once it is clear that this one does not answer.
+        sharing::wait_until_ready(&manager, "comes");
+        assert_ne!(socket_of(&client_of(&manager, "comes")), socket_of(&master));
+        start_all_ready(&manager, &["later".to_owned()], "alpha");
+        assert_eq!(socket_of(&client_of(&manager, "later")), socket_of(&client_of(&manager, "comes")));
+        assert!(master.is_alive());
+        // It goes on: what was sent arrives.
+        master.signal(libc::SIGCONT).unwrap();
+        manager.wait_for_process_exit_code("p-0", LONG).unwrap();
+        for uuid in ["p-1", "comes", "later", "other-host"] {
+            assert_untouched(&manager, uuid);
+        }
+        finish(&manager, &remote);
+        let events = witness.all(manager);
+        assert_eq!(events["brief"], ["failed"]);
+        assert_eq!(events.len(), 7);
+        for (uuid, words) in events.iter().filter(|(uuid, _)| *uuid != "brief") {
+            assert_eq!(*words, ["started", "exited"], "{uuid}");
+        }
+        assert_same_as(&before);
+    });
+}
+
+#[test]
+fn dropping_the_manager_does_not_wait_for_a_master_that_stands_still() {
+    isolated("dropping_the_manager_does_not_wait_for_a_master_that_stands_still", || {
+        let base = private_sockets();
+        let remote = Remote::start();
+        let before = local_snapshot();
+        let manager = Manager::new(patient(&remote)).unwrap();
+        start_all_ready(&manager, &names("p", 2), "alpha");
+        let stopped = masters(&remote);
+        stopped.iter().for_each(|master| master.signal(libc::SIGSTOP).unwrap());
+        drop(manager);
+        stopped.iter().for_each(wait_for_death);
+        assert_same_as(&before);
+        assert_only_status_files_left(&remote);
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    });
+}
+
+/// The remote side of a connection that does not hear from the manager, and the manager of one that does not hear from
+/// its host: both end it.
+#[track_caller]
+fn stands_still(options: fn(Options) -> Options, user: Option<&str>, stop: impl Fn(&Remote, &Manager)) {
+    let remote = Remote::start();
+    let user = match user.map(|shell| remote.user(shell)) {
+        Some(None) => return support::skipped("no second user to log in as"),
+        user => user.flatten(),
+    };
+    let manager = Manager::new(options(patient(&remote).lease(Duration::from_secs(3)))).unwrap();
+    let witness = Witness::new(&manager);
+    let request = match &user {
+        Some(user) => codes_on("alpha").user(&user.name),
+        None => codes_on("alpha"),
+    };
+    let uuids = names("p", 2);
+    start_all(&manager, &uuids, &request);
+    uuids.iter().for_each(|uuid| sharing::wait_until_ready(&manager, uuid));
+    stop(&remote, &manager);
+    uuids.iter().for_each(|uuid| sharing::assert_lost(&manager, uuid));
+    start_all(&manager, &["later".to_owned()], &request);
+    let events = {
+        let _ = manager.kill_process("later", LONG);
+        remote.assert_nothing_left();
+        witness.all(manager)
+    };
+    for uuid in &uuids {
+        assert_eq!(events[uuid], ["started", "lost", "exited"]);
+    }
+}
+
+fn stop_masters(remote: &Remote, _: &Manager) {
+    masters(remote).iter().for_each(|master| master.signal(libc::SIGSTOP).unwrap());
+}
+
+fn stop_clients(remote: &Remote, _: &Manager) {
+    clients(remote).iter().for_each(|client| client.signal(libc::SIGSTOP).unwrap());
+}
+
+fn stop_sshds(remote: &Remote, _: &Manager) {
+    remote.session_sshds().iter().for_each(|sshd| sshd.signal(libc::SIGSTOP).unwrap());
+}
+
+#[test]
+fn a_master_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
+    isolated("a_master_that_stays_stopped_ends_its_processes_when_the_lease_is_over", || {
+        stands_still(|options| options, None, stop_masters);
+    });
+}
+
+#[test]
+fn an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
+    isolated("an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over", || {
+        stands_still(|options| options, None, stop_sshds);
+    });
+}
+
+/// sshd has two processes for a user that is not root, and both stand still.
+#[test]
+fn both_sshds_of_a_user_that_stay_stopped_end_its_processes_when_the_lease_is_over() {
+    isolated("both_sshds_of_a_user_that_stay_stopped_end_its_processes_when_the_lease_is_over", || {
+        stands_still(|options| options, Some("bash"), stop_sshds);
+    });
+}
+
+#[test]
+fn a_connection_of_ones_own_has_a_lease_as_well() {
+    isolated("a_connection_of_ones_own_has_a_lease_as_well", || {
+        stands_still(|options| options.share_connections(false), None, stop_sshds);
+        stands_still(|options| options.share_connections(false), None, stop_clients);
+    });
+}
+
+/// The child's part of the next tests: a manager with a lease of three seconds that is stopped, and tells what it sees
+/// when it goes on.
+#[test]
+fn manager_to_be_stopped() {
+    if !support::is_isolated("manager_to_be_stopped") {
+        return;
+    }
+    let variable = |name: &str| std::env::var_os(name).unwrap();
+    let note = PathBuf::from(variable("SSHPM_TEST_NOTE"));
+    let tell = |text: &str| {
+        let part = note.with_extension("part");
+        fs::write(&part, text).unwrap();
+        fs::rename(part, &note).unwrap();
+    };
+    let options = Options::new().ssh_config(variable("SSHPM_TEST_CONFIG")).lost_timeout(LONG);
+    let options = options.lease(Duration::from_secs(3)).share_connections(variable("SSHPM_TEST_SHARE") == "1");
+    let manager = Manager::new(options).unwrap();
+    let witness = Witness::new(&manager);
+    start_all_ready(&manager, &names("p", 2), "alpha");
+    tell("running");
+    names("p", 2).iter().for_each(|uuid| sharing::assert_lost(&manager, uuid));
+    let events = witness.all(manager);
+    assert!(events.values().all(|words| *words == ["started", "lost", "exited"]), "{events:?}");
+    tell("told");
+}
+
+#[track_caller]
+fn a_manager_is_stopped(share: &str) {
+    let remote = Remote::start();
+    let note = remote.dir().join("note");
+    let mut child = support::isolated_command("manager_to_be_stopped")
+        .env("SSHPM_TEST_NOTE", &note)
+        .env("SSHPM_TEST_CONFIG", remote.ssh_config())
+        .env("SSHPM_TEST_SHARE", share)
+        .spawn()
+        .unwrap();
+    let wait_for = |text: &str| {
+        wait_until(text, LONG, || fs::read_to_string(&note).ok().filter(|told| told == text));
+    };
+    wait_for("running");
+    let manager = ProcessInfo::of(child.id() as i32).unwrap();
+    manager.signal(libc::SIGSTOP).unwrap();
+    wait_until("the end of the applications", LONG, || remote.processes().is_empty().then_some(()));
+    assert_eq!(fs::read_to_string(&note).unwrap(), "running");
+    manager.signal(libc::SIGCONT).unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{status}");
+    wait_for("told");
+    remote.assert_nothing_left();
+}
+
+#[test]
+fn the_applications_of_a_manager_that_stands_still_end_and_it_tells_so_when_it_goes_on() {
+    a_manager_is_stopped("1");
+    a_manager_is_stopped("0");
+}
+
+/// Three processes of a manager that cannot share: each logs in by itself, all is as always, and there is one warning.
+#[track_caller]
+fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
+    let manager = Manager::new(options).unwrap();
+    let uuids = names("p", 3);
+    for batch in 0..2 {
+        start_all_ready(&manager, &uuids, "alpha");
+        assert!(masters(remote).is_empty());
+        // What told that it cannot be shared may have been a login as well.
+        let logins = remote.logins();
+        assert!((3..=4).contains(&(logins - 3 * batch)), "{logins} logins");
+        uuids.iter().for_each(|uuid| assert_untouched(&manager, uuid));
+    }
+    let file = remote.scratch().join("log");
+    fs::write(remote.local(&file), "line\n").unwrap();
+    assert_eq!(manager.read_log_file("alpha", None, &file, 1, LONG).unwrap(), b"line\n");
+    finish(&manager, remote);
+    drop(manager);
+    let warnings = logged::warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("connections are not shared") && warnings[0].contains(why), "{warnings:#?}");
+}
+
+/// Mounts a small file system for this thread and those that it makes from now on. False, after saying why, where that
+/// cannot be.
+fn mount(directory: &Path, flags: libc::c_ulong, data: &str) -> bool {
+    if !support::namespaces_work() {
+        support::skipped("no root or no mount namespaces here");
+        return false;
+    }
+    let text = |text: &str| CString::new(text).unwrap();
+    let (kind, target, data) = (text("tmpfs"), text(directory.to_str().unwrap()), text(data));
+    // SAFETY: all strings live until the calls return.
+    unsafe {
+        if flags & libc::MS_REMOUNT == 0 {
+            assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+            let private = libc::MS_PRIVATE | libc::MS_REC;
+            let root = text("/");
+            assert_eq!(libc::mount(kind.as_ptr(), root.as_ptr(), std::ptr::null(), private, std::ptr::null()), 0);
+        }
+        let mounted = libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast());
+        assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
+    }
+    true
+}
+
+fn own_directory() -> String {
+    // SAFETY: no arguments.
+    format!("sshpm-{}", unsafe { libc::geteuid() })
+}
+
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in() {
+    isolated("a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let long = base.path().join("a-directory-whose-name-is-longer-than-a-socket-may-have-in-its-path-by-some");
+        fs::create_dir(&long).unwrap();
+        put_sockets_in(&long);
+        let remote = Remote::start();
+        assert_falls_back(&remote, patient(&remote), "bytes");
+    });
+}
+
+#[test]
+fn a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files() {
+    isolated("a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files", || {
+        logged::keep();
+        let base = private_sockets();
+        // SAFETY: no other thread reads variables yet.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", base.path().join("none")) };
+        let remote = Remote::start();
+        let manager = Manager::new(patient(&remote)).unwrap();
+        start_all(&manager, &names("p", 3), &app(&remote, "wait"));
+        assert_eq!((remote.logins(), sockets_in(base.path()).len()), (1, 1));
+        finish(&manager, &remote);
+        assert!(logged::warnings().is_empty(), "{:?}", logged::warnings());
+    });
+}
+
+#[test]
+fn a_full_runtime_directory_is_told_once_and_all_log_in() {
+    isolated("a_full_runtime_directory_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let remote = Remote::start();
+        // For the root and the directory, and for nothing else.
+        if mount(base.path(), 0, "nr_inodes=2,mode=700") {
+            assert_falls_back(&remote, patient(&remote), "No space left");
+        }
+    });
+}
+
+#[test]
+fn a_read_only_runtime_directory_is_told_once_and_all_log_in() {
+    isolated("a_read_only_runtime_directory_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let remote = Remote::start();
+        if mount(base.path(), 0, "mode=700") {
+            let directory = base.path().join(own_directory());
+            fs::create_dir(&directory).unwrap();
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(mount(base.path(), libc::MS_REMOUNT | libc::MS_RDONLY, ""));
+            assert_falls_back(&remote, patient(&remote), "Read-only");
+        }
+    });
+}
+
+#[test]
+fn a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in() {
+    isolated("a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let directory = base.path().join(own_directory());
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        let remote = Remote::start();
+        assert_falls_back(&remote, patient(&remote), "others may enter it");
+    });
+}
+
+/// A program to be used as ssh: a shell script that ends with the real one.
+fn program(remote: &Remote, script: &str) -> PathBuf {
+    let (draft, program) = (remote.dir().join("ssh.sh"), remote.dir().join("own-ssh"));
+    fs::write(&draft, format!("#!/bin/sh\n{script}\nexec ssh \"$@\"\n")).unwrap();
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
+    // By cp, because a program that is open for writing cannot run.
+    assert!(std::process::Command::new("cp").arg(&draft).arg(&program).status().unwrap().success());
+    program
+}
+
+#[test]
+fn an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in() {
+    isolated("an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let remote = Remote::start();
+        let script = "for word; do case $word in ControlPersist=*) \
+                      echo 'command-line: line 0: Bad configuration option: controlpersist' >&2; exit 255 ;; esac; done";
+        let options = patient(&remote).ssh_program(program(&remote, script));
+        assert_falls_back(&remote, options, "controlpersist");
+    });
+}
+
+/// A manager that ends removes the directory when it is empty; another one has just chosen a name in it.
+#[test]
+fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
+    isolated("a_manager_that_ends_does_not_take_the_directory_from_one_that_begins", || {
+        logged::keep();
+        let base = private_sockets();
+        let remote = Remote::start();
+        let (begun, go) = (remote.dir().join("begun"), remote.dir().join("go"));
+        let script = format!(
+            "case \"$*\" in *ControlMaster=yes*) echo >'{}'; while [ ! -e '{}' ]; do sleep 0.05; done ;; esac",
+            begun.display(),
+            go.display()
+        );
+        let ends = Manager::new(patient(&remote)).unwrap();
+        start_all_ready(&ends, &names("p", 1), "alpha");
+        let begins = Manager::new(patient(&remote).ssh_program(program(&remote, &script))).unwrap();
+        begins.start_process("u", &codes_on("alpha")).unwrap();
+        wait_until("the master's start", LONG, || begun.exists().then_some(()));
+        drop(ends);
+        fs::write(&go, "").unwrap();
+        sharing::wait_until_ready(&begins, "u");
+        assert!(logged::warnings().is_empty(), "{:?}", logged::warnings());
+        assert_eq!((remote.logins(), masters(&remote).len()), (2, 1));
+        assert_untouched(&begins, "u");
+        drop(begins);
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    });
+}
+
+/// Whose socket is full of those who wait blocks whoever connects to it: nothing of that may hold up another manager.
+#[test]
+fn a_manager_ends_beside_a_master_of_another_that_hangs() {
+    isolated("a_manager_ends_beside_a_master_of_another_that_hangs", || {
+        let base = private_sockets();
+        let remote = Remote::start();
+        let hangs = Manager::new(patient(&remote)).unwrap();
+        start_all_ready(&hangs, &names("p", 1), "alpha");
+        let master = master_of(&remote, &hangs, "p-0");
+        master.signal(libc::SIGSTOP).unwrap();
+        let socket = socket_of(&master);
+        let full = thread::spawn(move || {
+            // Until the queue is full: then it waits, and nobody waits for it.
+            (0..10_000).map(|_| std::os::unix::net::UnixStream::connect(&socket)).collect::<Vec<_>>()
+        });
+        wait_until("a full queue", LONG, || {
+            let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+            let waits = |task: fs::DirEntry| fs::read_to_string(task.path().join("wchan")).unwrap_or_default();
+            tasks.map(waits).any(|wait| wait.contains("unix_wait_for_peer")).then_some(())
+        });
+        let (ended, end) = crossbeam_channel::bounded(1);
+        let other = Manager::new(patient(&remote)).unwrap();
+        thread::spawn(move || {
+            drop(other);
+            ended.send(()).unwrap();
+        });
+        let ended = end.recv_timeout(LONG);
+        master.signal(libc::SIGCONT).unwrap();
+        drop((full.join().unwrap(), hangs));
+        assert!(ended.is_ok(), "it waits for a master that is not its own");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    });
+}
+
+/// Kills of many whose connection hangs wait together, not one after the other.
+#[test]
+fn kills_of_all_keep_their_timeouts_while_a_master_stands_still() {
+    isolated("kills_of_all_keep_their_timeouts_while_a_master_stands_still", || {
+        let remote = Remote::start();
+        let manager = Manager::new(patient(&remote).lease(Duration::from_secs(100))).unwrap();
+        start_all_ready(&manager, &names("p", 8), "alpha");
+        start_all_ready(&manager, &names("other-host", 2), "beta");
+        let master = master_of(&remote, &manager, "p-0");
+        master.signal(libc::SIGSTOP).unwrap();
+        let mut ended = manager.kill_all_processes(&KillTimeouts::from(Duration::from_secs(1))).unwrap();
+        for uuid in names("other-host", 2) {
+            assert_eq!(ended.remove(&uuid).unwrap().unwrap().code(), Some(17));
+        }
+        assert_eq!(ended.len(), 8);
+        for (uuid, end) in ended {
+            assert!(matches!(end, Err(Error::StillRunning { .. })), "{uuid}: {end:?}");
+        }
+        master.signal(libc::SIGCONT).unwrap();
+        finish(&manager, &remote);
+    });
+}
