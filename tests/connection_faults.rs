@@ -7,6 +7,8 @@ mod support;
 
 use std::ffi::CString;
 use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -550,26 +552,42 @@ fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
     });
 }
 
+/// Connects to a socket until nobody can any more without waiting.
+fn fill(socket: &Path) -> Vec<OwnedFd> {
+    let bytes = socket.as_os_str().as_bytes();
+    // SAFETY: a sockaddr_un is plain data, for which zero bytes are valid.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    let mut connected = Vec::new();
+    loop {
+        // SAFETY: no pointers; a descriptor that was just made is owned by nobody else.
+        let fd =
+            unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK, 0)) };
+        // SAFETY: the address and its length are those of the local.
+        if unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), length) } != 0 {
+            assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN));
+            return connected;
+        }
+        connected.push(fd);
+    }
+}
+
 /// Whose socket is full of those who wait blocks whoever connects to it: nothing of that may hold up another manager.
 #[test]
 fn a_manager_ends_beside_a_master_of_another_that_hangs() {
     isolated("a_manager_ends_beside_a_master_of_another_that_hangs", || {
         let base = private_sockets();
         let remote = Remote::start();
-        let hangs = Manager::new(patient(&remote)).unwrap();
+        let hangs = Manager::new(patient(&remote).lease(Duration::from_secs(1000))).unwrap();
         start_all_ready(&hangs, &names("p", 1), "alpha");
         let master = master_of(&remote, &hangs, "p-0");
         master.signal(libc::SIGSTOP).unwrap();
         let socket = socket_of(&master);
-        let full = thread::spawn(move || {
-            // Until the queue is full: then it waits, and nobody waits for it.
-            (0..10_000).map(|_| std::os::unix::net::UnixStream::connect(&socket)).collect::<Vec<_>>()
-        });
-        wait_until("a full queue", LONG, || {
-            let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-            let waits = |task: fs::DirEntry| fs::read_to_string(task.path().join("wchan")).unwrap_or_default();
-            tasks.map(waits).any(|wait| wait.contains("unix_wait_for_peer")).then_some(())
-        });
+        let waiting = fill(&socket);
         let (ended, end) = crossbeam_channel::bounded(1);
         let other = Manager::new(patient(&remote)).unwrap();
         thread::spawn(move || {
@@ -578,7 +596,7 @@ fn a_manager_ends_beside_a_master_of_another_that_hangs() {
         });
         let ended = end.recv_timeout(LONG);
         master.signal(libc::SIGCONT).unwrap();
-        drop((full.join().unwrap(), hangs));
+        drop((waiting, hangs));
         assert!(ended.is_ok(), "it waits for a master that is not its own");
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
     });
