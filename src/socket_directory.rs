@@ -6,17 +6,43 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::sys;
+use parking_lot::Mutex;
+
+use crate::sys::{self, Lock};
 
 /// A socket's path has at most 107 bytes (sun_path in unix(7)), and ssh makes it under a name that is 17 bytes longer.
 const LONGEST_PATH: usize = 90;
 /// Random digits: 64 bits.
 const NAME_LENGTH: usize = 16;
+/// How often, and after which pause, a directory is made again that another manager is removing.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The directory for sockets: below XDG_RUNTIME_DIR, else below TMPDIR or /tmp.
+///
+/// Who uses it holds a shared lock on it; only who gets it alone removes it. A socket comes into it long after its name was
+/// chosen, so that it may be empty while it is in use.
 pub(crate) struct SocketDirectory {
     candidates: Vec<PathBuf>,
+    /// A leaf lock.
+    held: Mutex<Vec<Held>>,
+}
+
+/// A directory that is not removed while this lives.
+struct Held {
+    directory: PathBuf,
+    lock: fs::File,
+}
+
+impl Held {
+    /// Whether it is the directory that stands there now.
+    fn is(&self, directory: &Path) -> bool {
+        let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let there = fs::symlink_metadata(directory).ok().map(id);
+        self.directory == directory && there.is_some() && there == self.lock.metadata().ok().map(id)
+    }
 }
 
 impl SocketDirectory {
@@ -24,7 +50,7 @@ impl SocketDirectory {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let bases = runtime.into_iter().chain([std::env::temp_dir()]);
         let name = format!("sshpm-{}", sys::user_id());
-        SocketDirectory { candidates: bases.map(|base| base.join(&name)).collect() }
+        SocketDirectory { candidates: bases.map(|base| base.join(&name)).collect(), held: Mutex::default() }
     }
 
     /// A path for a new socket. Makes the directory where it is missing: somebody may have cleaned up.
@@ -36,7 +62,7 @@ impl SocketDirectory {
         let name = format!("{:016x}", u64::from_ne_bytes(random));
         let mut reasons = Vec::new();
         for directory in &self.candidates {
-            match prepare(directory, &name) {
+            match self.prepare(directory, &name) {
                 Ok(()) => return Ok(directory.join(name)),
                 Err(why) => reasons.push(format!("{}: {why}", directory.display())),
             }
@@ -44,13 +70,40 @@ impl SocketDirectory {
         Err(reasons.join("; "))
     }
 
+    /// Makes a directory, and holds it. Where it cannot be locked (no descriptor, a file system without locks), it is used
+    /// all the same.
+    fn prepare(&self, directory: &Path, name: &str) -> Result<(), String> {
+        let mut held = self.held.lock();
+        for _ in 0..TRIES {
+            prepare(directory, name)?;
+            if held.iter().any(|held| held.is(directory)) {
+                return Ok(());
+            }
+            match sys::lock_directory(directory, Lock::Shared) {
+                Ok(lock) => {
+                    held.retain(|held| held.directory != directory);
+                    // It counts when it is still there, which is looked at next.
+                    held.push(Held { directory: directory.to_owned(), lock });
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
     /// Removes sockets that a manager and its connections left when they were killed, and the directory when it is empty.
     pub(crate) fn remove(&self) {
+        self.held.lock().clear();
         for directory in &self.candidates {
             if is_private(directory).is_ok() {
                 remove_stale(directory);
-                // Another manager uses it, then it is not empty; or will, and makes it again.
-                let _ = fs::remove_dir(directory);
+                if let Ok(_alone) = sys::lock_directory(directory, Lock::Alone) {
+                    // It fails when it is not empty.
+                    let _ = fs::remove_dir(directory);
+                }
             }
         }
     }
@@ -114,8 +167,12 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
+    fn of(candidates: Vec<PathBuf>) -> SocketDirectory {
+        SocketDirectory { candidates, held: Mutex::default() }
+    }
+
     fn directory_in(base: &Path) -> SocketDirectory {
-        SocketDirectory { candidates: vec![base.join("sshpm")] }
+        of(vec![base.join("sshpm")])
     }
 
     #[test]
@@ -130,6 +187,24 @@ mod tests {
         assert!(socket.exists());
         drop(listener);
         directory.remove();
+        assert!(!private.exists());
+    }
+
+    #[test]
+    fn a_directory_that_another_manager_uses_is_not_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let (one, other) = (directory_in(base.path()), directory_in(base.path()));
+        let private = one.new_socket().unwrap().parent().unwrap().to_owned();
+        other.new_socket().unwrap();
+        other.remove();
+        assert!(private.exists());
+        // Somebody has cleaned up: it is made again, and held again.
+        fs::remove_dir(&private).unwrap();
+        one.new_socket().unwrap();
+        other.new_socket().unwrap();
+        other.remove();
+        assert!(private.exists());
+        one.remove();
         assert!(!private.exists());
     }
 
@@ -151,9 +226,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let long = base.path().join("x".repeat(80));
         let good = base.path().join("good");
-        let directory = SocketDirectory { candidates: vec![long.clone(), base.path().join("a%h"), good.clone()] };
+        let directory = of(vec![long.clone(), base.path().join("a%h"), good.clone()]);
         assert!(directory.new_socket().unwrap().starts_with(&good));
-        let none = SocketDirectory { candidates: vec![long, base.path().join("no/such")] };
+        let none = of(vec![long, base.path().join("no/such")]);
         let why = none.new_socket().unwrap_err();
         assert!(why.contains("bytes") && why.contains("No such file"), "{why}");
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr;
@@ -157,6 +158,28 @@ pub(crate) fn connects(path: &Path) -> io::Result<()> {
     // SAFETY: the address is of this frame, and the length is its.
     let done = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How a [`lock_directory`] is shared with other programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    Shared,
+    Alone,
+}
+
+/// Locks a directory (flock) until the descriptor is closed, here and in all forks. Does not wait: `WouldBlock`.
+pub(crate) fn lock_directory(path: &Path, lock: Lock) -> io::Result<fs::File> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let directory = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let operation = match lock {
+        Lock::Shared => libc::LOCK_SH,
+        Lock::Alone => libc::LOCK_EX,
+    };
+    // SAFETY: flock takes no pointers.
+    match unsafe { libc::flock(directory.as_raw_fd(), operation | libc::LOCK_NB) } {
+        0 => Ok(directory),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Makes reads and writes of a descriptor return instead of blocking.

@@ -503,12 +503,7 @@ fn a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in() {
 
 /// A program to be used as ssh: a shell script that ends with the real one.
 fn program(remote: &Remote, script: &str) -> PathBuf {
-    let (draft, program) = (remote.dir().join("ssh.sh"), remote.dir().join("own-ssh"));
-    fs::write(&draft, format!("#!/bin/sh\n{script}\nexec ssh \"$@\"\n")).unwrap();
-    fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).unwrap();
-    // By cp, because a program that is open for writing cannot run.
-    assert!(std::process::Command::new("cp").arg(&draft).arg(&program).status().unwrap().success());
-    program
+    remote.program("own-ssh", &format!("{script}\nexec ssh \"$@\""))
 }
 
 #[test]
