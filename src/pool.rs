@@ -373,6 +373,13 @@ impl Pool {
         }
     }
 
+    /// Whether sshd may only not have heard yet that a session on a connection has ended.
+    pub(crate) fn may_recover(&self, connection: &Connection) -> bool {
+        let mut touched = false;
+        self.change(connection, |entry| touched = entry.is_touched());
+        touched
+    }
+
     /// sshd has refused one more session on a connection.
     pub(crate) fn refused(self: &Arc<Pool>, connection: &Connection, kind: Kind) {
         let (learned, shares) = {

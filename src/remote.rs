@@ -72,10 +72,12 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
         options.to_mut().ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
     }
     let mut tries = Tries::new(options.connect_timeout);
+    let mut kept = None;
     loop {
-        let seat = match script.auth_methods {
-            None => pool.seat(&destination, script.kind, place.deadline, script.cancelled),
-            Some(_) => pool.own_seat(&destination, place.deadline, script.cancelled),
+        let seat = match (kept.take(), script.auth_methods) {
+            (Some(seat), _) => Ok(seat),
+            (None, None) => pool.seat(&destination, script.kind, place.deadline, script.cancelled),
+            (None, Some(_)) => pool.own_seat(&destination, place.deadline, script.cancelled),
         };
         let mut seat = seat.map_err(|none| match none {
             NoSeat::Failed(error) => error,
@@ -91,8 +93,9 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
         };
         match seat.after(&error, &mut tries) {
             Again::Now => {}
+            Again::Here(seat, time) if pool.gate().pause(time, script.cancelled) => kept = Some(seat),
             Again::At(time) if pool.gate().pause(time, script.cancelled) => {}
-            Again::At(_) | Again::No => return Err(error),
+            Again::Here(..) | Again::At(_) | Again::No => return Err(error),
         }
     }
 }

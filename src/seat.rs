@@ -26,11 +26,17 @@ enum Place<'p> {
     Returned,
 }
 
+/// How often a session is asked for again on the same connection, and the first pause before that; it doubles. sshd counts
+/// a session that has ended here until it has heard so, and that may come in one piece with the next one's request.
+const MOST_REFUSED: u32 = 6;
+const REFUSED_PAUSE: Duration = Duration::from_millis(20);
+
 /// Whether a session that did not begin is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Again<'p> {
     Now,
     At(Instant),
+    /// On the same connection.
+    Here(Seat<'p>, Instant),
     No,
 }
 
@@ -39,11 +45,12 @@ pub(crate) struct Tries {
     connect_timeout: Duration,
     retry: Option<Retry>,
     broken: usize,
+    refused: u32,
 }
 
 impl Tries {
     pub(crate) fn new(connect_timeout: Duration) -> Tries {
-        Tries { connect_timeout, retry: None, broken: 0 }
+        Tries { connect_timeout, retry: None, broken: 0, refused: 0 }
     }
 
     /// The time of the next login, after one that sshd has dropped.
@@ -93,7 +100,7 @@ impl<'p> Seat<'p> {
     }
 
     /// What to do after a session that ended with this error before it had begun: nothing has run then.
-    pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again {
+    pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again<'p> {
         match &self.place {
             Place::Own(Some(turn)) if ssh::is_worth_a_retry(error) => {
                 turn.was_dropped();
@@ -102,6 +109,11 @@ impl<'p> Seat<'p> {
             Place::Own(_) | Place::Returned => Again::No,
             Place::Shared(connection, kind) => match ssh::no_session(error) {
                 None => Again::No,
+                Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.pool.may_recover(connection) => {
+                    let pause = REFUSED_PAUSE * 2u32.pow(tries.refused);
+                    tries.refused += 1;
+                    Again::Here(self, Instant::now() + pause)
+                }
                 Some(NoSession::Refused) => {
                     self.pool.refused(connection, *kind);
                     self.place = Place::Returned;

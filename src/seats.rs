@@ -211,6 +211,11 @@ impl Entry {
             && self.connection.answers()
     }
 
+    /// A session of it has ended, and it is open.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.state == EntryState::Open && !self.untouched
+    }
+
     /// A session has ended.
     pub(crate) fn release(&mut self, kind: Kind) {
         self.untouched = false;

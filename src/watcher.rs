@@ -114,8 +114,13 @@ impl Watcher {
         let cancelled = || process.state() != State::Connecting;
         let destination = Destination { host: process.request.host.clone(), user: process.request.user.clone() };
         let mut tries = Tries::new(shared.options.connect_timeout);
+        let mut kept = None;
         loop {
-            let mut seat = match shared.pool.seat(&destination, Kind::Long, self.start_deadline, &cancelled) {
+            let seat = match kept.take() {
+                Some(seat) => Ok(seat),
+                None => shared.pool.seat(&destination, Kind::Long, self.start_deadline, &cancelled),
+            };
+            let mut seat = match seat {
                 Ok(seat) => seat,
                 Err(NoSeat::Failed(error)) => return self.settle_client_ended(&error),
                 Err(NoSeat::Cancelled) => return self.end_without_client(),
@@ -128,6 +133,12 @@ impl Watcher {
             let again = if cancelled() { Again::No } else { seat.after(&error, &mut tries) };
             match again {
                 Again::Now => log::debug!("{}: {error}; on another connection", process.uuid()),
+                Again::Here(seat, time) => {
+                    log::debug!("{}: {error}; again on this connection", process.uuid());
+                    if shared.pool.gate().pause(time, cancelled) {
+                        kept = Some(seat);
+                    }
+                }
                 Again::At(time) => {
                     log::debug!("{}: {error}; trying again", process.uuid());
                     shared.pool.gate().pause(time, cancelled);

