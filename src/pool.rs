@@ -32,6 +32,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// For how long connections are not shared after the sockets could not be made: a full disk does not stay full.
 const NOT_SHARED: Duration = Duration::from_secs(60);
 
+/// What of the time for closing is left for masters that have to be killed.
+const KILL_RESERVE: Duration = Duration::from_millis(200);
+
 /// Why there is no seat.
 pub(crate) enum NoSeat {
     /// The deadline came, while the host's connection was at this stage.
@@ -433,23 +436,30 @@ impl Pool {
         for connection in &unused {
             connection.close();
         }
-        let threads = {
-            let mut table = self.table.lock();
-            while table.hosts.values().any(|host| unused.iter().any(|connection| host.has(connection))) {
-                if self.ended.wait_until(&mut table, deadline).timed_out() {
-                    break;
-                }
+        // Its thread takes the socket away, and the directory is removed behind that.
+        for until in [deadline.checked_sub(KILL_RESERVE).unwrap_or(deadline), deadline] {
+            self.wait_for_ends(&unused, until);
+            for connection in unused.iter().filter(|connection| connection.is_running()) {
+                connection.kill();
             }
-            let Table { hosts, threads, .. } = &mut *table;
+        }
+        let threads = {
+            let Table { hosts, threads, .. } = &mut *self.table.lock();
             // Whose connection has gone has nothing more to do than to return.
             let keeps = |id| hosts.values().flat_map(|host| &host.connections).any(|entry| entry.connection.id == id);
             take(threads, |id, _| !keeps(id))
         };
-        for connection in unused.iter().filter(|connection| connection.is_running()) {
-            connection.kill();
-        }
         join(threads);
         self.directory.remove();
+    }
+
+    fn wait_for_ends(&self, connections: &[Arc<Connection>], until: Instant) {
+        let mut table = self.table.lock();
+        while table.hosts.values().any(|host| connections.iter().any(|connection| host.has(connection))) {
+            if self.ended.wait_until(&mut table, until).timed_out() {
+                return;
+            }
+        }
     }
 }
 
