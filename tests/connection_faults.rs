@@ -125,7 +125,8 @@ fn a_socket_that_is_gone_or_dead_is_not_used() {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = Manager::new(patient(&remote)).unwrap();
-        let ways: [(&str, &dyn Fn(&Path)); 4] = [
+        type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+        let ways: [Way; 4] = [
             ("removed", &|socket| fs::remove_file(socket).unwrap()),
             ("a-file", &|socket| {
                 fs::remove_file(socket).unwrap();
