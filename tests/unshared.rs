@@ -1,0 +1,153 @@
+//! Where connections cannot be shared, each process logs in by itself, all is as always, and one warning says why.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod sharing;
+mod support;
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use life::*;
+use sharing::*;
+use sshpm::{Manager, Options};
+use support::{LONG, Remote, isolated};
+
+/// Three processes of a manager that cannot share: each logs in by itself, all is as always, and there is one warning.
+#[track_caller]
+fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
+    let manager = Manager::new(options).unwrap();
+    let uuids = names("p", 3);
+    for batch in 0..2 {
+        start_all_ready(&manager, &uuids, "alpha");
+        assert!(masters(remote).is_empty());
+        // What told that it cannot be shared may have been a login as well.
+        let logins = remote.logins();
+        assert!((3..=4).contains(&(logins - 3 * batch)), "{logins} logins");
+        uuids.iter().for_each(|uuid| assert_untouched(&manager, uuid));
+    }
+    let file = remote.scratch().join("log");
+    fs::write(remote.local(&file), "line\n").unwrap();
+    assert_eq!(manager.read_log_file("alpha", None, &file, 1, LONG).unwrap(), b"line\n");
+    // It is found out for each host, and told for one.
+    start_all_ready(&manager, &["other-host".to_owned()], "beta");
+    assert_untouched(&manager, "other-host");
+    finish(&manager, remote);
+    drop(manager);
+    let warnings = logged::warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("connections are not shared") && warnings[0].contains(why), "{warnings:#?}");
+}
+
+/// Mounts a small file system for this thread and those that it makes from now on. False, after saying why, where that
+/// cannot be.
+fn mount(directory: &Path, flags: libc::c_ulong, data: &str) -> bool {
+    if !support::namespaces_work() {
+        support::skipped("no root or no mount namespaces here");
+        return false;
+    }
+    let text = |text: &str| CString::new(text).unwrap();
+    let (kind, target, data) = (text("tmpfs"), text(directory.to_str().unwrap()), text(data));
+    // SAFETY: all strings live until the calls return.
+    unsafe {
+        if flags & libc::MS_REMOUNT == 0 {
+            assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+            let private = libc::MS_PRIVATE | libc::MS_REC;
+            let root = text("/");
+            assert_eq!(libc::mount(kind.as_ptr(), root.as_ptr(), std::ptr::null(), private, std::ptr::null()), 0);
+        }
+        let mounted = libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast());
+        assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
+    }
+    true
+}
+
+fn own_directory() -> String {
+    // SAFETY: no arguments.
+    format!("sshpm-{}", unsafe { libc::geteuid() })
+}
+
+#[test]
+fn a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in() {
+    isolated("a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let long = base.path().join("a-directory-whose-name-is-longer-than-a-socket-may-have-in-its-path-by-some");
+        fs::create_dir(&long).unwrap();
+        put_sockets_in(&long);
+        let remote = Remote::start();
+        assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "bytes");
+    });
+}
+
+#[test]
+fn a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files() {
+    isolated("a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files", || {
+        logged::keep();
+        let base = private_sockets();
+        // SAFETY: no other thread reads variables yet.
+        unsafe { std::env::set_var("XDG_RUNTIME_DIR", base.path().join("none")) };
+        let remote = Remote::start();
+        let manager = Manager::new(options(&remote).connect_timeout(LONG)).unwrap();
+        start_all(&manager, &names("p", 3), &app(&remote, "wait"));
+        assert_eq!((remote.logins(), sockets_in(base.path()).len()), (1, 1));
+        finish(&manager, &remote);
+        assert!(logged::warnings().is_empty(), "{:?}", logged::warnings());
+    });
+}
+
+#[test]
+fn a_full_runtime_directory_is_told_once_and_all_log_in() {
+    isolated("a_full_runtime_directory_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let remote = Remote::start();
+        // For the root and the directory, and for nothing else.
+        if mount(base.path(), 0, "nr_inodes=2,mode=700") {
+            assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "No space left");
+        }
+    });
+}
+
+#[test]
+fn a_read_only_runtime_directory_is_told_once_and_all_log_in() {
+    isolated("a_read_only_runtime_directory_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let remote = Remote::start();
+        if mount(base.path(), 0, "mode=700") {
+            let directory = base.path().join(own_directory());
+            fs::create_dir(&directory).unwrap();
+            fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(mount(base.path(), libc::MS_REMOUNT | libc::MS_RDONLY, ""));
+            assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "Read-only");
+        }
+    });
+}
+
+#[test]
+fn a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in() {
+    isolated("a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let base = private_sockets();
+        let directory = base.path().join(own_directory());
+        fs::create_dir(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+        let remote = Remote::start();
+        assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "others may enter it");
+    });
+}
+
+#[test]
+fn an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in() {
+    isolated("an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in", || {
+        logged::keep();
+        let remote = Remote::start();
+        let script = "for word; do case $word in ControlPersist=*) \
+                      echo 'command-line: line 0: Bad configuration option: controlpersist' >&2; exit 255 ;; esac; done\nexec ssh \"$@\"";
+        let options = options(&remote).connect_timeout(LONG).ssh_program(remote.program("old-ssh", script));
+        assert_falls_back(&remote, options, "controlpersist");
+    });
+}
