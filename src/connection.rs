@@ -4,6 +4,8 @@
 //! reports a tick every few seconds, which is answered by a ping; without pings the remote side ends the connection, and
 //! without ticks this side does.
 
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -27,6 +29,8 @@ use crate::watcher::DIAGNOSIS;
 
 /// The longest time between ticks: an unused connection closes at one.
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
+/// How long a login may take beyond the connect timeout: authentication, and the start-up files.
+const LONGEST_LOGIN: Duration = Duration::from_secs(60);
 /// How much later than its time a tick may come from a connection that works.
 const LATE: Duration = Duration::from_secs(3);
 
@@ -40,11 +44,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Three ticks at least, because one can be late.
+    /// Three ticks at least, because one can be late; not shorter than asked for.
     pub(crate) fn of(options: &Options) -> Lease {
         let seconds = ssh::whole_seconds(options.lease);
         let period = (seconds / 3).clamp(1, LONGEST_PERIOD.as_secs());
-        Lease { period: Duration::from_secs(period), ticks: seconds / period }
+        Lease { period: Duration::from_secs(period), ticks: seconds.div_ceil(period) }
     }
 
     /// When this side takes a connection for dead whose last tick came at this time.
@@ -145,6 +149,14 @@ impl Connection {
         }
     }
 
+    /// Its client has ended, and another may follow.
+    fn rests(&self) {
+        let mut state = self.state.lock();
+        if let ConnectionState::Running(_) = *state {
+            *state = ConnectionState::Waiting;
+        }
+    }
+
     fn is_given_up(&self) -> bool {
         matches!(*self.state.lock(), ConnectionState::GivenUp)
     }
@@ -200,8 +212,19 @@ enum MasterEnd {
     Closed(String),
 }
 
-/// The body of a connection's thread: opens it, keeps it, and tells the pool of it.
+/// The body of a connection's thread.
 pub(crate) fn keep(connection: &Connection, pool: &Arc<Pool>) {
+    // A host's logger, which runs here, can panic: who waits for the connection must not wait for ever.
+    if panic::catch_unwind(AssertUnwindSafe(|| open_and_keep(connection, pool))).is_err() {
+        connection.kill();
+        connection.end("its thread panicked".to_owned());
+        let panicked = io::Error::other("the thread of a connection panicked");
+        pool.failed(connection, &Error::local(format!("connecting to {}", connection.destination.host), panicked));
+    }
+}
+
+/// Opens a connection, keeps it, and tells the pool of it.
+fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
     let mut tries = Tries::new(pool.options().connect_timeout);
     let unwanted = || connection.is_given_up() || !pool.wants(connection);
     loop {
@@ -230,9 +253,12 @@ pub(crate) fn keep(connection: &Connection, pool: &Arc<Pool>) {
                     turn.was_dropped();
                 }
                 drop(turn);
+                connection.rests();
                 match again {
                     Some(next) if pool.gate().pause(next, unwanted) => {}
-                    _ => {
+                    // Given up in the meantime: its failure is nobody's.
+                    Some(_) => break connection.end(error.to_string()),
+                    None => {
                         connection.end(error.to_string());
                         return pool.failed(connection, &error);
                     }
@@ -250,8 +276,12 @@ struct Master<'a> {
     client: SshClient,
     reports: Scanner,
     lease: Lease,
+    /// When it counts as dead if it has not opened.
+    open_until: Option<Instant>,
     /// None: it is not open yet.
     last_tick: Option<Instant>,
+    /// The host cannot keep the lease.
+    is_unleased: bool,
     diagnosis: Tail,
 }
 
@@ -276,14 +306,16 @@ impl<'a> Master<'a> {
             client.lifeline().kill_client();
         }
         let (reports, diagnosis) = (Scanner::new(nonce), Tail::default());
-        Ok(Master { connection, pool, client, reports, lease, last_tick: None, diagnosis })
+        let open_until = sys::deadline(pool.options().connect_timeout.saturating_add(LONGEST_LOGIN));
+        let (last_tick, is_unleased) = (None, false);
+        Ok(Master { connection, pool, client, reports, lease, open_until, last_tick, is_unleased, diagnosis })
     }
 
     /// Until the client has ended. `opened` is called once it can be used.
     fn run(mut self, opened: &mut dyn FnMut()) -> MasterEnd {
         let mut is_stuck = false;
         loop {
-            let deadline = self.last_tick.and_then(|last| self.lease.end(last)).filter(|_| !is_stuck);
+            let deadline = self.deadline().filter(|_| !is_stuck);
             let Master { client, reports, diagnosis, .. } = &mut self;
             let mut heard = Vec::new();
             let pumped = client.pump(deadline, |stream, bytes| match stream {
@@ -310,6 +342,14 @@ impl<'a> Master<'a> {
         }
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        match self.last_tick {
+            None => self.open_until,
+            Some(_) if self.is_unleased => None,
+            Some(last) => self.lease.end(last),
+        }
+    }
+
     fn hear(&mut self, report: &Report, opened: &mut dyn FnMut()) {
         match report {
             Report::Begin { .. } => {
@@ -324,6 +364,15 @@ impl<'a> Master<'a> {
                 } else {
                     self.client.lifeline().send("ping\n");
                 }
+            }
+            // ssh's own ServerAlive remains.
+            Report::Unleased => {
+                log::warn!(
+                    "{} could not start a process (is it short of them?): its connection has no lease any more",
+                    self.connection.destination.host
+                );
+                self.is_unleased = true;
+                self.pool.retreat(self.connection);
             }
             _ => {}
         }
@@ -376,7 +425,8 @@ mod tests {
 
     #[test]
     fn a_lease_has_three_ticks_at_least_and_a_period_of_five_seconds_at_most() {
-        for (lease, period, ticks) in [(3, 1, 3), (5, 1, 5), (15, 5, 3), (30, 5, 6), (u64::MAX, 5, 429_496)] {
+        for (lease, period, ticks) in [(3, 1, 3), (5, 1, 5), (14, 4, 4), (15, 5, 3), (30, 5, 6), (u64::MAX, 5, 429_497)]
+        {
             let lease = Lease::of(&Options::new().lease(Duration::from_secs(lease)));
             assert_eq!((lease.period.as_secs(), lease.ticks), (period, ticks));
         }

@@ -20,7 +20,7 @@ const STALLED: Duration = Duration::from_secs(1);
 /// Hands out the turns to connect.
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// A leaf lock.
+    /// Under it, `cancelled` looks at the pool's table, a connection's state or a process's: all of them leaf locks.
     open: Mutex<Connecting>,
     changed: Condvar,
 }
@@ -154,14 +154,21 @@ impl Turn<'_> {
     /// sshd has dropped this one: its host gets half as many at a time from now on, but never none. Those that were under way
     /// together count once.
     pub(crate) fn was_dropped(&self) {
+        if let Some(most) = self.learn() {
+            log::debug!("{}: sshd drops connections; {most} at a time from now on", self.host);
+        }
+    }
+
+    fn learn(&self) -> Option<usize> {
         let mut connecting = self.gate.open.lock();
         let next_turn = connecting.next_turn + 1;
         let here = connecting.here(&self.host);
-        if self.id >= here.learned_before && here.most > 1 {
-            here.most = here.open.min(here.most).div_ceil(2).max(1);
-            here.learned_before = next_turn;
-            log::debug!("{}: sshd drops connections; {} at a time from now on", self.host, here.most);
+        if self.id < here.learned_before || here.most == 1 {
+            return None;
         }
+        here.most = here.open.min(here.most).div_ceil(2).max(1);
+        here.learned_before = next_turn;
+        Some(here.most)
     }
 }
 

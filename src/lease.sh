@@ -5,33 +5,48 @@
 _lease() {
     trap '' HUP INT QUIT PIPE
     trap '_i=0' USR1
+    # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
+    trap '_say unleased' EXIT
     # A sleep of which the shell does not know would outlive it.
     _w=
-    trap '[ -z "$_w" ] || kill "$_w"; exit' TERM
+    trap '[ -z "$_w" ] || kill "$_w"; trap - EXIT; exit' TERM
+    _v=$!
     _i=0
     while [ "$_i" -lt "$_L" ]; do
-        _i=$((_i + 1))
         sleep "$_P" 3<&- 4>&- &
-        _w=$!
+        [ "$!" != "$_v" ] || exit
+        _v=$! _w=$!
+        _i=$((_i + 1))
         # A ping ends the first wait.
         wait "$_w" || wait "$_w"
         _w=
         _say tick
     done
-    # The shell's parent, but for login shells and forced commands in between.
-    _p=$PPID
-    _i=0
-    while [ "$_i" -lt 8 ] && read -r _q </proc/"$_p"/comm; do
-        case $_q in sshd*) break ;; esac
-        _i=$((_i + 1))
-        while read -r _q _z; do
-            if [ "$_q" = PPid: ]; then _p=$_z; fi
-        done </proc/"$_p"/status
-    done
-    case $_q in sshd*) ;; *) _p=$PPID ;; esac
-    [ "$_p" -gt 1 ] || exit
-    kill -TERM "$_p"
+    trap - EXIT
+    _sshd && kill -TERM "$_p" || exit
     sleep 2
     # One that was stopped.
-    kill -KILL "$_p"
+    _sshd && kill -KILL "$_p"
+}
+# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in between.  Not
+# when that parent has gone: sshd is gone then, and its pid may be another's.
+_sshd() {
+    _p=$PPID
+    [ -r /proc/self/status ] || return 0
+    _up "$$" && [ "$_u" = "$PPID" ] || return
+    _i=0
+    while [ "$_i" -lt 8 ] && [ "$_p" -gt 1 ] && read -r _q </proc/"$_p"/comm; do
+        case $_q in sshd*) return 0 ;; esac
+        _i=$((_i + 1))
+        _up "$_p" && _p=$_u
+    done
+    return 1
+}
+# The parent of process $1 is _u.
+_up() {
+    _u=
+    while read -r _q _z; do
+        if [ "$_q" = PPid: ]; then _u=$_z; fi
+    done </proc/"$1"/status
+    [ -n "$_u" ]
 }

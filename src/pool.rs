@@ -29,6 +29,8 @@ use crate::sys;
 
 /// How long a connection that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(5);
+/// How much longer than the connect timeout a login may take before those who come later no longer count on it.
+const LATE: Duration = Duration::from_secs(5);
 /// For how long connections are not shared after the sockets could not be made: a full disk does not stay full.
 const NOT_SHARED: Duration = Duration::from_secs(60);
 
@@ -272,9 +274,11 @@ impl Pool {
 
     /// A connection has got its turn.
     pub(crate) fn connects(&self, connection: &Connection) {
+        let late = self.options.connect_timeout.saturating_add(LATE);
         self.change(connection, |entry| {
-            if entry.state == EntryState::Queued {
+            if entry.is_coming() {
                 entry.state = EntryState::Connecting;
+                entry.late_at = sys::deadline(late);
             }
         });
     }
@@ -294,7 +298,13 @@ impl Pool {
     pub(crate) fn failed(&self, connection: &Connection, error: &Error) {
         let mut table = self.table.lock();
         let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
+        let was_wanted = host.entry(connection).is_some_and(|entry| entry.is_coming());
         host.remove(connection);
+        if !was_wanted {
+            drop(table);
+            self.ended.notify_all();
+            return;
+        }
         if !host.connections.iter().any(|entry| entry.state == EntryState::Open) {
             host.connections.retain(|entry| entry.state != EntryState::Queued);
         }
@@ -310,18 +320,10 @@ impl Pool {
 
     /// A connection could not be shared, for a reason of this machine's.
     pub(crate) fn cannot_share(&self, connection: &Connection, why: &str) {
-        self.do_not_share(connection, Sharing::NotUntil(Instant::now() + NOT_SHARED));
-        self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
-    }
-
-    fn do_not_share(&self, connection: &Connection, sharing: Sharing) {
-        let mut table = self.table.lock();
-        if let Some(host) = table.hosts.get_mut(&connection.destination) {
-            host.sharing = sharing;
-            for waiter in host.queue.drain(..) {
-                waiter.answer(Answer::Own);
-            }
+        if let Some(host) = self.table.lock().hosts.get_mut(&connection.destination) {
+            host.do_not_share(Sharing::NotUntil(Instant::now() + NOT_SHARED));
         }
+        self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
     }
 
     fn warn_once(&self, text: &str) {
@@ -388,13 +390,16 @@ impl Pool {
         let (learned, shares) = {
             let mut table = self.table.lock();
             let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
-            (host.refuse(connection, kind), host.shares())
+            let learned = host.refuse(connection, kind);
+            if !host.shares() {
+                host.do_not_share(Sharing::No);
+            }
+            (learned, host.shares())
         };
         if let Some(sessions) = learned {
             log::info!("{}: allows {sessions} sessions on a connection (MaxSessions)", connection.destination.host);
         }
         if !shares {
-            self.do_not_share(connection, Sharing::No);
             self.warn_once(&format!(
                 "{} allows too few sessions on a connection (MaxSessions) to share it: each process logs in by itself",
                 connection.destination.host
@@ -406,6 +411,11 @@ impl Pool {
     /// A session has begun on a connection.
     pub(crate) fn proven(&self, connection: &Connection) {
         self.change(connection, |entry| entry.proven = true);
+    }
+
+    /// A connection takes no further sessions.
+    pub(crate) fn retreat(&self, connection: &Connection) {
+        self.change(connection, |entry| entry.state = EntryState::Broken);
     }
 
     /// A connection has given no session. One that never has gives reason to think that none ever will here.

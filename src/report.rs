@@ -36,6 +36,8 @@ pub(crate) enum Report {
     Pong,
     /// The lease of the connection runs, and waits for a ping.
     Tick,
+    /// The host could not start a process: the lease does not run any more.
+    Unleased,
     /// Why a file cannot be read.
     Problem(FileProblem),
     /// An inquiry's answer: nothing of the process is left on the host.
@@ -182,6 +184,7 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["gone"] => Report::Gone,
         ["pong"] => Report::Pong,
         ["tick"] => Report::Tick,
+        ["unleased"] => Report::Unleased,
         ["problem", "missing"] => Report::Problem(FileProblem::Missing),
         ["problem", "directory"] => Report::Problem(FileProblem::IsDirectory),
         ["problem", "unreadable"] => Report::Problem(FileProblem::Unreadable),

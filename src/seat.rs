@@ -10,13 +10,15 @@ use crate::pool::Pool;
 use crate::seats::Kind;
 use crate::ssh::{self, NoSession, Route};
 
-/// How many broken connections one session tries: a fourth would break too.
+/// How many broken connections one session tries: one more would break too.
 const MOST_BROKEN: usize = 3;
 
 /// The right to have one session; it is given back when dropped.
 pub(crate) struct Seat<'p> {
     pool: &'p Arc<Pool>,
     place: Place<'p>,
+    /// Then something may have run.
+    has_begun: bool,
 }
 
 enum Place<'p> {
@@ -64,11 +66,11 @@ impl<'p> Seat<'p> {
     pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(3);
 
     pub(crate) fn own(pool: &'p Arc<Pool>, turn: Turn<'p>) -> Seat<'p> {
-        Seat { pool, place: Place::Own(Some(turn)) }
+        Seat { pool, place: Place::Own(Some(turn)), has_begun: false }
     }
 
     pub(crate) fn shared(pool: &'p Arc<Pool>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
-        Seat { pool, place: Place::Shared(connection, kind) }
+        Seat { pool, place: Place::Shared(connection, kind), has_begun: false }
     }
 
     pub(crate) fn route(&self) -> Route<'_> {
@@ -87,6 +89,7 @@ impl<'p> Seat<'p> {
 
     /// The session has begun.
     pub(crate) fn begun(&mut self) {
+        self.has_begun = true;
         match &mut self.place {
             Place::Own(turn) => drop(turn.take()),
             Place::Shared(connection, _) => self.pool.proven(connection),
@@ -99,9 +102,10 @@ impl<'p> Seat<'p> {
         self.connection().is_some_and(|connection| !connection.answers())
     }
 
-    /// What to do after a session that ended with this error before it had begun: nothing has run then.
+    /// What to do after a session that ended with this error. Before it has begun nothing has run.
     pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again<'p> {
         match &self.place {
+            _ if self.has_begun => Again::No,
             Place::Own(Some(turn)) if ssh::is_worth_a_retry(error) => {
                 turn.was_dropped();
                 tries.next_login().map_or(Again::No, Again::At)
@@ -122,7 +126,7 @@ impl<'p> Seat<'p> {
                 Some(NoSession::Broken) => {
                     self.pool.broken(connection, error);
                     tries.broken += 1;
-                    if tries.broken > MOST_BROKEN { Again::No } else { Again::Now }
+                    if tries.broken >= MOST_BROKEN { Again::No } else { Again::Now }
                 }
             },
         }

@@ -57,6 +57,8 @@ pub(crate) struct Entry {
     /// A session has begun on it: sharing works.
     pub proven: bool,
     pub unused_since: Instant,
+    /// When a login that has not ended is late.
+    pub late_at: Option<Instant>,
 }
 
 /// How far a connection has come.
@@ -109,8 +111,11 @@ impl HostSeats {
 
     /// How many of those who wait will find no seat on the connections that are coming.
     pub(crate) fn excess(&self) -> usize {
-        let coming = self.connections.iter().filter(|entry| entry.is_coming()).count();
-        self.queue.len().saturating_sub(coming * self.most_long())
+        let now = Instant::now();
+        let in_time = |entry: &&Entry| entry.is_coming() && entry.late_at.is_none_or(|late| now < late);
+        let coming = self.connections.iter().filter(in_time).count();
+        // A host that allows too few sessions is about to be shared no more.
+        self.queue.len().saturating_sub(coming * self.most_long().max(1))
     }
 
     pub(crate) fn has(&self, connection: &Connection) -> bool {
@@ -150,6 +155,16 @@ impl HostSeats {
             self.sessions = sessions;
         }
         is_new.then_some(sessions)
+    }
+
+    /// Those who wait log in by themselves. What was learned of the host is not forgotten for a trouble that passes.
+    pub(crate) fn do_not_share(&mut self, sharing: Sharing) {
+        if self.sharing != Sharing::No {
+            self.sharing = sharing;
+        }
+        for waiter in self.queue.drain(..) {
+            waiter.answer(Answer::Own);
+        }
     }
 
     /// Whether its connections can carry anything.
@@ -193,6 +208,7 @@ impl Entry {
             untouched: true,
             proven: false,
             unused_since: Instant::now(),
+            late_at: None,
         }
     }
 

@@ -219,6 +219,14 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                     lifeline.send("ping\n");
                 }
             }
+            // ssh's own ServerAlive remains.
+            Report::Unleased => {
+                log::warn!(
+                    "{}: its host is short of processes: its connection has no lease any more",
+                    self.watcher.describe()
+                );
+                self.lease_until = None;
+            }
             // The answers of other scripts.
             Report::Gone | Report::Pong | Report::Problem(_) => {}
         }

@@ -70,7 +70,7 @@ impl Route<'_> {
             }
             // When the master refuses a session, ssh goes on to log in by itself, without a word: the proxy forbids that.
             Route::Shared(socket) => {
-                vec!["ControlMaster=no".into(), control_path(socket), "ProxyCommand=exec false".into()]
+                vec!["ControlMaster=no".into(), control_path(socket), "ProxyCommand=false".into()]
             }
         }
     }
@@ -222,15 +222,16 @@ pub(crate) fn no_session(error: &Error) -> Option<NoSession> {
 }
 
 /// Whether a connection failed because it was to be shared: by an ssh that is too old for that, or where the socket
-/// could not be made. A configuration error can be another one; then the unshared connection will tell.
+/// could not be made.
 pub(crate) fn cannot_share(error: &Error) -> bool {
-    matches!(error, Error::Ssh { failure, stderr, .. }
-        if *failure == SshFailure::Configuration
-            || SHARING_MESSAGES.iter().any(|message| stderr.contains(message)))
+    let Error::Ssh { failure, stderr, .. } = error else { return false };
+    // The keywords are told as they were written, or in lower case.
+    let is_keyword_of_ours = *failure == SshFailure::Configuration && stderr.to_ascii_lowercase().contains("control");
+    is_keyword_of_ours || SHARING_MESSAGES.iter().any(|message| stderr.contains(message))
 }
 
 const SHARING_MESSAGES: [&str; 5] =
-    ["unix_listener", "ControlPath too long", "ControlSocket", "control socket", "illegal option -- S"];
+    ["unix_listener", "muxserver_listen", "ControlPath too long", "ControlSocket", "control socket"];
 
 /// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
 pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {

@@ -130,7 +130,9 @@ impl Watcher {
                 }
             };
             let error = self.run_client(&mut seat).err().unwrap_or_else(|| self.diagnose());
-            let again = if cancelled() { Again::No } else { seat.after(&error, &mut tries) };
+            // A client that was ended on purpose is not to come back.
+            let was_ended = cancelled() || process.client_killed_as().is_some();
+            let again = if was_ended { Again::No } else { seat.after(&error, &mut tries) };
             match again {
                 Again::Now => log::debug!("{}: {error}; on another connection", process.uuid()),
                 Again::Here(seat, time) => {
@@ -347,7 +349,12 @@ impl Watcher {
             ClientEnd::Seen(code) => Some(code),
             ClientEnd::Unseen | ClientEnd::NotStarted => None,
         };
-        ssh::diagnose(&request.host, request.user.as_deref(), code, &self.diagnosis.get().bytes)
+        let mut said = self.diagnosis.get().bytes;
+        // The client of a shared connection says nothing of its end.
+        if let (true, Some(why)) = (said.is_empty(), &self.connection_end) {
+            said = why.clone().into_bytes();
+        }
+        ssh::diagnose(&request.host, request.user.as_deref(), code, &said)
     }
 
     /// Who it is, in log lines.

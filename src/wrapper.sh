@@ -203,6 +203,7 @@ _reader() {
         esac
     done
 
+    [ -z "$_l" ] || kill "$_l"
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
