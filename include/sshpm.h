@@ -796,7 +796,7 @@ sshpm_result sshpm_options_set_ssh_config(sshpm_options *options, const char *fi
 
 /**
  * Adds an option of ssh_config(5). It wins over the files, but not over what the library relies on: no terminal, no
- * questions, no forwarding, no RemoteCommand, no sharing of connections, LogLevel.
+ * questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -2292,7 +2292,8 @@ sshpm_result sshpm_log_follower_next(const sshpm_log_follower *follower, double 
 void sshpm_log_follower_free(sshpm_log_follower *follower);
 
 /**
- * Logs in to a host without asking anybody, and tells what it learned.
+ * Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
+ * counts.
  *
  * Any thread. Blocks at most for twice the connect timeout.
  *
@@ -2300,7 +2301,7 @@ void sshpm_log_follower_free(sshpm_log_follower *follower);
  * @param host The host.
  * @param user The user there. NULL: ssh's choice.
  * @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
- * such as "publickey". NULL: all.
+ * such as "publickey": then it always logs in anew. NULL: all.
  * @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
  * SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.

@@ -99,6 +99,10 @@ impl Connection {
         self.socket.get().map_or(Path::new(""), PathBuf::as_path)
     }
 
+    fn has_lost_directory(&self) -> bool {
+        self.socket().parent().is_some_and(|directory| !directory.exists())
+    }
+
     /// Whether it has told in time that it works.
     pub(crate) fn answers(&self) -> bool {
         self.made_at.elapsed().as_millis() < u128::from(self.good_until.load(Ordering::Relaxed))
@@ -226,6 +230,7 @@ pub(crate) fn keep(connection: &Connection, pool: &Arc<Pool>) {
 /// Opens a connection, keeps it, and tells the pool of it.
 fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
     let mut tries = Tries::new(pool.options().connect_timeout);
+    let mut has_been_made_again = false;
     let unwanted = || connection.is_given_up() || !pool.wants(connection);
     loop {
         let Some(turn) = pool.gate().wait_turn(&connection.destination.host, None, unwanted) else {
@@ -243,6 +248,13 @@ fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
                 break connection.end(why);
             }
             MasterEnd::Failed(error) if unwanted() => break connection.end(error.to_string()),
+            // Somebody has cleaned up while ssh logged in.
+            MasterEnd::CannotShare(_) if !has_been_made_again && connection.has_lost_directory() => {
+                has_been_made_again = true;
+                connection.rests();
+                // Why it cannot be made is told by the next try.
+                let _ = pool.directory().new_socket();
+            }
             MasterEnd::CannotShare(why) => {
                 pool.cannot_share(connection, &why);
                 break connection.end(why);

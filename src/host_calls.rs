@@ -11,9 +11,9 @@ use crate::manager::Manager;
 use crate::metadata::{self, ProcessMetadata};
 
 impl Manager {
-    /// Logs in to a host without asking anybody, and tells what it learned. `auth_method` names the ways to log in that
-    /// may be used, as ssh's PreferredAuthentications: `publickey`, `gssapi-with-mic,publickey`; `None`: all. Blocks, at
-    /// most for twice the connect timeout.
+    /// Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
+    /// counts. `auth_method` names the ways to log in that may be used, as ssh's PreferredAuthentications: `publickey`,
+    /// `gssapi-with-mic,publickey`: then it always logs in anew; `None`: all. Blocks, at most for twice the connect timeout.
     ///
     /// # Errors
     /// [`Error::Ssh`](crate::Error::Ssh) with what failed; [`Error::Invalid`](crate::Error::Invalid),

@@ -113,7 +113,7 @@ impl Options {
 
     /// Adds an option of ssh_config(5), as `Keyword=value`. It wins over the files and over this crate's own
     /// ServerAliveInterval, ServerAliveCountMax and ConnectTimeout, but not over what this crate relies on: no terminal, no questions
-    /// (BatchMode), no forwarding, no RemoteCommand, no sharing of connections (ControlMaster), LogLevel.
+    /// (BatchMode), no forwarded ports, no RemoteCommand, how connections are shared (ControlMaster and the like), LogLevel.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
         self.ssh_options.push(option.into());
         self
@@ -139,8 +139,8 @@ impl Options {
         self
     }
 
-    /// For how long a connection's remote side goes on without a word from this manager. When it is over, that side ends the
-    /// connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
+    /// For how long a connection's remote side goes on without a word from this manager, and this one without a word from there.
+    /// When it is over, that side ends the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
     /// silence. It holds for a manager that stands still as well, in a debugger for one. Counted in whole seconds, from 3 on.
     /// Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Options {

@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,9 +15,8 @@ use crate::sys::{self, Lock};
 const LONGEST_PATH: usize = 90;
 /// Random digits: 64 bits.
 const NAME_LENGTH: usize = 16;
-/// How often, and after which pause, a directory is made again that another manager is removing.
+/// How often a directory is made again that others remove.
 const TRIES: usize = 100;
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// The directory for sockets: below XDG_RUNTIME_DIR, else below TMPDIR or /tmp.
 ///
@@ -73,25 +71,25 @@ impl SocketDirectory {
     /// Makes a directory, and holds it. Where it cannot be locked (no descriptor, a file system without locks), it is used
     /// all the same.
     fn prepare(&self, directory: &Path, name: &str) -> Result<(), String> {
-        let mut held = self.held.lock();
         for _ in 0..TRIES {
             prepare(directory, name)?;
-            if held.iter().any(|held| held.is(directory)) {
+            if self.held.lock().iter().any(|held| held.is(directory)) {
                 return Ok(());
             }
             match sys::lock_directory(directory, Lock::Shared) {
-                Ok(lock) => {
-                    held.retain(|held| held.directory != directory);
-                    // It counts when it is still there, which is looked at next.
-                    held.push(Held { directory: directory.to_owned(), lock });
-                }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NotFound) => {
-                    std::thread::sleep(PAUSE);
-                }
+                // It counts when it is still there, which is looked at next.
+                Ok(lock) => self.hold(Held { directory: directory.to_owned(), lock }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    fn hold(&self, new: Held) {
+        let mut held = self.held.lock();
+        held.retain(|held| held.directory != new.directory);
+        held.push(new);
     }
 
     /// Removes sockets that a manager and its connections left when they were killed, and the directory when it is empty.
@@ -118,6 +116,12 @@ fn prepare(directory: &Path, name: &str) -> Result<(), String> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+@-".contains(byte);
     if !directory.is_absolute() || !directory.as_os_str().as_bytes().iter().all(plain) {
         return Err("the path is relative, or has characters that ssh_config gives a meaning".to_owned());
+    }
+    // Whoever owns what is above could put another directory in its place.
+    let base = directory.parent().unwrap_or(directory);
+    let owner = fs::metadata(base).map_err(|error| error.to_string())?.uid();
+    if owner != 0 && owner != sys::user_id() {
+        return Err(format!("{} belongs to the user {owner}", base.display()));
     }
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => Ok(()),

@@ -167,16 +167,17 @@ pub(crate) enum Lock {
     Alone,
 }
 
-/// Locks a directory (flock) until the descriptor is closed, here and in all forks. Does not wait: `WouldBlock`.
+/// Locks a directory (flock) until the descriptor is closed, here and in all forks. To have it alone it does not wait
+/// (`WouldBlock`); to share it, it waits for whoever has it alone, which is as long as it takes to remove an empty directory.
 pub(crate) fn lock_directory(path: &Path, lock: Lock) -> io::Result<fs::File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let directory = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let operation = match lock {
         Lock::Shared => libc::LOCK_SH,
-        Lock::Alone => libc::LOCK_EX,
+        Lock::Alone => libc::LOCK_EX | libc::LOCK_NB,
     };
     // SAFETY: flock takes no pointers.
-    match unsafe { libc::flock(directory.as_raw_fd(), operation | libc::LOCK_NB) } {
+    match unsafe { libc::flock(directory.as_raw_fd(), operation) } {
         0 => Ok(directory),
         _ => Err(io::Error::last_os_error()),
     }

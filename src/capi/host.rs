@@ -34,7 +34,8 @@ impl From<HostInfo> for sshpm_host_info {
     }
 }
 
-/// Logs in to a host without asking anybody, and tells what it learned.
+/// Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
+/// counts.
 ///
 /// Any thread. Blocks at most for twice the connect timeout.
 ///
@@ -42,7 +43,7 @@ impl From<HostInfo> for sshpm_host_info {
 /// @param host The host.
 /// @param user The user there. NULL: ssh's choice.
 /// @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
-/// such as "publickey". NULL: all.
+/// such as "publickey": then it always logs in anew. NULL: all.
 /// @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
 /// SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
 }
 
 /// Adds an option of ssh_config(5). It wins over the files, but not over what the library relies on: no terminal, no
-/// questions, no forwarding, no RemoteCommand, no sharing of connections, LogLevel.
+/// questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
