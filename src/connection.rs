@@ -29,6 +29,8 @@ use crate::watcher::DIAGNOSIS;
 
 /// The longest time between ticks: an unused connection closes at one.
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
+/// How long after its clients a master may end, and its thread know why.
+const MASTER_AFTER_CLIENT: Duration = Duration::from_millis(500);
 /// How long a login may take beyond the connect timeout: authentication, and the start-up files.
 const LONGEST_LOGIN: Duration = Duration::from_secs(60);
 /// How much later than its time a tick may come from a connection that works.
@@ -188,19 +190,18 @@ impl Connection {
         self.ended.notify_all();
     }
 
-    /// Why it has ended. Its clients end with it, and it may be known only a moment later: this waits for it, if the
-    /// client has ended.
-    pub(crate) fn why_ended(&self) -> Option<String> {
+    /// Why it has ended, if it has. Its clients end with it, and some of them a moment before it: this waits that long for one
+    /// that `has_lost` it without a word.
+    pub(crate) fn why_ended(&self, has_lost: bool) -> Option<String> {
         let mut state = self.state.lock();
-        let until = sys::deadline(LATE);
+        let until = sys::deadline(MASTER_AFTER_CLIENT);
         loop {
             match &*state {
                 ConnectionState::Ended(why) => return Some(why.clone()),
-                ConnectionState::Running(lifeline) if lifeline.client_has_ended() => {}
+                ConnectionState::Running(lifeline) if has_lost || lifeline.client_has_ended() => {}
                 _ => return None,
             }
-            let until = until?;
-            if self.ended.wait_until(&mut state, until).timed_out() {
+            if self.ended.wait_until(&mut state, until?).timed_out() {
                 return None;
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
-use crate::connection::{Connection, Lease};
+use crate::connection::Lease;
 use crate::error::{Error, Result, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
@@ -214,7 +214,9 @@ impl Watcher {
         self.process.set_lifeline(None);
         self.process.set_pids(|pids| pids.ssh_client = None);
         self.client_end = end?;
-        self.connection_end = seat.connection().and_then(Connection::why_ended);
+        // ssh's code for a connection that broke.
+        let has_lost = self.client_end == ClientEnd::Seen(255);
+        self.connection_end = seat.connection().and_then(|connection| connection.why_ended(has_lost));
         Ok(())
     }
 
