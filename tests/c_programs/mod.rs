@@ -2,8 +2,10 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::Remote;
 
@@ -115,4 +117,36 @@ pub fn run_command_with_remote(mut program: Command) -> String {
     let output = run(program);
     remote.assert_nothing_left();
     output
+}
+
+/// The first block in that language behind the title.
+pub fn readme_block(title: &str, language: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once(&format!("\n## {title}\n")).expect("the README has such a section");
+    let (_, rest) = section.split_once(&format!("```{language}\n")).expect("the README has such a block");
+    rest.split_once("```").expect("the block ends").0.to_owned()
+}
+
+/// Runs the README's C program, which has to start a process and to end it.
+#[track_caller]
+pub fn run_readme_program(mut program: Command) {
+    let remote = Remote::start();
+    // It uses the ssh that PATH finds: one that knows the private sshd.
+    let bin = remote.dir().join("path");
+    fs::create_dir(&bin).unwrap();
+    let ssh = bin.join("ssh");
+    let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F '{}' \"$@\"\n", remote.ssh_config().display());
+    fs::write(&ssh, script).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let json = serde_json::json!({"host": "alpha", "argv": [remote.app().to_str().unwrap(), "heartbeat", "1"]});
+    program
+        .arg(json.to_string())
+        // cargo puts target/debug there, where an older library can be.
+        .env_remove("LD_LIBRARY_PATH")
+        // Its getchar returns at once; the application may not have its handlers by then.
+        .stdin(Stdio::null())
+        .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
+    let stdout = run(program);
+    assert!(stdout.contains("ended by the manager through the remote pid; exit code "), "{stdout}");
+    remote.assert_nothing_left();
 }
