@@ -1,28 +1,61 @@
 //! The README's C program, compiled and run as the README says.
-#![allow(clippy::unwrap_used)]
 
-mod c_programs;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
-use c_programs::*;
+use support::Remote;
+
+fn block(language: &str) -> String {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once(&format!("```{language}\n")).expect("the README has such a block");
+    rest.split_once("```").expect("the block ends").0.to_owned()
+}
+
+/// Where cargo puts the libsshpm.so that a test is built with: beside the test.
+fn library_directory() -> PathBuf {
+    let test = std::env::current_exe().expect("the test knows its path");
+    test.parent().expect("the test is in a directory").to_owned()
+}
 
 #[test]
 fn the_c_program_runs_and_ends_a_process() {
-    let directory = tempfile::tempdir_in(scratch()).unwrap();
+    let remote = Remote::start();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = directory.path().join("first");
     let source = program.with_extension("c");
-    fs::write(&source, readme_block("From C", "c")).unwrap();
+    fs::write(&source, block("c")).unwrap();
     let library = library_directory();
-    let mut cc = Command::new("cc");
-    cc.args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"])
+    let compiled = Command::new("cc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"])
         .arg(&source)
-        .arg(format!("-I{ROOT}/include"))
+        .arg(concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include"))
         .arg(format!("-L{}", library.display()))
         .args(["-lsshpm", &format!("-Wl,-rpath,{}", library.display()), "-o"])
-        .arg(&program);
-    run(cc);
-    run_readme_program(Command::new(&program));
+        .arg(&program)
+        .status()
+        .expect("cc runs; apt-get install gcc libc6-dev");
+    assert!(compiled.success());
+    // The program uses the ssh that PATH finds: one that knows the private sshd.
+    let ssh = directory.path().join("ssh");
+    let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F '{}' \"$@\"\n", remote.ssh_config().display());
+    fs::write(&ssh, script).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let json = serde_json::json!({"host": "alpha", "argv": [remote.app().to_str().unwrap(), "heartbeat", "1"]});
+    let output = Command::new(&program)
+        .arg(json.to_string())
+        // cargo puts target/debug there, where an older library can be.
+        .env_remove("LD_LIBRARY_PATH")
+        // Its getchar returns at once; the application may not have its handlers by then.
+        .stdin(std::process::Stdio::null())
+        .env("PATH", format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap()))
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("ended by the manager through the remote pid; exit code "), "{stdout}");
+    remote.assert_nothing_left();
 }

@@ -12,6 +12,7 @@ use crate::support::Remote;
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
 pub const CXX11: &[&str] = &["-x", "c++", "-std=c++11"];
+pub const CXX17: &[&str] = &["-x", "c++", "-std=c++17", "-Wshadow"];
 
 /// What rustc says a static library needs beside itself; tests/install.rs compares it.
 pub const NATIVE_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
@@ -70,12 +71,14 @@ pub fn compile(name: &str, link: Link) -> Command {
     Command::new(compile_as(name, variant, link, &[]))
 }
 
-/// Compiles tests/c/`name`.c with more flags; the variant makes the name of the program unique.
+/// Compiles tests/c/`name`.c, or .cpp, with more flags; the variant makes the name of the program unique.
 #[track_caller]
 pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> PathBuf {
     let program = scratch().join(format!("c-{name}-{variant}"));
-    let mut cc = compiler(C99);
-    cc.args(flags).arg(format!("{ROOT}/tests/c/{name}.c")).args(["-x", "none"]);
+    let source = |ending| Path::new(ROOT).join("tests/c").join(format!("{name}.{ending}"));
+    let in_cxx = source("cpp").is_file();
+    let mut cc = compiler(if in_cxx { CXX17 } else { C99 });
+    cc.args(flags).arg(source(if in_cxx { "cpp" } else { "c" })).args(["-x", "none"]);
     let dynamic = |cc: &mut Command, directory: &Path| {
         cc.arg(format!("-L{}", directory.display())).arg("-lsshpm");
         // The old kind of rpath, which goes before LD_LIBRARY_PATH: cargo puts target/debug there, where an older
@@ -94,6 +97,9 @@ pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> Path
         Link::Not => {
             cc.arg("-ldl");
         }
+    }
+    if in_cxx {
+        cc.arg("-lstdc++");
     }
     cc.arg("-o").arg(&program);
     run(cc);
