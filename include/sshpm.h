@@ -18,6 +18,10 @@
  *
  * Threads: each function says from where it can be called, and how long it can block. The library's own threads have
  * all signals blocked. It installs no signal handler, and a broken link raises no SIGPIPE.
+ *
+ * Unloading: a program that has loaded the library with dlopen may dlclose it when no manager is left, no log callback
+ * is set, and no thread is inside of one of its functions; with a manager, its threads would run in memory that has gone.
+ * It must stay as well when sshpm_manager_free had to leave a thread behind, of which there is a warning in the log.
  */
 
 #ifndef SSHPM_H

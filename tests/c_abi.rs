@@ -2,101 +2,19 @@
 // Clippy allows it in #[test] functions only, not in their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod c_programs;
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::Remote;
-
-const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
-const CXX11: &[&str] = &["-x", "c++", "-std=c++11"];
-
-/// Where cargo has put the library that this test was built with. One directory up there can be an older one.
-fn library_directory() -> PathBuf {
-    std::env::current_exe().unwrap().parent().unwrap().to_owned()
-}
-
-fn library(name: &str) -> PathBuf {
-    let file = library_directory().join(name);
-    assert!(file.is_file(), "cargo has not built {}", file.display());
-    file
-}
-
-fn compiler(language: &[&str]) -> Command {
-    let mut cc = Command::new("cc");
-    cc.args(["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Werror", "-pthread"]);
-    cc.arg(concat!("-I", env!("CARGO_MANIFEST_DIR"), "/include")).args(language);
-    cc
-}
-
-#[track_caller]
-fn run(mut command: Command) -> String {
-    let program = command.get_program().to_owned();
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{program:?} cannot be run ({error}); the C tests need it: apt-get install gcc g++ libc6-dev")
-    });
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    stdout
-}
-
-/// What rustc says a static library needs beside itself.
-const NATIVE_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
-
-enum Link {
-    Dynamic,
-    Static,
-}
-
-#[track_caller]
-fn compile(name: &str, link: Link) -> Command {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(match link {
-        Link::Dynamic => format!("c-{name}"),
-        Link::Static => format!("c-{name}-static"),
-    });
-    let mut cc = compiler(C99);
-    cc.arg(format!("{}/tests/c/{name}.c", env!("CARGO_MANIFEST_DIR"))).args(["-x", "none"]);
-    match link {
-        Link::Dynamic => {
-            let directory = library_directory();
-            library("libsshpm.so");
-            cc.arg(format!("-L{}", directory.display())).arg("-lsshpm");
-            cc.arg(format!("-Wl,-rpath,{}", directory.display()));
-        }
-        Link::Static => {
-            cc.arg(library("libsshpm.a")).args(NATIVE_LIBRARIES);
-        }
-    }
-    run({
-        cc.arg("-o").arg(&program);
-        cc
-    });
-    let mut command = Command::new(program);
-    // cargo puts target/debug there, where an older library can be, and it goes before the program's rpath.
-    command.env_remove("LD_LIBRARY_PATH");
-    command
-}
-
-#[track_caller]
-fn run_with_remote(name: &str, link: Link) {
-    let mut program = compile(name, link);
-    let remote = Remote::start();
-    program.env("SSHPM_TEST_SSH_CONFIG", remote.ssh_config()).env("SSHPM_TEST_APP", remote.app());
-    run(program);
-    remote.assert_nothing_left();
-}
+use c_programs::*;
+use support::{DEADLINE, ProcessInfo, Remote, processes, wait_until};
 
 #[test]
 fn the_header_compiles_alone_as_c_and_as_cxx() {
     for language in [C99, CXX11] {
         let mut cc = compiler(language);
-        cc.args(["-fsyntax-only", concat!(env!("CARGO_MANIFEST_DIR"), "/include/sshpm.h")]);
+        cc.arg("-fsyntax-only").arg(format!("{ROOT}/include/sshpm.h"));
         run(cc);
     }
 }
@@ -119,6 +37,53 @@ fn a_guest_in_a_large_program() {
 #[test]
 fn callbacks() {
     run_with_remote("callbacks", Link::Dynamic);
+}
+
+#[test]
+fn hosts_with_habits() {
+    let mut program = compile("hosts", Link::Dynamic);
+    // The C library's own locales have decimal points, all of them.
+    let mut localedef = Command::new("localedef");
+    localedef.args(["--no-archive", "-i", "de_DE", "-f", "UTF-8"]).arg(scratch().join("de_DE.UTF-8"));
+    if localedef.output().is_ok_and(|output| output.status.success()) {
+        program.env("LOCPATH", scratch()).env("SSHPM_TEST_LOCALE", "de_DE.UTF-8");
+    } else {
+        support::skipped("a locale with decimal commas cannot be made: no localedef, or no definitions of locales");
+    }
+    run_command_with_remote(program);
+}
+
+#[test]
+fn sixteen_threads() {
+    run_with_remote("threads", Link::Dynamic);
+}
+
+#[test]
+fn the_library_can_be_unloaded() {
+    let mut program = compile("unload", Link::Not);
+    program.env("SSHPM_TEST_LIBRARY", library("libsshpm.so"));
+    run_command_with_remote(program);
+}
+
+#[test]
+fn an_exit_without_a_free_ends_all() {
+    let remote = Remote::start();
+    let mut program = compile("leaves", Link::Dynamic);
+    know(&mut program, &remote);
+    let output = program.output().unwrap();
+    assert_eq!(output.status.code(), Some(23), "{}", String::from_utf8_lossy(&output.stderr));
+    let clients: Vec<i32> = String::from_utf8(output.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect();
+    assert_eq!(clients.len(), 3);
+    // They are no children of ours, and a pid can be another's by now: an ssh of this remote is what may not be there.
+    let config = remote.dir().to_string_lossy().into_owned();
+    let of_remote = |process: &ProcessInfo| process.cmdline.iter().any(|word| word.to_string_lossy().contains(&config));
+    wait_until("the end of its ssh clients and of their processes", DEADLINE, || {
+        let clients_left = processes().iter().any(|process| clients.contains(&process.pid) && of_remote(process));
+        (!clients_left && remote.processes().is_empty()).then_some(())
+    });
+    // Nobody was there to hear how they ended, so that stays for a day.
+    let files = remote.runtime_files();
+    assert!(files.iter().all(|file| file.extension().is_some_and(|end| end == "end")), "{files:?}");
 }
 
 #[test]

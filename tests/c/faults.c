@@ -1,0 +1,56 @@
+/* One fault, by its name: what a checker must find if it is on. */
+#include <pthread.h>
+
+#include "check.h"
+
+static int shared;
+
+static void *write_shared(void *argument)
+{
+    shared = 1;
+    return argument;
+}
+
+static void *set(void *options)
+{
+    for (size_t i = 0; i < 1000; i++) {
+        OK(sshpm_options_set_output_limit(options, i));
+    }
+    return NULL;
+}
+
+/* Two threads in the same function, without an order between them. */
+static void race(void *(*function)(void *), void *argument)
+{
+    pthread_t one, two;
+    CHECK(pthread_create(&one, NULL, function, argument) == 0);
+    CHECK(pthread_create(&two, NULL, function, argument) == 0);
+    CHECK(pthread_join(one, NULL) == 0);
+    CHECK(pthread_join(two, NULL) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    const char *fault = argc > 1 ? argv[1] : "";
+    sshpm_options *options = NULL;
+    /* So that no compiler sees what is wrong. */
+    volatile int one = argc - 1;
+    OK(sshpm_options_new(&options));
+    if (strcmp(fault, "leak") == 0) {
+        /* The library's memory, that the program has lost. */
+        OK(sshpm_options_new(&options));
+        OK(sshpm_options_new(&options));
+    } else if (strcmp(fault, "overrun") == 0) {
+        volatile char *memory = malloc(8);
+        memory[8 * one] = 1;
+        free((void *)memory);
+    } else if (strcmp(fault, "undefined") == 0) {
+        one = 0x7fffffff + one;
+    } else if (strcmp(fault, "race") == 0) {
+        race(write_shared, NULL);
+    } else if (strcmp(fault, "race in the library") == 0) {
+        race(set, options);
+    }
+    sshpm_options_free(options);
+    return 0;
+}
