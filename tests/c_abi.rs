@@ -1,4 +1,5 @@
-//! The C ABI as C sees it: programs of tests/c, compiled against include/sshpm.h and run against a private sshd.
+//! The C ABI as C and C++ see it: programs of tests/c, compiled against include/sshpm.h or include/sshpm.hpp, and run
+//! against a private sshd.
 // Clippy allows it in #[test] functions only, not in their helpers.
 #![allow(clippy::unwrap_used)]
 
@@ -11,6 +12,7 @@ use support::Remote;
 
 const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
 const CXX11: &[&str] = &["-x", "c++", "-std=c++11"];
+const CXX17: &[&str] = &["-x", "c++", "-std=c++17", "-Wshadow"];
 
 /// Where cargo has put the library that this test was built with. One directory up there can be an older one.
 fn library_directory() -> PathBuf {
@@ -60,8 +62,10 @@ fn compile(name: &str, link: Link) -> Command {
         Link::Dynamic => format!("c-{name}"),
         Link::Static => format!("c-{name}-static"),
     });
-    let mut cc = compiler(C99);
-    cc.arg(format!("{}/tests/c/{name}.c", env!("CARGO_MANIFEST_DIR"))).args(["-x", "none"]);
+    let source = |ending| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(format!("{name}.{ending}"));
+    let in_cxx = source("cpp").is_file();
+    let mut cc = compiler(if in_cxx { CXX17 } else { C99 });
+    cc.arg(source(if in_cxx { "cpp" } else { "c" })).args(["-x", "none"]);
     match link {
         Link::Dynamic => {
             let directory = library_directory();
@@ -72,6 +76,9 @@ fn compile(name: &str, link: Link) -> Command {
         Link::Static => {
             cc.arg(library("libsshpm.a")).args(NATIVE_LIBRARIES);
         }
+    }
+    if in_cxx {
+        cc.arg("-lstdc++");
     }
     run({
         cc.arg("-o").arg(&program);
@@ -124,6 +131,26 @@ fn callbacks() {
 #[test]
 fn bad_input() {
     run(compile("bad_input", Link::Dynamic));
+}
+
+#[test]
+fn a_life_in_cxx() {
+    run_with_remote("cpp_life", Link::Dynamic);
+}
+
+#[test]
+fn a_life_in_cxx_with_the_static_library() {
+    run_with_remote("cpp_life", Link::Static);
+}
+
+#[test]
+fn callbacks_in_cxx() {
+    run_with_remote("cpp_callbacks", Link::Dynamic);
+}
+
+#[test]
+fn bad_input_in_cxx() {
+    run(compile("cpp_bad_input", Link::Dynamic));
 }
 
 #[test]
