@@ -105,7 +105,8 @@ public:
             take_event(sshpm::timeout());
         }
         const std::chrono::duration<double> took = clock_type::now() - begun;
-        std::cout << count(&member::running) << " of " << applications_.size() << " run after " << took.count() << " s\n";
+        std::cout << count(&member::running) << " of " << applications_.size() << " run after " << took.count()
+                  << " s\n";
         return !failed_;
     }
 
@@ -238,7 +239,8 @@ arguments parse(int argc, char **argv) {
         }
     }
     if (parsed.file.empty()) {
-        throw std::runtime_error("usage: cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json");
+        throw std::runtime_error(
+            "usage: cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json");
     }
     return parsed;
 }

@@ -1,6 +1,6 @@
 /*
- * event_loop: a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place for the
- * library's events, for a timer, for Ctrl-C, and for a shutdown that goes on in the background.
+ * event_loop: a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place for
+ * the library's events, for a timer, for Ctrl-C, and for a shutdown that goes on in the background.
  *
  *   event_loop [--ssh-config FILE] [--seconds N] SESSION.json
  *
@@ -96,7 +96,7 @@ static void watch(const struct loop *loop, int fd, enum source source) {
     checked(epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
-/* Before the library's first thread. Its threads have all signals blocked, and its children none, whatever is set here. */
+/* The library's threads have all signals blocked, and its children none, whatever is set here. */
 static int open_signals(void) {
     sigset_t set;
     sigemptyset(&set);

@@ -1,16 +1,17 @@
 /**
  * @file sshpm.hpp
- * sshpm.h for C++17: handles that free themselves, exceptions, std::chrono, std::string_view, and range-for over events.
+ * sshpm.h for C++17: handles that free themselves, exceptions, std::chrono, std::string_view, range-for over events.
  *
- * It is a header only, and adds nothing to what the C functions do. Each member function has the name of the C function
- * that it calls, without the prefix: sshpm_manager_kill_process is sshpm::manager::kill_process. What it does, from which
- * threads it can be called and how long it blocks stands with that function in sshpm.h, and holds here too. What is new:
+ * It is a header only, and adds nothing to what the C functions do. Each member function has the name of the C
+ * function that it calls, without the prefix: sshpm_manager_kill_process is sshpm::manager::kill_process. What it does,
+ * from which threads it can be called and how long it blocks stands with that function in sshpm.h, and holds here too.
+ * What is new:
  *
  * Errors: a function whose C function fails throws sshpm::error, with the code and the full message. Waits that can end
  * without anything having gone wrong give an sshpm::outcome instead: the `next` functions.
  *
- * Handles can be moved, not copied, and free what they own when they end. One that was moved from is like NULL in C: its
- * functions throw SSHPM_ERROR_NULL_ARGUMENT, or give what is empty.
+ * Handles can be moved, not copied, and free what they own when they end. One that was moved from is like NULL in C:
+ * its functions throw SSHPM_ERROR_NULL_ARGUMENT, or give what is empty.
  *
  * Strings that go in are copied; one with a NUL byte inside throws SSHPM_ERROR_INVALID. An std::string_view that comes
  * out belongs to the object that gave it, and is valid until that ends.
@@ -277,7 +278,8 @@ template <class T, class Call>
 inline void check_text(std::string_view text) {
     const auto nul = text.find('\0');
     if (nul != std::string_view::npos) {
-        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + std::string(text.substr(0, nul)) + "\"");
+        const std::string before(text.substr(0, nul));
+        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + before + "\"");
     }
 }
 
@@ -319,7 +321,8 @@ class c_timeouts {
 public:
     c_timeouts(const std::vector<timeout> &timeouts, std::size_t count) {
         if (!timeouts.empty() && timeouts.size() != count) {
-            throw error(SSHPM_ERROR_INVALID, std::to_string(timeouts.size()) + " timeouts for " + std::to_string(count) +
+            throw error(SSHPM_ERROR_INVALID, std::to_string(timeouts.size()) + " timeouts for " +
+                                                 std::to_string(count) +
                                                  " processes: there must be one for each, or none");
         }
         for (const timeout &one : timeouts) {
@@ -357,7 +360,9 @@ public:
     [[nodiscard]] friend bool operator==(const index_iterator &a, const index_iterator &b) noexcept {
         return a.list_ == b.list_ && a.index_ == b.index_;
     }
-    [[nodiscard]] friend bool operator!=(const index_iterator &a, const index_iterator &b) noexcept { return !(a == b); }
+    [[nodiscard]] friend bool operator!=(const index_iterator &a, const index_iterator &b) noexcept {
+        return !(a == b);
+    }
 
 private:
     const List *list_ = nullptr;
@@ -390,7 +395,9 @@ public:
     [[nodiscard]] friend bool operator==(const queue_iterator &a, const queue_iterator &b) noexcept {
         return a.place_ == b.place_;
     }
-    [[nodiscard]] friend bool operator!=(const queue_iterator &a, const queue_iterator &b) noexcept { return !(a == b); }
+    [[nodiscard]] friend bool operator!=(const queue_iterator &a, const queue_iterator &b) noexcept {
+        return !(a == b);
+    }
 
 private:
     struct place {
@@ -428,7 +435,9 @@ public:
     /// By whose hand or whose eyes the end came to be known.
     [[nodiscard]] exit_source get_source() const noexcept { return exit_source{sshpm_exit_status_get_source(self())}; }
     /// The name of the source, for logs.
-    [[nodiscard]] std::string_view get_source_name() const noexcept { return view(sshpm_exit_status_get_source_name(self())); }
+    [[nodiscard]] std::string_view get_source_name() const noexcept {
+        return view(sshpm_exit_status_get_source_name(self()));
+    }
     /// The code as it was seen; nothing, when none was.
     [[nodiscard]] std::optional<std::int32_t> get_raw_code() const { return code(sshpm_exit_status_get_raw_code); }
     /// The code to show and to judge by; nothing, when there is none.
@@ -450,7 +459,9 @@ public:
     /// The line for the log.
     [[nodiscard]] std::string_view get_message() const noexcept { return view(sshpm_exit_status_get_message(self())); }
     /// What the end means, as a clause.
-    [[nodiscard]] std::string_view get_sentence() const noexcept { return view(sshpm_exit_status_get_sentence(self())); }
+    [[nodiscard]] std::string_view get_sentence() const noexcept {
+        return view(sshpm_exit_status_get_sentence(self()));
+    }
 
 private:
     [[nodiscard]] const sshpm_exit_status *self() const noexcept { return static_cast<const Self &>(*this).get(); }
@@ -504,7 +515,9 @@ public:
     /// The user there.
     [[nodiscard]] std::string_view get_user() const noexcept { return view(sshpm_host_info_get_user(self())); }
     /// The user's login shell; "" where the host does not tell.
-    [[nodiscard]] std::string_view get_login_shell() const noexcept { return view(sshpm_host_info_get_login_shell(self())); }
+    [[nodiscard]] std::string_view get_login_shell() const noexcept {
+        return view(sshpm_host_info_get_login_shell(self()));
+    }
     /// What the host's /bin/sh is.
     [[nodiscard]] std::string_view get_sh() const noexcept { return view(sshpm_host_info_get_sh(self())); }
     /// The kernel's name and release.
@@ -598,8 +611,8 @@ private:
 
 } // namespace detail
 
-/// Sets who gets the library's log; an empty function turns it off, and so does the end of the program. By one thread at
-/// a time, or by the function itself, of which the call that does so goes on.
+/// Sets who gets the library's log; an empty function turns it off, and so does the end of the program. By one thread
+/// at a time, or by the function itself, of which the call that does so goes on.
 inline void set_log_callback(log_level level, log_function function) {
     auto &slot = detail::log_slot::instance();
     const bool on = static_cast<bool>(function);
@@ -902,7 +915,9 @@ public:
     /// The process.
     [[nodiscard]] std::string_view get_uuid() const noexcept { return detail::view(sshpm_event_get_uuid(get())); }
     /// The application's pid on its host, of event_type::started.
-    [[nodiscard]] std::optional<std::int64_t> get_pid() const noexcept { return detail::known(sshpm_event_get_pid(get())); }
+    [[nodiscard]] std::optional<std::int64_t> get_pid() const noexcept {
+        return detail::known(sshpm_event_get_pid(get()));
+    }
     /// How the process ended, of event_type::exited. It is the event's.
     [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
         const sshpm_exit_status *status = sshpm_event_get_status(get());
@@ -1058,23 +1073,31 @@ public:
         return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
     }
     /// The host, as the boot request had it.
-    [[nodiscard]] std::string_view get_hostname() const noexcept { return detail::view(sshpm_metadata_get_hostname(get())); }
+    [[nodiscard]] std::string_view get_hostname() const noexcept {
+        return detail::view(sshpm_metadata_get_hostname(get()));
+    }
     /// The user.
     [[nodiscard]] std::string_view get_user() const noexcept { return detail::view(sshpm_metadata_get_user(get())); }
     /// The process' place in its session's tree.
-    [[nodiscard]] std::string_view get_tree_id() const noexcept { return detail::view(sshpm_metadata_get_tree_id(get())); }
+    [[nodiscard]] std::string_view get_tree_id() const noexcept {
+        return detail::view(sshpm_metadata_get_tree_id(get()));
+    }
     /// The process' role.
     [[nodiscard]] std::string_view get_role() const noexcept { return detail::view(sshpm_metadata_get_role(get())); }
     /// The process' name.
     [[nodiscard]] std::string_view get_name() const noexcept { return detail::view(sshpm_metadata_get_name(get())); }
     /// The session that the process belongs to.
-    [[nodiscard]] std::string_view get_session() const noexcept { return detail::view(sshpm_metadata_get_session(get())); }
+    [[nodiscard]] std::string_view get_session() const noexcept {
+        return detail::view(sshpm_metadata_get_session(get()));
+    }
     /// The process' start time as the host's kernel has it.
     [[nodiscard]] std::string_view get_start_time() const noexcept {
         return detail::view(sshpm_metadata_get_start_time(get()));
     }
     /// The boot of the host that the process was started in.
-    [[nodiscard]] std::string_view get_boot_id() const noexcept { return detail::view(sshpm_metadata_get_boot_id(get())); }
+    [[nodiscard]] std::string_view get_boot_id() const noexcept {
+        return detail::view(sshpm_metadata_get_boot_id(get()));
+    }
 };
 
 /// What a successful login taught: a look at what somebody else owns, and must keep.
@@ -1197,9 +1220,9 @@ public:
     }
 
     /// Has a function called for each process that ends or does not come to run, from now on. What it throws goes to
-    /// `on_exception`, in the same thread, and is dropped when there is none; then all goes on. Both functions live until
-    /// the callback can never be called again. The number that is given is for `remove_callback`; scoped_callback does
-    /// that by itself.
+    /// `on_exception`, in the same thread, and is dropped when there is none; then all goes on. Both functions live
+    /// until the callback can never be called again. The number that is given is for `remove_callback`; scoped_callback
+    /// does that by itself.
     std::uint64_t on_process_exit(exit_function function, exception_function on_exception = {}) {
         if (!function) {
             throw error(SSHPM_ERROR_NULL_ARGUMENT, "the callback is empty");
@@ -1267,8 +1290,8 @@ public:
     [[nodiscard]] std::optional<exit_status> get_exit_status(std::string_view uuid) const {
         return status_or_nothing(handle<sshpm_exit_status>(sshpm_manager_get_exit_status, uuid));
     }
-    /// How a process ended that nobody killed; it leaves the table with that. Nothing, while it has not ended and when it
-    /// is not known. Throws why it did not come to run.
+    /// How a process ended that nobody killed; it leaves the table with that. Nothing, while it has not ended and when
+    /// it is not known. Throws why it did not come to run.
     [[nodiscard]] std::optional<exit_status> pop_early_exit_status(std::string_view uuid) {
         const detail::c_text c_uuid(uuid);
         return status_or_nothing(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
@@ -1394,9 +1417,10 @@ public:
             return sshpm_manager_validate_host_connection(get(), c_host.get(), c_user.get(), c_auth_method.get(), out);
         }));
     }
-    /// Logs in to many hosts at the same time. `progress` is called on this thread; after it has thrown it is not called
-    /// any more, and when all hosts have been asked that exception is thrown here.
-    host_results validate_hosts(const std::vector<destination> &hosts, const host_progress_function &progress = {}) const {
+    /// Logs in to many hosts at the same time. `progress` is called on this thread; after it has thrown it is not
+    /// called any more, and when all hosts have been asked that exception is thrown here.
+    host_results validate_hosts(const std::vector<destination> &hosts,
+                                const host_progress_function &progress = {}) const {
         std::vector<const char *> c_hosts, c_users;
         for (const destination &one : hosts) {
             detail::check_text(one.host);
@@ -1431,7 +1455,9 @@ private:
                 self.tell(std::current_exception());
             }
         }
-        static void finalize(void *slot) noexcept { const std::unique_ptr<exit_slot> owned(static_cast<exit_slot *>(slot)); }
+        static void finalize(void *slot) noexcept {
+            const std::unique_ptr<exit_slot> owned(static_cast<exit_slot *>(slot));
+        }
 
         void tell(const std::exception_ptr &thrown) const noexcept {
             try {

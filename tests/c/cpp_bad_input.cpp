@@ -15,10 +15,12 @@ static_assert(handle<sshpm::boot_request_list> && handle<sshpm::exit_status> && 
 static_assert(handle<sshpm::event> && handle<sshpm::subscription> && handle<sshpm::output_subscription>);
 static_assert(handle<sshpm::buffer> && handle<sshpm::metadata> && handle<sshpm::log_follower>);
 static_assert(handle<sshpm::host_info> && handle<sshpm::host_results> && handle<sshpm::scoped_callback>);
-static_assert(std::is_base_of_v<std::runtime_error, sshpm::error> && std::is_nothrow_copy_constructible_v<sshpm::error>);
+static_assert(std::is_base_of_v<std::runtime_error, sshpm::error>);
+static_assert(std::is_nothrow_copy_constructible_v<sshpm::error>);
 static_assert(std::is_same_v<std::iterator_traits<sshpm::subscription::iterator>::reference, sshpm::event &>);
 #if __cplusplus >= 202002L
-static_assert(std::input_iterator<sshpm::subscription::iterator> && std::input_iterator<sshpm::kill_results::const_iterator>);
+static_assert(std::input_iterator<sshpm::subscription::iterator>);
+static_assert(std::input_iterator<sshpm::kill_results::const_iterator>);
 #endif
 
 /* Const handles give const handles of C. */

@@ -106,7 +106,9 @@ void scoped_callbacks_end_with_their_scope()
     sshpm::manager elsewhere = std::move(manager);
     run(elsewhere, "three");
     CHECK(reaches([&] { return others == 1; }));
-    *moved = sshpm::scoped_callback(elsewhere, [&](const sshpm::process_exit &end) { others += 10 * (end.uuid != "three"); });
+    *moved = sshpm::scoped_callback(elsewhere, [&](const sshpm::process_exit &end) {
+        others += 10 * (end.uuid != "three");
+    });
     run(elsewhere, "four");
     CHECK(reaches([&] { return others == 11; }));
     moved.reset();
@@ -155,7 +157,8 @@ void the_log()
     CHECK(messages > 0);
     const int before = messages;
     /* One that is refused leaves the former one. */
-    throws(SSHPM_ERROR_INVALID, "level", [] { sshpm::set_log_callback(sshpm::log_level{99}, [](auto, auto, auto) {}); });
+    throws(SSHPM_ERROR_INVALID, "level",
+           [] { sshpm::set_log_callback(sshpm::log_level{99}, [](auto, auto, auto) {}); });
     something_is_logged();
     CHECK(messages > before);
     /* It turns itself off from inside, and what it has captured is still there until it returns. */

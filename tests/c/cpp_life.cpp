@@ -90,7 +90,8 @@ void a_life()
 
     const sshpm::metadata metadata = manager.read_process_metadata("readout", "gamma");
     CHECK(metadata.get_pid() == pid && metadata.get_hostname() == "gamma" && metadata.get_name() == "readout");
-    CHECK(metadata.get_session() == "session-1" && metadata.get_tree_id() == "0.1" && metadata.get_role() == "application");
+    CHECK(metadata.get_session() == "session-1" && metadata.get_tree_id() == "0.1");
+    CHECK(metadata.get_role() == "application");
     CHECK(!metadata.get_start_time().empty() && !metadata.get_boot_id().empty());
     CHECK(!metadata.get_user().empty());
     const auto age = std::chrono::system_clock::now() - metadata.get_started_at();
@@ -196,9 +197,9 @@ void many_are_killed()
     for (const sshpm::boot_request_view request : list) {
         request.check();
     }
-    for (const std::string uuid : {"a", "b", "c"}) {
-        manager.start_process(uuid, list[0].get_name() == uuid ? list[0] : test_request("alpha", {"wait"}).set_role("monitor"));
-    }
+    manager.start_process("a", list[0]);
+    manager.start_process("b", test_request("beta", {"wait"}).set_role("monitor"));
+    manager.start_process("c", test_request("alpha", {"wait"}));
     for (const auto &uuid : manager.get_active_process_keys()) {
         manager.wait_until_started(uuid, LONG);
     }
@@ -270,7 +271,8 @@ void moves()
     throws(SSHPM_ERROR_NULL_ARGUMENT, "", [&] { static_cast<void>(events.next(0s)); });
     auto event = moved_events.next(LONG).value();
     auto kept_event = std::move(event);
-    CHECK(kept_event.get_uuid() == "x" && event.get_uuid().empty() && !event.get_status() && event.get_message().empty());
+    CHECK(kept_event.get_uuid() == "x" && event.get_uuid().empty() && !event.get_status());
+    CHECK(event.get_message().empty());
     sshpm::buffer nothing(nullptr);
     CHECK(nothing.view().empty() && nothing.size() == 0 && nothing.data() == nullptr);
 }
