@@ -33,8 +33,11 @@
 
 /** The version of this header; that of the library is sshpm_version(). */
 #define SSHPM_VERSION "0.1.0"
+/** The first number of the version. */
 #define SSHPM_VERSION_MAJOR 0
+/** The second number of the version. */
 #define SSHPM_VERSION_MINOR 1
+/** The third number of the version. */
 #define SSHPM_VERSION_PATCH 0
 
 /** The value of a resource limit that is none. */

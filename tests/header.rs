@@ -37,8 +37,11 @@ fn version_macros() -> String {
     format!(
         "\n/** The version of this header; that of the library is sshpm_version(). */\n\
          #define SSHPM_VERSION \"{}\"\n\
+         /** The first number of the version. */\n\
          #define SSHPM_VERSION_MAJOR {}\n\
+         /** The second number of the version. */\n\
          #define SSHPM_VERSION_MINOR {}\n\
+         /** The third number of the version. */\n\
          #define SSHPM_VERSION_PATCH {}\n\n\
          /** The value of a resource limit that is none. */\n\
          #define SSHPM_UNLIMITED UINT64_MAX\n",

@@ -1,0 +1,281 @@
+/*
+ * cpp_run_control: a small run control in C++17. It boots a session, starts again what crashes, and shuts down.
+ *
+ *   cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json
+ *
+ *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --seconds N         shuts down N seconds after the boot, when all run; without it, on Ctrl-C
+ *       --crash NAME        crashes this application once the session is booted, to see what happens
+ *
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
+ *
+ * Exit code: 0 when each application came to run and in the end ended as it was asked to; 1 when not; 2 when a call
+ * failed.
+ *
+ * How it works: one loop waits for the next event, with a timeout until the next thing to do. A thread of its own waits
+ * for Ctrl-C, and wakes the loop. Whatever is thrown, the handles end the processes.
+ */
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <exception>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include <pthread.h>
+
+#include "sshpm.hpp"
+
+using namespace std::chrono_literals;
+using clock_type = std::chrono::steady_clock;
+
+namespace {
+
+/// SIGINT and SIGTERM, taken by a thread: it can do what no signal handler may. Made before any other thread, which all
+/// inherit that the signals are blocked; the library's children do not.
+class stop_signals {
+public:
+    explicit stop_signals(std::function<void()> on_stop) : on_stop_(std::move(on_stop)) {
+        sigemptyset(&set_);
+        sigaddset(&set_, SIGINT);
+        sigaddset(&set_, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+        thread_ = std::thread([this] { wait(); });
+    }
+    ~stop_signals() {
+        over_ = true;
+        pthread_kill(thread_.native_handle(), SIGTERM);
+        thread_.join();
+    }
+    stop_signals(const stop_signals &) = delete;
+    stop_signals &operator=(const stop_signals &) = delete;
+
+private:
+    void wait() {
+        int number = 0;
+        while (!over_ && sigwait(&set_, &number) == 0) {
+            if (!over_) {
+                on_stop_();
+            }
+        }
+    }
+
+    sigset_t set_{};
+    std::function<void()> on_stop_;
+    std::atomic<bool> over_ = false;
+    std::thread thread_;
+};
+
+/// One session: its applications, and what is done about them.
+class run_control {
+public:
+    run_control(const sshpm::options &options, sshpm::boot_request_list requests)
+        : requests_(std::move(requests)), manager_(options), events_(manager_.subscribe()) {
+        for (std::size_t i = 0; i < requests_.size(); i++) {
+            const std::string name = requests_[i].get_name();
+            if (name.empty() || !applications_.emplace(name, member{i}).second) {
+                throw std::runtime_error("each process needs a name of its own, not \"" + name + "\"");
+            }
+        }
+    }
+
+    /// From any thread: ends what is under way, and then the session.
+    void stop() {
+        stopped_ = true;
+        events_.wake();
+    }
+
+    /// Starts all, and waits until each runs. Whether they all do.
+    bool boot() {
+        for (const auto &[name, application] : applications_) {
+            manager_.start_process(name, requests_[application.place]);
+        }
+        const auto begun = clock_type::now();
+        while (!stopped_ && !failed_ && count(&member::running) < applications_.size()) {
+            take_event(sshpm::timeout());
+        }
+        const std::chrono::duration<double> took = clock_type::now() - begun;
+        std::cout << count(&member::running) << " of " << applications_.size() << " run after " << took.count()
+                  << " s\n";
+        return !failed_;
+    }
+
+    /// Makes an application crash. Its end is seen by `watch`.
+    void crash(const std::string &name) {
+        std::cout << "crashing " << name << '\n';
+        manager_.crash_process(name, SIGSEGV);
+    }
+
+    /// Watches the session, and starts again what ends: until it is stopped, or this time is over and all run. Whether
+    /// that went well.
+    bool watch(std::optional<std::chrono::duration<double>> time) {
+        const auto deadline = clock_type::now() + time.value_or(0s);
+        while (!stopped_ && !failed_) {
+            const auto left = deadline - clock_type::now();
+            const bool time_is_over = time && left <= 0s;
+            if (time_is_over && count(&member::running) == applications_.size()) {
+                break;
+            }
+            take_event(time && !time_is_over ? sshpm::timeout(left) : sshpm::timeout());
+        }
+        return !failed_;
+    }
+
+    /// Ends all in order. How many ended as they were asked to, is told; whether they all did, is given.
+    bool shut_down() {
+        std::size_t good = 0;
+        const sshpm::kill_results results = manager_.shutdown(60s);
+        for (const sshpm::kill_result result : results) {
+            const auto status = result.get_status();
+            good += status && status->get_source() == sshpm::exit_source::manual_kill_through_remote_pid;
+            std::cout << result.get_message() << '\n';
+        }
+        std::cout << good << " of " << applications_.size() << " ended as asked; restarts: " << restarts_ << '\n';
+        return good == applications_.size();
+    }
+
+private:
+    struct member {
+        std::size_t place; ///< among the requests
+        bool running = false;
+        int crashes = 0;
+    };
+
+    /// How often one application may crash, until the session is given up.
+    static constexpr int crash_limit = 3;
+
+    [[nodiscard]] std::size_t count(bool member::*which) const {
+        std::size_t found = 0;
+        for (const auto &[name, application] : applications_) {
+            found += application.*which;
+        }
+        return found;
+    }
+
+    void take_event(sshpm::timeout wait) {
+        // Nothing, when the time is over or stop() was called: then the caller looks.
+        if (const auto event = events_.next(wait)) {
+            take(*event);
+        }
+    }
+
+    void take(const sshpm::event &event) {
+        const std::string name(event.get_uuid());
+        member &application = applications_.at(name);
+        switch (event.get_type()) {
+        case sshpm::event_type::started:
+            application.running = true;
+            std::cout << name << " runs with pid " << event.get_pid().value_or(-1) << '\n';
+            break;
+        case sshpm::event_type::link_lost:
+            std::cout << name << ": the link is lost; its end will be told\n";
+            break;
+        case sshpm::event_type::start_failed:
+            std::cout << event.get_message() << '\n';
+            failed_ = true;
+            break;
+        case sshpm::event_type::exited:
+            application.running = false;
+            std::cout << event.get_message() << '\n';
+            restart(name, application);
+            break;
+        }
+    }
+
+    /// Only what nobody asked for is seen here: the shutdown comes after the last event that is looked at.
+    void restart(const std::string &name, member &application) {
+        if (++application.crashes > crash_limit) {
+            std::cout << name << " has ended " << application.crashes << " times: giving up\n";
+            failed_ = true;
+            return;
+        }
+        // Its uuid is free again, as it has ended.
+        manager_.start_process(name, requests_[application.place]);
+        restarts_++;
+        std::cout << name << " is started again\n";
+    }
+
+    sshpm::boot_request_list requests_;
+    sshpm::manager manager_;
+    sshpm::subscription events_;
+    std::map<std::string, member> applications_;
+    std::atomic<bool> stopped_ = false;
+    bool failed_ = false;
+    int restarts_ = 0;
+};
+
+struct arguments {
+    std::optional<std::string> ssh_config, crash;
+    std::optional<std::chrono::duration<double>> seconds;
+    std::string file;
+};
+
+arguments parse(int argc, char **argv) {
+    arguments parsed;
+    for (int at = 1; at < argc; at++) {
+        const std::string_view argument = argv[at];
+        const bool has_value = at + 1 < argc;
+        if (argument == "--ssh-config" && has_value) {
+            parsed.ssh_config = argv[++at];
+        } else if (argument == "--crash" && has_value) {
+            parsed.crash = argv[++at];
+        } else if (argument == "--seconds" && has_value) {
+            parsed.seconds = std::chrono::duration<double>(std::stod(argv[++at]));
+        } else if (parsed.file.empty() && argument.substr(0, 1) != "-") {
+            parsed.file = argument;
+        } else {
+            parsed.file.clear();
+            break;
+        }
+    }
+    if (parsed.file.empty()) {
+        throw std::runtime_error(
+            "usage: cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json");
+    }
+    return parsed;
+}
+
+sshpm::boot_request_list read_session(const std::string &path) {
+    std::ifstream file(path);
+    if (!file) {
+        throw std::runtime_error(path + ": cannot be read");
+    }
+    return sshpm::boot_request_list::from_json(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+int run(const arguments &arguments) {
+    sshpm::options options;
+    options.set_ssh_config(arguments.ssh_config);
+    run_control control(options, read_session(arguments.file));
+    const stop_signals signals([&] { control.stop(); });
+
+    bool good = control.boot();
+    if (good && arguments.crash) {
+        control.crash(*arguments.crash);
+    }
+    good = good && control.watch(arguments.seconds);
+    return control.shut_down() && good ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    try {
+        return run(parse(argc, argv));
+    } catch (const sshpm::error &error) {
+        std::cerr << "cpp_run_control: " << error.what() << " (" << error.short_text() << ")\n";
+    } catch (const std::exception &error) {
+        std::cerr << "cpp_run_control: " << error.what() << '\n';
+    }
+    return 2;
+}

@@ -1,0 +1,145 @@
+/*
+ * crash_and_restart: starts one application, crashes it, and starts it again, as often as is wanted. It is the smallest
+ * program that handles a crash: no events, only calls that wait.
+ *
+ *   crash_and_restart [--ssh-config FILE] [--times N] SESSION.json
+ *
+ *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --times N           how often it is crashed (default 3)
+ *
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json), of which the first one is taken.
+ *
+ * Exit code: 0 when each crash was seen for what it was and the last start ended as asked; 1 when not.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sshpm.h"
+
+#define LONGEST_S 60.0
+
+static void fail(const char *format, ...) {
+    va_list arguments;
+    fputs("crash_and_restart: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1); /* what runs ends by itself: its lifeline is closed */
+}
+
+static void check(sshpm_result result, const char *what) {
+    if (result != SSHPM_OK) {
+        fail("%s: %s (%s)", what, sshpm_last_error_message(), sshpm_strerror(result));
+    }
+}
+
+static sshpm_boot_request_list *read_session(const char *path) {
+    static char json[1 << 20];
+    sshpm_boot_request_list *requests;
+    FILE *file = fopen(path, "r");
+    size_t size;
+
+    if (file == NULL) {
+        fail("%s: cannot be read", path);
+    }
+    size = fread(json, 1, sizeof json - 1, file);
+    if (ferror(file) || !feof(file)) {
+        fail("%s: cannot be read, or is too large", path);
+    }
+    fclose(file);
+    json[size] = '\0';
+    check(sshpm_boot_request_list_from_json(json, &requests), path);
+    if (sshpm_boot_request_list_count(requests) == 0) {
+        fail("%s: there is no process in it", path);
+    }
+    return requests;
+}
+
+/* Starts it under the uuid that it always has, and gives its pid. */
+static int64_t start(sshpm_manager *manager, const char *uuid, const sshpm_boot_request *request) {
+    int64_t pid;
+    check(sshpm_manager_start_process(manager, uuid, request), uuid);
+    check(sshpm_manager_wait_until_started(manager, uuid, LONGEST_S, &pid), uuid);
+    printf("%s runs with pid %" PRId64 "\n", uuid, pid);
+    return pid;
+}
+
+/* Crashes it, waits for the end, and prints how it ended. */
+static void crash(sshpm_manager *manager, const char *uuid) {
+    sshpm_exit_status *status;
+    int32_t code;
+
+    check(sshpm_manager_crash_process(manager, uuid, SIGSEGV), uuid);
+    check(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONGEST_S, &code), uuid);
+    /* Takes it from the table; NULL would mean that somebody else did so before. */
+    check(sshpm_manager_pop_early_exit_status(manager, uuid, &status), uuid);
+    if (status == NULL || sshpm_exit_status_get_signal(status) != SIGSEGV || code != 128 + SIGSEGV) {
+        fail("%s was to end by SIGSEGV, not with code %" PRId32, uuid, code);
+    }
+    puts(sshpm_exit_status_get_message(status));
+    sshpm_exit_status_free(status);
+}
+
+int main(int argc, char **argv) {
+    const char *file = NULL, *ssh_config = NULL;
+    long times = 3, i;
+    int at;
+    sshpm_options *options;
+    sshpm_manager *manager;
+    sshpm_boot_request_list *requests;
+    const sshpm_boot_request *request;
+    sshpm_exit_status *status;
+    char *name;
+    int64_t pid, former;
+    bool as_asked;
+
+    for (at = 1; at < argc; at++) {
+        if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
+            ssh_config = argv[++at];
+        } else if (strcmp(argv[at], "--times") == 0 && at + 1 < argc) {
+            times = strtol(argv[++at], NULL, 10);
+        } else if (argv[at][0] != '-' && file == NULL) {
+            file = argv[at];
+        } else {
+            file = NULL;
+            break;
+        }
+    }
+    if (file == NULL) {
+        fail("usage: crash_and_restart [--ssh-config FILE] [--times N] SESSION.json");
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    requests = read_session(file);
+    request = sshpm_boot_request_list_get(requests, 0);
+    check(sshpm_boot_request_get_name(request, &name), "name");
+    check(sshpm_options_new(&options), "options");
+    check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
+    check(sshpm_manager_new(options, &manager), "manager");
+    sshpm_options_free(options);
+
+    pid = start(manager, name, request);
+    for (i = 1; i <= times; i++) {
+        crash(manager, name);
+        former = pid;
+        pid = start(manager, name, request);
+        printf("restart %ld of %ld: pid %" PRId64 " after %" PRId64 "\n", i, times, pid, former);
+    }
+    check(sshpm_manager_kill_process(manager, name, SSHPM_TIMEOUT_DEFAULT, &status), name);
+    puts(sshpm_exit_status_get_message(status));
+    as_asked = sshpm_exit_status_get_source(status) == SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID;
+
+    sshpm_exit_status_free(status);
+    sshpm_manager_free(manager);
+    sshpm_string_free(name);
+    sshpm_boot_request_list_free(requests);
+    return as_asked ? 0 : 1;
+}

@@ -1,0 +1,313 @@
+/*
+ * event_loop: a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place for
+ * the library's events, for a timer, for Ctrl-C, and for a shutdown that goes on in the background.
+ *
+ *   event_loop [--ssh-config FILE] [--seconds N] SESSION.json
+ *
+ *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --seconds N         shuts down N seconds after the boot (default 5); Ctrl-C does so at once
+ *
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
+ *
+ * Exit code: 0 when each process came to run, and all have ended after they were asked to; 1 when not.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "sshpm.h"
+
+/* What a descriptor of the loop is for. */
+enum source { EVENTS, TIMER, SIGNALS, DONE };
+
+struct loop {
+    int epoll, timer, signals, done;
+    sshpm_manager *manager;
+    sshpm_subscription *subscription;
+    size_t processes, started, ended;
+    long seconds, ticks; /* since the boot */
+    bool failed, ending, over;
+    pthread_t shutdown;
+};
+
+static void fail(const char *format, ...) {
+    va_list arguments;
+    fputs("event_loop: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(1); /* what runs ends by itself: its lifeline is closed */
+}
+
+static void check(sshpm_result result, const char *what) {
+    if (result != SSHPM_OK) {
+        fail("%s: %s (%s)", what, sshpm_last_error_message(), sshpm_strerror(result));
+    }
+}
+
+/* For calls of the system. */
+static int checked(int value, const char *what) {
+    if (value < 0) {
+        fail("%s: %s", what, strerror(errno));
+    }
+    return value;
+}
+
+static sshpm_boot_request_list *read_session(const char *path) {
+    static char json[1 << 20];
+    sshpm_boot_request_list *requests;
+    FILE *file = fopen(path, "r");
+    size_t size;
+
+    if (file == NULL) {
+        fail("%s: %s", path, strerror(errno));
+    }
+    size = fread(json, 1, sizeof json - 1, file);
+    if (ferror(file) || !feof(file)) {
+        fail("%s: cannot be read, or is too large", path);
+    }
+    fclose(file);
+    json[size] = '\0';
+    check(sshpm_boot_request_list_from_json(json, &requests), path);
+    return requests;
+}
+
+/* ---- the descriptors ---- */
+
+static void watch(const struct loop *loop, int fd, enum source source) {
+    struct epoll_event event;
+    memset(&event, 0, sizeof event);
+    event.events = EPOLLIN; /* level-triggered: what is not taken now is told again */
+    event.data.u32 = source;
+    checked(epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+}
+
+/* The library's threads have all signals blocked, and its children none, whatever is set here. */
+static int open_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    checked(sigprocmask(SIG_BLOCK, &set, NULL), "sigprocmask");
+    return checked(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
+}
+
+static int open_timer(void) {
+    int fd = checked(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), "timerfd_create");
+    struct itimerspec each_second;
+    memset(&each_second, 0, sizeof each_second);
+    each_second.it_interval.tv_sec = each_second.it_value.tv_sec = 1;
+    checked(timerfd_settime(fd, 0, &each_second, NULL), "timerfd_settime");
+    return fd;
+}
+
+/* How often a timer fired or a counter was raised; 0 when it was not. */
+static uint64_t take_count(int fd) {
+    uint64_t count = 0;
+    return read(fd, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
+}
+
+/* ---- the shutdown ---- */
+
+/* It blocks, so it has a thread of its own, which tells the loop by a descriptor when it is done. */
+static void *run_shutdown(void *argument) {
+    const struct loop *loop = (const struct loop *)argument;
+    const uint64_t one = 1;
+    check(sshpm_manager_shutdown(loop->manager, 60.0, NULL), "shutdown");
+    if (write(loop->done, &one, sizeof one) != (ssize_t)sizeof one) {
+        fail("eventfd: %s", strerror(errno));
+    }
+    return NULL;
+}
+
+static void begin_shutdown(struct loop *loop, const char *why) {
+    if (!loop->ending) {
+        loop->ending = true;
+        printf("shutting down: %s\n", why);
+        if (pthread_create(&loop->shutdown, NULL, run_shutdown, loop) != 0) {
+            fail("cannot start a thread");
+        }
+    }
+}
+
+/* ---- what happens ---- */
+
+static void take_event(struct loop *loop, const sshpm_event *event) {
+    const char *uuid = sshpm_event_get_uuid(event);
+
+    switch (sshpm_event_get_type(event)) {
+    case SSHPM_EVENT_STARTED:
+        loop->started++;
+        printf("%s runs with pid %" PRId64 "\n", uuid, sshpm_event_get_pid(event));
+        break;
+    case SSHPM_EVENT_EXITED:
+        loop->ended++;
+        printf("%s\n", sshpm_event_get_message(event));
+        if (!loop->ending) {
+            loop->failed = true;
+            begin_shutdown(loop, "a process has ended by itself");
+        }
+        break;
+    case SSHPM_EVENT_START_FAILED:
+        loop->failed = true;
+        printf("%s\n", sshpm_event_get_message(event));
+        begin_shutdown(loop, "a process did not start");
+        break;
+    case SSHPM_EVENT_LINK_LOST:
+        printf("%s: the link is lost\n", uuid);
+        break;
+    default:
+        break; /* a later version of the library may tell more */
+    }
+}
+
+/* All that wait; with a timeout of 0 this does not block. */
+static void take_events(struct loop *loop) {
+    sshpm_event *event;
+    sshpm_result result;
+    while ((result = sshpm_subscription_next(loop->subscription, 0.0, &event)) == SSHPM_OK) {
+        take_event(loop, event);
+        sshpm_event_free(event);
+    }
+    if (result != SSHPM_ERROR_NO_EVENT) {
+        check(result, "events");
+    }
+}
+
+static void take_signals(struct loop *loop) {
+    struct signalfd_siginfo info;
+    while (read(loop->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        begin_shutdown(loop, "as asked");
+    }
+}
+
+static void take_ticks(struct loop *loop) {
+    uint64_t ticks = take_count(loop->timer);
+    printf("%zu of %zu run\n", loop->started - loop->ended, loop->processes);
+    if (loop->started == loop->processes) {
+        loop->ticks += (long)ticks; /* of the boot they are not counted */
+        if (loop->ticks >= loop->seconds) {
+            begin_shutdown(loop, "the time is over");
+        }
+    }
+}
+
+static void run(struct loop *loop) {
+    while (!loop->over) {
+        struct epoll_event ready[4];
+        int i, count = epoll_wait(loop->epoll, ready, 4, -1);
+        if (count < 0 && errno != EINTR) {
+            fail("epoll_wait: %s", strerror(errno));
+        }
+        for (i = 0; i < count; i++) {
+            switch (ready[i].data.u32) {
+            case EVENTS:
+                take_events(loop);
+                break;
+            case TIMER:
+                take_ticks(loop);
+                break;
+            case SIGNALS:
+                take_signals(loop);
+                break;
+            default:
+                loop->over = take_count(loop->done) > 0;
+                break;
+            }
+        }
+    }
+    pthread_join(loop->shutdown, NULL);
+    take_events(loop); /* those that came with the last end */
+}
+
+/* ---- its course ---- */
+
+static void open_loop(struct loop *loop, const char *ssh_config) {
+    sshpm_options *options;
+    loop->signals = open_signals();
+    loop->timer = open_timer();
+    loop->done = checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
+    loop->epoll = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    check(sshpm_options_new(&options), "options");
+    check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
+    check(sshpm_manager_new(options, &loop->manager), "manager");
+    sshpm_options_free(options);
+    /* Before anything is started, so that no event is missed. */
+    check(sshpm_manager_subscribe(loop->manager, &loop->subscription), "subscription");
+    watch(loop, sshpm_subscription_get_fd(loop->subscription), EVENTS);
+    watch(loop, loop->timer, TIMER);
+    watch(loop, loop->signals, SIGNALS);
+    watch(loop, loop->done, DONE);
+}
+
+static void close_loop(const struct loop *loop) {
+    close(loop->epoll); /* before the subscription's descriptor goes */
+    close(loop->timer);
+    close(loop->signals);
+    close(loop->done);
+    sshpm_subscription_free(loop->subscription);
+    sshpm_manager_free(loop->manager);
+}
+
+static void start_all(struct loop *loop, const sshpm_boot_request_list *requests) {
+    size_t i;
+    loop->processes = sshpm_boot_request_list_count(requests);
+    for (i = 0; i < loop->processes; i++) {
+        const sshpm_boot_request *request = sshpm_boot_request_list_get(requests, i);
+        char *name;
+        check(sshpm_boot_request_get_name(request, &name), "name");
+        check(sshpm_manager_start_process(loop->manager, name, request), name);
+        sshpm_string_free(name);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct loop loop;
+    const char *file = NULL, *ssh_config = NULL;
+    sshpm_boot_request_list *requests;
+    bool good;
+    int at;
+
+    memset(&loop, 0, sizeof loop);
+    loop.seconds = 5;
+    for (at = 1; at < argc; at++) {
+        if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
+            ssh_config = argv[++at];
+        } else if (strcmp(argv[at], "--seconds") == 0 && at + 1 < argc) {
+            loop.seconds = strtol(argv[++at], NULL, 10);
+        } else if (argv[at][0] != '-' && file == NULL) {
+            file = argv[at];
+        } else {
+            file = NULL;
+            break;
+        }
+    }
+    if (file == NULL) {
+        fail("usage: event_loop [--ssh-config FILE] [--seconds N] SESSION.json");
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    requests = read_session(file);
+    open_loop(&loop, ssh_config);
+    start_all(&loop, requests);
+    sshpm_boot_request_list_free(requests);
+    run(&loop);
+    close_loop(&loop);
+    printf("%zu of %zu ran, %zu have ended\n", loop.started, loop.processes, loop.ended);
+    good = !loop.failed && loop.started == loop.processes && loop.ended == loop.processes;
+    return good ? 0 : 1;
+}

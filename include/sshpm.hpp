@@ -1,0 +1,1541 @@
+/**
+ * @file sshpm.hpp
+ * sshpm.h for C++17: handles that free themselves, exceptions, std::chrono, std::string_view, range-for over events.
+ *
+ * It is a header only, and adds nothing to what the C functions do. Each member function has the name of the C
+ * function that it calls, without the prefix: sshpm_manager_kill_process is sshpm::manager::kill_process. What it does,
+ * from which threads it can be called and how long it blocks stands with that function in sshpm.h, and holds here too.
+ * What is new:
+ *
+ * Errors: a function whose C function fails throws sshpm::error, with the code and the full message. Waits that can end
+ * without anything having gone wrong give an sshpm::outcome instead: the `next` functions.
+ *
+ * Handles can be moved, not copied, and free what they own when they end. One that was moved from is like NULL in C:
+ * its functions throw SSHPM_ERROR_NULL_ARGUMENT, or give what is empty.
+ *
+ * Strings that go in are copied; one with a NUL byte inside throws SSHPM_ERROR_INVALID. An std::string_view that comes
+ * out belongs to the object that gave it, and is valid until that ends.
+ *
+ * Callbacks may throw. No exception crosses the C functions: each callback says what becomes of its exceptions.
+ */
+
+#ifndef SSHPM_HPP
+#define SSHPM_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sshpm.h"
+
+/// All of sshpm.
+namespace sshpm {
+
+/// A call that failed: `code()` is its SSHPM_ERROR_..., `what()` the full message.
+class error : public std::runtime_error {
+public:
+    /// Makes an error of a code and a full message.
+    error(sshpm_result code, const std::string &message) : std::runtime_error(message), code_(code) {}
+
+    /// SSHPM_ERROR_...
+    [[nodiscard]] sshpm_result code() const noexcept { return code_; }
+
+    /// The short text for the code, which is static.
+    [[nodiscard]] const char *short_text() const noexcept { return sshpm_strerror(code_); }
+
+private:
+    sshpm_result code_;
+};
+
+/// How long something may take: any duration of std::chrono from 0 on. What is made of nothing is
+/// SSHPM_TIMEOUT_DEFAULT, the default of the C function.
+class timeout {
+public:
+    /// The default of the function that it is given to.
+    constexpr timeout() noexcept = default;
+
+    /// This time. An infinite one, of floating point, is no limit. Throws SSHPM_ERROR_INVALID for one that is negative
+    /// or not a number; none of them is the default.
+    template <class Rep, class Period>
+    constexpr timeout(std::chrono::duration<Rep, Period> time)
+        : seconds_(std::chrono::duration<double>(time).count()) {
+        if (!(seconds_ >= 0)) {
+            throw error(SSHPM_ERROR_INVALID, "a timeout of " + std::to_string(seconds_) + " s: it must be 0 or more");
+        }
+    }
+
+    /// No limit.
+    [[nodiscard]] static constexpr timeout infinite() {
+        return std::chrono::duration<double>(std::numeric_limits<double>::infinity());
+    }
+
+    /// As C has it.
+    [[nodiscard]] constexpr double seconds() const noexcept { return seconds_; }
+
+private:
+    double seconds_ = SSHPM_TIMEOUT_DEFAULT;
+};
+
+/// What a wait came to: a value, or the code that says why there is none. That is no failure; failures throw.
+template <class T>
+class outcome {
+public:
+    /// There is a value.
+    outcome(T value) : value_(std::move(value)) {}
+    /// There is none, for this reason.
+    explicit outcome(sshpm_result code) noexcept : code_(code) {}
+
+    /// Whether there is a value.
+    [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
+    /// Whether there is a value.
+    [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
+
+    /// SSHPM_OK where there is a value, else why there is none.
+    [[nodiscard]] sshpm_result code() const noexcept { return code_; }
+
+    /// The value, which must be there.
+    [[nodiscard]] T &operator*() & noexcept { return *value_; }
+    /// The value, which must be there.
+    [[nodiscard]] const T &operator*() const & noexcept { return *value_; }
+    /// The value, which must be there.
+    [[nodiscard]] T &&operator*() && noexcept { return *std::move(value_); }
+    /// The value, which must be there.
+    [[nodiscard]] T *operator->() noexcept { return &*value_; }
+    /// The value, which must be there.
+    [[nodiscard]] const T *operator->() const noexcept { return &*value_; }
+
+    /// The value; throws the code where there is none.
+    [[nodiscard]] T &value() & { return demand(), *value_; }
+    /// The value; throws the code where there is none.
+    [[nodiscard]] const T &value() const & { return demand(), *value_; }
+    /// The value; throws the code where there is none.
+    [[nodiscard]] T &&value() && { return demand(), *std::move(value_); }
+
+private:
+    void demand() const {
+        if (!value_) {
+            throw error(code_, sshpm_strerror(code_));
+        }
+    }
+
+    std::optional<T> value_;
+    sshpm_result code_ = SSHPM_OK;
+};
+
+/// SSHPM_LOG_...
+enum class log_level : std::int32_t {
+    off = SSHPM_LOG_OFF,     ///< SSHPM_LOG_OFF
+    error = SSHPM_LOG_ERROR, ///< SSHPM_LOG_ERROR
+    warn = SSHPM_LOG_WARN,   ///< SSHPM_LOG_WARN
+    info = SSHPM_LOG_INFO,   ///< SSHPM_LOG_INFO
+    debug = SSHPM_LOG_DEBUG, ///< SSHPM_LOG_DEBUG
+    trace = SSHPM_LOG_TRACE, ///< SSHPM_LOG_TRACE
+};
+
+/// SSHPM_HOST_KEY_...
+enum class host_key_policy : std::int32_t {
+    ssh_config = SSHPM_HOST_KEY_SSH_CONFIG,                         ///< SSHPM_HOST_KEY_SSH_CONFIG
+    strict = SSHPM_HOST_KEY_STRICT,                                 ///< SSHPM_HOST_KEY_STRICT
+    accept_new = SSHPM_HOST_KEY_ACCEPT_NEW,                         ///< SSHPM_HOST_KEY_ACCEPT_NEW
+    disabled_for_localhost = SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST, ///< SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST
+    disabled = SSHPM_HOST_KEY_DISABLED,                             ///< SSHPM_HOST_KEY_DISABLED
+};
+
+/// SSHPM_KILL_SCOPE_...
+enum class kill_scope : std::int32_t {
+    leader = SSHPM_KILL_SCOPE_LEADER, ///< SSHPM_KILL_SCOPE_LEADER
+    group = SSHPM_KILL_SCOPE_GROUP,   ///< SSHPM_KILL_SCOPE_GROUP
+};
+
+/// SSHPM_LOG_MODE_...
+enum class log_mode : std::int32_t {
+    fresh = SSHPM_LOG_MODE_FRESH,       ///< SSHPM_LOG_MODE_FRESH
+    append = SSHPM_LOG_MODE_APPEND,     ///< SSHPM_LOG_MODE_APPEND
+    truncate = SSHPM_LOG_MODE_TRUNCATE, ///< SSHPM_LOG_MODE_TRUNCATE
+};
+
+/// SSHPM_LINK_LOSS_...
+enum class link_loss : std::int32_t {
+    terminate = SSHPM_LINK_LOSS_TERMINATE, ///< SSHPM_LINK_LOSS_TERMINATE
+};
+
+/// SSHPM_EXIT_SOURCE_...
+enum class exit_source : std::int32_t {
+    client_monitoring = SSHPM_EXIT_SOURCE_CLIENT_MONITORING, ///< SSHPM_EXIT_SOURCE_CLIENT_MONITORING
+    remote_monitoring = SSHPM_EXIT_SOURCE_REMOTE_MONITORING, ///< SSHPM_EXIT_SOURCE_REMOTE_MONITORING
+    /// SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT
+    manual_kill_through_ssh_client = SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT,
+    /// SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID
+    manual_kill_through_remote_pid = SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID,
+};
+
+/// SSHPM_STATE_... A later version of the library can give others.
+enum class process_state : std::int32_t {
+    connecting = SSHPM_STATE_CONNECTING, ///< SSHPM_STATE_CONNECTING
+    starting = SSHPM_STATE_STARTING,     ///< SSHPM_STATE_STARTING
+    running = SSHPM_STATE_RUNNING,       ///< SSHPM_STATE_RUNNING
+    ending = SSHPM_STATE_ENDING,         ///< SSHPM_STATE_ENDING
+    link_lost = SSHPM_STATE_LINK_LOST,   ///< SSHPM_STATE_LINK_LOST
+    ended = SSHPM_STATE_ENDED,           ///< SSHPM_STATE_ENDED
+    failed = SSHPM_STATE_FAILED,         ///< SSHPM_STATE_FAILED
+};
+
+/// SSHPM_EVENT_... A later version of the library can give others.
+enum class event_type : std::int32_t {
+    started = SSHPM_EVENT_STARTED,           ///< SSHPM_EVENT_STARTED
+    exited = SSHPM_EVENT_EXITED,             ///< SSHPM_EVENT_EXITED
+    link_lost = SSHPM_EVENT_LINK_LOST,       ///< SSHPM_EVENT_LINK_LOST
+    start_failed = SSHPM_EVENT_START_FAILED, ///< SSHPM_EVENT_START_FAILED
+};
+
+/// SSHPM_STREAM_...
+enum class stream : std::int32_t {
+    out = SSHPM_STREAM_STDOUT, ///< SSHPM_STREAM_STDOUT
+    err = SSHPM_STREAM_STDERR, ///< SSHPM_STREAM_STDERR
+};
+
+/// Not for users of this header.
+namespace detail {
+
+inline void check(sshpm_result result) {
+    if (result != SSHPM_OK) {
+        throw error(result, sshpm_last_error_message());
+    }
+}
+
+[[nodiscard]] inline std::string_view view(const char *text) noexcept {
+    return text != nullptr ? std::string_view(text) : std::string_view();
+}
+
+/// -1 is what C gives where there is no number.
+[[nodiscard]] inline std::optional<std::int64_t> known(std::int64_t number) noexcept {
+    return number >= 0 ? std::optional(number) : std::nullopt;
+}
+
+template <auto Free>
+struct freer {
+    template <class T>
+    void operator()(T *handle) const noexcept {
+        Free(handle);
+    }
+};
+
+/// What all handles have.
+template <class T, auto Free>
+class owner {
+public:
+    /// The C handle, for functions of sshpm.h. It stays this object's.
+    [[nodiscard]] T *get() noexcept { return handle_.get(); }
+    /// The C handle, for functions of sshpm.h. It stays this object's.
+    [[nodiscard]] const T *get() const noexcept { return handle_.get(); }
+
+    owner(owner &&) noexcept = default;
+    owner &operator=(owner &&) noexcept = default;
+
+protected:
+    explicit owner(T *handle) noexcept : handle_(handle) {}
+    ~owner() = default;
+
+private:
+    std::unique_ptr<T, freer<Free>> handle_;
+};
+
+/// Calls a function of C that gives a handle by its last parameter.
+template <class T, class Call>
+[[nodiscard]] T *receive(Call call) {
+    T *handle = nullptr;
+    check(call(&handle));
+    return handle;
+}
+
+/// The same for a string that is the caller's; nothing, where C gives NULL.
+template <class Call>
+[[nodiscard]] std::optional<std::string> receive_text(Call call) {
+    const std::unique_ptr<char, freer<sshpm_string_free>> text(receive<char>(std::move(call)));
+    return text ? std::optional<std::string>(text.get()) : std::nullopt;
+}
+
+/// The same for a plain value.
+template <class T, class Call>
+[[nodiscard]] T receive_value(Call call) {
+    T value{};
+    check(call(&value));
+    return value;
+}
+
+inline void check_text(std::string_view text) {
+    const auto nul = text.find('\0');
+    if (nul != std::string_view::npos) {
+        const std::string before(text.substr(0, nul));
+        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + before + "\"");
+    }
+}
+
+/// A string as C takes it, or NULL.
+class c_text {
+public:
+    c_text(std::string_view text) : text_(text) { check_text(text); }
+    c_text(std::optional<std::string_view> text) : text_(text) {
+        if (text) {
+            check_text(*text);
+        }
+    }
+    [[nodiscard]] const char *get() const noexcept { return text_ ? text_->c_str() : nullptr; }
+
+private:
+    std::optional<std::string> text_;
+};
+
+/// Strings as C takes them; they must live as long as this.
+class c_texts {
+public:
+    explicit c_texts(const std::vector<std::string> &texts) {
+        pointers_.reserve(texts.size());
+        for (const std::string &text : texts) {
+            check_text(text);
+            pointers_.push_back(text.c_str());
+        }
+    }
+    explicit c_texts(std::vector<std::string> &&) = delete;
+    [[nodiscard]] const char *const *data() const noexcept { return pointers_.data(); }
+    [[nodiscard]] std::size_t size() const noexcept { return pointers_.size(); }
+
+private:
+    std::vector<const char *> pointers_;
+};
+
+/// Timeouts as C takes them: one for each, or NULL for none.
+class c_timeouts {
+public:
+    c_timeouts(const std::vector<timeout> &timeouts, std::size_t count) {
+        if (!timeouts.empty() && timeouts.size() != count) {
+            throw error(SSHPM_ERROR_INVALID, std::to_string(timeouts.size()) + " timeouts for " +
+                                                 std::to_string(count) +
+                                                 " processes: there must be one for each, or none");
+        }
+        for (const timeout &one : timeouts) {
+            seconds_.push_back(one.seconds());
+        }
+    }
+    [[nodiscard]] const double *data() const noexcept { return seconds_.empty() ? nullptr : seconds_.data(); }
+
+private:
+    std::vector<double> seconds_;
+};
+
+/// Goes over the elements of a list by their places.
+template <class List>
+class index_iterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = typename List::value_type;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = value_type;
+
+    index_iterator() = default;
+    index_iterator(const List &list, std::size_t index) noexcept : list_(&list), index_(index) {}
+    [[nodiscard]] value_type operator*() const { return (*list_)[index_]; }
+    index_iterator &operator++() noexcept {
+        ++index_;
+        return *this;
+    }
+    index_iterator operator++(int) noexcept {
+        index_iterator former = *this;
+        ++index_;
+        return former;
+    }
+    [[nodiscard]] friend bool operator==(const index_iterator &a, const index_iterator &b) noexcept {
+        return a.list_ == b.list_ && a.index_ == b.index_;
+    }
+    [[nodiscard]] friend bool operator!=(const index_iterator &a, const index_iterator &b) noexcept {
+        return !(a == b);
+    }
+
+private:
+    const List *list_ = nullptr;
+    std::size_t index_ = 0;
+};
+
+/// Takes from a queue until it gives nothing. Copies share one place in it.
+template <class Queue>
+class queue_iterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = typename Queue::value_type;
+    using difference_type = std::ptrdiff_t;
+    using pointer = value_type *;
+    using reference = value_type &;
+
+    queue_iterator() = default;
+    queue_iterator(const typename Queue::handle_type *queue, timeout wait)
+        : place_(std::make_shared<place>(place{queue, wait, Queue::take(queue, wait)})) {
+        end_without_value();
+    }
+    [[nodiscard]] reference operator*() const noexcept { return *place_->current; }
+    [[nodiscard]] pointer operator->() const noexcept { return &*place_->current; }
+    queue_iterator &operator++() {
+        place_->current = Queue::take(place_->queue, place_->wait);
+        end_without_value();
+        return *this;
+    }
+    void operator++(int) { ++*this; }
+    [[nodiscard]] friend bool operator==(const queue_iterator &a, const queue_iterator &b) noexcept {
+        return a.place_ == b.place_;
+    }
+    [[nodiscard]] friend bool operator!=(const queue_iterator &a, const queue_iterator &b) noexcept {
+        return !(a == b);
+    }
+
+private:
+    struct place {
+        const typename Queue::handle_type *queue;
+        timeout wait;
+        outcome<value_type> current;
+    };
+
+    void end_without_value() noexcept {
+        if (!place_->current) {
+            place_.reset();
+        }
+    }
+
+    std::shared_ptr<place> place_;
+};
+
+/// A queue to be gone over with a timeout.
+template <class Queue>
+class queue_range {
+public:
+    queue_range(const typename Queue::handle_type *queue, timeout wait) noexcept : queue_(queue), wait_(wait) {}
+    [[nodiscard]] queue_iterator<Queue> begin() const { return {queue_, wait_}; }
+    [[nodiscard]] queue_iterator<Queue> end() const noexcept { return {}; }
+
+private:
+    const typename Queue::handle_type *queue_;
+    timeout wait_;
+};
+
+/// The functions of sshpm_exit_status, for what owns one and what does not.
+template <class Self>
+class exit_status_functions {
+public:
+    /// By whose hand or whose eyes the end came to be known.
+    [[nodiscard]] exit_source get_source() const noexcept { return exit_source{sshpm_exit_status_get_source(self())}; }
+    /// The name of the source, for logs.
+    [[nodiscard]] std::string_view get_source_name() const noexcept {
+        return view(sshpm_exit_status_get_source_name(self()));
+    }
+    /// The code as it was seen; nothing, when none was.
+    [[nodiscard]] std::optional<std::int32_t> get_raw_code() const { return code(sshpm_exit_status_get_raw_code); }
+    /// The code to show and to judge by; nothing, when there is none.
+    [[nodiscard]] std::optional<std::int32_t> get_code() const { return code(sshpm_exit_status_get_code); }
+    /// The application's own code, whatever the source; nothing, when it is not known.
+    [[nodiscard]] std::optional<std::int32_t> get_application_code() const {
+        return code(sshpm_exit_status_get_application_code);
+    }
+    /// The number of the signal that ended the application; 0 when there was none.
+    [[nodiscard]] std::int32_t get_signal() const noexcept { return sshpm_exit_status_get_signal(self()); }
+    /// Whether the signal made the application dump core.
+    [[nodiscard]] bool core_dumped() const noexcept { return sshpm_exit_status_core_dumped(self()); }
+    /// Whether the application left members of its process group behind.
+    [[nodiscard]] bool left_over() const noexcept { return sshpm_exit_status_left_over(self()); }
+    /// Whether the link was lost before the end was known.
+    [[nodiscard]] bool link_lost() const noexcept { return sshpm_exit_status_link_lost(self()); }
+    /// Whether the end itself could not be determined.
+    [[nodiscard]] bool is_unknown() const noexcept { return sshpm_exit_status_is_unknown(self()); }
+    /// The line for the log.
+    [[nodiscard]] std::string_view get_message() const noexcept { return view(sshpm_exit_status_get_message(self())); }
+    /// What the end means, as a clause.
+    [[nodiscard]] std::string_view get_sentence() const noexcept {
+        return view(sshpm_exit_status_get_sentence(self()));
+    }
+
+private:
+    [[nodiscard]] const sshpm_exit_status *self() const noexcept { return static_cast<const Self &>(*this).get(); }
+
+    template <class Function>
+    [[nodiscard]] std::optional<std::int32_t> code(Function function) const {
+        std::int32_t value = 0;
+        const sshpm_result result = function(self(), &value);
+        if (result == SSHPM_ERROR_NO_EXIT_CODE) {
+            return std::nullopt;
+        }
+        check(result);
+        return value;
+    }
+};
+
+/// The functions of sshpm_boot_request that change nothing, for what owns one and what does not.
+template <class Self>
+class boot_request_functions {
+public:
+    /// Throws what is wrong with the values, as sshpm::manager::start_process does.
+    void check() const { detail::check(sshpm_boot_request_check(self())); }
+    /// The host, as it was given.
+    [[nodiscard]] std::string get_host() const { return text(sshpm_boot_request_get_host).value_or(""); }
+    /// The remote user, as it was given; nothing, where none was set.
+    [[nodiscard]] std::optional<std::string> get_user() const { return text(sshpm_boot_request_get_user); }
+    /// The name, as it was given.
+    [[nodiscard]] std::string get_name() const { return text(sshpm_boot_request_get_name).value_or(""); }
+    /// The session, as it was given.
+    [[nodiscard]] std::string get_session() const { return text(sshpm_boot_request_get_session).value_or(""); }
+    /// The role's name.
+    [[nodiscard]] std::string get_role() const { return text(sshpm_boot_request_get_role).value_or(""); }
+
+private:
+    [[nodiscard]] const sshpm_boot_request *self() const noexcept { return static_cast<const Self &>(*this).get(); }
+
+    template <class Function>
+    [[nodiscard]] std::optional<std::string> text(Function function) const {
+        return receive_text([&](char **out) { return function(self(), out); });
+    }
+};
+
+/// The functions of sshpm_host_info, for what owns one and what does not.
+template <class Self>
+class host_info_functions {
+public:
+    /// The time from a line sent to its answer read, over the open connection.
+    [[nodiscard]] std::chrono::duration<double> get_round_trip() const noexcept {
+        return std::chrono::duration<double>(sshpm_host_info_get_round_trip(self()));
+    }
+    /// The user there.
+    [[nodiscard]] std::string_view get_user() const noexcept { return view(sshpm_host_info_get_user(self())); }
+    /// The user's login shell; "" where the host does not tell.
+    [[nodiscard]] std::string_view get_login_shell() const noexcept {
+        return view(sshpm_host_info_get_login_shell(self()));
+    }
+    /// What the host's /bin/sh is.
+    [[nodiscard]] std::string_view get_sh() const noexcept { return view(sshpm_host_info_get_sh(self())); }
+    /// The kernel's name and release.
+    [[nodiscard]] std::string_view get_kernel() const noexcept { return view(sshpm_host_info_get_kernel(self())); }
+    /// Where runtime directories are made; nothing, when none can be written.
+    [[nodiscard]] std::optional<std::string_view> get_runtime_directory() const noexcept {
+        const char *path = sshpm_host_info_get_runtime_directory(self());
+        return path != nullptr ? std::optional<std::string_view>(path) : std::nullopt;
+    }
+    /// The free space of the runtime directory; nothing, when it is not known.
+    [[nodiscard]] std::optional<std::int64_t> get_free_bytes() const noexcept {
+        return known(sshpm_host_info_get_free_bytes(self()));
+    }
+
+private:
+    [[nodiscard]] const sshpm_host_info *self() const noexcept { return static_cast<const Self &>(*this).get(); }
+};
+
+} // namespace detail
+
+/// The version of the library that the program runs with. That of the header is SSHPM_VERSION.
+[[nodiscard]] inline std::string_view version() noexcept {
+    return sshpm_version();
+}
+
+/// The role that the place in the session's tree implies.
+[[nodiscard]] inline std::string role_from_tree_id(std::string_view tree_id, bool controller) {
+    const detail::c_text c_tree_id(tree_id);
+    return detail::receive_text([&](char **out) { return sshpm_role_from_tree_id(c_tree_id.get(), controller, out); })
+        .value_or("");
+}
+
+/// The number of a signal on this machine.
+[[nodiscard]] inline std::int32_t signal_from_name(std::string_view name) {
+    const detail::c_text c_name(name);
+    return detail::receive_value<std::int32_t>(
+        [&](std::int32_t *out) { return sshpm_signal_from_name(c_name.get(), out); });
+}
+
+/// Where the metadata file of a process is, as a shell on its host would read it.
+[[nodiscard]] inline std::string metadata_file_path(std::string_view uuid) {
+    const detail::c_text c_uuid(uuid);
+    return detail::receive_text([&](char **out) { return sshpm_metadata_file_path(c_uuid.get(), out); }).value_or("");
+}
+
+/// Gets the level, the part of the library that it is from, and the text of a message of the log. The texts are valid
+/// until it returns. It is called from any thread, also from several at once; what it throws is dropped.
+using log_function = std::function<void(log_level level, std::string_view target, std::string_view message)>;
+
+namespace detail {
+
+/// The function that gets the log. It is shared by each call that runs, because one can set another from inside.
+class log_slot {
+public:
+    [[nodiscard]] static log_slot &instance() {
+        static log_slot slot;
+        return slot;
+    }
+
+    log_slot(const log_slot &) = delete;
+    log_slot &operator=(const log_slot &) = delete;
+
+    [[nodiscard]] std::shared_ptr<const log_function> exchange(std::shared_ptr<const log_function> function) {
+        const std::lock_guard lock(mutex_);
+        return std::exchange(function_, std::move(function));
+    }
+
+    static void call(std::int32_t level, const char *target, const char *message, void *slot) noexcept {
+        try {
+            if (const auto function = static_cast<log_slot *>(slot)->current()) {
+                (*function)(log_level{level}, view(target), view(message));
+            }
+        } catch (...) {
+            // A log has nobody to complain to.
+        }
+    }
+
+private:
+    log_slot() = default;
+    // At the program's end, before the objects go that were there before the function was set.
+    ~log_slot() { static_cast<void>(sshpm_set_log_callback(SSHPM_LOG_OFF, nullptr, nullptr)); }
+
+    [[nodiscard]] std::shared_ptr<const log_function> current() {
+        const std::lock_guard lock(mutex_);
+        return function_;
+    }
+
+    std::mutex mutex_;
+    std::shared_ptr<const log_function> function_;
+};
+
+} // namespace detail
+
+/// Sets who gets the library's log; an empty function turns it off, and so does the end of the program. By one thread
+/// at a time, or by the function itself, of which the call that does so goes on.
+inline void set_log_callback(log_level level, log_function function) {
+    auto &slot = detail::log_slot::instance();
+    const bool on = static_cast<bool>(function);
+    auto former = slot.exchange(on ? std::make_shared<const log_function>(std::move(function)) : nullptr);
+    const sshpm_result result =
+        sshpm_set_log_callback(static_cast<std::int32_t>(level), on ? detail::log_slot::call : nullptr, &slot);
+    if (result != SSHPM_OK) {
+        const error failure(result, sshpm_last_error_message());
+        former = slot.exchange(std::move(former));
+        throw failure;
+    }
+}
+
+/// Bytes, such as the last part of what an application wrote.
+class buffer : public detail::owner<sshpm_buffer, sshpm_buffer_free> {
+public:
+    /// Takes over a handle of C.
+    explicit buffer(sshpm_buffer *handle) noexcept : owner(handle) {}
+
+    /// The bytes, which are this buffer's. A NUL follows them.
+    [[nodiscard]] const char *data() const noexcept { return sshpm_buffer_data(get()); }
+    /// The number of bytes, without that NUL.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_buffer_size(get()); }
+    /// How many bytes were there before these, which were not kept.
+    [[nodiscard]] std::uint64_t dropped() const noexcept { return sshpm_buffer_dropped(get()); }
+    /// The bytes, which are this buffer's.
+    [[nodiscard]] std::string_view view() const noexcept {
+        return size() > 0 ? std::string_view(data(), size()) : std::string_view();
+    }
+};
+
+/// How a process ended: a look at a status that somebody else owns, and must keep.
+class exit_status_view : public detail::exit_status_functions<exit_status_view> {
+public:
+    /// Looks at a handle of C.
+    explicit exit_status_view(const sshpm_exit_status *handle) noexcept : handle_(handle) {}
+    /// The C handle.
+    [[nodiscard]] const sshpm_exit_status *get() const noexcept { return handle_; }
+
+private:
+    const sshpm_exit_status *handle_;
+};
+
+/// How a process ended.
+class exit_status : public detail::owner<sshpm_exit_status, sshpm_exit_status_free>,
+                    public detail::exit_status_functions<exit_status> {
+public:
+    /// Takes over a handle of C.
+    explicit exit_status(sshpm_exit_status *handle) noexcept : owner(handle) {}
+    /// A look at it, as long as it lives.
+    operator exit_status_view() const noexcept { return exit_status_view(get()); }
+};
+
+/// What a manager is made with.
+class options : public detail::owner<sshpm_options, sshpm_options_free> {
+public:
+    /// The defaults.
+    options() : owner(detail::receive<sshpm_options>(sshpm_options_new)) {}
+    /// Takes over a handle of C.
+    explicit options(sshpm_options *handle) noexcept : owner(handle) {}
+
+    /// Sets the ssh program.
+    options &set_ssh_program(std::string_view program) {
+        return set(sshpm_options_set_ssh_program(get(), detail::c_text(program).get()));
+    }
+    /// Sets the file for `ssh -F`. Nothing: ssh's own two files.
+    options &set_ssh_config(std::optional<std::string_view> file) {
+        return set(sshpm_options_set_ssh_config(get(), detail::c_text(file).get()));
+    }
+    /// Adds an option of ssh_config(5): "Keyword=value".
+    options &add_ssh_option(std::string_view option) {
+        return set(sshpm_options_add_ssh_option(get(), detail::c_text(option).get()));
+    }
+    /// Sets how long a host may take to answer.
+    options &set_connect_timeout(timeout time) { return set(sshpm_options_set_connect_timeout(get(), time.seconds())); }
+    /// Sets how long a process whose link was lost is asked after.
+    options &set_lost_timeout(timeout time) { return set(sshpm_options_set_lost_timeout(get(), time.seconds())); }
+    /// Sets whether processes of the same user and host share connections.
+    options &set_share_connections(bool share) { return set(sshpm_options_set_share_connections(get(), share)); }
+    /// Sets for how long a connection's remote side goes on without a word from the manager.
+    options &set_lease(timeout time) { return set(sshpm_options_set_lease(get(), time.seconds())); }
+    /// Sets how strictly the keys of hosts are checked.
+    options &set_host_key_policy(host_key_policy policy) {
+        return set(sshpm_options_set_host_key_policy(get(), static_cast<std::int32_t>(policy)));
+    }
+    /// Sets a known_hosts file. Nothing: the user's.
+    options &set_known_hosts_file(std::optional<std::string_view> file) {
+        return set(sshpm_options_set_known_hosts_file(get(), detail::c_text(file).get()));
+    }
+    /// Sets how many of the last bytes of each stream are kept.
+    options &set_output_limit(std::size_t bytes) { return set(sshpm_options_set_output_limit(get(), bytes)); }
+    /// Takes all steps from the kill sequence.
+    options &clear_kill_sequence() { return set(sshpm_options_clear_kill_sequence(get())); }
+    /// Adds a step to the kill sequence.
+    options &add_kill_step(std::int32_t signal, kill_scope scope, timeout wait = {}) {
+        return set(sshpm_options_add_kill_step(get(), signal, static_cast<std::int32_t>(scope), wait.seconds()));
+    }
+    /// Sets the order in which roles are ended.
+    options &set_shutdown_order(const std::vector<std::string> &roles) {
+        const detail::c_texts c_roles(roles);
+        return set(sshpm_options_set_shutdown_order(get(), c_roles.data(), c_roles.size()));
+    }
+
+private:
+    options &set(sshpm_result result) {
+        detail::check(result);
+        return *this;
+    }
+};
+
+/// What to run, where, and as whom: a look at a request that somebody else owns, and must keep.
+class boot_request_view : public detail::boot_request_functions<boot_request_view> {
+public:
+    /// Looks at a handle of C.
+    explicit boot_request_view(const sshpm_boot_request *handle) noexcept : handle_(handle) {}
+    /// The C handle.
+    [[nodiscard]] const sshpm_boot_request *get() const noexcept { return handle_; }
+
+private:
+    const sshpm_boot_request *handle_;
+};
+
+/// What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
+class boot_request : public detail::owner<sshpm_boot_request, sshpm_boot_request_free>,
+                     public detail::boot_request_functions<boot_request> {
+public:
+    /// A request to run a program, the first of `argv`, with its arguments on a host.
+    boot_request(std::string_view host, const std::vector<std::string> &argv) : owner(make(host, argv)) {}
+    /// Takes over a handle of C.
+    explicit boot_request(sshpm_boot_request *handle) noexcept : owner(handle) {}
+
+    /// Reads a request from a JSON object.
+    [[nodiscard]] static boot_request from_json(std::string_view json) {
+        const detail::c_text c_json(json);
+        return boot_request(detail::receive<sshpm_boot_request>(
+            [&](sshpm_boot_request **out) { return sshpm_boot_request_from_json(c_json.get(), out); }));
+    }
+
+    /// A look at it, as long as it lives.
+    operator boot_request_view() const noexcept { return boot_request_view(get()); }
+
+    /// Sets the remote user. Nothing: ssh's choice.
+    boot_request &set_user(std::optional<std::string_view> user) {
+        return set(sshpm_boot_request_set_user(get(), detail::c_text(user).get()));
+    }
+    /// Sets the name that people know the process by.
+    boot_request &set_name(std::string_view name) {
+        return set(sshpm_boot_request_set_name(get(), detail::c_text(name).get()));
+    }
+    /// Sets the session that the process belongs to.
+    boot_request &set_session(std::string_view session) {
+        return set(sshpm_boot_request_set_session(get(), detail::c_text(session).get()));
+    }
+    /// Sets the place in the session's tree.
+    boot_request &set_tree_id(std::string_view tree_id) {
+        return set(sshpm_boot_request_set_tree_id(get(), detail::c_text(tree_id).get()));
+    }
+    /// Sets the role, which decides when the process is shut down.
+    boot_request &set_role(std::string_view role) {
+        return set(sshpm_boot_request_set_role(get(), detail::c_text(role).get()));
+    }
+    /// Adds a line of shell code that runs before the program.
+    boot_request &add_setup_line(std::string_view line) {
+        return set(sshpm_boot_request_add_setup_line(get(), detail::c_text(line).get()));
+    }
+    /// Sets the shell for the setup lines. Nothing: bash where the host has it, else sh.
+    boot_request &set_setup_shell(std::optional<std::string_view> shell) {
+        return set(sshpm_boot_request_set_setup_shell(get(), detail::c_text(shell).get()));
+    }
+    /// Sets a variable of the application's environment.
+    boot_request &set_environment(std::string_view name, std::string_view value) {
+        return set(sshpm_boot_request_set_environment(get(), detail::c_text(name).get(), detail::c_text(value).get()));
+    }
+    /// Sets the working directory. Nothing: the login directory, or where the setup lines go.
+    boot_request &set_working_directory(std::optional<std::string_view> directory) {
+        return set(sshpm_boot_request_set_working_directory(get(), detail::c_text(directory).get()));
+    }
+    /// Sets the file mode creation mask.
+    boot_request &set_umask(std::uint32_t mask) { return set(sshpm_boot_request_set_umask(get(), mask)); }
+    /// Sets a resource limit of the application, or SSHPM_UNLIMITED.
+    boot_request &set_limit(std::string_view name, std::uint64_t value) {
+        return set(sshpm_boot_request_set_limit(get(), detail::c_text(name).get(), value));
+    }
+    /// Sets the remote file that stdout and stderr go to. Nothing: no file.
+    boot_request &set_log_file(std::optional<std::string_view> file) {
+        return set(sshpm_boot_request_set_log_file(get(), detail::c_text(file).get()));
+    }
+    /// Sets what becomes of a log file that exists.
+    boot_request &set_log_mode(log_mode mode) {
+        return set(sshpm_boot_request_set_log_mode(get(), static_cast<std::int32_t>(mode)));
+    }
+    /// Sets how long the start may take.
+    boot_request &set_start_timeout(timeout time) {
+        return set(sshpm_boot_request_set_start_timeout(get(), time.seconds()));
+    }
+    /// Sets what becomes of the process when the link or the manager is gone.
+    boot_request &set_link_loss(link_loss policy) {
+        return set(sshpm_boot_request_set_link_loss(get(), static_cast<std::int32_t>(policy)));
+    }
+    /// Sets how long the process may live after the SIGHUP that a lost link causes.
+    boot_request &set_grace(timeout time) { return set(sshpm_boot_request_set_grace(get(), time.seconds())); }
+
+private:
+    [[nodiscard]] static sshpm_boot_request *make(std::string_view host, const std::vector<std::string> &argv) {
+        const detail::c_text c_host(host);
+        const detail::c_texts c_argv(argv);
+        return detail::receive<sshpm_boot_request>([&](sshpm_boot_request **out) {
+            return sshpm_boot_request_new(c_host.get(), c_argv.data(), c_argv.size(), out);
+        });
+    }
+
+    boot_request &set(sshpm_result result) {
+        detail::check(result);
+        return *this;
+    }
+};
+
+/// Boot requests that came from one JSON array.
+class boot_request_list : public detail::owner<sshpm_boot_request_list, sshpm_boot_request_list_free> {
+public:
+    using value_type = boot_request_view;                             ///< An element.
+    using const_iterator = detail::index_iterator<boot_request_list>; ///< Goes over the elements.
+
+    /// Takes over a handle of C.
+    explicit boot_request_list(sshpm_boot_request_list *handle) noexcept : owner(handle) {}
+
+    /// Reads a session: a JSON array of requests.
+    [[nodiscard]] static boot_request_list from_json(std::string_view json) {
+        const detail::c_text c_json(json);
+        return boot_request_list(detail::receive<sshpm_boot_request_list>(
+            [&](sshpm_boot_request_list **out) { return sshpm_boot_request_list_from_json(c_json.get(), out); }));
+    }
+
+    /// The number of requests.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_boot_request_list_count(get()); }
+    /// One request, which is the list's. There is none when the index is not below the size: then its functions throw.
+    [[nodiscard]] boot_request_view operator[](std::size_t index) const noexcept {
+        return boot_request_view(sshpm_boot_request_list_get(get(), index));
+    }
+    /// The first request.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last request.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// What a kill came to for one process. It is a look at the results, which must live.
+class kill_result {
+public:
+    /// Looks at one place of results of C.
+    kill_result(const sshpm_kill_results *results, std::size_t index) noexcept : results_(results), index_(index) {}
+
+    /// The uuid of the process.
+    [[nodiscard]] std::string_view get_uuid() const noexcept {
+        return detail::view(sshpm_kill_results_get_uuid(results_, index_));
+    }
+    /// SSHPM_OK: it has ended, and there is a status. Else why that is not known.
+    [[nodiscard]] sshpm_result get_result() const noexcept { return sshpm_kill_results_get_result(results_, index_); }
+    /// How it ended; nothing, when that is not known.
+    [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
+        const sshpm_exit_status *status = sshpm_kill_results_get_status(results_, index_);
+        return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
+    }
+    /// The line for the log.
+    [[nodiscard]] std::string_view get_message() const noexcept {
+        return detail::view(sshpm_kill_results_get_message(results_, index_));
+    }
+
+private:
+    const sshpm_kill_results *results_;
+    std::size_t index_;
+};
+
+/// What a kill came to for each process, in the order of their uuids.
+class kill_results : public detail::owner<sshpm_kill_results, sshpm_kill_results_free> {
+public:
+    using value_type = kill_result;                              ///< An element.
+    using const_iterator = detail::index_iterator<kill_results>; ///< Goes over the elements.
+
+    /// Takes over a handle of C.
+    explicit kill_results(sshpm_kill_results *handle) noexcept : owner(handle) {}
+
+    /// The number of processes.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_kill_results_count(get()); }
+    /// One of them. When the index is not below the size, its result is SSHPM_ERROR_INVALID and all else is empty.
+    [[nodiscard]] kill_result operator[](std::size_t index) const noexcept { return {get(), index}; }
+    /// The first of them.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last of them.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// What happened to a process.
+class event : public detail::owner<sshpm_event, sshpm_event_free> {
+public:
+    /// Takes over a handle of C.
+    explicit event(sshpm_event *handle) noexcept : owner(handle) {}
+
+    /// What happened.
+    [[nodiscard]] event_type get_type() const noexcept { return event_type{sshpm_event_get_type(get())}; }
+    /// The process.
+    [[nodiscard]] std::string_view get_uuid() const noexcept { return detail::view(sshpm_event_get_uuid(get())); }
+    /// The application's pid on its host, of event_type::started.
+    [[nodiscard]] std::optional<std::int64_t> get_pid() const noexcept {
+        return detail::known(sshpm_event_get_pid(get()));
+    }
+    /// How the process ended, of event_type::exited. It is the event's.
+    [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
+        const sshpm_exit_status *status = sshpm_event_get_status(get());
+        return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
+    }
+    /// Why the process did not come to run, of event_type::start_failed; else SSHPM_OK.
+    [[nodiscard]] sshpm_result get_error() const noexcept { return sshpm_event_get_error(get()); }
+    /// The text of the event.
+    [[nodiscard]] std::string_view get_message() const noexcept { return detail::view(sshpm_event_get_message(get())); }
+};
+
+/// A queue of a manager's events. `for (sshpm::event &event : subscription)` waits for each, and ends when it is woken,
+/// or when the manager was freed and all events are taken.
+class subscription : public detail::owner<sshpm_subscription, sshpm_subscription_free> {
+public:
+    using handle_type = sshpm_subscription;                ///< The handle of C.
+    using value_type = event;                              ///< An element.
+    using iterator = detail::queue_iterator<subscription>; ///< Takes the events, one after the other.
+    using range = detail::queue_range<subscription>;       ///< The events that come in some time.
+
+    /// Takes over a handle of C.
+    explicit subscription(sshpm_subscription *handle) noexcept : owner(handle) {}
+
+    /// A descriptor for poll(2) and the like, readable while events wait. It is not to be read or closed.
+    [[nodiscard]] int get_fd() const noexcept { return sshpm_subscription_get_fd(get()); }
+    /// The next event; blocks for the timeout, by default without limit. Without an event the code is
+    /// SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_WOKEN or SSHPM_ERROR_SHUT_DOWN.
+    [[nodiscard]] outcome<event> next(timeout wait = {}) const { return take(get(), wait); }
+    /// Ends the wait of one thread.
+    void wake() const { detail::check(sshpm_subscription_wake(get())); }
+
+    /// The next event, as `next` waits for it.
+    [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
+    /// No event.
+    [[nodiscard]] iterator end() const noexcept { return {}; }
+    /// The events, until none comes for this time. With no time at all those that wait already: it does not block.
+    [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
+    /// The subscription would be gone before the first event.
+    range within(timeout wait) const && = delete;
+
+private:
+    friend iterator;
+
+    [[nodiscard]] static outcome<event> take(const sshpm_subscription *handle, timeout wait) {
+        sshpm_event *taken = nullptr;
+        const sshpm_result result = sshpm_subscription_next(handle, wait.seconds(), &taken);
+        if (result == SSHPM_ERROR_NO_EVENT || result == SSHPM_ERROR_WOKEN || result == SSHPM_ERROR_SHUT_DOWN) {
+            return outcome<event>(result);
+        }
+        detail::check(result);
+        return event(taken);
+    }
+};
+
+/// A piece of what an application wrote.
+struct output_piece {
+    stream from;  ///< Where it was written to.
+    buffer bytes; ///< At least one, not cut at lines.
+};
+
+/// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` ends with the process.
+class output_subscription : public detail::owner<sshpm_output_subscription, sshpm_output_subscription_free> {
+public:
+    using handle_type = sshpm_output_subscription;                ///< The handle of C.
+    using value_type = output_piece;                              ///< An element.
+    using iterator = detail::queue_iterator<output_subscription>; ///< Takes the pieces, one after the other.
+    using range = detail::queue_range<output_subscription>;       ///< The pieces that come in some time.
+
+    /// Takes over a handle of C.
+    explicit output_subscription(sshpm_output_subscription *handle) noexcept : owner(handle) {}
+
+    /// The next piece; blocks for the timeout, by default without limit. Without a piece the code is
+    /// SSHPM_ERROR_TIMED_OUT or SSHPM_ERROR_END_OF_OUTPUT.
+    [[nodiscard]] outcome<output_piece> next(timeout wait = {}) const { return take(get(), wait); }
+    /// How many bytes were dropped until now, because the reader was too far behind.
+    [[nodiscard]] std::uint64_t dropped() const noexcept { return sshpm_output_subscription_dropped(get()); }
+
+    /// The next piece, as `next` waits for it.
+    [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
+    /// No piece.
+    [[nodiscard]] iterator end() const noexcept { return {}; }
+    /// The pieces, until none comes for this time. With no time at all those that wait already: it does not block.
+    [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
+    /// The subscription would be gone before the first piece.
+    range within(timeout wait) const && = delete;
+
+private:
+    friend iterator;
+
+    [[nodiscard]] static outcome<output_piece> take(const sshpm_output_subscription *handle, timeout wait) {
+        std::int32_t from = 0;
+        sshpm_buffer *piece = nullptr;
+        const sshpm_result result = sshpm_output_subscription_next(handle, wait.seconds(), &from, &piece);
+        if (result == SSHPM_ERROR_TIMED_OUT || result == SSHPM_ERROR_END_OF_OUTPUT) {
+            return outcome<output_piece>(result);
+        }
+        detail::check(result);
+        return output_piece{stream{from}, buffer(piece)};
+    }
+};
+
+/// A log file on a host, as it grows. `for (sshpm::buffer &piece : follower)` goes on until the following fails, which
+/// throws.
+class log_follower : public detail::owner<sshpm_log_follower, sshpm_log_follower_free> {
+public:
+    using handle_type = sshpm_log_follower;                ///< The handle of C.
+    using value_type = buffer;                             ///< An element.
+    using iterator = detail::queue_iterator<log_follower>; ///< Takes the pieces, one after the other.
+    using range = detail::queue_range<log_follower>;       ///< The pieces that come in some time.
+
+    /// Takes over a handle of C.
+    explicit log_follower(sshpm_log_follower *handle) noexcept : owner(handle) {}
+
+    /// The next piece; blocks for the timeout, by default without limit. Without a piece the code is
+    /// SSHPM_ERROR_TIMED_OUT.
+    [[nodiscard]] outcome<buffer> next(timeout wait = {}) const { return take(get(), wait); }
+
+    /// The next piece, as `next` waits for it.
+    [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
+    /// No piece.
+    [[nodiscard]] iterator end() const noexcept { return {}; }
+    /// The pieces, until none comes for this time. With no time at all those that wait already: it does not block.
+    [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
+    /// The follower would be gone before the first piece.
+    range within(timeout wait) const && = delete;
+
+private:
+    friend iterator;
+
+    [[nodiscard]] static outcome<buffer> take(const sshpm_log_follower *handle, timeout wait) {
+        sshpm_buffer *piece = nullptr;
+        const sshpm_result result = sshpm_log_follower_next(handle, wait.seconds(), &piece);
+        if (result == SSHPM_ERROR_TIMED_OUT) {
+            return outcome<buffer>(result);
+        }
+        detail::check(result);
+        return buffer(piece);
+    }
+};
+
+/// What a metadata file says.
+class metadata : public detail::owner<sshpm_metadata, sshpm_metadata_free> {
+public:
+    /// Takes over a handle of C.
+    explicit metadata(sshpm_metadata *handle) noexcept : owner(handle) {}
+
+    /// The application's pid on its host.
+    [[nodiscard]] std::int64_t get_pid() const noexcept { return sshpm_metadata_get_pid(get()); }
+    /// When the process was started, by the clock of its manager.
+    [[nodiscard]] std::chrono::system_clock::time_point get_started_at() const noexcept {
+        using clock = std::chrono::system_clock;
+        const std::chrono::duration<double> since_1970(sshpm_metadata_get_started_at(get()));
+        return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
+    }
+    /// The host, as the boot request had it.
+    [[nodiscard]] std::string_view get_hostname() const noexcept {
+        return detail::view(sshpm_metadata_get_hostname(get()));
+    }
+    /// The user.
+    [[nodiscard]] std::string_view get_user() const noexcept { return detail::view(sshpm_metadata_get_user(get())); }
+    /// The process' place in its session's tree.
+    [[nodiscard]] std::string_view get_tree_id() const noexcept {
+        return detail::view(sshpm_metadata_get_tree_id(get()));
+    }
+    /// The process' role.
+    [[nodiscard]] std::string_view get_role() const noexcept { return detail::view(sshpm_metadata_get_role(get())); }
+    /// The process' name.
+    [[nodiscard]] std::string_view get_name() const noexcept { return detail::view(sshpm_metadata_get_name(get())); }
+    /// The session that the process belongs to.
+    [[nodiscard]] std::string_view get_session() const noexcept {
+        return detail::view(sshpm_metadata_get_session(get()));
+    }
+    /// The process' start time as the host's kernel has it.
+    [[nodiscard]] std::string_view get_start_time() const noexcept {
+        return detail::view(sshpm_metadata_get_start_time(get()));
+    }
+    /// The boot of the host that the process was started in.
+    [[nodiscard]] std::string_view get_boot_id() const noexcept {
+        return detail::view(sshpm_metadata_get_boot_id(get()));
+    }
+};
+
+/// What a successful login taught: a look at what somebody else owns, and must keep.
+class host_info_view : public detail::host_info_functions<host_info_view> {
+public:
+    /// Looks at a handle of C.
+    explicit host_info_view(const sshpm_host_info *handle) noexcept : handle_(handle) {}
+    /// The C handle.
+    [[nodiscard]] const sshpm_host_info *get() const noexcept { return handle_; }
+
+private:
+    const sshpm_host_info *handle_;
+};
+
+/// What a successful login taught.
+class host_info : public detail::owner<sshpm_host_info, sshpm_host_info_free>,
+                  public detail::host_info_functions<host_info> {
+public:
+    /// Takes over a handle of C.
+    explicit host_info(sshpm_host_info *handle) noexcept : owner(handle) {}
+    /// A look at it, as long as it lives.
+    operator host_info_view() const noexcept { return host_info_view(get()); }
+};
+
+/// What was found for one host. It is a look at the results, which must live.
+class host_result {
+public:
+    /// Looks at one place of results of C.
+    host_result(const sshpm_host_results *results, std::size_t index) noexcept : results_(results), index_(index) {}
+
+    /// SSHPM_OK: the login worked, and there is information. Else what went wrong.
+    [[nodiscard]] sshpm_result get_result() const noexcept { return sshpm_host_results_get_result(results_, index_); }
+    /// What went wrong; "" when the login worked.
+    [[nodiscard]] std::string_view get_message() const noexcept {
+        return detail::view(sshpm_host_results_get_message(results_, index_));
+    }
+    /// What was learned; nothing, when the login did not work.
+    [[nodiscard]] std::optional<host_info_view> get_info() const noexcept {
+        const sshpm_host_info *info = sshpm_host_results_get_info(results_, index_);
+        return info != nullptr ? std::optional<host_info_view>(info) : std::nullopt;
+    }
+
+private:
+    const sshpm_host_results *results_;
+    std::size_t index_;
+};
+
+/// What was found for each host, in the order of the list that was given.
+class host_results : public detail::owner<sshpm_host_results, sshpm_host_results_free> {
+public:
+    using value_type = host_result;                              ///< An element.
+    using const_iterator = detail::index_iterator<host_results>; ///< Goes over the elements.
+
+    /// Takes over a handle of C.
+    explicit host_results(sshpm_host_results *handle) noexcept : owner(handle) {}
+
+    /// The number of hosts.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_host_results_count(get()); }
+    /// One of them. When the index is not below the size, its result is SSHPM_ERROR_INVALID and all else is empty.
+    [[nodiscard]] host_result operator[](std::size_t index) const noexcept { return {get(), index}; }
+    /// The first of them.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last of them.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// A host, and who logs in there.
+struct destination {
+    std::string host;                               ///< The host.
+    std::optional<std::string> user = std::nullopt; ///< The user there. Nothing: ssh's choice.
+};
+
+/// What pids are known of a process, each where it is known.
+struct runtime_pids {
+    std::optional<std::int64_t> ssh_client;        ///< The ssh client, on this machine.
+    std::optional<std::int64_t> remote;            ///< The application, on its host.
+    std::optional<std::int64_t> remote_monitoring; ///< The shell that watches the application, on its host.
+    std::optional<std::int64_t> client_monitoring; ///< The thread that watches the ssh client, on this machine.
+};
+
+/// What an exit callback is told. All of it is valid until the callback returns.
+struct process_exit {
+    std::string_view uuid;                  ///< The process.
+    std::optional<exit_status_view> status; ///< How it ended; nothing, when it did not come to run.
+    sshpm_result error;                     ///< Why it did not come to run; SSHPM_OK where there is a status.
+    std::string_view error_message;         ///< The same as text.
+};
+
+/// Is called for each process that ends or does not come to run.
+using exit_function = std::function<void(const process_exit &)>;
+
+/// Gets what a callback has thrown. What it throws itself is dropped.
+using exception_function = std::function<void(std::exception_ptr)>;
+
+/// Is called for each host as it has been asked: with its place in the list, and SSHPM_OK and "", or what went wrong as
+/// code and text, which is valid until it returns.
+using host_progress_function = std::function<void(std::size_t index, sshpm_result result, std::string_view message)>;
+
+/// The table of processes, and every call that blocks. One per program is usual. Its functions can be called from any
+/// thread, and at the same time, but for moving it and its end: that frees it as sshpm_manager_free does, which lets go
+/// of all processes and blocks for some seconds at most. Call `shutdown` first to end them in order.
+class manager : public detail::owner<sshpm_manager, sshpm_manager_free> {
+public:
+    /// A manager without processes, with the default options.
+    manager() : owner(make(nullptr)) {}
+    /// A manager without processes.
+    explicit manager(const options &with) : owner(make(with.get())) {}
+    /// Takes over a handle of C.
+    explicit manager(sshpm_manager *handle) noexcept : owner(handle) {}
+
+    /// Enters a process in the table; a thread of the library starts it.
+    void start_process(std::string_view uuid, boot_request_view request) {
+        detail::check(sshpm_manager_start_process(get(), detail::c_text(uuid).get(), request.get()));
+    }
+    /// Starts nothing any more and lets go of all processes.
+    void detach() { detail::check(sshpm_manager_detach(get())); }
+    /// Takes a process that has ended from the table.
+    void forget_process(std::string_view uuid) {
+        detail::check(sshpm_manager_forget_process(get(), detail::c_text(uuid).get()));
+    }
+
+    /// Has a function called for each process that ends or does not come to run, from now on. What it throws goes to
+    /// `on_exception`, in the same thread, and is dropped when there is none; then all goes on. Both functions live
+    /// until the callback can never be called again. The number that is given is for `remove_callback`; scoped_callback
+    /// does that by itself.
+    std::uint64_t on_process_exit(exit_function function, exception_function on_exception = {}) {
+        if (!function) {
+            throw error(SSHPM_ERROR_NULL_ARGUMENT, "the callback is empty");
+        }
+        auto slot = std::make_unique<exit_slot>(exit_slot{std::move(function), std::move(on_exception)});
+        // From here on the finalizer owns it, which can be called before the id is written.
+        exit_slot *const handed_over = slot.release();
+        std::uint64_t id = 0;
+        const sshpm_result result =
+            sshpm_manager_on_process_exit(get(), exit_slot::call, handed_over, exit_slot::finalize, &id);
+        if (result != SSHPM_OK) {
+            slot.reset(handed_over);
+        }
+        detail::check(result);
+        return id;
+    }
+    /// Ends a callback. When this returns it does not run, and is not called any more.
+    void remove_callback(std::uint64_t id) { detail::check(sshpm_manager_remove_callback(get(), id)); }
+
+    /// The state of a process.
+    [[nodiscard]] process_state get_process_state(std::string_view uuid) const {
+        return process_state{value<std::int32_t>(sshpm_manager_get_process_state, uuid)};
+    }
+    /// Whether a process is starting, running or ending; false for one that is not known.
+    [[nodiscard]] bool is_process_alive(std::string_view uuid) const {
+        return value<bool>(sshpm_manager_is_process_alive, uuid);
+    }
+    /// Whether the remote side itself watches a process; false for one that is not known.
+    [[nodiscard]] bool is_monitoring_remotely(std::string_view uuid) const {
+        return value<bool>(sshpm_manager_is_monitoring_remotely, uuid);
+    }
+    /// The uuids in the table, in the order of their starts.
+    [[nodiscard]] std::vector<std::string> get_active_process_keys() const {
+        const std::unique_ptr<sshpm_string_list, detail::freer<sshpm_string_list_free>> list(
+            detail::receive<sshpm_string_list>(
+                [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); }));
+        std::vector<std::string> keys;
+        for (std::size_t i = 0; i < sshpm_string_list_count(list.get()); i++) {
+            keys.emplace_back(sshpm_string_list_get(list.get(), i));
+        }
+        return keys;
+    }
+    /// The application's pid on its host. Throws SSHPM_ERROR_NO_METADATA while it is not known.
+    [[nodiscard]] std::int64_t get_remote_pid(std::string_view uuid) const {
+        return value<std::int64_t>(sshpm_manager_get_remote_pid, uuid);
+    }
+    /// What pids are known of a process.
+    [[nodiscard]] runtime_pids get_runtime_pids(std::string_view uuid) const {
+        std::int64_t ssh_client = -1, remote = -1, remote_monitoring = -1, client_monitoring = -1;
+        detail::check(sshpm_manager_get_runtime_pids(get(), detail::c_text(uuid).get(), &ssh_client, &remote,
+                                                     &remote_monitoring, &client_monitoring));
+        return {detail::known(ssh_client), detail::known(remote), detail::known(remote_monitoring),
+                detail::known(client_monitoring)};
+    }
+    /// The last part of what the application wrote to stdout, if it has no log file.
+    [[nodiscard]] buffer get_process_stdout(std::string_view uuid) const {
+        return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stdout, uuid));
+    }
+    /// The same for stderr.
+    [[nodiscard]] buffer get_process_stderr(std::string_view uuid) const {
+        return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stderr, uuid));
+    }
+    /// How a process ended that is still in the table; nothing, while it has not ended and when it is not known. Throws
+    /// why it did not come to run.
+    [[nodiscard]] std::optional<exit_status> get_exit_status(std::string_view uuid) const {
+        return status_or_nothing(handle<sshpm_exit_status>(sshpm_manager_get_exit_status, uuid));
+    }
+    /// How a process ended that nobody killed; it leaves the table with that. Nothing, while it has not ended and when
+    /// it is not known. Throws why it did not come to run.
+    [[nodiscard]] std::optional<exit_status> pop_early_exit_status(std::string_view uuid) {
+        const detail::c_text c_uuid(uuid);
+        return status_or_nothing(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
+            return sshpm_manager_pop_early_exit_status(get(), c_uuid.get(), out);
+        }));
+    }
+
+    /// Waits until the application runs, and gives its pid. Throws why it did not start.
+    std::int64_t wait_until_started(std::string_view uuid, timeout wait = {}) const {
+        const detail::c_text c_uuid(uuid);
+        return detail::receive_value<std::int64_t>([&](std::int64_t *out) {
+            return sshpm_manager_wait_until_started(get(), c_uuid.get(), wait.seconds(), out);
+        });
+    }
+    /// Waits until a process has ended, and gives the code to show and to judge by.
+    std::int32_t wait_for_process_exit_code(std::string_view uuid, timeout wait = {}) const {
+        const detail::c_text c_uuid(uuid);
+        return detail::receive_value<std::int32_t>([&](std::int32_t *out) {
+            return sshpm_manager_wait_for_process_exit_code(get(), c_uuid.get(), wait.seconds(), out);
+        });
+    }
+
+    /// Sends a signal to the application alone.
+    void send_signal(std::string_view uuid, std::int32_t signal) {
+        detail::check(sshpm_manager_send_signal(get(), detail::c_text(uuid).get(), signal));
+    }
+    /// Makes a crash: sends a signal to the application alone.
+    void crash_process(std::string_view uuid, std::int32_t signal) {
+        detail::check(sshpm_manager_crash_process(get(), detail::c_text(uuid).get(), signal));
+    }
+    /// Ends a process by signalling its local ssh client; `kill_process` is for all other purposes.
+    exit_status kill_process_without_metadata(std::string_view uuid, std::int32_t signal, bool as_manual_kill,
+                                              timeout wait = {}) {
+        const detail::c_text c_uuid(uuid);
+        return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
+            return sshpm_manager_kill_process_without_metadata(get(), c_uuid.get(), signal, as_manual_kill,
+                                                               wait.seconds(), out);
+        }));
+    }
+    /// Ends a process by the kill sequence, and takes it from the table.
+    exit_status kill_process(std::string_view uuid, timeout wait = {}) {
+        const detail::c_text c_uuid(uuid);
+        return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
+            return sshpm_manager_kill_process(get(), c_uuid.get(), wait.seconds(), out);
+        }));
+    }
+    /// Ends processes, role by role in the shutdown order, with a timeout for each of them or the default for all.
+    kill_results kill_processes(const std::vector<std::string> &uuids, const std::vector<timeout> &timeouts = {}) {
+        const detail::c_texts c_uuids(uuids);
+        const detail::c_timeouts c_timeouts(timeouts, uuids.size());
+        return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
+            return sshpm_manager_kill_processes(get(), c_uuids.data(), c_uuids.size(), c_timeouts.data(), out);
+        }));
+    }
+    /// Ends those of the processes that have a role, at the same time.
+    kill_results kill_processes_by_role(std::string_view role, const std::vector<std::string> &uuids,
+                                        const std::vector<timeout> &timeouts = {}) {
+        const detail::c_text c_role(role);
+        const detail::c_texts c_uuids(uuids);
+        const detail::c_timeouts c_timeouts(timeouts, uuids.size());
+        return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
+            return sshpm_manager_kill_processes_by_role(get(), c_role.get(), c_uuids.data(), c_uuids.size(),
+                                                        c_timeouts.data(), out);
+        }));
+    }
+    /// Ends all processes of the table, role by role in the shutdown order.
+    kill_results kill_all_processes(timeout wait = {}) {
+        return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
+            return sshpm_manager_kill_all_processes(get(), wait.seconds(), out);
+        }));
+    }
+    /// Starts nothing any more, and ends all processes in the shutdown order within the timeout.
+    kill_results shutdown(timeout wait = {}) {
+        return kill_results(detail::receive<sshpm_kill_results>(
+            [&](sshpm_kill_results **out) { return sshpm_manager_shutdown(get(), wait.seconds(), out); }));
+    }
+
+    /// Subscribes to all events from now on. The subscription can outlive the manager.
+    [[nodiscard]] subscription subscribe() {
+        return subscription(detail::receive<sshpm_subscription>(
+            [&](sshpm_subscription **out) { return sshpm_manager_subscribe(get(), out); }));
+    }
+    /// Subscribes to what the application writes from now on. The subscription can outlive the manager.
+    [[nodiscard]] output_subscription subscribe_output(std::string_view uuid) {
+        const detail::c_text c_uuid(uuid);
+        return output_subscription(detail::receive<sshpm_output_subscription>([&](sshpm_output_subscription **out) {
+            return sshpm_manager_subscribe_output(get(), c_uuid.get(), out);
+        }));
+    }
+
+    /// Waits on a host for the metadata file of a process, and reads it.
+    [[nodiscard]] metadata read_process_metadata(std::string_view uuid, std::string_view host,
+                                                 std::optional<std::string_view> user = std::nullopt,
+                                                 timeout wait = {}) const {
+        const detail::c_text c_uuid(uuid), c_host(host), c_user(user);
+        return metadata(detail::receive<sshpm_metadata>([&](sshpm_metadata **out) {
+            return sshpm_manager_read_process_metadata(get(), c_uuid.get(), c_host.get(), c_user.get(), wait.seconds(),
+                                                       out);
+        }));
+    }
+    /// Reads the last lines of a file on a host.
+    [[nodiscard]] buffer read_log_file(std::string_view host, std::optional<std::string_view> user,
+                                       std::string_view path, std::size_t lines, timeout wait = {}) const {
+        const detail::c_text c_host(host), c_user(user), c_path(path);
+        return buffer(detail::receive<sshpm_buffer>([&](sshpm_buffer **out) {
+            return sshpm_manager_read_log_file(get(), c_host.get(), c_user.get(), c_path.get(), lines, wait.seconds(),
+                                               out);
+        }));
+    }
+    /// Follows a file on a host as it grows. The follower can outlive the manager.
+    [[nodiscard]] log_follower follow_log_file(std::string_view host, std::optional<std::string_view> user,
+                                               std::string_view path, std::size_t lines) const {
+        const detail::c_text c_host(host), c_user(user), c_path(path);
+        return log_follower(detail::receive<sshpm_log_follower>([&](sshpm_log_follower **out) {
+            return sshpm_manager_follow_log_file(get(), c_host.get(), c_user.get(), c_path.get(), lines, out);
+        }));
+    }
+    /// Logs in to a host, and tells what it learned. Throws what went wrong.
+    host_info validate_host_connection(std::string_view host, std::optional<std::string_view> user = std::nullopt,
+                                       std::optional<std::string_view> auth_method = std::nullopt) const {
+        const detail::c_text c_host(host), c_user(user), c_auth_method(auth_method);
+        return host_info(detail::receive<sshpm_host_info>([&](sshpm_host_info **out) {
+            return sshpm_manager_validate_host_connection(get(), c_host.get(), c_user.get(), c_auth_method.get(), out);
+        }));
+    }
+    /// Logs in to many hosts at the same time. `progress` is called on this thread; after it has thrown it is not
+    /// called any more, and when all hosts have been asked that exception is thrown here.
+    host_results validate_hosts(const std::vector<destination> &hosts,
+                                const host_progress_function &progress = {}) const {
+        std::vector<const char *> c_hosts, c_users;
+        for (const destination &one : hosts) {
+            detail::check_text(one.host);
+            detail::check_text(one.user.value_or(""));
+            c_hosts.push_back(one.host.c_str());
+            c_users.push_back(one.user ? one.user->c_str() : nullptr);
+        }
+        progress_slot slot{progress, nullptr};
+        host_results results(detail::receive<sshpm_host_results>([&](sshpm_host_results **out) {
+            return sshpm_manager_validate_hosts(get(), c_hosts.data(), c_users.data(), c_hosts.size(),
+                                                progress ? progress_slot::call : nullptr, &slot, out);
+        }));
+        if (slot.thrown) {
+            std::rethrow_exception(slot.thrown);
+        }
+        return results;
+    }
+
+private:
+    struct exit_slot {
+        exit_function function;
+        exception_function on_exception;
+
+        static void call(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
+                         const char *error_message, void *slot) noexcept {
+            const auto &self = *static_cast<const exit_slot *>(slot);
+            try {
+                self.function({detail::view(uuid),
+                               status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt, error,
+                               detail::view(error_message)});
+            } catch (...) {
+                self.tell(std::current_exception());
+            }
+        }
+        static void finalize(void *slot) noexcept {
+            const std::unique_ptr<exit_slot> owned(static_cast<exit_slot *>(slot));
+        }
+
+        void tell(const std::exception_ptr &thrown) const noexcept {
+            try {
+                if (on_exception) {
+                    on_exception(thrown);
+                }
+            } catch (...) {
+                // There is nobody left to tell.
+            }
+        }
+    };
+
+    struct progress_slot {
+        const host_progress_function &function;
+        std::exception_ptr thrown;
+
+        static void call(std::size_t index, sshpm_result result, const char *message, void *slot) noexcept {
+            auto &self = *static_cast<progress_slot *>(slot);
+            try {
+                if (!self.thrown) {
+                    self.function(index, result, detail::view(message));
+                }
+            } catch (...) {
+                self.thrown = std::current_exception();
+            }
+        }
+    };
+
+    [[nodiscard]] static sshpm_manager *make(const sshpm_options *with) {
+        return detail::receive<sshpm_manager>([&](sshpm_manager **out) { return sshpm_manager_new(with, out); });
+    }
+
+    [[nodiscard]] static std::optional<exit_status> status_or_nothing(sshpm_exit_status *status) noexcept {
+        return status != nullptr ? std::optional<exit_status>(status) : std::nullopt;
+    }
+
+    template <class T, class Function>
+    [[nodiscard]] T value(Function function, std::string_view uuid) const {
+        const detail::c_text c_uuid(uuid);
+        return detail::receive_value<T>([&](T *out) { return function(get(), c_uuid.get(), out); });
+    }
+
+    template <class T, class Function>
+    [[nodiscard]] T *handle(Function function, std::string_view uuid) const {
+        const detail::c_text c_uuid(uuid);
+        return detail::receive<T>([&](T **out) { return function(get(), c_uuid.get(), out); });
+    }
+};
+
+/// A callback on process exit that is removed when this ends: then it does not run any more, unless this ends inside of
+/// it. It must end before its manager does; the manager may be moved meanwhile.
+class scoped_callback {
+public:
+    /// Has the function called, as sshpm::manager::on_process_exit does.
+    scoped_callback(manager &of, exit_function function, exception_function on_exception = {})
+        : id_(of.on_process_exit(std::move(function), std::move(on_exception))), manager_(of.get()) {}
+    /// Takes the callback over.
+    scoped_callback(scoped_callback &&other) noexcept
+        : id_(other.id_), manager_(std::exchange(other.manager_, nullptr)) {}
+    /// Takes the callback over, and removes the one that was here.
+    scoped_callback &operator=(scoped_callback &&other) noexcept {
+        scoped_callback former(std::move(other));
+        std::swap(id_, former.id_);
+        std::swap(manager_, former.manager_);
+        return *this;
+    }
+    /// Removes the callback; waits while it runs in another thread.
+    ~scoped_callback() {
+        if (manager_ != nullptr) {
+            static_cast<void>(sshpm_manager_remove_callback(manager_, id_));
+        }
+    }
+
+private:
+    std::uint64_t id_;
+    sshpm_manager *manager_;
+};
+
+} // namespace sshpm
+
+#endif // SSHPM_HPP

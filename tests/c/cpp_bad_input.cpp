@@ -1,0 +1,89 @@
+/* What is refused without a host, and what the types of sshpm.hpp promise. */
+#include <iterator>
+#include <type_traits>
+
+#include "check.hpp"
+
+namespace {
+
+template <class T>
+constexpr bool handle = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                        !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+
+static_assert(handle<sshpm::manager> && handle<sshpm::options> && handle<sshpm::boot_request>);
+static_assert(handle<sshpm::boot_request_list> && handle<sshpm::exit_status> && handle<sshpm::kill_results>);
+static_assert(handle<sshpm::event> && handle<sshpm::subscription> && handle<sshpm::output_subscription>);
+static_assert(handle<sshpm::buffer> && handle<sshpm::metadata> && handle<sshpm::log_follower>);
+static_assert(handle<sshpm::host_info> && handle<sshpm::host_results> && handle<sshpm::scoped_callback>);
+static_assert(std::is_base_of_v<std::runtime_error, sshpm::error>);
+static_assert(std::is_nothrow_copy_constructible_v<sshpm::error>);
+static_assert(std::is_same_v<std::iterator_traits<sshpm::subscription::iterator>::reference, sshpm::event &>);
+#if __cplusplus >= 202002L
+static_assert(std::input_iterator<sshpm::subscription::iterator>);
+static_assert(std::input_iterator<sshpm::kill_results::const_iterator>);
+#endif
+
+/* Const handles give const handles of C. */
+static_assert(std::is_same_v<decltype(std::declval<const sshpm::manager &>().get()), const sshpm_manager *>);
+static_assert(std::is_same_v<decltype(std::declval<sshpm::manager &>().get()), sshpm_manager *>);
+
+static_assert(sshpm::timeout().seconds() == SSHPM_TIMEOUT_DEFAULT);
+static_assert(sshpm::timeout(1500ms).seconds() == 1.5 && sshpm::timeout(2min).seconds() == 120.0);
+
+/* A string that ends where its last byte is, in memory that goes on. */
+void views_need_no_nul()
+{
+    const std::string_view text("hostile", 4);
+    CHECK(sshpm::boot_request(text, {"true"}).get_host() == "host");
+}
+
+void a_nul_inside_is_refused()
+{
+    using std::string_literals::operator""s;
+    throws(SSHPM_ERROR_INVALID, "behind \"a\"", [] { sshpm::boot_request("a\0b"s, {"true"}); });
+    throws(SSHPM_ERROR_INVALID, "behind \"-\"", [] { sshpm::boot_request("a", {"true", "-\0"s}); });
+    throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::options().set_ssh_config("\0"s); });
+    throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::manager().validate_hosts({{"a", "b\0"s}}); });
+}
+
+void timeouts_are_checked()
+{
+    CHECK(sshpm::timeout::infinite().seconds() > 1e300);
+    /* One of them is SSHPM_TIMEOUT_DEFAULT, but nobody means that by it. */
+    throws(SSHPM_ERROR_INVALID, "-1.0", [] { static_cast<void>(sshpm::timeout(-1s)); });
+    throws(SSHPM_ERROR_INVALID, "", [] {
+        static_cast<void>(sshpm::timeout(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
+    });
+    sshpm::manager manager;
+    throws(SSHPM_ERROR_INVALID, "1 timeouts for 2", [&] { manager.kill_processes({"a", "b"}, {1s}); });
+    CHECK(manager.kill_processes({}).size() == 0);
+}
+
+void errors_have_codes_and_messages()
+{
+    throws(SSHPM_ERROR_JSON, "line 1", [] { static_cast<void>(sshpm::boot_request::from_json("{")); });
+    throws(SSHPM_ERROR_JSON, "", [] { static_cast<void>(sshpm::boot_request_list::from_json("{}")); });
+    throws(SSHPM_ERROR_INVALID, "", [] { sshpm::boot_request("-x", {"true"}).check(); });
+    throws(SSHPM_ERROR_UTF8, "", [] { sshpm::boot_request("\xff", {"true"}); });
+    throws(SSHPM_ERROR_INVALID, "", [] { static_cast<void>(sshpm::signal_from_name("SIGNONE")); });
+    throws(SSHPM_ERROR_INVALID, "", [] { sshpm::manager(sshpm::options().clear_kill_sequence()); });
+    throws(SSHPM_ERROR_INVALID, "", [] { sshpm::options().set_host_key_policy(sshpm::host_key_policy{99}); });
+    sshpm::manager manager;
+    throws(SSHPM_ERROR_UNKNOWN_UUID, "nobody", [&] { manager.kill_process("nobody"); });
+    throws(SSHPM_ERROR_UNKNOWN_UUID, "nobody", [&] { static_cast<void>(manager.get_remote_pid("nobody")); });
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "empty", [&] { manager.on_process_exit({}); });
+    CHECK(sshpm::signal_from_name("hup") == 1 && sshpm::version() == SSHPM_VERSION);
+    CHECK(sshpm::role_from_tree_id("0", true) == "root-controller");
+}
+
+} // namespace
+
+int main()
+{
+    return run_checks([] {
+        views_need_no_nul();
+        a_nul_inside_is_refused();
+        timeouts_are_checked();
+        errors_have_codes_and_messages();
+    });
+}
