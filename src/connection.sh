@@ -3,6 +3,13 @@
 #   _N nonce   _P seconds between ticks   _L how many ticks without a ping end the connection
 # It ends with its input: then the manager has closed the connection, or is gone.
 
+# The runtime directories are private, see wrapper.sh: once for all processes of the connection, not a fork for each.
+set --
+for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+    [ -L "$_d" ] || [ ! -O "$_d" ] || set -- "$@" "$_d"
+done
+[ "$#" -eq 0 ] || chmod 700 "$@"
+
 _lease 3<&- >/dev/null &
 _l=$!
 while read -r _c <&3; do

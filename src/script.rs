@@ -48,7 +48,8 @@ pub(crate) fn bootstrap_line_with(script: &Script, end: &'static [u8]) -> Vec<Ch
 }
 
 fn bootstrap(script: &Script) -> Vec<u8> {
-    in_one_line(&format!("unset {OURS}; _n=$(echo; echo x); _n=${{_n%x}}; eval "), &script.0, "_n")
+    // The third character of IFS, which every shell sets when it begins; a command substitution would cost a fork.
+    in_one_line(&format!("unset {OURS}; _n=${{IFS#??}}; _n=${{_n%\"${{_n#?}}\"}}; eval "), &script.0, "_n")
 }
 
 /// The end of such a line: quoted pieces that stand next to each other are one word.

@@ -81,7 +81,10 @@ _b=-
 # The runtime directory: ours, private, no symbolic link, and a fifo can be made in it.
 _try() {
     [ ! -L "$1" ] || return
-    if [ -d "$1" ]; then [ -O "$1" ] && chmod 700 "$1"; else mkdir -p -m 700 "$1"; fi || return
+    # On a shared connection, connection.sh has seen to the mode of those that are there.
+    if [ ! -d "$1" ]; then mkdir -p -m 700 "$1" || return
+    elif [ -n "$_L" ]; then [ -O "$1" ] && chmod 700 "$1" || return
+    fi
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _live "$1/metadata_$_V.json" && _die in-use
     # What a wrapper that was killed has left.
