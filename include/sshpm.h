@@ -1475,9 +1475,9 @@ const char *sshpm_kill_results_get_message(const sshpm_kill_results *results, si
 void sshpm_kill_results_free(sshpm_kill_results *results);
 
 /**
- * Makes a manager without processes. No thread and no connection is made yet.
+ * Makes a manager without processes. No thread and no connection is made yet; ssh is asked for its version.
  *
- * Any thread. Does not block.
+ * Any thread. Blocks for some milliseconds, at most 4 s where ssh does not answer.
  *
  * @param options The options, which are copied. NULL: the defaults.
  * @param out_manager Gets the manager. It is the caller's, to be freed with sshpm_manager_free.

@@ -5,7 +5,7 @@
 
 # The runtime directories are private, see wrapper.sh: once for all processes of the connection, not a fork for each.
 set --
-for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc /tmp/drunc-* "${HOME:-/nowhere}/.local/state/sshpm"; do
     [ -L "$_d" ] || [ ! -O "$_d" ] || set -- "$@" "$_d"
 done
 [ "$#" -eq 0 ] || chmod 700 "$@"

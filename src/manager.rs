@@ -54,16 +54,18 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// A manager without processes. No thread and no connection is made yet.
+    /// A manager without processes. No thread and no connection is made yet; ssh is asked for its version, which takes some
+    /// milliseconds, and four seconds where it does not answer.
     ///
     /// # Errors
     /// [`Error::Invalid`] for options that cannot work.
     pub fn new(options: Options) -> Result<Manager> {
         options.check()?;
+        let pool = Arc::new(Pool::new(options.clone()));
         Ok(Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
-            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options.clone())), options, hub: Hub::new() }),
+            shared: Arc::new(Shared { pool, options, hub: Hub::new() }),
             closed: AtomicBool::new(false),
             host_pid: std::process::id(),
             local_user: sys::user_name(),

@@ -24,7 +24,7 @@ use crate::options::Options;
 use crate::seat::Seat;
 use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Sharing, Waiter};
 use crate::socket_directory::SocketDirectory;
-use crate::ssh_version::{SshVersion, Version};
+use crate::ssh_version::{self, Version};
 use crate::sys;
 
 /// How long a connection that nobody uses stays open.
@@ -48,7 +48,7 @@ pub(crate) enum NoSeat {
 /// All shared connections of a manager.
 pub(crate) struct Pool {
     options: Options,
-    version: SshVersion,
+    version: Option<Version>,
     gate: Gate,
     directory: SocketDirectory,
     table: Mutex<Table>,
@@ -70,10 +70,11 @@ struct Table {
 }
 
 impl Pool {
+    /// Asks ssh for its version: blocks for some milliseconds.
     pub(crate) fn new(options: Options) -> Pool {
         Pool {
+            version: ssh_version::ask(&options.ssh_program),
             options,
-            version: SshVersion::default(),
             gate: Gate::default(),
             directory: SocketDirectory::new(),
             table: Mutex::default(),
@@ -86,9 +87,8 @@ impl Pool {
         &self.options
     }
 
-    /// Blocks for some milliseconds the first time.
     pub(crate) fn ssh_version(&self) -> Option<Version> {
-        self.version.of(&self.options.ssh_program)
+        self.version
     }
 
     pub(crate) fn gate(&self) -> &Gate {

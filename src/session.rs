@@ -197,12 +197,6 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.tell_exit();
             }
             Report::Exit { end, ran } => {
-                // The wrapper waits for a good-bye: without it, it leaves word of the end for whoever asks.
-                if self.process().ends_together() {
-                    self.goodbye_at = sys::deadline(GOODBYE_AFTER);
-                } else {
-                    self.process().say_goodbye();
-                }
                 // The first report stands.
                 self.exit.get_or_insert((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
                 if self.output_ended || self.process().request.log_file.is_some() {
@@ -272,6 +266,12 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         }
         if let Some((end, ran, _)) = self.exit.take() {
             self.watcher.exited(end, ran);
+            // The wrapper waits for it: without, it leaves word of the end for whoever asks.
+            if self.process().ends_together() {
+                self.goodbye_at = sys::deadline(GOODBYE_AFTER);
+            } else {
+                self.process().say_goodbye();
+            }
         }
     }
 

@@ -9,8 +9,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::sys::{self, ChildHandle, Polled};
 
 /// OpenSSH's version: what stands before the `p` of its portable release. Later is greater.
@@ -50,42 +48,6 @@ fn number_dot_number(text: &str) -> Option<Version> {
 fn leading_number(text: &str) -> Option<(u32, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
-}
-
-/// The version of one program, which is asked once, when it is first needed.
-#[derive(Default)]
-pub(crate) struct SshVersion {
-    /// A leaf lock: not held while the program is asked.
-    known: Mutex<Known>,
-    changed: Condvar,
-}
-
-#[derive(Default, Clone, Copy)]
-enum Known {
-    #[default]
-    NotAsked,
-    Asking,
-    Told(Option<Version>),
-}
-
-impl SshVersion {
-    /// The version; blocks for as long as [`ask`].
-    pub(crate) fn of(&self, program: &Path) -> Option<Version> {
-        let mut known = self.known.lock();
-        loop {
-            match *known {
-                Known::Told(version) => return version,
-                Known::Asking => self.changed.wait(&mut known),
-                Known::NotAsked => break,
-            }
-        }
-        *known = Known::Asking;
-        drop(known);
-        let version = ask(program);
-        *self.known.lock() = Known::Told(version);
-        self.changed.notify_all();
-        version
-    }
 }
 
 /// Asks the program. `None` where it cannot be run, says nothing that is known, or says nothing in time.
