@@ -70,7 +70,9 @@ const THREAD_SANITIZER: Checker = Checker {
         let shim = format!("{ROOT}/tests/c/tsan.c");
         let flags = ["-g", SMALL, "-fsanitize=thread", &shim];
         let mut program = Command::new(compile_as(name, "tsan", Link::DynamicIn(directory), &flags));
-        let options = format!("{VERBOSE}:exitcode=99:suppressions={ROOT}/tests/c/tsan.supp");
+        // A thread that is not joined is no race: freeing a manager waits 5 s for its watchers, which are slow here, and leaves
+        // the others to themselves. unload.c looks that none is left, without this checker.
+        let options = format!("{VERBOSE}:exitcode=99:report_thread_leaks=0:suppressions={ROOT}/tests/c/tsan.supp");
         program.env("TSAN_OPTIONS", options);
         program
     },
