@@ -261,11 +261,11 @@ fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
                 break connection.end(why);
             }
             MasterEnd::Failed(error) => {
-                let again = ssh::is_worth_a_retry(&error).then(|| tries.next_login()).flatten();
-                if let (true, Some(turn)) = (ssh::is_worth_a_retry(&error), &turn) {
+                let was_dropped = ssh::is_worth_a_retry(&error);
+                if let Some(turn) = turn.filter(|_| was_dropped) {
                     turn.was_dropped();
                 }
-                drop(turn);
+                let again = was_dropped.then(|| tries.next_login()).flatten();
                 connection.rests();
                 match again {
                     Some(next) if pool.gate().pause(next, unwanted) => {}

@@ -54,7 +54,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
     user.map_or(Ok(()), check::user)?;
     auth_method.map_or(Ok(()), check_methods)?;
     // Twice: for the connection, and for the script.
-    let deadline = sys::deadline(shared.options.connect_timeout.saturating_mul(2));
+    let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
     let place = Place { host, user, deadline };
     let line = |nonce: &_| short_line(nonce, &[], &[include_str!("validate.sh")]);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());

@@ -61,11 +61,10 @@ impl Manager {
     /// [`Error::Invalid`] for options that cannot work.
     pub fn new(options: Options) -> Result<Manager> {
         options.check()?;
-        let pool = Arc::new(Pool::new(options.clone()));
         Ok(Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
-            shared: Arc::new(Shared { pool, options, hub: Hub::new() }),
+            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options)), hub: Hub::new() }),
             closed: AtomicBool::new(false),
             host_pid: std::process::id(),
             local_user: sys::user_name(),
@@ -363,7 +362,7 @@ impl Manager {
         until: Option<Instant>,
     ) -> KillResults {
         let (mut left, mut results) = self.find_all(uuids);
-        for role in &self.shared.options.shutdown_order {
+        for role in &self.shared.options().shutdown_order {
             let (stage, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| process.request.role == *role);
             left = rest;
             if !stage.is_empty() {
@@ -382,7 +381,7 @@ impl Manager {
     /// for the next step's time, and sends again.
     fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
         let (sender, changes) = bounded(1);
-        let sequence = &self.shared.options.kill_sequence;
+        let sequence = &self.shared.options().kill_sequence;
         let together = if processes.len() > 1 { &processes[..] } else { &[] };
         let _together: Vec<_> = together.iter().map(|(process, _)| process.end_together()).collect();
         let mut kills = Vec::with_capacity(processes.len());

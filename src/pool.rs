@@ -22,7 +22,7 @@ use crate::gate::Gate;
 use crate::host::Destination;
 use crate::options::Options;
 use crate::seat::Seat;
-use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Sharing, Waiter};
+use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Waiter};
 use crate::socket_directory::SocketDirectory;
 use crate::ssh_version::{self, Version};
 use crate::sys;
@@ -146,11 +146,8 @@ impl Pool {
         table.next_waiter += 1;
         let id = table.next_waiter;
         let host = table.hosts.entry(destination.clone()).or_default();
-        match host.sharing {
-            Sharing::No => return Asked::Answered(Answer::Own),
-            Sharing::NotUntil(time) if Instant::now() < time => return Asked::Answered(Answer::Own),
-            Sharing::NotUntil(_) => host.sharing = Sharing::Yes,
-            Sharing::Yes => {}
+        if !host.shares_now() {
+            return Asked::Answered(Answer::Own);
         }
         if let Some(connection) = host.take_seat(kind) {
             return Asked::Answered(Answer::Seat(connection));
@@ -321,7 +318,8 @@ impl Pool {
     /// A connection could not be shared, for a reason of this machine's.
     pub(crate) fn cannot_share(&self, connection: &Connection, why: &str) {
         if let Some(host) = self.table.lock().hosts.get_mut(&connection.destination) {
-            host.do_not_share(Sharing::NotUntil(Instant::now() + NOT_SHARED));
+            host.not_shared_until = sys::deadline(NOT_SHARED);
+            host.stop_waiting();
         }
         self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
     }
@@ -392,7 +390,7 @@ impl Pool {
             let Some(host) = table.hosts.get_mut(&connection.destination) else { return };
             let learned = host.refuse(connection, kind);
             if !host.shares() {
-                host.do_not_share(Sharing::No);
+                host.stop_waiting();
             }
             (learned, host.shares())
         };

@@ -65,7 +65,7 @@ impl<'a> Script<'a> {
 pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
     let Script { place, .. } = script;
     let destination = Destination { host: place.host.to_owned(), user: place.user.map(str::to_owned) };
-    let (pool, options) = (&shared.pool, &shared.options);
+    let (pool, options) = (&shared.pool, shared.options());
     let mut options = Cow::Borrowed(options);
     if let Some(methods) = script.auth_methods {
         // Of ssh's options the first one wins.
@@ -120,10 +120,10 @@ fn talk(
 ) -> Talk {
     let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
     let mut diagnosis = Tail::default();
-    let (mut has_begun, mut output_begun, mut flow) = (false, false, Flow::GoOn);
+    let (mut output_begun, mut flow) = (false, Flow::GoOn);
     let mut last_until = None;
     loop {
-        let look = if has_begun { None } else { sys::deadline(Seat::LOOK_AFTER) };
+        let look = if seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
         let deadline = [place.deadline, look, last_until].into_iter().flatten().min();
         let pumped = client.pump(deadline, |stream, bytes| {
             let scanner = match stream {
@@ -133,7 +133,6 @@ fn talk(
             scanner.push(bytes, &mut |piece| match piece {
                 // The two streams have no order: it can come last.
                 Piece::Report(Report::Begin { .. }) => {
-                    has_begun = true;
                     seat.begun();
                     if flow == Flow::GoOn {
                         flow = sink(piece);
@@ -164,7 +163,7 @@ fn talk(
             Ok(Pumped::Deadline) if is_over() => return Talk::Failed(timed_out(place)),
             Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
             Ok(Pumped::Deadline) => {}
-            Ok(Pumped::Ended(_)) if has_begun => return Talk::Done,
+            Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
             Ok(Pumped::Ended(code)) => {
                 return Talk::NotBegun(ssh::diagnose(place.host, place.user, code, &diagnosis.get().bytes));
             }
@@ -173,12 +172,7 @@ fn talk(
 }
 
 fn timed_out(place: &Place) -> Error {
-    Error::Ssh {
-        host: place.host.to_owned(),
-        user: place.user.map(str::to_owned),
-        failure: SshFailure::TimedOut,
-        stderr: String::new(),
-    }
+    without_a_word(place, SshFailure::TimedOut)
 }
 
 /// The error of a call with a timeout of its own: when the script's deadline came, it is that one's.
@@ -194,12 +188,13 @@ pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -
 
 /// The script ended before it had said all.
 pub(crate) fn closed(place: &Place) -> Error {
-    Error::Ssh {
-        host: place.host.to_owned(),
-        user: place.user.map(str::to_owned),
-        failure: SshFailure::Closed,
-        stderr: String::new(),
-    }
+    without_a_word(place, SshFailure::Closed)
+}
+
+/// What ssh itself says nothing of.
+fn without_a_word(place: &Place, failure: SshFailure) -> Error {
+    let (host, user) = (place.host.to_owned(), place.user.map(str::to_owned));
+    Error::Ssh { host, user, failure, stderr: String::new() }
 }
 
 /// Starts ssh to a host.

@@ -97,6 +97,10 @@ impl<'p> Seat<'p> {
         }
     }
 
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     /// Whether the connection hangs, so that a session may never begin on it.
     pub(crate) fn hangs(&self) -> bool {
         self.connection().is_some_and(|connection| !connection.answers())

@@ -27,20 +27,12 @@ pub(crate) enum Kind {
 
 /// The connections of one user and host, who sits on them, and who waits for a seat.
 pub(crate) struct HostSeats {
-    pub sharing: Sharing,
+    /// Its sockets could not be made a moment ago: until then its connections are not shared.
+    pub not_shared_until: Option<Instant>,
     /// How many sessions its sshd allows on a connection, as far as is known.
     pub sessions: usize,
     pub connections: Vec<Entry>,
     pub queue: VecDeque<Waiter>,
-}
-
-/// Whether connections of a host are shared.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sharing {
-    Yes,
-    NotUntil(Instant),
-    /// It allows too few sessions.
-    No,
 }
 
 /// One connection, as the pool has it.
@@ -99,13 +91,13 @@ impl Waiter {
 
 impl Default for HostSeats {
     fn default() -> HostSeats {
-        HostSeats { sharing: Sharing::Yes, sessions: USUAL_SESSIONS, connections: Vec::new(), queue: VecDeque::new() }
+        HostSeats { not_shared_until: None, sessions: USUAL_SESSIONS, connections: Vec::new(), queue: VecDeque::new() }
     }
 }
 
 impl HostSeats {
     /// How many of a connection's sessions can be long.
-    pub(crate) fn most_long(&self) -> usize {
+    fn most_long(&self) -> usize {
         self.sessions.saturating_sub(2)
     }
 
@@ -157,11 +149,8 @@ impl HostSeats {
         is_new.then_some(sessions)
     }
 
-    /// Those who wait log in by themselves. What was learned of the host is not forgotten for a trouble that passes.
-    pub(crate) fn do_not_share(&mut self, sharing: Sharing) {
-        if self.sharing != Sharing::No {
-            self.sharing = sharing;
-        }
+    /// Those who wait log in by themselves.
+    pub(crate) fn stop_waiting(&mut self) {
         for waiter in self.queue.drain(..) {
             waiter.answer(Answer::Own);
         }
@@ -170,6 +159,11 @@ impl HostSeats {
     /// Whether its connections can carry anything.
     pub(crate) fn shares(&self) -> bool {
         self.sessions >= FEWEST_SESSIONS
+    }
+
+    /// Whether they are shared now.
+    pub(crate) fn shares_now(&self) -> bool {
+        self.shares() && self.not_shared_until.is_none_or(|until| until <= Instant::now())
     }
 
     /// Gives the free seats to those who have waited longest.
@@ -192,7 +186,7 @@ impl HostSeats {
         }
     }
 
-    pub(crate) fn next_short(&self, from: usize) -> Option<usize> {
+    fn next_short(&self, from: usize) -> Option<usize> {
         self.queue.iter().skip(from).position(|waiter| waiter.kind == Kind::Short).map(|at| from + at)
     }
 }

@@ -30,7 +30,6 @@ pub(crate) struct Session<'a, 's, 'p> {
     stdout: Scanner,
     stderr: Scanner,
     seat: &'s mut Seat<'p>,
-    begun: bool,
     /// When to look whether the connection hangs, until the wrapper begins.
     look_at: Option<Instant>,
     /// When a connection of its own that does not tick counts as dead.
@@ -57,7 +56,6 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             stdout: Scanner::new(nonce),
             stderr: Scanner::new(nonce),
             seat,
-            begun: false,
             look_at: sys::deadline(Seat::LOOK_AFTER),
             lease_until: None,
             output_begun: false,
@@ -159,9 +157,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     }
 
     fn keep(&mut self, stream: Stream, bytes: &[u8]) {
-        let limit = self.watcher.shared.options.output_limit;
+        let limit = self.watcher.shared.options().output_limit;
         match stream {
-            Stream::Stderr if !self.begun => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
+            Stream::Stderr if !self.seat.has_begun() => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
             Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
             Stream::Stdout if self.output_begun => {
                 self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
@@ -173,7 +171,6 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     fn report(&mut self, report: Report) {
         match report {
             Report::Begin { wrapper_pid } => {
-                self.begun = true;
                 self.look_at = None;
                 self.seat.begun();
                 if self.seat.connection().is_none() {
@@ -227,7 +224,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     }
 
     fn renew_lease(&mut self) {
-        self.lease_until = Lease::of(&self.watcher.shared.options).end(Instant::now());
+        self.lease_until = Lease::of(self.watcher.shared.options()).end(Instant::now());
     }
 
     fn pid(&mut self, remote: Remote) {

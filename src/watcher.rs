@@ -35,9 +35,14 @@ pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What all watchers of a manager share.
 pub(crate) struct Shared {
-    pub options: Options,
     pub pool: Arc<Pool>,
     pub hub: Hub,
+}
+
+impl Shared {
+    pub(crate) fn options(&self) -> &Options {
+        self.pool.options()
+    }
 }
 
 /// The application as its host knows it.
@@ -113,7 +118,7 @@ impl Watcher {
         let process = Arc::clone(&self.process);
         let cancelled = || process.state() != State::Connecting;
         let destination = Destination { host: process.request.host.clone(), user: process.request.user.clone() };
-        let mut tries = Tries::new(shared.options.connect_timeout);
+        let mut tries = Tries::new(shared.options().connect_timeout);
         let mut kept = None;
         loop {
             let seat = match kept.take() {
@@ -194,7 +199,7 @@ impl Watcher {
     fn run_client(&mut self, seat: &mut Seat) -> Result<()> {
         let request = &self.process.request;
         let nonce = remote::nonce()?;
-        let options = &self.shared.options;
+        let options = self.shared.options();
         // A shared connection has a lease of its own.
         let lease = seat.connection().is_none().then(|| Lease::of(options));
         let line = wrapper::start_line(&nonce, &self.process.instance, request, lease);
@@ -397,7 +402,7 @@ impl Watcher {
         let process = &self.process;
         let released = || process.is_released();
         let mut retry = Retry::for_ever();
-        let until = sys::deadline(self.shared.options.lost_timeout);
+        let until = sys::deadline(self.shared.options().lost_timeout);
         while !released() {
             let settled = process.state().is_settled();
             match self.inquire(until.filter(|_| !settled)) {

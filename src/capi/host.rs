@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 
-use super::input::{array, call, free, give, handle, output, plain, text, text_or_null, texts};
+use super::input::{array, call, code_at, free, give, handle, output, plain, text, text_or_null, texts};
 use super::manager::sshpm_manager;
 use super::result::{Failure, SSHPM_OK, code_of, sshpm_result};
 use super::strings::{c_string, pointer_to};
@@ -288,19 +288,9 @@ pub unsafe extern "C" fn sshpm_host_results_get_result(
     results: *const sshpm_host_results,
     index: usize,
 ) -> sshpm_result {
-    let mut result = SSHPM_OK;
-    let asked = call(|| {
-        // SAFETY: the caller's pointer is NULL or to results.
-        let this = unsafe { handle(results, "results")? };
-        let refused = || {
-            let reason = format!("it is below the count, which is {}", this.results.len());
-            Failure::from(Error::invalid("index", index.to_string(), reason))
-        };
-        let entry = this.results.get(index).ok_or_else(refused)?;
-        result = entry.info.as_ref().map_or_else(|code| *code, |_| SSHPM_OK);
-        Ok(())
-    });
-    if asked == SSHPM_OK { result } else { asked }
+    let code = |entry: &HostResult| entry.info.as_ref().map_or_else(|code| *code, |_| SSHPM_OK);
+    // SAFETY: the caller's pointer is NULL or to results.
+    unsafe { code_at(results, index, |this: &sshpm_host_results| &this.results[..], code) }
 }
 
 /// What went wrong with one host.

@@ -24,6 +24,30 @@ pub(super) fn call(body: impl FnOnce() -> Result<(), Failure>) -> sshpm_result {
     failure.code
 }
 
+/// The code of one of several results, which `code` gives; or what is wrong with the question.
+///
+/// # Safety
+/// The pointer is NULL or to results that live during the call.
+pub(super) unsafe fn code_at<'a, T: 'a, R: 'a>(
+    results: *const T,
+    index: usize,
+    list: impl FnOnce(&'a T) -> &'a [R],
+    code: impl FnOnce(&R) -> sshpm_result,
+) -> sshpm_result {
+    let mut found = SSHPM_OK;
+    let asked = call(|| {
+        // SAFETY: the caller's promise.
+        let list = list(unsafe { handle(results, "results")? });
+        let refused = || {
+            let reason = format!("it is below the count, which is {}", list.len());
+            Failure::from(Error::invalid("index", index.to_string(), reason))
+        };
+        found = code(list.get(index).ok_or_else(refused)?);
+        Ok(())
+    });
+    if asked == SSHPM_OK { found } else { asked }
+}
+
 /// Runs the body of a function that has no result code; a panic gives `otherwise`.
 pub(super) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {

@@ -3,11 +3,11 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{call, free, handle, plain};
-use super::result::{Failure, SSHPM_OK, code_of, sshpm_result};
+use super::input::{code_at, free, plain};
+use super::result::{SSHPM_OK, code_of, sshpm_result};
 use super::status::{pointer_to_status, sshpm_exit_status};
 use super::strings::{c_string, pointer_to};
-use crate::{Error, ExitStatus, KillResults};
+use crate::{ExitStatus, KillResults};
 
 /// What a kill came to for each process, in the order of their uuids.
 pub struct sshpm_kill_results {
@@ -80,19 +80,9 @@ pub unsafe extern "C" fn sshpm_kill_results_get_result(
     results: *const sshpm_kill_results,
     index: usize,
 ) -> sshpm_result {
-    let mut result = SSHPM_OK;
-    let asked = call(|| {
-        // SAFETY: the caller's pointer is NULL or to results.
-        let this = unsafe { handle(results, "results")? };
-        let refused = || {
-            let reason = format!("it is below the count, which is {}", this.results.len());
-            Failure::from(Error::invalid("index", index.to_string(), reason))
-        };
-        let entry = this.results.get(index).ok_or_else(refused)?;
-        result = entry.end.as_ref().map_or_else(|(code, _)| *code, |_| SSHPM_OK);
-        Ok(())
-    });
-    if asked == SSHPM_OK { result } else { asked }
+    let code = |entry: &KillResult| entry.end.as_ref().map_or_else(|(code, _)| *code, |_| SSHPM_OK);
+    // SAFETY: the caller's pointer is NULL or to results.
+    unsafe { code_at(results, index, |this: &sshpm_kill_results| &this.results[..], code) }
 }
 
 /// How one process ended.
