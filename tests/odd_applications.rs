@@ -163,7 +163,9 @@ fn fifty_megabytes_of_output_are_counted_and_their_end_is_kept() {
 fn a_stopped_application_ends_as_if_it_ran() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let application = start_ready(&manager, "u", &app(&remote, "print ready heartbeat 0.1"));
+    let application = start(&manager, "u", &app(&remote, "heartbeat 0.1"));
+    // From its first beat on it handles QUIT.
+    wait_until("it beats", TIME, || stdout(&manager, "u").contains("Heartbeat").then_some(()));
     manager.send_signal("u", Signal::STOP).unwrap();
     wait_until("it is stopped", TIME, || (ProcessInfo::of(application.pid)?.state == 'T').then_some(()));
     assert!(manager.is_process_alive("u"), "a stopped one has not ended");
