@@ -168,9 +168,9 @@ if [ -n "$_O" ]; then
     exec 5>>"$_O" 6>&5 7>&- 1>&5
 fi
 
-# Reads the commands, and watches over the start.  It is the background job and the application the foreground one:
+# Watches over the start, and has the commands read.  It is the background job and the application the foreground one:
 # POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every shell.
-_reader() {
+_attend() {
     # Signals to the wrapper's group must not end the lifeline.  The main shell ends this one by USR2.
     trap '' HUP INT QUIT PIPE TERM
     read -r _p <"$_f.x" || exit
@@ -192,7 +192,19 @@ _reader() {
     _put "$_X" >"$_f.x"
     if [ -n "$_S" ]; then _observe & else _observe; fi
 
+    # The reader is a process of its own, so that one that was killed is replaced: without it nothing would tell that
+    # the manager or the link is gone, and the application would stay for ever.
     _bye=
+    _u=
+    trap '_u=1; kill -USR2 "$_v"' USR2
+    while [ -z "$_u" ]; do
+        _reader <&3 3<&- & _v=$!
+        until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
+    done
+}
+# Reads the commands.
+_reader() {
+    trap - USR2
     while read -r _c _i _a _w _k; do
         case $_c in
         # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
@@ -214,8 +226,8 @@ _reader() {
         kill -CONT "$_t"
         # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
         _w=
-        trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' USR2
-        sleep "$_G" 3<&- 4>&- 8>&- & _w=$!
+        trap '[ -z "$_w" ] || kill -KILL "$_w"; exit 0' USR2
+        sleep "$_G" 4>&- 8>&- & _w=$!
         wait "$_w"
     elif kill -0 "$$"; then
         # The main shell sees to what is left.
@@ -224,6 +236,7 @@ _reader() {
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
     if { _started "$_p" && [ "$_q" = "$_s" ]; } || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
     _remove
+    exit 0
 }
 # The inner process holds the fifo open until its exec, which closes it: no line is success.
 _observe() {
@@ -257,7 +270,7 @@ fi
 
 _l=
 [ -z "$_L" ] || { _lease >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&- & _l=$!; }
-_reader <&3 >/dev/null 3<&- 5>&- 6>&- 7>&- & _r=$!
+_attend >/dev/null 5>&- 6>&- 7>&- & _r=$!
 exec 3<&-
 
 exec 2>&8

@@ -22,14 +22,24 @@ fn assert_lost(status: &ExitStatus) {
     assert!(status.link_lost() && !status.is_unknown(), "{status}");
 }
 
-/// The processes of the wrapper that are neither the application nor below it: its reader, while no setup is under way.
-fn reader_of(manager: &Manager, uuid: &str) -> ProcessInfo {
+/// The only child of a process but for the application, waited for: the next reader takes the place of one that was killed.
+#[track_caller]
+fn child_of(parent: i32, application: i32) -> ProcessInfo {
+    wait_until("it has one child", TIME, || {
+        let mut children = support::processes();
+        children.retain(|p| p.ppid == parent && p.pid != application && !p.is_zombie());
+        (children.len() == 1).then(|| children.remove(0))
+    })
+}
+
+/// What attends to the wrapper's reader, and the reader.
+#[track_caller]
+fn attendant_and_reader(manager: &Manager, uuid: &str) -> (ProcessInfo, ProcessInfo) {
     let pids = manager.runtime_pids(uuid);
     let (wrapper, application) = (pids.remote_monitoring.unwrap() as i32, pids.remote.unwrap() as i32);
-    let mut children = support::processes();
-    children.retain(|p| p.ppid == wrapper && p.pid != application && !p.is_zombie());
-    assert_eq!(children.len(), 1, "{children:?}");
-    children.remove(0)
+    let attendant = child_of(wrapper, application);
+    let reader = child_of(attendant.pid, application);
+    (attendant, reader)
 }
 
 fn wrapper_of(manager: &Manager, uuid: &str) -> ProcessInfo {
@@ -99,22 +109,56 @@ fn the_wrapper_is_killed_and_the_end_is_unknown() {
     assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
 }
 
-/// Without its reader a process cannot be signalled any more, and outlives its link; its end is told as always.
 #[test]
-fn the_wrappers_reader_is_killed_and_the_exit_still_comes() {
+fn the_wrappers_reader_is_killed_and_replaced() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "killed", &shell(OWN_CODES));
+    for _ in 0..2 {
+        let (_, reader) = attendant_and_reader(&manager, "killed");
+        reader.signal(libc::SIGKILL).unwrap();
+        wait_for_death(&reader);
+    }
+    assert!(manager.is_process_alive("killed") && application.is_alive());
+    let status = manager.kill_process("killed", TIME).unwrap();
+    assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
+    assert_eq!(witness.of(manager, "killed"), ["started", "exited"]);
+}
+
+/// The reader is the lifeline as well.
+#[test]
+fn an_application_whose_reader_was_killed_ends_with_its_manager() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
     let application = start_ready(&manager, "u", &shell(OWN_CODES));
-    let reader = reader_of(&manager, "u");
+    let (_, reader) = attendant_and_reader(&manager, "u");
     reader.signal(libc::SIGKILL).unwrap();
     wait_for_death(&reader);
-    assert!(manager.is_process_alive("u") && application.is_alive());
-    application.signal(libc::SIGHUP).unwrap();
-    let status = end_of(&manager, "u");
-    assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(42)), "{status}");
+    drop(manager);
+    wait_for_death(&application);
+    remote.assert_nothing_left();
+}
+
+/// What attends to it is not needed while the reader lives.
+#[test]
+fn the_readers_attendant_is_killed_and_nothing_happens() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    start_ready(&manager, "killed", &shell(OWN_CODES));
+    start_ready(&manager, "lost", &shell(OWN_CODES));
+    for uuid in ["killed", "lost"] {
+        let (attendant, _) = attendant_and_reader(&manager, uuid);
+        attendant.signal(libc::SIGKILL).unwrap();
+        wait_for_death(&attendant);
+    }
+    let status = manager.kill_process("killed", TIME).unwrap();
+    assert_eq!(status.code(), Some(17), "{status}");
+    client_of(&manager, "lost").signal(libc::SIGKILL).unwrap();
+    assert_lost(&end_of(&manager, "lost"));
     finish(&manager, &remote);
-    assert_eq!(witness.of(manager, "u"), ["started", "exited"]);
+    assert_eq!(witness.all(manager)["killed"], ["started", "exited"]);
 }
 
 #[test]
