@@ -83,9 +83,9 @@ impl Lifeline {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 
-    /// The client has ended: nothing is sent any more, not even that the end is meant, because a master that carried the
-    /// session has its streams for a moment yet.
-    fn cut(&self) {
+    /// Nothing is sent any more, not even that the end is meant: when the client has ended, because a master that carried the
+    /// session has its streams for a moment yet; and for a process that is kept.
+    pub(crate) fn cut(&self) {
         *self.state.lock() = LifelineState::Closed;
         // It fails when the other side is closed already.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);

@@ -122,6 +122,16 @@ pub enum Error {
     },
     /// The manager was shut down: it starts nothing any more.
     ShutDown,
+    /// The manager has let go of the process, which is kept: it goes on, and can be adopted.
+    Detached {
+        /// The process.
+        uuid: String,
+    },
+    /// Another manager has the process, or its own manager lives.
+    TakenOver {
+        /// The process.
+        uuid: String,
+    },
 }
 
 /// How ssh failed, told from its messages (OpenSSH 7.4 to 10; ssh has one exit code, 255, for all of these).
@@ -285,6 +295,10 @@ impl fmt::Display for Error {
                 f.write_str("a call that blocks was made inside a callback; make it on another thread")
             }
             Error::TimedOut { what, waited } => write!(f, "{what}: not within {:.1} s", waited.as_secs_f64()),
+            Error::Detached { uuid } => {
+                write!(f, "process {uuid:?} is kept on its host; this manager has let go of it")
+            }
+            Error::TakenOver { uuid } => write!(f, "process {uuid:?} has another manager, which lives"),
             Error::ShutDown => f.write_str("the manager was shut down; make a new one to start processes"),
         }
     }

@@ -37,12 +37,25 @@ pub enum Event {
         status: ExitStatus,
     },
     /// The ssh client ended without a word about the application: the connection broke, or the client was killed.
-    /// `Exited` follows, when the host has been asked or `lost_timeout` is over.
+    /// `Exited` follows, when the host has been asked or `lost_timeout` is over; of a process that is kept, `LinkRestored`.
     LinkLost {
         /// The process.
         uuid: String,
         /// What ssh said last, where it said anything.
         reason: String,
+    },
+    /// A process that is kept was taken over again, and all that it wrote meanwhile follows; or it was adopted.
+    LinkRestored {
+        /// The process.
+        uuid: String,
+    },
+    /// The link to a process that is kept does not come back, for this reason; it is tried on, and told again when the
+    /// reason changes. After [`Error::TakenOver`] it is not tried any more.
+    LinkNotRestored {
+        /// The process.
+        uuid: String,
+        /// Why.
+        error: Error,
     },
     /// The process did not come to run. It is the only event of such a process.
     StartFailed {
@@ -60,6 +73,8 @@ impl Event {
             Event::Started { uuid, .. }
             | Event::Exited { uuid, .. }
             | Event::LinkLost { uuid, .. }
+            | Event::LinkRestored { uuid }
+            | Event::LinkNotRestored { uuid, .. }
             | Event::StartFailed { uuid, .. } => uuid,
         }
     }
@@ -278,7 +293,10 @@ impl Callbacks {
             let outcome = match &event {
                 Event::Exited { status, .. } => Ok(status),
                 Event::StartFailed { error, .. } => Err(error),
-                Event::Started { .. } | Event::LinkLost { .. } => continue,
+                Event::Started { .. }
+                | Event::LinkLost { .. }
+                | Event::LinkRestored { .. }
+                | Event::LinkNotRestored { .. } => continue,
             };
             let ids: Vec<u64> = self.table.lock().registered.iter().map(|(id, _)| *id).collect();
             for id in ids {

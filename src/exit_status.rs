@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::signal::Signal;
 
@@ -58,6 +59,8 @@ pub(crate) struct ApplicationEnd {
     pub core_dumped: bool,
     /// Members of its process group were left, and were killed.
     pub left_over: bool,
+    /// When, by its host's clock; known where it was not told at once.
+    pub at: Option<SystemTime>,
 }
 
 /// How a process ended.
@@ -81,6 +84,8 @@ pub struct ExitStatus {
     link_lost: bool,
     /// Who it was, for the message.
     process: Arc<str>,
+    /// When it was known.
+    seen_at: SystemTime,
 }
 
 impl ExitStatus {
@@ -91,7 +96,7 @@ impl ExitStatus {
         link_lost: bool,
         process: Arc<str>,
     ) -> ExitStatus {
-        ExitStatus { source, client, application, link_lost, process }
+        ExitStatus { source, client, application, link_lost, process, seen_at: SystemTime::now() }
     }
 
     /// By whose hand or eyes the end is known.
@@ -142,6 +147,16 @@ impl ExitStatus {
     /// Whether the application left members of its process group behind, which were then killed.
     pub fn left_over(&self) -> bool {
         self.application.is_some_and(|end| end.left_over)
+    }
+
+    /// When it ended: by this machine's clock when the end was told at once, which takes some milliseconds; by its host's clock, in whole
+    /// seconds, when it was learned from the host later. `None` where that is not known.
+    pub fn ended_at(&self) -> Option<SystemTime> {
+        match self.application {
+            Some(ApplicationEnd { at: Some(at), .. }) => Some(at),
+            _ if self.link_lost => None,
+            _ => Some(self.seen_at),
+        }
     }
 
     /// Whether the link was lost before the end was known.
@@ -220,7 +235,7 @@ mod tests {
     use super::*;
 
     fn end(code: i32) -> Option<ApplicationEnd> {
-        Some(ApplicationEnd { code, signal: None, core_dumped: false, left_over: false })
+        Some(ApplicationEnd { code, signal: None, core_dumped: false, left_over: false, at: None })
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl BootRequest {
     /// `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
     /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
     /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds) and
-    /// `link_loss` (`terminate`) may be. Bytes that are not UTF-8 cannot come through JSON.
+    /// `link_loss` (`terminate`, `keep`) may be. Bytes that are not UTF-8 cannot come through JSON.
     ///
     /// # Errors
     /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
@@ -196,7 +196,7 @@ mod tests {
         assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"core": -1}}"#).contains("unlimited"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "keep"}"#).contains("keep"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "stay"}"#).contains("stay"));
         let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
         assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
     }

@@ -59,11 +59,13 @@ pub(crate) struct Kill {
     next_step: usize,
     /// When the next step is due; none: never.
     deadline: Option<Instant>,
+    /// The last step was not sent: the link was lost.
+    unsent: Option<KillStep>,
 }
 
 impl Kill {
     pub(crate) fn new(process: Arc<Process>, timeout: Duration, until: Option<Instant>) -> Kill {
-        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None }
+        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None, unsent: None }
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -83,13 +85,17 @@ impl Kill {
             let now = Instant::now();
             let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
             if !due {
+                // A link that was restored takes what the lost one did not.
+                if let Some(step) = self.unsent.take_if(|_| self.process.is_alive()) {
+                    self.send(&step);
+                }
                 return None;
             }
             let Some(step) = sequence.get(self.next_step) else {
                 let waited = now.duration_since(self.begun);
                 return Some(Err(Error::StillRunning { uuid: self.process.uuid().to_owned(), waited }));
             };
-            self.process.kill_step(step);
+            self.send(step);
             self.next_step += 1;
             let deadline = now.checked_add(step.wait.unwrap_or(self.timeout));
             self.deadline = match self.until {
@@ -101,5 +107,9 @@ impl Kill {
                 }
             };
         }
+    }
+
+    fn send(&mut self, step: &KillStep) {
+        self.unsent = (!self.process.kill_step(step)).then_some(*step);
     }
 }

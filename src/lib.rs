@@ -66,6 +66,7 @@ mod seats;
 mod session;
 mod signal;
 mod socket_directory;
+mod spool;
 mod ssh;
 mod ssh_version;
 mod state;

@@ -25,7 +25,7 @@ use crate::role::Role;
 use crate::signal::Signal;
 use crate::state::{Input, State};
 use crate::sys;
-use crate::watcher::{self, Shared};
+use crate::watcher::{self, Remote, Shared};
 use crate::wrapper::Instance;
 
 /// How long a signal's answer may take.
@@ -64,7 +64,7 @@ impl Manager {
         Ok(Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
-            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options)), hub: Hub::new() }),
+            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options)), hub: Hub::new(), name: random_name()? }),
             closed: AtomicBool::new(false),
             host_pid: std::process::id(),
             local_user: sys::user_name(),
@@ -81,25 +81,34 @@ impl Manager {
     pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
         check::uuid(uuid)?;
         request.check()?;
-        let id = sys::random::<8>().map_err(|e| Error::local("making an instance id", e))?;
+        let id = random_name()?;
         let instance = Instance {
             uuid: uuid.to_owned(),
-            id: format!("{:016x}", u64::from_ne_bytes(id)),
+            id,
             user: request.user.clone().unwrap_or_else(|| self.local_user.clone()),
         };
-        let process = Arc::new(Process::new(instance, request.clone()));
+        self.watch(Process::new(instance, request.clone()), None).map(|_| ())
+    }
+
+    /// Enters a process in the table, and starts its watcher.
+    pub(crate) fn watch(&self, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
+        let process = Arc::new(process);
         self.enter(&process)?;
         let formers: Vec<_> = {
             let watchers = self.watchers.lock();
-            watchers.iter().map(|(former, _)| former).filter(|former| former.uuid() == uuid).cloned().collect()
+            watchers
+                .iter()
+                .map(|(former, _)| former)
+                .filter(|former| former.uuid() == process.uuid())
+                .cloned()
+                .collect()
         };
         let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
-        let thread =
-            sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, move || watcher::watch(watched, &formers, shared));
-        match thread {
+        let run = move || watcher::watch(watched, &formers, shared, adopted);
+        match sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run) {
             Ok(thread) => {
-                self.keep_watcher(process, thread);
-                Ok(())
+                self.keep_watcher(Arc::clone(&process), thread);
+                Ok(process)
             }
             Err(error) => {
                 self.remove(&process);
@@ -459,6 +468,12 @@ impl Drop for Manager {
         self.let_go(deadline);
         self.shared.hub.close(deadline);
     }
+}
+
+/// 64 random bits in hexadecimal.
+fn random_name() -> Result<String> {
+    let random = sys::random::<8>().map_err(|e| Error::local("making a random name", e))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 fn with_timeouts(

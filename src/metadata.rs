@@ -12,6 +12,7 @@ use crate::script::short_line;
 use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::{INQUIRY_TIMEOUT, Shared};
+use crate::wrapper::DIRECTORIES;
 
 /// More than any metadata file has; what a host sends beyond it is not kept.
 const LARGEST: usize = 1 << 16;
@@ -85,7 +86,7 @@ pub(crate) fn read(
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
     let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
-    let line = |nonce: &_| short_line(nonce, &values, &[include_str!("read_metadata.sh")]);
+    let line = |nonce: &_| short_line(nonce, &values, &[DIRECTORIES, include_str!("read_metadata.sh")]);
     let (mut json, mut missing, mut whole) = (Vec::new(), false, false);
     // It can wait for the file.
     let script = Script::new(place, Kind::Long, &line);

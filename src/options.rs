@@ -62,6 +62,7 @@ pub struct Options {
     pub(crate) ssh_options: Vec<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) lost_timeout: Duration,
+    pub(crate) restore_timeout: Duration,
     pub(crate) share_connections: bool,
     pub(crate) lease: Duration,
     pub(crate) host_key_policy: HostKeyPolicy,
@@ -79,6 +80,7 @@ impl Default for Options {
             ssh_options: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             lost_timeout: Duration::from_secs(30),
+            restore_timeout: Duration::MAX,
             share_connections: true,
             lease: Duration::from_secs(30),
             host_key_policy: HostKeyPolicy::default(),
@@ -129,6 +131,13 @@ impl Options {
     /// How long a process whose link was lost is asked after, until its end counts as unknown. Default: 30 s.
     pub fn lost_timeout(mut self, timeout: Duration) -> Options {
         self.lost_timeout = timeout;
+        self
+    }
+
+    /// How long the link to a process that is kept ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) is tried to be
+    /// restored, until its end counts as unknown; it lives on then. Default: for ever.
+    pub fn restore_timeout(mut self, timeout: Duration) -> Options {
+        self.restore_timeout = timeout;
         self
     }
 

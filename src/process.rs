@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
-use crate::request::BootRequest;
+use crate::request::{BootRequest, LinkLossPolicy};
 use crate::signal::Signal;
 use crate::state::{Action, Input, ProcessState, State, decide};
 use crate::wrapper::Instance;
@@ -98,14 +98,27 @@ impl Drop for EndsTogether {
 }
 
 impl Process {
+    /// One that is to be started.
     pub(crate) fn new(instance: Instance, request: BootRequest) -> Process {
+        Process::in_state(State::Connecting, instance, request)
+    }
+
+    /// One that runs, or has ended, on its host, and has no link yet.
+    pub(crate) fn adopted(instance: Instance, request: BootRequest, pid: i64) -> Process {
+        let process = Process::in_state(State::LinkLost, instance, request);
+        process.set_run();
+        process.set_pids(|pids| pids.remote = Some(pid));
+        process
+    }
+
+    fn in_state(state: State, instance: Instance, request: BootRequest) -> Process {
         Process {
             instance,
             request,
             started_at: Instant::now(),
-            state: AtomicU8::new(State::Connecting as u8),
+            state: AtomicU8::new(state as u8),
             record: Mutex::new(Record {
-                state: State::Connecting,
+                state,
                 pids: RuntimePids::default(),
                 lifeline: None,
                 inquiry: None,
@@ -142,9 +155,22 @@ impl Process {
         self.watched.load(Ordering::Acquire)
     }
 
+    /// The manager lets go of it.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
-        self.take(Input::Release);
+        if self.is_kept() {
+            if self.settle(Input::Detach, |_| Err(Error::Detached { uuid: self.uuid().to_owned() })) {
+                // The end of input alone: a good-bye would be for what has ended.
+                if let Some(lifeline) = self.lifeline() {
+                    lifeline.cut();
+                }
+                self.told();
+            } else {
+                self.take(Input::Detach);
+            }
+        } else {
+            self.take(Input::Release);
+        }
         let inquiry = self.record.lock().inquiry.take();
         if let Some(inquiry) = inquiry {
             inquiry.kill_client();
@@ -158,6 +184,16 @@ impl Process {
         if self.is_released() {
             lifeline.kill_client();
         }
+    }
+
+    /// Whether it goes on when its link or its manager is gone.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.request.link_loss == LinkLossPolicy::Keep
+    }
+
+    /// Notes that the program was executed; true when that was not known.
+    pub(crate) fn set_run(&self) -> bool {
+        !std::mem::replace(&mut self.record.lock().ran, true)
     }
 
     pub(crate) fn is_released(&self) -> bool {
@@ -221,7 +257,7 @@ impl Process {
                 match action {
                     Action::CloseLifeline => lifeline.close(),
                     Action::KillClient => lifeline.kill_client(),
-                    Action::TellStarted | Action::TellLost => {}
+                    Action::TellStarted | Action::TellLost | Action::TellRestored => {}
                 }
             }
         }
@@ -362,16 +398,18 @@ impl Process {
         }
     }
 
-    /// Sends one step of a kill. A link that does not take it is not this call's error: the process is lost then, and
-    /// its end comes from there.
-    pub(crate) fn kill_step(&self, step: &KillStep) {
+    /// Sends one step of a kill; true when the link took it. One that does not is not this call's error: the process is lost
+    /// then, and its end comes from there.
+    pub(crate) fn kill_step(&self, step: &KillStep) -> bool {
         let KillStep { mut signal, mut scope, .. } = *step;
         if !self.has_run() && signal != Signal::KILL {
             // The setup's shell: bash ignores QUIT, and its children are to end as well.
             (signal, scope) = (Signal::TERM, KillScope::Group);
         }
-        if let Err(error) = self.signal(signal, scope, signal != Signal::KILL) {
+        let sent = self.signal(signal, scope, signal != Signal::KILL);
+        if let Err(error) = &sent {
             log::debug!("{}: {signal} was not sent: {error}", self.uuid());
         }
+        sent.is_ok()
     }
 }

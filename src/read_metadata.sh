@@ -1,4 +1,5 @@
-# The metadata file of a process, waited for: _V the uuid, _W how many tenths of a second to wait.
+# The metadata file of a process, waited for: _V the uuid, _W how many tenths of a second to wait; behind
+# directories.sh.
 # 64 KiB is more than any has; a hostile one is not read on.
 
 # Nobody waits any more when ssh's stdin ends.
@@ -10,7 +11,7 @@ exec 3<&-
 _i=0
 _q=
 while :; do
-    for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+    for _f in "$@"; do
         _f=$_f/metadata_$_V.json
         [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
         _q=1

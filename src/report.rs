@@ -1,7 +1,10 @@
 //! The reports that the wrapper sends, and how they are found in a stream that the application writes to as well.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use crate::error::FileProblem;
 use crate::exit_status::ApplicationEnd;
+use crate::output::OutputStream;
 use crate::signal::Signal;
 
 /// 128 random bits, in hexadecimal: what an application writes can not be a report but by chance.
@@ -18,6 +21,14 @@ pub(crate) enum Report {
     OutputBegin,
     /// The inner process waits for its go.
     Pid { pid: i64, start_time: String, boot_id: String },
+    /// The wrapper of a process that is kept: the session's own shell is only its link.
+    Wrapper { pid: i64 },
+    /// The wrapper of a process that is kept has taken this link. `running`: its program was executed.
+    Attached { running: bool },
+    /// Another manager has a link to it.
+    Refused,
+    /// All that the application wrote to this stream until its end stands before this.
+    Rest(OutputStream),
     /// The program was executed.
     Running,
     /// The start failed.
@@ -79,6 +90,8 @@ pub(crate) enum Warning {
     Runtime,
     /// No process group of its own: signals reach the leader only.
     Group,
+    /// INT and QUIT are ignored in it.
+    Signals,
 }
 
 /// Finds reports in a stream, and passes on what is none.
@@ -168,9 +181,15 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["begin"] => Report::OutputBegin,
         ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)? },
         // Last is the runtime directory's place in the wrapper's list, 0: none.
-        ["pid", pid, start, boot, "0" | "1" | "2" | "3" | "4"] => {
+        ["pid", pid, start, boot, "0" | "1" | "2" | "3" | "4" | "5"] => {
             Report::Pid { pid: positive(pid).filter(|pid| *pid > 1)?, start_time: token(start)?, boot_id: token(boot)? }
         }
+        ["wrapper", pid] => Report::Wrapper { pid: positive(pid)? },
+        ["attached", "starting"] => Report::Attached { running: false },
+        ["attached", "running"] => Report::Attached { running: true },
+        ["refused"] => Report::Refused,
+        ["rest", "1"] => Report::Rest(OutputStream::Stdout),
+        ["rest", "2"] => Report::Rest(OutputStream::Stderr),
         ["running"] => Report::Running,
         ["fail", ref words @ ..] => Report::Fail(parse_failure(words)?),
         ["ok", id] => Report::Answer { id: id.parse().ok()?, done: true },
@@ -178,8 +197,14 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["warn", "metadata"] => Report::Warning(Warning::Metadata),
         ["warn", "runtime"] => Report::Warning(Warning::Runtime),
         ["warn", "group"] => Report::Warning(Warning::Group),
+        ["warn", "signals"] => Report::Warning(Warning::Signals),
         ["eof"] => Report::Eof,
         ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
+        // From a status file, with the time of the end.
+        ["exit", code, how, ran, left, seconds] => {
+            let end = ApplicationEnd { at: Some(time(seconds)?), ..parse_end(code, how, flag(left)?)? };
+            Report::Exit { end, ran: flag(ran)? }
+        }
         ["clean"] => Report::Clean,
         ["gone"] => Report::Gone,
         ["pong"] => Report::Pong,
@@ -228,7 +253,7 @@ fn parse_end(code: &str, how: &str, left_over: bool) -> Option<ApplicationEnd> {
         _ => return None,
     };
     let signal = number.filter(|_| by_signal).and_then(|number| Signal::from_number(number).ok());
-    Some(ApplicationEnd { code, signal, core_dumped: how == "c", left_over })
+    Some(ApplicationEnd { code, signal, core_dumped: how == "c", left_over, at: None })
 }
 
 /// ksh93 says 256+n for signal n and yash 384+n, which no exit code can be; all others say 128+n.
@@ -242,6 +267,12 @@ fn normalized(status: i32) -> Option<(i32, bool)> {
 
 fn positive(word: &str) -> Option<i64> {
     word.parse().ok().filter(|number| (1..=i64::from(i32::MAX)).contains(number))
+}
+
+/// Seconds since 1970; the year 9999 is far enough.
+fn time(word: &str) -> Option<SystemTime> {
+    let seconds = word.parse().ok().filter(|seconds| *seconds < 253_402_300_800)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 fn token(word: &str) -> Option<String> {

@@ -8,7 +8,8 @@ use crate::client::Chunk;
 use crate::report::NONCE_LENGTH;
 
 /// How every short script begins, see there.
-static SHORT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("short.sh")));
+pub(crate) const SHORT: &str = include_str!("short.sh");
+static SHORT_TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(SHORT));
 
 /// The line that runs a short script behind these assignments.
 pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<Chunk> {
@@ -17,7 +18,7 @@ pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], t
     for (name, value) in values {
         script.assign(name, value);
     }
-    script.add(&SHORT);
+    script.add(&SHORT_TEXT);
     for text in texts {
         script.add(&without_comments(text));
     }
@@ -32,8 +33,8 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 
 /// The variables of our scripts. One that the login environment exports would be exported with our value: the nonce, for
 /// one. So they are unset first.
-const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _S _T _U _V _W _X _Y _a _b _bye _c _d _e _f _fail _h _how _i _j _k _l _left \
-                    _lost _m _n _own _p _q _r _ran _s _t _u _v _w _x _y _z";
+const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _S _T _U _V _W _X _Y _a _again _b _bye _c _d _e _eo _f _fail _g _h _how _i _j \
+                    _k _l _left _lk _lost _m _n _oo _ow _own _p _q _r _ran _s _t _t1 _t2 _u _v _w _x _y _z _z2 _z3";
 
 /// The line that runs a script: the shell's `read` takes one line, so a newline in the script becomes a variable.
 pub(crate) fn bootstrap_line(script: &Script) -> Vec<Chunk> {

@@ -12,10 +12,14 @@ use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::seat::Seat;
 use crate::state::{Input, State};
 use crate::sys;
-use crate::watcher::{DIAGNOSIS, Remote, Watcher};
+use crate::watcher::{Attached, DIAGNOSIS, Purpose, Remote, Watcher};
 
 /// How long the end of stdout may come after the exit report: the two have no order.
 const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
+/// How long the files of output may give nothing, after the exit report of an application that is kept.
+const REST_AFTER_EXIT: Duration = Duration::from_secs(30);
+/// How long a host may take to find an application that is kept.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long ssh may live after the wrapper's last report. A daemon that holds its streams keeps it for ever.
 const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
 /// How long a wrapper waits for its good-bye when its application was ended together with others. Its clean-up, and the end
@@ -27,6 +31,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// One run of one ssh client.
 pub(crate) struct Session<'a, 's, 'p> {
     watcher: &'a mut Watcher,
+    purpose: Purpose,
     stdout: Scanner,
     stderr: Scanner,
     seat: &'s mut Seat<'p>,
@@ -43,16 +48,22 @@ pub(crate) struct Session<'a, 's, 'p> {
     kill_client_at: Option<Instant>,
     /// When the wrapper may go, whose exit report was read.
     goodbye_at: Option<Instant>,
+    /// Until when the host may take to answer an attempt to take a process over.
+    answer_until: Option<Instant>,
+    /// The rest of the output files: how many of the two have come.
+    rests: usize,
 }
 
 impl<'a, 's, 'p> Session<'a, 's, 'p> {
     pub(crate) fn new(
         watcher: &'a mut Watcher,
+        purpose: Purpose,
         nonce: [u8; NONCE_LENGTH],
         seat: &'s mut Seat<'p>,
     ) -> Session<'a, 's, 'p> {
         Session {
             watcher,
+            purpose,
             stdout: Scanner::new(nonce),
             stderr: Scanner::new(nonce),
             seat,
@@ -63,6 +74,8 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             exit: None,
             kill_client_at: None,
             goodbye_at: None,
+            answer_until: None,
+            rests: 0,
         }
     }
 
@@ -91,7 +104,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let starting = matches!(self.process().state(), State::Connecting | State::Starting);
         let start = self.watcher.start_deadline.filter(|_| starting);
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
-        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until];
+        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.answer_until];
         own.into_iter().chain([start, exit]).flatten().min()
     }
 
@@ -125,6 +138,11 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             client.lifeline().kill_client();
             self.lease_until = None;
         }
+        if is_over(self.answer_until) {
+            client.lifeline().cut();
+            client.lifeline().kill_client();
+            self.answer_until = None;
+        }
         if is_over(self.kill_client_at) {
             client.lifeline().close();
             client.lifeline().kill_client();
@@ -149,7 +167,12 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     fn take(&mut self, stream: Stream, piece: Piece) {
         match piece {
             Piece::Data(bytes) => self.keep(stream, bytes),
-            Piece::Report(report) => self.report(report),
+            Piece::Report(report) => {
+                if stream == Stream::Stderr {
+                    self.watcher.spool.confirm();
+                }
+                self.report(report);
+            }
             Piece::Unknown(line) => {
                 log::warn!("{}: a report that is none: {:?}", self.process().uuid(), String::from_utf8_lossy(line));
             }
@@ -160,11 +183,34 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let limit = self.watcher.shared.options().output_limit;
         match stream {
             Stream::Stderr if !self.seat.has_begun() => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
+            Stream::Stderr if self.has_spool() => {
+                let new = self.watcher.spool.stderr(bytes);
+                self.watcher.process.output.lock().push(OutputStream::Stderr, new, limit);
+                if self.watcher.spool.wants_report() {
+                    self.send("mark\n");
+                }
+            }
             Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
             Stream::Stdout if self.output_begun => {
+                self.watcher.spool.stdout(bytes);
                 self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
             }
             Stream::Stdout => {}
+        }
+        if let (true, Some((end, ran, _))) = (self.has_spool(), self.exit) {
+            // A file that is long takes its time.
+            self.exit = Some((end, ran, Instant::now() + REST_AFTER_EXIT));
+        }
+    }
+
+    /// The output is kept in files on the host.
+    fn has_spool(&self) -> bool {
+        self.process().is_kept() && self.process().request.log_file.is_none()
+    }
+
+    fn send(&self, line: &str) {
+        if let Some(lifeline) = self.process().lifeline() {
+            lifeline.send(line);
         }
     }
 
@@ -178,26 +224,49 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 }
                 self.watcher.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
-                // Without it nothing starts: the first line alone may be read long after this start was given up.
-                if let Some(lifeline) = self.process().lifeline() {
-                    lifeline.send("go\n");
+                match self.purpose {
+                    // Without it nothing starts: the first line alone may be read long after this start was given up.
+                    Purpose::Start => self.send("go\n"),
+                    Purpose::Attach => self.answer_until = sys::deadline(ANSWER),
                 }
             }
             Report::OutputBegin => self.output_begun = true,
             Report::Pid { pid, start_time, boot_id } => self.pid(Remote { pid, start_time, boot_id }),
-            Report::Running => self.watcher.tell_running(),
+            Report::Wrapper { pid } => self.process().set_pids(|pids| pids.remote_monitoring = Some(pid)),
+            Report::Attached { running } => {
+                if self.purpose == Purpose::Attach {
+                    self.answer_until = None;
+                    self.send("keep\n");
+                    self.watcher.restored(running);
+                }
+            }
+            Report::Refused => self.watcher.attached = Attached::Refused,
+            Report::Gone => self.watcher.attached = Attached::Gone,
+            Report::Running => {
+                if self.process().is_kept() {
+                    self.send("keep\n");
+                }
+                self.watcher.tell_running();
+            }
+            Report::Rest(_) => {
+                self.rests += 1;
+                if self.rests == 2 {
+                    self.tell_exit();
+                }
+            }
             Report::Fail(failure) => self.watcher.failed(failure),
             Report::Answer { id, done } => self.process().answer(id, done),
             Report::Warning(warning) => self.warn(warning),
             Report::Eof => {
                 self.output_ended = true;
-                self.tell_exit();
+                self.end_of_output();
             }
             Report::Exit { end, ran } => {
                 // The first report stands.
-                self.exit.get_or_insert((end, ran, Instant::now() + STDOUT_AFTER_EXIT));
+                let patience = if self.has_spool() { REST_AFTER_EXIT } else { STDOUT_AFTER_EXIT };
+                self.exit.get_or_insert((end, ran, Instant::now() + patience));
                 if self.output_ended || self.process().request.log_file.is_some() {
-                    self.tell_exit();
+                    self.end_of_output();
                 }
             }
             Report::Clean => {
@@ -206,9 +275,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             }
             Report::Tick => {
                 self.renew_lease();
-                if let Some(lifeline) = self.process().lifeline() {
-                    lifeline.send("ping\n");
-                }
+                self.send("ping\n");
             }
             // ssh's own ServerAlive remains.
             Report::Unleased => {
@@ -219,7 +286,20 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.lease_until = None;
             }
             // The answers of other scripts.
-            Report::Gone | Report::Pong | Report::Problem(_) => {}
+            Report::Pong | Report::Problem(_) => {}
+        }
+    }
+
+    /// The application has ended, or all that it wrote to stdout is here; or both. What it wrote to files is asked for from
+    /// where it is known to be here: to read them to their ends takes longer than to learn of the exit.
+    fn end_of_output(&mut self) {
+        match (self.has_spool(), self.exit) {
+            (true, Some(_)) => {
+                let (stdout, stderr) = self.watcher.spool.positions();
+                self.send(&format!("rest {stdout} {stderr}\n"));
+            }
+            (true, None) => {}
+            (false, _) => self.tell_exit(),
         }
     }
 
@@ -246,6 +326,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let what = match warning {
             Warning::Metadata => "its metadata file could not be written; is the runtime directory's disk full?",
             Warning::Runtime => "its host has no runtime directory that can be used: it has no metadata file",
+            Warning::Signals => "its host has neither env --default-signal nor perl: it ignores INT and QUIT",
             Warning::Group => "it has no process group of its own (the host has no setsid): signals reach it alone",
         };
         log::warn!("{}: {what}", self.watcher.describe());
@@ -261,14 +342,17 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         if self.awaits_client() {
             return;
         }
-        if let Some((end, ran, _)) = self.exit.take() {
-            self.watcher.exited(end, ran);
-            // The wrapper waits for it: without, it leaves word of the end for whoever asks.
-            if self.process().ends_together() {
-                self.goodbye_at = sys::deadline(GOODBYE_AFTER);
-            } else {
-                self.process().say_goodbye();
-            }
+        let Some((end, ran, _)) = self.exit.take() else { return };
+        self.watcher.exited(end, ran);
+        if self.has_spool() && self.rests < 2 {
+            // What was not read stays on the host.
+            log::warn!("{}: its output was not read to its end", self.watcher.describe());
+            self.answer_until = Some(Instant::now());
+        } else if self.process().ends_together() {
+            // The wrapper waits for its good-bye: without, it leaves word of the end for whoever asks.
+            self.goodbye_at = sys::deadline(GOODBYE_AFTER);
+        } else {
+            self.process().say_goodbye();
         }
     }
 

@@ -1,22 +1,26 @@
 //! The states of a process, and what each input does in each.
 //!
-//! | | pid | running | start failed | exit | client ended | start timeout | kill | release | given up |
-//! |---|---|---|---|---|---|---|---|---|---|
-//! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · |
-//! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · |
-//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · |
-//! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · |
-//! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · |
-//! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · |
-//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended |
-//! | Ended | · | · | · | · | · | · | · | · | · |
-//! | Failed | · | · | · | · | · | · | · | · | · |
+//! | | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | detach |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|
+//! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | Cancelling: close, kill client |
+//! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · | · | Cancelling: close |
+//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · | · | Detached |
+//! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · | · | Detached |
+//! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · | · | · |
+//! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · | · | · |
+//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Detached |
+//! | Ended | · | · | · | · | · | · | · | · | · | · | · |
+//! | Failed | · | · | · | · | · | · | · | · | · | · | · |
+//! | Detached | · | · | · | · | · | · | · | · | · | · | · |
 //!
 //! The cells: the next state, and what is done. `·`: nothing. *Cancelling* is a start that was killed before there was a pid, or any
 //! process whose manager lets go of it: its lifeline is closed, and its end counts as a manual kill through the ssh client. *Expiring* is a
 //! start whose time is over, until its remote side is gone. Both are shown to callers as `Ending`. An exit of which the
 //! wrapper says that the program had run, in state Starting, is first `running` and then `exit`: the two reports come from
 //! two processes, and the exit may be first.
+//!
+//! *Back*: a process that is kept has a link again. *Detach*: the manager lets go of one that is kept, and of one whose start is not
+//! done as of any other. A detached one is none of this manager's any more; callers see it as `LinkLost`.
 
 /// Where a process is between its start and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +56,7 @@ pub(crate) enum State {
     LinkLost,
     Ended,
     Failed,
+    Detached,
 }
 
 /// What can happen to a process.
@@ -75,6 +80,10 @@ pub(crate) enum Input {
     Release,
     /// The end of a lost process could not be learned.
     GivenUp,
+    /// The link to a process that is kept was restored.
+    Back,
+    /// The manager lets go of a process that is kept.
+    Detach,
 }
 
 /// What has to be done beside changing the state.
@@ -84,6 +93,7 @@ pub(crate) enum Action {
     KillClient,
     TellStarted,
     TellLost,
+    TellRestored,
 }
 
 /// The table above: the only place where states change.
@@ -95,45 +105,48 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Connecting, I::Pid) => (S::Starting, &[]),
         (S::Connecting, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
         (S::Connecting, I::StartTimeout) => (S::Expiring, &[CloseLifeline, KillClient]),
-        (S::Connecting, I::Kill | I::Release) => (S::Cancelling, &[CloseLifeline, KillClient]),
-        (S::Connecting, I::Running | I::GivenUp) => (S::Connecting, &[]),
+        (S::Connecting, I::Kill | I::Release | I::Detach) => (S::Cancelling, &[CloseLifeline, KillClient]),
+        (S::Connecting, I::Running | I::GivenUp | I::Back) => (S::Connecting, &[]),
 
         (S::Starting, I::Running) => (S::Running, &[TellStarted]),
         (S::Starting, I::StartFailed | I::Exit) => (S::Failed, &[]),
         (S::Starting, I::StartTimeout) => (S::Expiring, &[CloseLifeline]),
         (S::Starting, I::Kill) => (S::Ending, &[]),
-        (S::Starting, I::Pid | I::GivenUp) => (S::Starting, &[]),
+        (S::Starting, I::Detach) => (S::Cancelling, &[CloseLifeline]),
+        (S::Starting, I::Pid | I::GivenUp | I::Back) => (S::Starting, &[]),
 
         (S::Running, I::Exit) => (S::Ended, &[]),
         (S::Running, I::Kill) => (S::Ending, &[]),
-        (S::Running, I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp) => (S::Running, &[]),
+        (S::Running, I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back) => {
+            (S::Running, &[])
+        }
 
         (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
         (S::Ending, I::StartFailed | I::Exit) => (S::Ended, &[]),
-        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp) => (S::Ending, &[]),
+        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back) => (S::Ending, &[]),
 
         (S::Starting | S::Running | S::Ending, I::ClientEnded) => (S::LinkLost, &[TellLost]),
+        (S::Running | S::Ending | S::LinkLost, I::Detach) => (S::Detached, &[]),
         (S::Starting | S::Running | S::Ending, I::Release) => (S::Cancelling, &[CloseLifeline]),
 
         (S::Cancelling, I::StartFailed | I::Exit | I::ClientEnded) => (S::Ended, &[]),
-        (S::Cancelling, I::Pid | I::Running | I::StartTimeout | I::Kill | I::Release | I::GivenUp) => {
-            (S::Cancelling, &[])
-        }
+        (S::Cancelling, _) => (S::Cancelling, &[]),
 
         (S::Expiring, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
-        (S::Expiring, I::Pid | I::Running | I::StartTimeout | I::Kill | I::Release | I::GivenUp) => (S::Expiring, &[]),
+        (S::Expiring, _) => (S::Expiring, &[]),
 
         (S::LinkLost, I::Running) => (S::LinkLost, &[TellStarted]),
         (S::LinkLost, I::StartFailed) => (S::Failed, &[]),
+        (S::LinkLost, I::Back) => (S::Running, &[TellRestored]),
         (S::LinkLost, I::Exit | I::Release | I::GivenUp) => (S::Ended, &[]),
         (S::LinkLost, I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
 
-        (S::Ended | S::Failed, _) => (state, &[]),
+        (S::Ended | S::Failed | S::Detached, _) => (state, &[]),
     }
 }
 
 impl State {
-    pub(crate) const ALL: [State; 9] = [
+    pub(crate) const ALL: [State; 10] = [
         State::Connecting,
         State::Starting,
         State::Running,
@@ -143,6 +156,7 @@ impl State {
         State::LinkLost,
         State::Ended,
         State::Failed,
+        State::Detached,
     ];
 
     pub(crate) fn shown(self) -> ProcessState {
@@ -151,14 +165,14 @@ impl State {
             State::Starting => ProcessState::Starting,
             State::Running => ProcessState::Running,
             State::Ending | State::Cancelling | State::Expiring => ProcessState::Ending,
-            State::LinkLost => ProcessState::LinkLost,
+            State::LinkLost | State::Detached => ProcessState::LinkLost,
             State::Ended => ProcessState::Ended,
             State::Failed => ProcessState::Failed,
         }
     }
 
     pub(crate) fn is_settled(self) -> bool {
-        matches!(self, State::Ended | State::Failed)
+        matches!(self, State::Ended | State::Failed | State::Detached)
     }
 }
 
@@ -166,7 +180,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const INPUTS: [Input; 9] = [
+    const INPUTS: [Input; 11] = [
         Input::Pid,
         Input::Running,
         Input::StartFailed,
@@ -176,6 +190,8 @@ mod tests {
         Input::Kill,
         Input::Release,
         Input::GivenUp,
+        Input::Back,
+        Input::Detach,
     ];
 
     fn cell(state: State, input: Input) -> String {
@@ -185,6 +201,7 @@ mod tests {
             Action::KillClient => "kill client",
             Action::TellStarted => "tell started",
             Action::TellLost => "tell lost",
+            Action::TellRestored => "tell restored",
         });
         let done = words.collect::<Vec<_>>().join(", ");
         match (next == state, done.is_empty()) {

@@ -1,6 +1,7 @@
 //! The thread of one process: it connects, reads the reports, changes the state and tells of it, until the ssh client is
 //! reaped.
 
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use crate::connection::Lease;
-use crate::error::{Error, Result, StartFailure, StartStage};
+use crate::error::{Error, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::gate::Retry;
@@ -23,6 +24,7 @@ use crate::report::{Failure, Piece, Report, Step};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::session::Session;
+use crate::spool::Spool;
 use crate::ssh;
 use crate::state::{Action, Input, State};
 use crate::sys;
@@ -37,6 +39,8 @@ pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     pub pool: Arc<Pool>,
     pub hub: Hub,
+    /// Names the manager to wrappers: it may put a new link in the place of its own.
+    pub name: String,
 }
 
 impl Shared {
@@ -66,10 +70,34 @@ pub(crate) struct Watcher {
     lost_from: State,
     /// What ssh said before the wrapper began.
     pub diagnosis: Tail,
+    /// How much is here of the output of a process that is kept.
+    pub spool: Spool,
+    pub attached: Attached,
 }
 
-/// Watches a process from its connection to its end. The formers had the same uuid.
-pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc<Shared>) {
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Start,
+    /// To take over an application that is kept.
+    Attach,
+}
+
+/// What became of an attempt to take over an application that is kept, when its session has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// The host did not come to answer.
+    No,
+    /// There was a link again.
+    Yes,
+    /// Another manager has one.
+    Refused,
+    /// Nothing is left of it.
+    Gone,
+}
+
+/// Watches a process from its connection to its end. The formers had the same uuid. One that is adopted is there already.
+pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc<Shared>, adopted: Option<Remote>) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
     let start_deadline = process.started_at.checked_add(process.request.start_timeout);
     let mut watcher = Watcher {
@@ -77,16 +105,23 @@ pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc
         shared,
         start_deadline,
         stage: StartStage::Queued,
-        remote: None,
+        remote: adopted,
         client_end: ClientEnd::NotStarted,
         connection_end: None,
         lost_from: State::Running,
         diagnosis: Tail::default(),
+        spool: Spool::default(),
+        attached: Attached::No,
     };
     // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
     let run = || {
         watcher.wait_for_formers(formers);
-        watcher.run();
+        if watcher.remote.is_none() {
+            watcher.start();
+        }
+        while watcher.process.state() == State::LinkLost {
+            if watcher.process.is_kept() { watcher.take_over() } else { watcher.recover() }
+        }
     };
     if panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
         watcher.settle_after_panic();
@@ -113,28 +148,38 @@ impl Watcher {
         }
     }
 
-    fn run(&mut self) {
-        let shared = Arc::clone(&self.shared);
+    fn start(&mut self) {
         let process = Arc::clone(&self.process);
         let cancelled = || process.state() != State::Connecting;
+        match self.run_session(Purpose::Start, self.start_deadline, &cancelled) {
+            Ok(error) | Err(NoSeat::Failed(error)) => self.settle_client_ended(&error),
+            Err(NoSeat::Cancelled) => self.end_without_client(),
+            Err(NoSeat::TimedOut(stage)) => {
+                self.stage = stage;
+                self.end_without_client();
+            }
+        }
+    }
+
+    /// Has one session on the host, and runs it to its end; sessions that did not begin are tried again where that can help. Gives what
+    /// ssh said of its end.
+    fn run_session(
+        &mut self,
+        purpose: Purpose,
+        deadline: Option<Instant>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> std::result::Result<Error, NoSeat> {
+        let shared = Arc::clone(&self.shared);
+        let process = Arc::clone(&self.process);
         let destination = Destination { host: process.request.host.clone(), user: process.request.user.clone() };
         let mut tries = Tries::new(shared.options().connect_timeout);
         let mut kept = None;
         loop {
-            let seat = match kept.take() {
-                Some(seat) => Ok(seat),
-                None => shared.pool.seat(&destination, Kind::Long, self.start_deadline, &cancelled),
+            let mut seat = match kept.take() {
+                Some(seat) => seat,
+                None => shared.pool.seat(&destination, Kind::Long, deadline, cancelled)?,
             };
-            let mut seat = match seat {
-                Ok(seat) => seat,
-                Err(NoSeat::Failed(error)) => return self.settle_client_ended(&error),
-                Err(NoSeat::Cancelled) => return self.end_without_client(),
-                Err(NoSeat::TimedOut(stage)) => {
-                    self.stage = stage;
-                    return self.end_without_client();
-                }
-            };
-            let error = self.run_client(&mut seat).err().unwrap_or_else(|| self.diagnose());
+            let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.diagnose());
             // A client that was ended on purpose is not to come back.
             let was_ended = cancelled() || process.client_killed_as().is_some();
             let again = if was_ended { Again::No } else { seat.after(&error, &mut tries) };
@@ -150,14 +195,8 @@ impl Watcher {
                     log::debug!("{}: {error}; trying again", process.uuid());
                     shared.pool.gate().pause(time, cancelled);
                 }
-                Again::No => {
-                    self.settle_client_ended(&error);
-                    break;
-                }
+                Again::No => return Ok(error),
             }
-        }
-        if process.state() == State::LinkLost {
-            self.recover();
         }
     }
 
@@ -196,26 +235,38 @@ impl Watcher {
     }
 
     /// Runs one ssh client to its end. An error is a local one: nothing was started.
-    fn run_client(&mut self, seat: &mut Seat) -> Result<()> {
+    fn run_client(&mut self, purpose: Purpose, seat: &mut Seat) -> Result<()> {
         let request = &self.process.request;
         let nonce = remote::nonce()?;
         let options = self.shared.options();
         // A shared connection has a lease of its own.
         let lease = seat.connection().is_none().then(|| Lease::of(options));
-        let line = wrapper::start_line(&nonce, &self.process.instance, request, lease);
+        let (instance, manager) = (&self.process.instance, &self.shared.name);
+        let line = match purpose {
+            Purpose::Start => wrapper::start_line(&nonce, instance, request, manager, lease),
+            Purpose::Attach => {
+                let grace = ssh::whole_seconds(request.grace).saturating_add(2);
+                wrapper::attach_line(&nonce, instance, grace, manager, self.spool.positions(), lease)
+            }
+        };
         let version = self.shared.pool.ssh_version();
         let mut client = remote::spawn(version, options, seat.route(), &request.host, request.user.as_deref(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
         // A kill that came before the lifeline was there could not close it.
-        if self.process.state() != State::Connecting {
-            lifeline.close();
+        let is_over = match purpose {
+            Purpose::Start => self.process.state() != State::Connecting,
+            Purpose::Attach => self.process.is_released(),
+        };
+        if is_over {
+            lifeline.cut();
             lifeline.kill_client();
         }
         self.stage = StartStage::Connecting;
         self.diagnosis = Tail::default();
-        let end = Session::new(self, nonce, seat).run(&mut client);
+        let end = Session::new(self, purpose, nonce, seat).run(&mut client);
+        self.spool.begin_again();
         self.process.set_lifeline(None);
         self.process.set_pids(|pids| pids.ssh_client = None);
         self.client_end = end?;
@@ -223,6 +274,75 @@ impl Watcher {
         let has_lost = self.client_end == ClientEnd::Seen(255);
         self.connection_end = seat.connection().and_then(|connection| connection.why_ended(has_lost));
         Ok(())
+    }
+
+    /// Takes over a process that is kept and whose link was lost, as often as its host answers, until its end is known, it was let
+    /// go, or has another manager.
+    fn take_over(&mut self) {
+        let process = Arc::clone(&self.process);
+        let released = || process.is_released();
+        let until = sys::deadline(self.shared.options().restore_timeout);
+        let mut retry = Retry::for_ever();
+        let mut told = None;
+        loop {
+            self.attached = Attached::No;
+            let connect = self.shared.options().connect_timeout.saturating_add(INQUIRY_TIMEOUT);
+            let result = self.run_session(Purpose::Attach, sys::deadline(connect), &released);
+            let error = match (self.attached, result) {
+                _ if released() => return,
+                (Attached::Yes, Ok(error)) => return self.settle_client_ended(&error),
+                (Attached::Refused, _) => return self.settle_taken_over(),
+                (Attached::Gone, _) => return self.give_up(),
+                (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
+                (_, Err(NoSeat::Cancelled)) => return,
+                (_, Err(NoSeat::TimedOut(_))) => self.no_answer(),
+            };
+            // Once for each reason: it is tried for ever.
+            if told != Some(mem::discriminant(&failure_of(&error))) {
+                told = Some(mem::discriminant(&failure_of(&error)));
+                log::warn!("{}: the link is not restored: {error}", self.describe());
+                let uuid = process.uuid().to_owned();
+                self.shared.hub.send(&Event::LinkNotRestored { uuid, error });
+            }
+            let Some(next) = retry.next_try() else { return self.give_up() };
+            if until.is_some_and(|until| until <= next) {
+                return self.give_up();
+            }
+            self.shared.pool.gate().pause(next, released);
+        }
+    }
+
+    fn no_answer(&self) -> Error {
+        let request = &self.process.request;
+        let (host, user) = (request.host.clone(), request.user.clone());
+        Error::Ssh { host, user, failure: SshFailure::TimedOut, stderr: String::new() }
+    }
+
+    /// There is a link again; `running`: the program was executed.
+    pub(crate) fn restored(&mut self, running: bool) {
+        self.attached = Attached::Yes;
+        let (_, actions) = self.process.take(Input::Back);
+        let uuid = || self.process.uuid().to_owned();
+        if actions.contains(&Action::TellRestored) {
+            log::info!("{}: the link is restored", self.describe());
+            self.shared.hub.send(&Event::LinkRestored { uuid: uuid() });
+        }
+        if self.lost_from == State::Ending {
+            self.process.take(Input::Kill);
+        }
+        if let (true, true, Some(remote)) = (running, self.process.set_run(), &self.remote) {
+            self.shared.hub.send(&Event::Started { uuid: uuid(), pid: remote.pid });
+        }
+    }
+
+    fn settle_taken_over(&self) {
+        let error = Error::TakenOver { uuid: self.process.uuid().to_owned() };
+        if self.process.settle(Input::Detach, |_| Err(error.clone())) {
+            log::error!("{error}");
+            let uuid = self.process.uuid().to_owned();
+            self.shared.hub.send(&Event::LinkNotRestored { uuid, error });
+            self.process.told();
+        }
     }
 
     fn settle_after_panic(&self) {
@@ -285,7 +405,7 @@ impl Watcher {
             State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
             State::LinkLost => Ok(lost),
-            State::Running | State::Ended | State::Failed => Ok(status(ExitSource::RemoteMonitoring)),
+            State::Running | State::Ended | State::Failed | State::Detached => Ok(status(ExitSource::RemoteMonitoring)),
         });
     }
 
@@ -299,7 +419,7 @@ impl Watcher {
             Failure::Step { code, .. } => code,
             _ => 125,
         };
-        let end = ApplicationEnd { code, signal: None, core_dumped: false, left_over: false };
+        let end = ApplicationEnd { code, signal: None, core_dumped: false, left_over: false, at: None };
         let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
         self.settle(Input::StartFailed, |state| match state {
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
@@ -459,6 +579,14 @@ impl Watcher {
             _ => Flow::GoOn,
         })?;
         answer.ok_or_else(|| self.start_failed(StartFailure::Protocol))
+    }
+}
+
+/// What kind of failure it is.
+fn failure_of(error: &Error) -> SshFailure {
+    match error {
+        Error::Ssh { failure, .. } => *failure,
+        _ => SshFailure::Other,
     }
 }
 

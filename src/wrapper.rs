@@ -10,14 +10,23 @@ use crate::client::Chunk;
 use crate::connection::{LEASE, Lease};
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
-use crate::request::{BootRequest, LogMode};
+use crate::request::{BootRequest, LinkLossPolicy, LogMode};
 use crate::script::{
-    Script, bootstrap_line_with, end_of_line, in_one_line, literal_path, short_line, without_comments,
+    SHORT, Script, bootstrap_line, bootstrap_line_with, end_of_line, in_one_line, literal_path, short_line,
+    without_comments,
 };
 use crate::ssh::whole_seconds;
 
-static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| end_of_line(&without_comments(include_str!("wrapper.sh"))));
+static WRAPPER: LazyLock<Vec<u8>> =
+    LazyLock::new(|| end_of_line(&[IDENTITY, include_str!("wrapper.sh")].map(without_comments).concat()));
+static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
+const IDENTITY: &str = include_str!("identity.sh");
+const LINK: &str = include_str!("link.sh");
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
+
+pub(crate) const DIRECTORIES: &str = include_str!("directories.sh");
+/// The parts of a script that finds applications on a host.
+pub(crate) const FIND: [&str; 2] = [IDENTITY, DIRECTORIES];
 
 /// What names one start of one process: files on the host carry it.
 #[derive(Debug, Clone)]
@@ -33,6 +42,7 @@ pub(crate) fn start_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
     request: &BootRequest,
+    manager: &str,
     lease: Option<Lease>,
 ) -> Vec<Chunk> {
     let mut script = Script::default();
@@ -50,12 +60,38 @@ pub(crate) fn start_line(
     script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
     script.assign("_X", in_one_line("eval ", &inner_script(request), "_sshpm_n"));
-    if let Some(Lease { period, ticks }) = lease {
-        script.assign("_P", period.as_secs().to_string());
-        script.assign("_L", ticks.to_string());
-        script.add(&without_comments(LEASE));
+    script.lease(lease);
+    if request.link_loss == LinkLossPolicy::Keep {
+        script.assign("_C", "1");
+        script.assign("_W", manager);
+        script.add(b"_oo=0 _eo=0\n");
+        script.add(&KEEP);
     }
     bootstrap_line_with(&script, &WRAPPER)
+}
+
+/// The line that takes over the application of this instance; `positions`: how much of its output is here.
+pub(crate) fn attach_line(
+    nonce: &[u8; NONCE_LENGTH],
+    instance: &Instance,
+    grace: u64,
+    manager: &str,
+    positions: (u64, u64),
+    lease: Option<Lease>,
+) -> Vec<Chunk> {
+    let mut script = Script::default();
+    script.assign("_N", nonce);
+    script.assign("_V", &instance.uuid);
+    script.assign("_I", &instance.id);
+    script.assign("_G", grace.to_string());
+    script.assign("_W", manager);
+    script.assign("_oo", positions.0.to_string());
+    script.assign("_eo", positions.1.to_string());
+    script.lease(lease);
+    for text in [SHORT, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
+        script.add(&without_comments(text));
+    }
+    bootstrap_line(&script)
 }
 
 /// The line that asks after the process that has this pid and start time, ends it if it lives, and reports how it ended.
@@ -126,6 +162,15 @@ set --
 }
 
 impl Script {
+    /// The lease of a connection of its own.
+    fn lease(&mut self, lease: Option<Lease>) {
+        if let Some(Lease { period, ticks }) = lease {
+            self.assign("_P", period.as_secs().to_string());
+            self.assign("_L", ticks.to_string());
+            self.add(&without_comments(LEASE));
+        }
+    }
+
     /// Names what comes next, for the trap.
     fn step(&mut self, name: &str, number: usize) {
         self.assign("_sshpm_w", format!("{name} {number}"));
@@ -219,6 +264,12 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
         "role": request.role.as_str(),
         "name": request.name,
         "session": request.session,
+        "link_loss": match request.link_loss {
+            LinkLossPolicy::Terminate => "terminate",
+            LinkLossPolicy::Keep => "keep",
+        },
+        "grace": request.grace.as_secs_f64(),
+        "log_file": request.log_file.as_ref().map(|path| String::from_utf8_lossy(&literal_path(path)).into_owned()),
     });
     object.to_string().split_off(1)
 }
@@ -231,7 +282,7 @@ mod tests {
     fn a_start_is_one_line_without_comments() {
         let instance = Instance { uuid: "u".into(), id: "i".into(), user: "me".into() };
         let request = BootRequest::new("h", ["a\nb"]).environment("A", "x\ny").setup_line("true\ntrue").name("\"\n");
-        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, None).concat();
+        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, "m", None).concat();
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
     }

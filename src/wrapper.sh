@@ -1,9 +1,11 @@
 # The remote parent of one application, in POSIX sh.  wrapper.rs sends it in one line over ssh's stdin, behind the
-# assignments of its parameters, and with the comments taken out:
+# assignments of its parameters and identity.sh, and with the comments taken out:
 #   _N nonce   _V uuid   _I instance   _G grace in seconds   _U umask   _O log file   _M its mode: fresh, append, truncate
 #   _H setup shell   _B not empty: bash, where there is one   _S not empty: the start can take long   _X what the inner
 #   process runs: environment, setup lines, start.sh   _P, _L see lease.sh, which is before this when the process has a
 #   connection of its own   _Y the user as the manager knows it   _K rest of the metadata, '"key":…}'
+#   _C not empty: the application is kept when the link or the manager is gone, see keep.sh, which
+#   is before this then, with link.sh
 #
 # Descriptors: 3 commands (ssh's stdin), 4 reports (ssh's stderr), 5 and 6 the application's stdout and stderr,
 # 7 ssh's stdout, 8 the notebook.
@@ -52,29 +54,13 @@ END
     esac
 }
 
+_m=$$
 _say begin 1 "$$"
 # What start-up files wrote on stdout stands before this one.
 _say begin 4>&7
 
 # The line that brought this may have waited behind a start-up file that hung, and its start may be over.
 IFS= read -r _q <&3 && [ "$_q" = go ] || exit 125
-
-# The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
-_started() {
-    if [ -r /proc/self/stat ]; then
-        # The name can have newlines.
-        _z=
-        { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
-        set -- ${_z##*") "}
-        _q=${20}
-    else
-        _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
-        set -- $_q
-        _q=$1-$2-$3-$4-$5
-    fi
-}
-_b=-
-{ read -r _b </proc/sys/kernel/random/boot_id; }
 
 [ -z "$_U" ] || umask "$_U"
 
@@ -88,26 +74,11 @@ _try() {
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _live "$1/metadata_$_V.json" && _die in-use
     # What a wrapper that was killed has left.
-    case $_k in *[!0-9a-f]* | '') ;; *) rm -f "$1/$_V.$_k.x" "$1/$_V.$_k.a" "$1/$_V.$_k.tmp" ;; esac
+    case $_k in *[!0-9a-f]* | '') ;; *) rm -f "$1/$_V.$_k".* ;; esac
     _f=$1/$_V.$_I
     mkfifo -m 600 "$_f.x" "$_f.a" && _j=$1/metadata_$_V.json && return
     rm -f "$_f.x" "$_f.a"
     return 1
-}
-# Does the process that metadata file $1 speaks of live?  Its instance is _k.
-_live() {
-    _k=
-    # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
-    [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
-    case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
-    # First, because what comes next takes dash long when it finds nothing.
-    case $_q in *"\"boot_id\":\"$_b\""*"}") ;; *) return 1 ;; esac
-    _p=${_q#*\"pid\":}
-    _s=${_q#*\"start_time\":\"}
-    _p=${_p%%,*}
-    _s=${_s%%\"*}
-    case $_p in *[!0-9]*|'') return 1 ;; esac
-    _started "$_p" && [ "$_q" = "$_s" ]
 }
 _j=
 _f=
@@ -116,7 +87,8 @@ _e=${XDG_RUNTIME_DIR:-}
 _h=${HOME:-}
 case $_e in /*) ;; *) _e= ;; esac
 case $_h in /*) ;; *) _h= ;; esac
-if [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
+if [ -n "$_C" ]; then _choose || _die runtime
+elif [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
 elif _try /tmp/drunc; then _d=2
 elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
 elif [ -n "$_h" ] && _try "$_h/.local/state/sshpm"; then _d=4
@@ -150,9 +122,9 @@ _remove() {
         echo gone >&9
     fi
     if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
-        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j"; return ;; esac
+        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j" ${_C:+"$_f".*}; return ;; esac
     fi
-    [ ! -p "$_f.a" ] || rm -f "$_f.x" "$_f.a" "$_f.tmp"
+    [ ! -p "$_f.a" ] || rm -f "$_f.x" "$_f.a" "$_f.tmp" ${_C:+"$_f".*}
 }
 _quit() { rm -f "$_f.x" "$_f.a"; _die "$@"; }
 
@@ -181,7 +153,7 @@ _attend() {
         umask 077
         _y=${LOGNAME:-}
         case $_y in *[!A-Za-z0-9._@+-]* | '') _y=$_Y ;; esac
-        _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",\"user\":\"$_y\",$_K"
+        _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",\"user\":\"$_y\",\"wrapper\":$_m,$_K"
         if [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
     else
         _say warn runtime
@@ -196,15 +168,20 @@ _attend() {
     # the manager or the link is gone, and the application would stay for ever.
     _bye=
     _u=
+    _again=
+    # Its end tells the reader that the wrapper's main shell is gone.
+    exec 9>&-
     trap '_u=1; kill -USR2 "$_v"' USR2
     while [ -z "$_u" ]; do
         _reader <&3 3<&- & _v=$!
+        _again=running
         until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
     done
 }
 # Reads the commands.
 _reader() {
     trap - USR2
+    [ -z "$_C" ] || _reach_links
     while read -r _c _i _a _w _k; do
         case $_c in
         # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
@@ -215,6 +192,7 @@ _reader() {
             ;;
         ping) kill -USR1 "$_l" ;;
         bye) _bye=1 ;;
+        *) [ -z "$_C" ] || _attend_to_links ;;
         esac
     done
 
@@ -229,7 +207,7 @@ _reader() {
         trap '[ -z "$_w" ] || kill -KILL "$_w"; exit 0' USR2
         sleep "$_G" 4>&- 8>&- & _w=$!
         wait "$_w"
-    elif kill -0 "$$"; then
+    elif kill -0 "$_m"; then
         # The main shell sees to what is left.
         exit 0
     fi
@@ -251,88 +229,108 @@ if [ -n "$_H" ]; then
 elif [ -n "$_B" ] && command -v bash >/dev/null; then
     _h=bash
 fi
-# The first process of the new session tells its pid, waits for what it is to run, and becomes the application.
 # bash reads ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2, zsh ~/.zshenv always: start-up files are for the lines to source.
 case $_h in
 bash | */bash) _w=--norc ;;
 zsh | */zsh) _w=-f ;;
 *) _w= ;;
 esac
-set -- "$_h" ${_w:+"$_w"} -c '_sshpm_n="
+
+# Runs the application, and reports its end.
+_run() {
+    # The first process of the new session tells its pid, waits for what it is to run, and becomes the application.
+    set -- "$_h" ${_w:+"$_w"} -c '_sshpm_n="
 "
 echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f"
-_m=
-if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
-elif command -v setsid >/dev/null; then set -- setsid "$@"
-elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV' "$@"
-else _m=1
-fi
+    _g=
+    if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
+    elif command -v setsid >/dev/null; then set -- setsid "$@"
+    elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV' "$@"
+    else _g=1
+    fi
 
-_l=
-[ -z "$_L" ] || { _lease >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&- & _l=$!; }
-_attend >/dev/null 5>&- 6>&- 7>&- & _r=$!
-exec 3<&-
-
-exec 2>&8
-(
+    _l=
+    [ -z "$_L" ] || { _lease >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&- & _l=$!; }
+    _attend >/dev/null 5>&- 6>&- 7>&- & _r=$!
+    exec 3<&- 2>&8
+    if [ -n "$_C" ]; then _undo_ignoring "$@"; else _inner "$@"; fi
+    _x=$?
     exec 2>/dev/null
-    exec >&5 2>&6 4>&- 5>&- 6>&- 7>&- 8>&-
-    [ -n "$_m" ] || exec "$@"
+    _take_notes
+    _conclude
+}
+_inner() (
+    exec 2>/dev/null
+    exec >&5 2>&6 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    [ -n "$_g" ] || exec "$@"
     set -m
     "$@" &
     set +m
     wait "$!"
 )
-_x=$?
-exec 2>/dev/null
-
 # What the notebook holds, up to our own mark.
-echo "$_N" >&8
-_p=
-_ran=0
-_bye=
-_lost=
-# s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
-_how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
-_how=${_how:--}
-_fail=
-while read -r _w _a <&8; do
-    case $_w in
-    "$_N") break ;;
-    p) _p=$_a ;;
-    x) _ran=1 ;;
-    f) _ran=0 _fail=$_a ;;
-    b) _bye=1 ;;
-    l) _lost=1 ;;
-    *) case "$_how $_w $_a" in *"core dumped"*) _how=c ;; "c "*) ;; *) _how=s ;; esac ;;
-    esac
-done
+_take_notes() {
+    echo "$_N" >&8
+    _p=
+    _ran=0
+    _bye=
+    _lost=
+    # s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
+    _how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
+    _how=${_how:--}
+    _fail=
+    while read -r _w _a <&8; do
+        case $_w in
+        "$_N") break ;;
+        p) _p=$_a ;;
+        x) _ran=1 ;;
+        f) _ran=0 _fail=$_a ;;
+        b) _bye=1 ;;
+        l) _lost=1 ;;
+        *) case "$_how $_w $_a" in *"core dumped"*) _how=c ;; "c "*) ;; *) _how=s ;; esac ;;
+        esac
+    done
+}
+_conclude() {
+    # What is left of the group has no supervisor any more.  The group id cannot be another's while it has members.
+    _left=0
+    if [ -n "$_p" ] && kill -0 "-$_p"; then
+        _left=1
+        kill -KILL "-$_p"
+    fi
+    [ -n "$_p$_fail" ] || case $_x in 126 | 127) _fail="exec 0 $_x" ;; esac
+    [ -z "$_fail" ] || _say fail $_fail
+    if [ -n "$_C" ]; then
+        _leave_word
+        return
+    fi
+    [ -n "$_O" ] || _say eof 4>&7
+    _say exit "$_x" "$_how" "$_ran" "$_left"
+    # The manager answers with good-bye, which ends the reader.  A link that was cut in silence took the report as well: then
+    # the reader's input ends without a word, when the lease has.
+    [ -z "$_bye$_lost" ] || kill -USR2 "$_r"
+    until wait "$_r"; do kill -0 "$_r" || break; done
+    [ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
+    echo "$_N" >&8
+    while read -r _w _a <&8; do
+        case $_w in "$_N") break ;; l) _lost=1 ;; esac
+    done
+    # Nobody may have read that: the manager asks for this file when the link is back.
+    if [ -n "$_lost" ] && [ -n "$_j" ]; then
+        umask 077
+        [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
+    fi
+    _remove
+    _say clean
+}
 
-# What is left of the group has no supervisor any more.  The group id cannot be another's while it has members.
-_left=0
-if [ -n "$_p" ] && kill -0 "-$_p"; then
-    _left=1
-    kill -KILL "-$_p"
+if [ -n "$_C" ]; then
+    _prepare
+    _stay &
+    exec 5>&- 6>&- 8>&- 9>&-
+    _link
+    exit
 fi
-[ -n "$_p$_fail" ] || case $_x in 126 | 127) _fail="exec 0 $_x" ;; esac
-[ -z "$_fail" ] || _say fail $_fail
-[ -n "$_O" ] || _say eof 4>&7
-_say exit "$_x" "$_how" "$_ran" "$_left"
-# The manager answers with good-bye, which ends the reader.  A link that was cut in silence took the report as well: then
-# the reader's input ends without a word, when the lease has.
-[ -z "$_bye$_lost" ] || kill -USR2 "$_r"
-until wait "$_r"; do kill -0 "$_r" || break; done
-[ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
-echo "$_N" >&8
-while read -r _w _a <&8; do
-    case $_w in "$_N") break ;; l) _lost=1 ;; esac
-done
-# Nobody may have read that: the manager asks for this file when the link is back.
-if [ -n "$_lost" ] && [ -n "$_j" ]; then
-    umask 077
-    [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
-fi
-_remove
-_say clean
+_run
 [ "$_x" -lt 256 ] || _x=$((_x % 128 + 128))
 exit "$_x"

@@ -13,10 +13,16 @@ use crate::Event;
 pub const SSHPM_EVENT_STARTED: i32 = 1;
 /// Event: the process ended. It is the last event of a process that had started.
 pub const SSHPM_EVENT_EXITED: i32 = 2;
-/// Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over.
+/// Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over;
+/// of a process that is kept, SSHPM_EVENT_LINK_RESTORED.
 pub const SSHPM_EVENT_LINK_LOST: i32 = 3;
 /// Event: the process did not come to run. It is the only event of such a process.
 pub const SSHPM_EVENT_START_FAILED: i32 = 4;
+/// Event: a process that is kept (SSHPM_LINK_LOSS_KEEP) was taken over again, or was adopted.
+pub const SSHPM_EVENT_LINK_RESTORED: i32 = 5;
+/// Event: the link to a process that is kept does not come back, see sshpm_event_get_error. It is tried on, and told again when
+/// the reason changes; after SSHPM_ERROR_TAKEN_OVER it is not tried any more.
+pub const SSHPM_EVENT_LINK_NOT_RESTORED: i32 = 6;
 
 /// What happened to a process.
 pub struct sshpm_event {
@@ -46,6 +52,10 @@ impl From<Event> for sshpm_event {
                 sshpm_event { status: Some(status.into()), ..about(SSHPM_EVENT_EXITED, uuid, String::new()) }
             }
             Event::LinkLost { uuid, reason } => about(SSHPM_EVENT_LINK_LOST, uuid, reason),
+            Event::LinkRestored { uuid } => about(SSHPM_EVENT_LINK_RESTORED, uuid, String::new()),
+            Event::LinkNotRestored { uuid, error } => {
+                sshpm_event { error: code_of(&error), ..about(SSHPM_EVENT_LINK_NOT_RESTORED, uuid, error.to_string()) }
+            }
             Event::StartFailed { uuid, error } => {
                 sshpm_event { error: code_of(&error), ..about(SSHPM_EVENT_START_FAILED, uuid, error.to_string()) }
             }
@@ -102,13 +112,14 @@ pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *c
     plain(ptr::null(), || pointer_to_status(unsafe { event.as_ref() }.and_then(|this| this.status.as_ref())))
 }
 
-/// Why the process did not come to run, of SSHPM_EVENT_START_FAILED.
+/// Why the process did not come to run, of SSHPM_EVENT_START_FAILED; why the link does not come back, of
+/// SSHPM_EVENT_LINK_NOT_RESTORED.
 ///
 /// Any thread. Does not block.
 ///
 /// @param event The event.
-/// @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; SSHPM_OK for all other events, and when
-/// the event is NULL.
+/// @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or SSHPM_ERROR_LOCAL; SSHPM_OK for all other
+/// events, and when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> sshpm_result {
     // SAFETY: the caller's pointer is NULL or to an event.

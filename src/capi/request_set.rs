@@ -18,6 +18,8 @@ pub const SSHPM_LOG_MODE_TRUNCATE: i32 = 2;
 /// Link loss: when the link or the manager is gone the process is ended: SIGHUP to its group, and after the grace
 /// SIGKILL. The default.
 pub const SSHPM_LINK_LOSS_TERMINATE: i32 = 0;
+/// Link loss policy: it goes on, and is taken over again by this manager, or adopted by another.
+pub const SSHPM_LINK_LOSS_KEEP: i32 = 1;
 
 /// The defaults of all values.
 fn defaults() -> BootRequest {
@@ -332,7 +334,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param policy SSHPM_LINK_LOSS_TERMINATE.
+/// @param policy SSHPM_LINK_LOSS_TERMINATE or SSHPM_LINK_LOSS_KEEP.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
@@ -342,7 +344,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
     call(|| {
         // SAFETY: the caller's pointer is NULL or to a request of this thread.
         let this = unsafe { handle_mut(request, "request")? };
-        let policies = [(SSHPM_LINK_LOSS_TERMINATE, LinkLossPolicy::Terminate)];
+        let policies =
+            [(SSHPM_LINK_LOSS_TERMINATE, LinkLossPolicy::Terminate), (SSHPM_LINK_LOSS_KEEP, LinkLossPolicy::Keep)];
         this.request.link_loss = choice("link_loss", policy, &policies)?;
         Ok(())
     })

@@ -68,6 +68,10 @@ pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
 pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 /// The file on the host is a fifo, a device or a socket.
 pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
+/// The manager has let go of the process, which is kept: it goes on, and can be adopted.
+pub const SSHPM_ERROR_DETACHED: i32 = 27;
+/// Another manager has the process, or its own manager lives.
+pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
 
 /// ssh: the name of the host has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -177,6 +181,8 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::Local { .. } => SSHPM_ERROR_LOCAL,
         Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
         Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
+        Error::Detached { .. } => SSHPM_ERROR_DETACHED,
+        Error::TakenOver { .. } => SSHPM_ERROR_TAKEN_OVER,
         Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
     }
 }
@@ -242,6 +248,8 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_NO_EXIT_CODE => c"there is no exit code",
         SSHPM_ERROR_LOGGER_SET => c"another logger is set",
         SSHPM_ERROR_PANIC => c"a bug in sshpm",
+        SSHPM_ERROR_DETACHED => c"the manager has let go of the process",
+        SSHPM_ERROR_TAKEN_OVER => c"the process has another manager",
         SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
         SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
         SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",

@@ -1,0 +1,51 @@
+# Takes over an application that is kept, in POSIX sh, behind the assignments of its parameters, short.sh, identity.sh, lease.sh,
+# link.sh and directories.sh:
+#   _V uuid   _I instance   _W what names the manager   _oo, _eo how much of its output it has   _G seconds of grace
+#   _P, _L the lease, if this is a connection of its own
+# An application without a wrapper has nobody who could tell how it ends: it is ended.
+
+exec 7>&1
+trap : HUP INT QUIT PIPE TERM
+_f=
+_j=
+for _d in "$@"; do
+    _q=
+    if { IFS= read -r _q <"$_d/metadata_$_V.json"; }; then
+        case $_q in *"\"instance\":\"$_I\""*) _f=$_d/$_V.$_I _j=$_d/metadata_$_V.json; break ;; esac
+    fi
+    if [ -f "$_d/$_V.$_I.end" ]; then
+        _f=$_d/$_V.$_I
+        break
+    fi
+done
+_word() {
+    _e=
+    [ -n "$_f" ] && [ -f "$_f.end" ] && [ -O "$_f.end" ] && read -r _e <"$_f.end"
+}
+# Its parent is the wrapper that its metadata names.
+_attended() {
+    [ -n "$_j" ] && _live "$_j" && _parent "$_p" && [ -n "$_w" ] && [ "$_q" = "$_w" ]
+}
+_O=1
+[ ! -f "$_f.out" ] || _O=
+_name_link
+if _word || { ! _attended && _word; }; then
+    (umask 077 && mkfifo "$_f.l.$_C") && _link "$_e"
+elif _attended; then
+    if (umask 077 && mkfifo "$_f.l.$_C") && echo "attach $_C $_W" 1<>"$_f.c"; then _link; fi
+else
+    # Its reader may be ending it.
+    _i=0
+    while [ -n "$_j" ] && _live "$_j" && ! _word; do
+        if [ "$_i" -ge "$((_G * 5))" ]; then kill -KILL "-$_p" || kill -KILL "$_p"; fi
+        _i=$((_i + 1))
+        sleep 0.2 || sleep 1
+    done
+    if _word; then
+        (umask 077 && mkfifo "$_f.l.$_C") && _link "$_e"
+    else
+        [ -z "$_f" ] || _clear_away
+        _say gone
+    fi
+fi
+_say clean

@@ -1,0 +1,10 @@
+# The directories that wrappers use, as positional parameters, in POSIX sh: see wrapper.sh and keep.sh.  None that is another
+# user's or a symbolic link.
+_y=
+{ read -r _y </proc/sys/kernel/hostname; } || _y=$(uname -n)
+_x=${XDG_STATE_HOME:-}
+case $_x in /*) ;; *) _x=${HOME:-/nowhere}/.local/state ;; esac
+set --
+for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm" "$_x/sshpm/$_y"; do
+    [ -L "$_d" ] || { [ -e "$_d" ] && [ ! -O "$_d" ]; } || set -- "$@" "$_d"
+done

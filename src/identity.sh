@@ -1,0 +1,40 @@
+# Who a process is, in POSIX sh: its pid, its start time and the boot it was started in name one for ever.
+
+# The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
+_started() {
+    if [ -r /proc/self/stat ]; then
+        # The name can have newlines.
+        _z=
+        { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+        set -- ${_z##*") "}
+        _q=${20}
+    else
+        _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
+        set -- $_q
+        _q=$1-$2-$3-$4-$5
+    fi
+}
+_b=-
+{ read -r _b </proc/sys/kernel/random/boot_id; }
+# Does the process that metadata file $1 speaks of live?  Its instance is _k.
+_live() {
+    _k=
+    # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
+    [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
+    case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
+    # First, because what comes next takes dash long when it finds nothing.
+    case $_q in *"\"boot_id\":\"$_b\""*"}") ;; *) return 1 ;; esac
+    _p=${_q#*\"pid\":}
+    _s=${_q#*\"start_time\":\"}
+    _p=${_p%%,*}
+    _s=${_s%%\"*}
+    case $_p in *[!0-9]*|'') return 1 ;; esac
+    case $_q in *'"wrapper":'*) _w=${_q#*\"wrapper\":} _w=${_w%%,*} ;; *) _w= ;; esac
+    _started "$_p" && [ "$_q" = "$_s" ]
+}
+# The parent of process $1.
+_parent() {
+    _q=
+    while read -r _z _q; do [ "$_z" != PPid: ] || break; done </proc/"$1"/status
+    [ -n "$_q" ]
+}

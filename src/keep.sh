@@ -1,0 +1,124 @@
+# What the wrapper of an application that is kept does otherwise, in POSIX sh; before wrapper.sh, behind link.sh:
+#   _W what names the manager: it may put a new link in the place of its own
+#
+# The shell that sshd started is the link, which ends with its session.  The wrapper is a background job of it that holds
+# nothing of ssh's, reads its commands from a fifo, FILE.c, and writes reports to the fifo of the link, FILE.l.LINK.  A later
+# session has a link of its own, see attach.sh.
+
+# Where logins that end remove nothing.  By host, because a home can be that of many.
+_choose() {
+    _q=
+    { read -r _q </proc/sys/kernel/hostname; } || _q=$(uname -n)
+    _y=${XDG_STATE_HOME:-}
+    case $_y in /*) ;; *) _y=${_h:+$_h/.local/state} ;; esac
+    if [ -n "$_y" ] && mkdir -p -m 700 "$_y/sshpm" && _try "$_y/sshpm/$_q"; then _d=5
+    elif _try /tmp/drunc; then _d=2
+    elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
+    else return 1
+    fi
+}
+
+# Makes what the link and the wrapper speak by, and the files that the output goes to when it has no log file.
+_prepare() {
+    _name_link
+    (
+        umask 077
+        mkfifo "$_f.c" "$_f.l.$_C"
+        [ -n "$_O" ] || { [ x ] >"$_f.out" && [ x ] >"$_f.err"; }
+    ) || { rm -f "$_f".*; _die runtime; }
+    [ -n "$_O" ] || exec 5>>"$_f.out" 6>>"$_f.err"
+    # The first that the reader reads: no report is lost.
+    exec 9<>"$_f.c"
+    echo "attach $_C $_W" >&9
+}
+
+# The wrapper, without anything of ssh's.
+_stay() {
+    trap : HUP INT QUIT PIPE TERM
+    read -r _m _q </proc/self/stat || _m=$(exec sh -c 'echo "$PPID"')
+    # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
+    exec 3<"$_f.c" 4>&- 7>&- >/dev/null
+    _say() { echo "say $*" >&9; }
+    _L=
+    _run
+}
+
+# INT and QUIT are ignored in what a background job starts, and only another program can undo that.
+_undo_ignoring() {
+    if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"
+    elif command -v perl >/dev/null; then set -- perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV' "$@"
+    else _say warn signals
+    fi
+    _inner "$@"
+}
+
+# The reader's side.  One that takes the place of another knows no link: the old one has seen the end of its fifo.
+_reach_links() {
+    _say() { echo "$*" >&4; }
+    exec 4>/dev/null
+    _lk= _ow=
+    _z2=${_again:-starting}
+    _z3=
+}
+# The link's name is its pid and start time.
+_has_link() { [ -n "$_lk" ] && _started "${_lk%%.*}" && [ "$_q" = "${_lk#*.}" ]; }
+_attend_to_links() {
+    case $_c in
+    # What the wrapper's other shells report.
+    say)
+        case $_i in
+        # Each link is told when it comes.
+        pid) return ;;
+        warn) _z3="$_z3 $_a" ;;
+        running) _z2=running ;;
+        done)
+            # Nobody else removes what is left of a start that failed.
+            _has_link || echo n >&8
+            exit 0
+            ;;
+        esac
+        _say "$_i $_a $_w $_k"
+        ;;
+    # attach LINK MANAGER
+    attach)
+        if [ "$_a" != "$_ow" ] && _has_link; then
+            [ ! -p "$_f.l.$_i" ] || echo refused 1<>"$_f.l.$_i"
+        elif [ -p "$_f.l.$_i" ] && [ x ] 9<>"$_f.l.$_i"; then
+            _say stop
+            exec 4<>"$_f.l.$_i"
+            _lk=$_i _ow=$_a
+            _say wrapper "$_m"
+            _say pid "$_p" "$_s" "$_b" "$_d"
+            for _q in $_z3; do _say warn "$_q"; done
+            _say attached "$_z2"
+        fi
+        ;;
+    # The manager takes the start back, or it or the link went before it was done.
+    end)
+        if _started "$_p" && [ "$_q" = "$_s" ]; then
+            kill -HUP "$_t"
+            kill -CONT "$_t"
+            (
+                exec 3<&- 4>&- 8>&-
+                sleep "$_G"
+                if _started "$_p" && [ "$_q" = "$_s" ]; then kill -KILL "$_t"; fi
+            ) &
+        fi
+        ;;
+    esac
+}
+
+# The application has ended: word of it, and all it wrote, stay until a manager has it.
+_leave_word() {
+    _q="exit $_x $_how $_ran $_left $(date +%s)"
+    umask 077
+    [ "$_ran" = 0 ] || { [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"; }
+    _say $_q
+    _say "done"
+    until wait "$_r"; do kill -0 "$_r" || break; done
+    echo "$_N" >&8
+    while read -r _w _a <&8; do
+        case $_w in "$_N") break ;; n) [ "$_ran" = 1 ] || { _remove; return; } ;; esac
+    done
+    rm -f "$_f.x" "$_f.a" "$_f.c"
+}

@@ -1,0 +1,126 @@
+# The link between a session and the wrapper of an application that is kept, in POSIX sh: it passes the manager's commands on, and
+# brings back what the wrapper reports and the application writes.  It ends with its session; the application does not.
+#   _f the stem of the application's files   _O its log file, if it has one   _C what names this link, see _name_link
+#   _oo, _eo how much of its output the manager has
+#
+# Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to the link ("m …").
+
+# Passes on the commands; a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
+_guard_relay() {
+    trap '' HUP INT QUIT PIPE
+    _u=
+    trap '_u=1; kill "$_v"' TERM
+    while [ -z "$_u" ]; do
+        _relay <&3 3<&- & _v=$!
+        until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
+    done
+}
+# Opened so, a fifo without a reader does not block.
+_relay() {
+    trap - TERM
+    while IFS= read -r _q; do
+        case $_q in
+        ping) [ -z "$_l" ] || kill -USR1 "$_l" ;;
+        bye | keep | mark | "rest "*) echo "m $_q" 1<>"$_f.l.$_C" ;;
+        *) echo "$_q" 1<>"$_f.c" ;;
+        esac
+    done
+    echo "m eof" 1<>"$_f.l.$_C"
+    exit 0
+}
+
+# A name that tells whether the link lives: its pid and start time.
+_name_link() {
+    _q=0
+    _started "$$"
+    _C=$$.$_q
+}
+
+# $1: how the application has ended, if it has.
+_link() {
+    exec 2>/dev/null
+    _b= _k= _e=$1 _u=
+    _t1= _t2= _l= _c=
+    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- & _l=$!; }
+    if [ -z "$_O" ] && [ -z "$_e" ]; then
+        tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- & _t1=$!
+        tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- & _t2=$!
+    fi
+    _guard_relay >/dev/null 4>&- 7>&- & _c=$!
+    exec 3<&-
+    if [ -n "$_e" ]; then
+        exec 9<>"$_f.l.$_C"
+        _say attached running
+        _say $_e
+    else
+        # It opens when the wrapper has taken it, and ends when the wrapper does.
+        exec 9<"$_f.l.$_C"
+    fi
+    while read -r _w _a <&9; do
+        case $_w in
+        m) _obey $_a || break ;;
+        exit)
+            # What is left of the output is asked for: a tail may not have seen it yet.
+            _stop_tails
+            [ -n "$_O" ] || _say eof 4>&7
+            _e=1
+            # The wrapper goes now.
+            exec 9<>"$_f.l.$_C"
+            _say exit "$_a"
+            [ -z "$_b$_u" ] || break
+            ;;
+        stop) break ;;
+        refused)
+            _say refused
+            break
+            ;;
+        *) _say "$_w" "$_a" ;;
+        esac
+    done
+    _stop_tails
+    kill "$_c" ${_l:+"$_l"}
+    # Not for all: the wrapper is a child of the first link.
+    wait "$_c" ${_l:+"$_l"}
+    rm -f "$_f.l.$_C"
+    if [ -n "$_b" ] && [ -n "$_e" ]; then
+        _clear_away
+        _say clean
+    fi
+}
+# What the manager says to the link.
+_obey() {
+    case $1 in
+    keep) _k=1 ;;
+    mark) _say pong ;;
+    bye)
+        _b=1
+        [ -z "$_e" ]
+        ;;
+    rest)
+        tail -c "+$(($2 + 1))" "$_f.out" >&7
+        _say rest 1 4>&7
+        tail -c "+$(($3 + 1))" "$_f.err" >&4
+        _say rest 2
+        ;;
+    eof)
+        [ -z "$_k$_e" ] || return
+        # The start was not done.
+        _u=1
+        echo end 1<>"$_f.c"
+        ;;
+    esac
+}
+_stop_tails() {
+    [ -n "$_t1" ] || return
+    kill "$_t1" "$_t2"
+    wait "$_t1" "$_t2"
+    _t1= _t2=
+}
+# The manager has all of it.
+_clear_away() {
+    _j=${_f%/*}/metadata_$_V.json
+    if { IFS= read -r _q <"$_j"; }; then
+        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_j" ;; esac
+    fi
+    rm -f "$_f".*
+}

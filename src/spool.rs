@@ -1,0 +1,126 @@
+//! What a manager has of the output that a kept application's host keeps in files: exactly what of it, though links break.
+
+/// Behind so many bytes without a report the link is asked for one.
+const UNCONFIRMED: usize = 32 << 10;
+
+/// Positions in the two files.
+///
+/// On stdout comes only what the application wrote. On stderr, ssh's last words can follow when a link breaks, and nothing tells where they
+/// begin; but what stands before a report came from the host. So what came behind the last report is kept, the next link begins
+/// there again, and what it repeats is left out.
+#[derive(Default)]
+pub(crate) struct Spool {
+    stdout: u64,
+    /// Where the last report of this session stood.
+    stderr: u64,
+    /// What came behind that.
+    unconfirmed: Vec<u8>,
+    /// What was delivered of the former session behind that.
+    delivered: Vec<u8>,
+    /// How much of it this session has repeated.
+    repeated: usize,
+    /// A report was asked for.
+    asked: bool,
+}
+
+impl Spool {
+    /// How much of each file is here.
+    pub(crate) fn positions(&self) -> (u64, u64) {
+        (self.stdout, self.stderr + self.unconfirmed.len() as u64)
+    }
+
+    pub(crate) fn stdout(&mut self, bytes: &[u8]) {
+        self.stdout += bytes.len() as u64;
+    }
+
+    /// Gives what was not delivered yet.
+    pub(crate) fn stderr<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        self.unconfirmed.extend_from_slice(bytes);
+        let known = &self.delivered[self.repeated..];
+        let same = known.iter().zip(bytes).take_while(|(known, byte)| known == byte).count();
+        self.repeated += same;
+        if same < bytes.len() {
+            // The end of what was known, or ssh's words.
+            self.forget_former();
+        }
+        &bytes[same..]
+    }
+
+    /// A report stands here.
+    pub(crate) fn confirm(&mut self) {
+        self.stderr += self.unconfirmed.len() as u64;
+        self.unconfirmed = Vec::new();
+        self.delivered.drain(..self.repeated);
+        self.repeated = 0;
+        self.asked = false;
+    }
+
+    /// Whether to ask for a report; once.
+    pub(crate) fn wants_report(&mut self) -> bool {
+        let wants = !self.asked && self.unconfirmed.len() > UNCONFIRMED;
+        self.asked |= wants;
+        wants
+    }
+
+    /// Another link follows: it begins at the last report.
+    pub(crate) fn begin_again(&mut self) {
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        // A session that came less far than the one before has told nothing new.
+        if self.delivered.is_empty() {
+            self.delivered = unconfirmed;
+        }
+        self.repeated = 0;
+        self.asked = false;
+    }
+
+    fn forget_former(&mut self) {
+        self.delivered = Vec::new();
+        self.repeated = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sshs_last_words_are_no_part_of_the_file() {
+        let mut spool = Spool::default();
+        assert_eq!(spool.stderr(b"one "), b"one ");
+        spool.confirm();
+        assert_eq!(spool.stderr(b"twClosed."), b"twClosed.");
+        spool.begin_again();
+        assert_eq!(spool.positions(), (0, 4));
+        assert_eq!(spool.stderr(b"t"), b"");
+        assert_eq!(spool.stderr(b"wo three"), b"o three");
+        assert_eq!(spool.positions(), (0, 12));
+    }
+
+    proptest! {
+        /// Cut anywhere, with reports anywhere, and with words of ssh that the file does not have: each byte is delivered once.
+        #[test]
+        fn nothing_is_lost_or_doubled(
+            file in prop::collection::vec(b'a'..=b'c', 0..80),
+            sessions in prop::collection::vec((0usize..40, prop::collection::vec(any::<bool>(), 40), 0usize..3), 0..6),
+        ) {
+            let mut spool = Spool::default();
+            let mut delivered = Vec::new();
+            let full = (file.len(), vec![false; 40], 0);
+            for (length, reports, words) in sessions.into_iter().chain([full]) {
+                let from = spool.positions().1 as usize;
+                let to = file.len().min(from + length);
+                for (at, byte) in file[from..to].iter().enumerate() {
+                    delivered.extend_from_slice(spool.stderr(&[*byte]));
+                    if reports[at % 40] {
+                        spool.confirm();
+                    }
+                }
+                delivered.extend_from_slice(spool.stderr(&b"XYZ"[..words]));
+                spool.begin_again();
+            }
+            delivered.retain(|byte| !b"XYZ".contains(byte));
+            prop_assert_eq!(delivered, file);
+        }
+    }
+}
