@@ -83,9 +83,8 @@ _attend_to_links() {
     attach)
         if [ "$_a" != "$_ow" ] && _has_link; then
             [ ! -p "$_f.l.$_i" ] || echo refused 1<>"$_f.l.$_i"
-        elif [ -p "$_f.l.$_i" ] && [ x ] 9<>"$_f.l.$_i"; then
-            _say stop
-            exec 4<>"$_f.l.$_i"
+        # Open all the time: the link takes an end for the wrapper's.
+        elif [ -p "$_f.l.$_i" ] && { _say stop; exec 4<>"$_f.l.$_i"; } 9<>"$_f.l.$_i"; then
             _lk=$_i _ow=$_a
             _say wrapper "$_m"
             _say pid "$_p" "$_s" "$_b" "$_d"

@@ -51,6 +51,7 @@ _link() {
     if [ -n "$_e" ]; then
         exec 9<>"$_f.l.$_C"
         _say attached running
+        [ -n "$_O" ] || _say eof 4>&7
         _say $_e
     else
         # It opens when the wrapper has taken it, and ends when the wrapper does.
