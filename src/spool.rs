@@ -3,6 +3,9 @@
 /// Behind so many bytes without a report the link is asked for one.
 const UNCONFIRMED: usize = 32 << 10;
 
+/// So many sessions that broke before their first report are remembered.
+const MOST_DELIVERED: usize = 8;
+
 /// Positions in the two files.
 ///
 /// On stdout comes only what the application wrote. On stderr, ssh's last words can follow when a link breaks, and nothing tells where they
@@ -11,16 +14,20 @@ const UNCONFIRMED: usize = 32 << 10;
 #[derive(Default)]
 pub(crate) struct Spool {
     stdout: u64,
-    /// Where the last report of this session stood.
+    /// Where the last report stood.
     stderr: u64,
-    /// What came behind that.
+    /// What came behind that in this session.
     unconfirmed: Vec<u8>,
-    /// What was delivered of the former session behind that.
-    delivered: Vec<u8>,
-    /// How much of it this session has repeated.
-    repeated: usize,
+    /// What former sessions delivered behind that. More than one: each can have ended with ssh's words, at another place.
+    delivered: Vec<Former>,
     /// A report was asked for.
     asked: bool,
+}
+
+struct Former {
+    bytes: Vec<u8>,
+    /// It begins with all that this session has said.
+    agrees: bool,
 }
 
 impl Spool {
@@ -35,23 +42,27 @@ impl Spool {
 
     /// Gives what was not delivered yet.
     pub(crate) fn stderr<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let before = self.unconfirmed.len();
         self.unconfirmed.extend_from_slice(bytes);
-        let known = &self.delivered[self.repeated..];
-        let same = known.iter().zip(bytes).take_while(|(known, byte)| known == byte).count();
-        self.repeated += same;
-        if same < bytes.len() {
-            // The end of what was known, or ssh's words.
-            self.forget_former();
+        let mut known = 0;
+        for former in self.delivered.iter_mut().filter(|former| former.agrees) {
+            let there = former.bytes.iter().skip(before);
+            let same = there.zip(bytes).take_while(|(there, byte)| there == byte).count();
+            former.agrees = same == bytes.len();
+            known = known.max(same);
         }
-        &bytes[same..]
+        &bytes[known..]
     }
 
     /// A report stands here.
     pub(crate) fn confirm(&mut self) {
-        self.stderr += self.unconfirmed.len() as u64;
-        self.unconfirmed = Vec::new();
-        self.delivered.drain(..self.repeated);
-        self.repeated = 0;
+        let said = std::mem::take(&mut self.unconfirmed);
+        self.stderr += said.len() as u64;
+        self.delivered.retain_mut(|former| {
+            let is_longer = former.agrees && former.bytes.len() > said.len();
+            former.bytes.drain(..said.len().min(former.bytes.len()));
+            is_longer
+        });
         self.asked = false;
     }
 
@@ -64,18 +75,12 @@ impl Spool {
 
     /// Another link follows: it begins at the last report.
     pub(crate) fn begin_again(&mut self) {
-        let unconfirmed = std::mem::take(&mut self.unconfirmed);
-        // A session that came less far than the one before has told nothing new.
-        if self.delivered.is_empty() {
-            self.delivered = unconfirmed;
+        let bytes = std::mem::take(&mut self.unconfirmed);
+        self.delivered.iter_mut().for_each(|former| former.agrees = true);
+        if !bytes.is_empty() && self.delivered.len() < MOST_DELIVERED {
+            self.delivered.push(Former { bytes, agrees: true });
         }
-        self.repeated = 0;
         self.asked = false;
-    }
-
-    fn forget_former(&mut self) {
-        self.delivered = Vec::new();
-        self.repeated = 0;
     }
 }
 
@@ -94,7 +99,7 @@ mod tests {
         assert_eq!(spool.positions(), (0, 4));
         assert_eq!(spool.stderr(b"t"), b"");
         assert_eq!(spool.stderr(b"wo three"), b"o three");
-        assert_eq!(spool.positions(), (0, 12));
+        assert_eq!(spool.positions(), (0, 13));
     }
 
     proptest! {
