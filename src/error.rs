@@ -127,6 +127,13 @@ pub enum Error {
         /// The process.
         uuid: String,
     },
+    /// The process on the host cannot be adopted.
+    NotAdoptable {
+        /// The process.
+        uuid: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// Another manager has the process, or its own manager lives.
     TakenOver {
         /// The process.
@@ -298,6 +305,7 @@ impl fmt::Display for Error {
             Error::Detached { uuid } => {
                 write!(f, "process {uuid:?} is kept on its host; this manager has let go of it")
             }
+            Error::NotAdoptable { uuid, reason } => write!(f, "process {uuid:?} cannot be adopted: {reason}"),
             Error::TakenOver { uuid } => write!(f, "process {uuid:?} has another manager, which lives"),
             Error::ShutDown => f.write_str("the manager was shut down; make a new one to start processes"),
         }

@@ -86,6 +86,7 @@ pub struct ExitStatus {
     process: Arc<str>,
     /// When it was known.
     seen_at: SystemTime,
+    strays: Arc<[i64]>,
 }
 
 impl ExitStatus {
@@ -96,7 +97,25 @@ impl ExitStatus {
         link_lost: bool,
         process: Arc<str>,
     ) -> ExitStatus {
-        ExitStatus { source, client, application, link_lost, process, seen_at: SystemTime::now() }
+        ExitStatus {
+            source,
+            client,
+            application,
+            link_lost,
+            process,
+            seen_at: SystemTime::now(),
+            strays: Arc::default(),
+        }
+    }
+
+    pub(crate) fn with_strays(self, strays: &[i64]) -> ExitStatus {
+        ExitStatus { strays: strays.into(), ..self }
+    }
+
+    /// The pids, on its host, of processes that it started and that could not be ended with it, although
+    /// [`kill_tree`](crate::BootRequest::kill_tree) asked for it: another user's, for one.
+    pub fn strays(&self) -> &[i64] {
+        &self.strays
     }
 
     /// By whose hand or eyes the end is known.
@@ -225,6 +244,9 @@ impl fmt::Display for ExitStatus {
         }
         if self.left_over() {
             f.write_str("; what it left in its process group was killed")?;
+        }
+        if !self.strays.is_empty() {
+            write!(f, "; what it started and could not be ended: {:?}", self.strays)?;
         }
         Ok(())
     }

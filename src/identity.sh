@@ -22,6 +22,7 @@ _live() {
     # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
     [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
     case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
+    case $_k in *[!0-9a-f]*) _k= ;; esac
     # First, because what comes next takes dash long when it finds nothing.
     case $_q in *"\"boot_id\":\"$_b\""*"}") ;; *) return 1 ;; esac
     _p=${_q#*\"pid\":}
@@ -36,5 +37,13 @@ _live() {
 _parent() {
     _q=
     while read -r _z _q; do [ "$_z" != PPid: ] || break; done </proc/"$1"/status
+    [ -n "$_q" ]
+}
+# The process group of process $1.
+_group() {
+    _z=
+    { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+    set -- ${_z##*") "}
+    _q=${3:-}
     [ -n "$_q" ]
 }

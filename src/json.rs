@@ -84,6 +84,7 @@ struct Json {
     start_timeout: Option<f64>,
     #[serde(default)]
     link_loss: LinkLossPolicy,
+    kill_tree: bool,
     grace: Option<f64>,
 }
 
@@ -119,6 +120,7 @@ impl TryFrom<Json> for BootRequest {
         request.log_file = json.log_file.map(PathBuf::from);
         request.log_mode = json.log_mode;
         request.link_loss = json.link_loss;
+        request.kill_tree = json.kill_tree;
         if let Some(seconds) = json.start_timeout {
             request.start_timeout = duration("start_timeout", seconds)?;
         }

@@ -1,5 +1,6 @@
 //! The metadata file that a process has on its host while it lives.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use crate::check;
 use crate::error::{Error, FileProblem, Result};
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
+use crate::request::LinkLossPolicy;
 use crate::script::short_line;
 use crate::seats::Kind;
 use crate::sys;
@@ -15,7 +17,7 @@ use crate::watcher::{INQUIRY_TIMEOUT, Shared};
 use crate::wrapper::DIRECTORIES;
 
 /// More than any metadata file has; what a host sends beyond it is not kept.
-const LARGEST: usize = 1 << 16;
+pub(crate) const LARGEST: usize = 1 << 16;
 
 /// What a metadata file says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -48,6 +50,17 @@ pub struct ProcessMetadata {
     /// The host's boot, `-` where the host does not tell.
     #[serde(default)]
     pub boot_id: String,
+    /// What becomes of it when its link or its manager is gone.
+    #[serde(default)]
+    pub link_loss: LinkLossPolicy,
+    /// The log file, if it has one.
+    #[serde(default)]
+    pub log_file: Option<PathBuf>,
+    /// Seconds that it may live after HUP.
+    #[serde(default)]
+    pub grace: f64,
+    #[serde(default)]
+    pub(crate) instance: String,
 }
 
 impl ProcessMetadata {

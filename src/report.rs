@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::check;
 use crate::error::FileProblem;
 use crate::exit_status::ApplicationEnd;
 use crate::output::OutputStream;
@@ -27,6 +28,12 @@ pub(crate) enum Report {
     Attached { running: bool },
     /// Another manager has a link to it.
     Refused,
+    /// A process that the application started could not be ended.
+    Stray { pid: i64 },
+    /// One of a list; its metadata follows.
+    Found { uuid: String, state: Found },
+    /// What a clean-up did with an application, and the pids that it could not end.
+    Cleaned { uuid: String, outcome: Cleaned, left: Vec<i64> },
     /// All that the application wrote to this stream until its end stands before this.
     Rest(OutputStream),
     /// The program was executed.
@@ -92,6 +99,25 @@ pub(crate) enum Warning {
     Group,
     /// INT and QUIT are ignored in it.
     Signals,
+}
+
+/// What a list says of an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Attended,
+    Left,
+    Orphaned,
+    Ended(ApplicationEnd),
+    Gone,
+}
+
+/// What a clean-up did with an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cleaned {
+    Attended,
+    Ended,
+    Running,
+    Removed,
 }
 
 /// Finds reports in a stream, and passes on what is none.
@@ -177,7 +203,11 @@ pub(crate) enum Piece<'a> {
 fn parse(line: &[u8]) -> Option<Report> {
     let line = std::str::from_utf8(line).ok()?;
     let words: Vec<&str> = line.split(' ').filter(|word| !word.is_empty()).collect();
-    Some(match words[..] {
+    parse_words(&words)
+}
+
+fn parse_words(words: &[&str]) -> Option<Report> {
+    Some(match *words {
         ["begin"] => Report::OutputBegin,
         ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)? },
         // Last is the runtime directory's place in the wrapper's list, 0: none.
@@ -188,6 +218,19 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["attached", "starting"] => Report::Attached { running: false },
         ["attached", "running"] => Report::Attached { running: true },
         ["refused"] => Report::Refused,
+        ["stray", pid] => Report::Stray { pid: positive(pid)? },
+        ["found", uuid, ref words @ ..] => Report::Found { uuid: known_uuid(uuid)?, state: parse_found(words)? },
+        ["cleaned", uuid, outcome, ref pids @ ..] => Report::Cleaned {
+            uuid: known_uuid(uuid)?,
+            outcome: match outcome {
+                "attended" => Cleaned::Attended,
+                "ended" => Cleaned::Ended,
+                "running" => Cleaned::Running,
+                "removed" => Cleaned::Removed,
+                _ => return None,
+            },
+            left: pids.iter().map(|pid| positive(pid)).collect::<Option<_>>()?,
+        },
         ["rest", "1"] => Report::Rest(OutputStream::Stdout),
         ["rest", "2"] => Report::Rest(OutputStream::Stderr),
         ["running"] => Report::Running,
@@ -216,6 +259,25 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["problem", "not-regular"] => Report::Problem(FileProblem::NotRegular),
         _ => return None,
     })
+}
+
+fn parse_found(words: &[&str]) -> Option<Found> {
+    Some(match *words {
+        ["attended"] => Found::Attended,
+        ["left"] => Found::Left,
+        ["orphaned"] => Found::Orphaned,
+        ["gone"] => Found::Gone,
+        ["exit", ..] => match parse_words(words)? {
+            Report::Exit { end, .. } => Found::Ended(end),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn known_uuid(word: &str) -> Option<String> {
+    check::uuid(word).ok()?;
+    Some(word.to_owned())
 }
 
 fn parse_failure(words: &[&str]) -> Option<Failure> {

@@ -77,6 +77,7 @@ pub struct BootRequest {
     pub(crate) start_timeout: Duration,
     pub(crate) link_loss: LinkLossPolicy,
     pub(crate) grace: Duration,
+    pub(crate) kill_tree: bool,
 }
 
 impl BootRequest {
@@ -102,6 +103,7 @@ impl BootRequest {
             start_timeout: Duration::from_secs(30),
             link_loss: LinkLossPolicy::default(),
             grace: Duration::from_secs(5),
+            kill_tree: false,
         }
     }
 
@@ -204,6 +206,14 @@ impl BootRequest {
     /// up. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> BootRequest {
         self.grace = grace;
+        self
+    }
+
+    /// Whether what it started and what left its process group (by setsid(2), as daemons do) is ended with it: processes of its session,
+    /// and those that have its mark in their environment, `SSHPM_PROCESS`, which it gets then. Needs /proc. What could not be ended
+    /// is in [`ExitStatus::strays`](crate::ExitStatus::strays). The group itself always is. Default: it is not.
+    pub fn kill_tree(mut self, kill_tree: bool) -> BootRequest {
+        self.kill_tree = kill_tree;
         self
     }
 

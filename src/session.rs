@@ -248,6 +248,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 }
                 self.watcher.tell_running();
             }
+            Report::Stray { pid } => self.watcher.strays.push(pid),
             Report::Rest(_) => {
                 self.rests += 1;
                 if self.rests == 2 {
@@ -286,7 +287,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.lease_until = None;
             }
             // The answers of other scripts.
-            Report::Pong | Report::Problem(_) => {}
+            Report::Pong | Report::Problem(_) | Report::Found { .. } | Report::Cleaned { .. } => {}
         }
     }
 

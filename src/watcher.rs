@@ -73,6 +73,8 @@ pub(crate) struct Watcher {
     /// How much is here of the output of a process that is kept.
     pub spool: Spool,
     pub attached: Attached,
+    /// What the application started and could not be ended.
+    pub strays: Vec<i64>,
 }
 
 /// What a session is for.
@@ -112,6 +114,7 @@ pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc
         diagnosis: Tail::default(),
         spool: Spool::default(),
         attached: Attached::No,
+        strays: Vec::new(),
     };
     // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
     let run = || {
@@ -393,7 +396,9 @@ impl Watcher {
         let request = &self.process.request;
         let failed = self.start_failure();
         let lost = self.lost_status(Some(end));
-        let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
+        let status = |source| {
+            ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into()).with_strays(&self.strays)
+        };
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
         if !ran && self.process.state() == State::LinkLost && self.lost_from == State::Starting {
             return self.settle(Input::StartFailed, |_| Err(failed(StartFailure::Ended(end.code))));

@@ -28,6 +28,13 @@ pub(crate) const DIRECTORIES: &str = include_str!("directories.sh");
 /// The parts of a script that finds applications on a host.
 pub(crate) const FIND: [&str; 2] = [IDENTITY, DIRECTORIES];
 
+/// The script that lists applications.
+pub(crate) const LIST: [&str; 4] = [IDENTITY, DIRECTORIES, STATE_OF, include_str!("find.sh")];
+/// The script that ends and removes those that nobody has.
+pub(crate) const CLEAN_UP: [&str; 5] = [IDENTITY, DIRECTORIES, STATE_OF, TREE, include_str!("clean_up.sh")];
+const STATE_OF: &str = include_str!("state_of.sh");
+const TREE: &str = include_str!("tree.sh");
+
 /// What names one start of one process: files on the host carry it.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
@@ -59,8 +66,12 @@ pub(crate) fn start_line(
     script.assign("_S", flag(!request.setup.is_empty() || request.working_directory.is_some()));
     script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
-    script.assign("_X", in_one_line("eval ", &inner_script(request), "_sshpm_n"));
+    script.assign("_X", in_one_line("eval ", &inner_script(instance, request), "_sshpm_n"));
     script.lease(lease);
+    script.assign("_T", flag(request.kill_tree));
+    if request.kill_tree {
+        script.add(&without_comments(TREE));
+    }
     if request.link_loss == LinkLossPolicy::Keep {
         script.assign("_C", "1");
         script.assign("_W", manager);
@@ -115,8 +126,11 @@ pub(crate) fn inquiry_line(
     short_line(nonce, &values, &[include_str!("inquiry.sh")])
 }
 
+/// By which tree.sh knows what an application has started.
+const MARK: &str = "SSHPM_PROCESS";
+
 /// What the inner process runs: literal environment, setup lines, the environment again, and start.sh.
-fn inner_script(request: &BootRequest) -> Vec<u8> {
+fn inner_script(instance: &Instance, request: &BootRequest) -> Vec<u8> {
     let mut script = Script::default();
     // However a step ends this shell, the notebook gets its name and code; then whoever waits for the exec is freed.
     script.add(
@@ -125,6 +139,10 @@ unset _sshpm_l _sshpm_n
 set --
 "#,
     );
+    if request.kill_tree {
+        script.add(b"export ");
+        script.assign(MARK, &instance.id);
+    }
     // The lines may go elsewhere, and so does the working directory itself.
     let returns =
         !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());

@@ -4,6 +4,7 @@
 #   _H setup shell   _B not empty: bash, where there is one   _S not empty: the start can take long   _X what the inner
 #   process runs: environment, setup lines, start.sh   _P, _L see lease.sh, which is before this when the process has a
 #   connection of its own   _Y the user as the manager knows it   _K rest of the metadata, '"key":…}'
+#   _T not empty: what left its process group is ended with it, see tree.sh, which is before this then
 #   _C not empty: the application is kept when the link or the manager is gone, see keep.sh, which
 #   is before this then, with link.sh
 #
@@ -298,6 +299,9 @@ _conclude() {
         _left=1
         kill -KILL "-$_p"
     fi
+    _z=
+    [ -z "$_T" ] || _end_escaped
+    for _q in $_z; do _say stray "$_q"; done
     [ -n "$_p$_fail" ] || case $_x in 126 | 127) _fail="exec 0 $_x" ;; esac
     [ -z "$_fail" ] || _say fail $_fail
     if [ -n "$_C" ]; then

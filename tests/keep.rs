@@ -10,8 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::Receiver;
 use life::*;
-use sshpm::{BootRequest, Event, ExitSource, LinkLossPolicy, Manager, ProcessState, Signal};
-use support::{Remote, wait_until};
+use sshpm::{
+    BootRequest, CleanUp, Error, Event, ExitSource, FoundProcess, FoundState, KillTimeouts, LinkLossPolicy, Manager,
+    ProcessState, Role, Signal, StartFailure,
+};
+use support::{ProcessInfo, Remote, wait_until};
 
 fn kept(request: BootRequest) -> BootRequest {
     request.link_loss(LinkLossPolicy::Keep)
@@ -200,4 +203,197 @@ fn it_ends_while_there_is_no_link() {
     assert_counted(&manager, "u");
     finish(&manager, &remote);
     assert_eq!(story.all(manager), ["started", "lost", "not restored", "restored", "exited"]);
+}
+
+/// A manager that is gone leaves it, with all it does, and the next one takes it over.
+#[test]
+fn a_next_manager_adopts_it() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    let story = Story::new(&first);
+    let request = counting.request().name("readout").session("run 5").role(Role::Application);
+    let application = start_ready(&first, "u", &request);
+    let second = manager(&remote);
+    assert!(matches!(found(&second, "u").state, FoundState::Attended));
+    assert!(matches!(second.adopt_process("u", "alpha", None), Err(Error::TakenOver { uuid }) if uuid == "u"));
+    assert!(second.active_process_keys().is_empty());
+    assert_eq!(story.all(first), ["started"]);
+    wait_until("its manager has left it", TIME, || matches!(found(&second, "u").state, FoundState::Left).then_some(()));
+    assert!(application.is_alive());
+    let mut story = Story::new(&second);
+    second.adopt_process("u", "alpha", None).unwrap();
+    assert_eq!(second.process_state("u").unwrap(), ProcessState::Running);
+    assert_eq!(second.remote_pid("u").unwrap(), i64::from(application.pid));
+    story.wait("restored");
+    let lines = stdout(&second, "u").lines().count();
+    wait_for_lines(&second, "u", lines + 3);
+    let results = second.kill_processes_by_role(&Role::Application, &["u"], &KillTimeouts::default()).unwrap();
+    let status = results["u"].as_ref().unwrap();
+    assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
+    finish(&second, &remote);
+    assert_eq!(story.all(second), ["restored", "exited"]);
+}
+
+#[test]
+fn one_that_ended_without_a_manager_is_adopted_with_all_that_it_wrote() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    let application = start_ready(&first, "u", &counting.request());
+    wait_for_lines(&first, "u", 3);
+    first.detach().unwrap();
+    assert!(matches!(first.wait_for_process_exit_code("u", TIME), Err(Error::Detached { uuid }) if uuid == "u"));
+    counting.end(&remote);
+    wait_for_death(&application);
+    let second = manager(&remote);
+    let story = Story::new(&second);
+    wait_until("its end is known", TIME, || match found(&second, "u").state {
+        FoundState::Ended(status) => Some(assert_eq!(status.code(), Some(7), "{status}")),
+        _ => None,
+    });
+    second.adopt_process("u", "alpha", None).unwrap();
+    let status = end_of(&second, "u");
+    assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(7)), "{status}");
+    assert!(status.ended_at().is_some());
+    assert_counted(&second, "u");
+    finish(&second, &remote);
+    assert_eq!(story.all(second), ["restored", "exited"]);
+    drop(first);
+}
+
+#[test]
+fn what_cannot_be_adopted_says_why() {
+    let remote = Remote::start();
+    let first = manager(&remote);
+    let second = manager(&remote);
+    start_ready(&first, "ends", &shell(OWN_CODES));
+    let refused = |uuid: &str| second.adopt_process(uuid, "alpha", None).unwrap_err();
+    assert!(matches!(refused("nobody"), Error::NotAdoptable { reason, .. } if reason.contains("does not have it")));
+    assert!(matches!(refused("ends"), Error::TakenOver { .. }));
+    assert!(matches!(refused("no/uuid"), Error::Invalid { .. }));
+    start_ready(&second, "own", &shell(OWN_CODES));
+    assert!(matches!(refused("own"), Error::TakenOver { .. }));
+    finish(&first, remote_of(&second, &remote));
+}
+
+/// Ends what a manager has, so that the remote has nothing of it.
+fn remote_of<'r>(manager: &Manager, remote: &'r Remote) -> &'r Remote {
+    manager.kill_all_processes(&KillTimeouts::default()).unwrap();
+    remote
+}
+
+#[test]
+fn a_host_is_cleaned_up() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let leaver = manager(&remote);
+    let stays = manager(&remote);
+    let left = start_ready(&leaver, "left", &counting.request());
+    let ended = start_ready(&leaver, "ended", &counting.request());
+    start_ready(&stays, "stays", &counting.request());
+    drop(leaver);
+    ended.signal(libc::SIGKILL).unwrap();
+    wait_for_death(&ended);
+    let manager = manager(&remote);
+    wait_until("all are as they are", TIME, || {
+        let is_left = matches!(found(&manager, "left").state, FoundState::Left);
+        (is_left && matches!(found(&manager, "ended").state, FoundState::Ended(_))).then_some(())
+    });
+    let mut cleaned = manager.clean_up_host("alpha", None, TIME, false).unwrap();
+    cleaned.sort_by(|a, b| a.uuid.cmp(&b.uuid));
+    let outcomes: Vec<_> = cleaned.iter().map(|cleaned| (cleaned.uuid.as_str(), cleaned.outcome)).collect();
+    assert_eq!(outcomes, [("ended", CleanUp::Removed), ("left", CleanUp::Ended), ("stays", CleanUp::Attended)]);
+    assert!(cleaned.iter().all(|cleaned| cleaned.left.is_empty()), "{cleaned:?}");
+    wait_for_death(&left);
+    assert!(stays.is_process_alive("stays"));
+    finish(&stays, &remote);
+    assert!(manager.find_processes("alpha", None).unwrap().is_empty());
+}
+
+/// Its sshd is started anew, and everything that carried its link with it.
+#[test]
+fn sshd_is_killed_with_all_its_sessions() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request());
+    for sshd in remote.session_sshds() {
+        sshd.signal(libc::SIGKILL).unwrap();
+    }
+    story.wait("restored");
+    assert!(application.is_alive());
+    counting.end(&remote);
+    assert_eq!(end_of(&manager, "u").code(), Some(7));
+    assert_counted(&manager, "u");
+    finish(&manager, &remote);
+}
+
+/// Nobody could learn how it ends any more: so it is ended.
+#[test]
+fn its_wrapper_is_killed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request());
+    let wrapper = manager.runtime_pids("u").remote_monitoring.unwrap() as i32;
+    ProcessInfo::of(wrapper).unwrap().signal(libc::SIGKILL).unwrap();
+    wait_for_death(&application);
+    let status = end_of(&manager, "u");
+    assert!(status.is_unknown(), "{status}");
+    finish(&manager, &remote);
+}
+
+/// A start that is not done when its link breaks is over, whatever the policy.
+#[test]
+fn its_link_breaks_while_it_starts() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let story = Story::new(&manager);
+    let request = kept(shell("exec sleep 1000")).setup_line("sleep 1000");
+    manager.start_process("u", &request).unwrap();
+    let setup = wait_for_pid(&manager, "u");
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    let error = manager.wait_until_started("u", TIME).unwrap_err();
+    assert!(matches!(reason_of(error), StartFailure::LinkLost | StartFailure::Ended(_)));
+    wait_for_death(&setup);
+    finish(&manager, &remote);
+    assert_eq!(story.all(manager), ["lost", "failed"]);
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let absent = kept(BootRequest::new("alpha", ["/nonexistent/program"]));
+    assert!(matches!(failure_of(&manager, "absent", &absent), StartFailure::ProgramNotFound));
+    let setup = kept(shell("true")).setup_line("echo no >&2; exit 4");
+    assert!(matches!(failure_of(&manager, "setup", &setup), StartFailure::Setup { line: 1, code: 4 }));
+    let slow = kept(shell("true")).setup_line("sleep 1000").start_timeout(Duration::from_secs(1));
+    assert!(matches!(failure_of(&manager, "slow", &slow), StartFailure::TimedOut { .. }));
+    finish(&manager, &remote);
+}
+
+/// It handles INT and QUIT as if it had been started in the foreground.
+#[test]
+fn it_ignores_no_signal() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
+    let ignored = |name: &str| {
+        let status = fs::read_to_string(format!("/proc/{}/status", application.pid)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        u64::from_str_radix(&line, 16).unwrap()
+    };
+    // glibc leaves its own two, 32 and 33, ignored in what posix_spawn starts.
+    assert_eq!(ignored("SigIgn:") & 0x7fff_ffff, 0);
+    finish(&manager, &remote);
+}
+
+fn found(manager: &Manager, uuid: &str) -> FoundProcess {
+    let mut all = manager.find_processes("alpha", None).unwrap();
+    all.retain(|found| found.uuid == uuid);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
 }

@@ -70,6 +70,8 @@ pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
 /// The manager has let go of the process, which is kept: it goes on, and can be adopted.
 pub const SSHPM_ERROR_DETACHED: i32 = 27;
+/// The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
 /// Another manager has the process, or its own manager lives.
 pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
 
@@ -182,6 +184,7 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
         Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
         Error::Detached { .. } => SSHPM_ERROR_DETACHED,
+        Error::NotAdoptable { .. } => SSHPM_ERROR_NOT_ADOPTABLE,
         Error::TakenOver { .. } => SSHPM_ERROR_TAKEN_OVER,
         Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
     }
@@ -249,6 +252,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_LOGGER_SET => c"another logger is set",
         SSHPM_ERROR_PANIC => c"a bug in sshpm",
         SSHPM_ERROR_DETACHED => c"the manager has let go of the process",
+        SSHPM_ERROR_NOT_ADOPTABLE => c"the process cannot be adopted",
         SSHPM_ERROR_TAKEN_OVER => c"the process has another manager",
         SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
         SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",

@@ -1,0 +1,269 @@
+//! Applications that managers have left on a host: they are found, adopted, or ended and removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::event::refuse_inside_callback;
+use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
+use crate::manager::{Manager, wait};
+use crate::metadata::{LARGEST, ProcessMetadata};
+use crate::process::Process;
+use crate::remote::{self, Flow, Place, Script};
+use crate::report::{Cleaned, Found, Piece, Report};
+use crate::request::{BootRequest, LinkLossPolicy};
+use crate::role::Role;
+use crate::script::short_line;
+use crate::seats::Kind;
+use crate::ssh::whole_seconds;
+use crate::state::State;
+use crate::sys;
+use crate::watcher::Remote;
+use crate::wrapper::{CLEAN_UP, Instance, LIST};
+
+/// How long a host may take to list what it has, or to remove it, beside what it waits for.
+const HOST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the end of one may take beyond its grace: KILL and its wrapper's clean-up, 2 s each, and those that left its group.
+const EACH: Duration = Duration::from_secs(8);
+/// More applications than a host has; what a hostile one lists beyond is not kept.
+const MOST_FOUND: usize = 10_000;
+
+/// An application that has a metadata file on its host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FoundProcess {
+    /// Its name.
+    pub uuid: String,
+    /// What its metadata file says.
+    pub metadata: ProcessMetadata,
+    /// What became of it.
+    pub state: FoundState,
+}
+
+/// What became of an application that was found on a host.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum FoundState {
+    /// It runs, and its manager lives; or its time since that died is not over.
+    Attended,
+    /// It runs, it is kept, and no manager has it: it can be adopted.
+    Left,
+    /// It runs, and its wrapper does not: nobody can learn how it ends. It can be cleaned up.
+    Orphaned,
+    /// It has ended, and no manager has been told how; it can be adopted, for that and for its output.
+    Ended(ExitStatus),
+    /// It is not there any more: its pid is nobody's or another's, or the host was booted since.
+    Gone,
+}
+
+/// What became of an application when its host was cleaned up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CleanUp {
+    /// It has a manager, and was left alone.
+    Attended,
+    /// It was ended, and what it left was removed.
+    Ended,
+    /// It had ended before; what it left was removed.
+    Removed,
+    /// It could not be ended.
+    StillRunning,
+}
+
+/// One application of a host that was cleaned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CleanedUp {
+    /// Its name.
+    pub uuid: String,
+    /// What became of it.
+    pub outcome: CleanUp,
+    /// The pids of those that could not be ended: its own, or of what it started.
+    pub left: Vec<i64>,
+}
+
+impl Manager {
+    /// Lists the applications of this user that have a metadata file on a host: those of all managers, of dead ones too. Who
+    /// lives is checked by pid, start time and boot. Blocks, at most for the connect timeout and 60 s.
+    ///
+    /// # Errors
+    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::InsideCallback`].
+    pub fn find_processes(&self, host: &str, user: Option<&str>) -> Result<Vec<FoundProcess>> {
+        refuse_inside_callback()?;
+        self.find_on(host, user, "*")
+    }
+
+    /// Makes an application that is kept ([`LinkLossPolicy::Keep`]) and that no manager has one of this manager, with all its calls; all
+    /// its output is read from its beginning. One that has ended in the meantime is told as ended. Blocks, at most
+    /// for the connect timeout and 60 s.
+    ///
+    /// # Errors
+    /// [`Error::UuidInUse`], [`Error::NotAdoptable`], [`Error::TakenOver`], [`Error::TimedOut`], [`Error::ShutDown`],
+    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<()> {
+        refuse_inside_callback()?;
+        check::uuid(uuid)?;
+        let found = self.find_on(host, user, uuid)?;
+        let refuse = |reason| Err(Error::NotAdoptable { uuid: uuid.to_owned(), reason });
+        let is_there = |found: &&FoundProcess| !matches!(found.state, FoundState::Gone);
+        let Some(FoundProcess { metadata, state, .. }) = found.iter().find(is_there) else {
+            return refuse("its host does not have it");
+        };
+        match state {
+            FoundState::Attended => return Err(Error::TakenOver { uuid: uuid.to_owned() }),
+            FoundState::Orphaned => return refuse("its wrapper is gone; clean_up_host ends it"),
+            _ if metadata.link_loss != LinkLossPolicy::Keep => return refuse("its link loss policy is to be ended"),
+            _ => {}
+        }
+        let request = request_of(metadata, host, user);
+        let instance = Instance { uuid: uuid.to_owned(), id: metadata.instance.clone(), user: metadata.user.clone() };
+        let remote =
+            Remote { pid: metadata.pid, start_time: metadata.start_time.clone(), boot_id: metadata.boot_id.clone() };
+        let process = self.watch(Process::adopted(instance, request, metadata.pid), Some(remote))?;
+        self.await_adoption(&process)
+    }
+
+    fn await_adoption(&self, process: &Arc<Process>) -> Result<()> {
+        let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
+        let answer = wait(process, timeout, || match (process.told_outcome(), process.state()) {
+            (Some(Err(error)), _) => Some(Err(error)),
+            (Some(Ok(_)), _) => Some(Ok(())),
+            (None, State::LinkLost) => None,
+            (None, _) => Some(Ok(())),
+        });
+        let what = || format!("the adoption of process {:?}", process.uuid());
+        let answer = answer.unwrap_or_else(|| Err(Error::TimedOut { what: what(), waited: timeout }));
+        if answer.is_err() {
+            process.release();
+            self.shared.pool.wake();
+            self.remove(process);
+        }
+        answer
+    }
+
+    /// Ends the applications of this user on a host that no manager has, by HUP and after `grace` (in whole seconds) KILL, and removes
+    /// what they and their managers left. Those of managers that live are left alone. With `kill_tree`, what they started
+    /// and what left their process groups is ended too, as [`kill_tree`](BootRequest::kill_tree) has it. Blocks, at most for the
+    /// connect timeout, the grace of each, and 60 s.
+    ///
+    /// # Errors
+    /// [`Error::Ssh`], [`Error::TimedOut`], [`Error::Invalid`], [`Error::InsideCallback`].
+    pub fn clean_up_host(
+        &self,
+        host: &str,
+        user: Option<&str>,
+        grace: Duration,
+        kill_tree: bool,
+    ) -> Result<Vec<CleanedUp>> {
+        refuse_inside_callback()?;
+        check_place(host, user)?;
+        let seconds = whole_seconds(grace).to_string();
+        let tree = if kill_tree { "1" } else { "" };
+        let values = [("_G", seconds.as_bytes()), ("_T", tree.as_bytes())];
+        let line = |nonce: &_| short_line(nonce, &values, &CLEAN_UP);
+        let each = grace
+            .saturating_add(EACH)
+            .saturating_mul(u32::try_from(self.find_on(host, user, "*")?.len()).unwrap_or(u32::MAX));
+        let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT).saturating_add(each);
+        let script = Script::new(Place { host, user, deadline: sys::deadline(timeout) }, Kind::Long, &line);
+        let (mut cleaned, mut whole) = (Vec::new(), false);
+        remote::run(&self.shared, &script, &mut |piece| match piece {
+            Piece::Report(Report::Cleaned { uuid, outcome, left }) if cleaned.len() < MOST_FOUND => {
+                cleaned.push(CleanedUp { uuid, outcome: outcome.into(), left });
+                Flow::GoOn
+            }
+            Piece::Report(Report::Clean) => {
+                whole = true;
+                Flow::Last
+            }
+            _ => Flow::GoOn,
+        })?;
+        if whole { Ok(cleaned) } else { Err(remote::closed(&script.place)) }
+    }
+
+    fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
+        check_place(host, user)?;
+        let values = [("_V", uuid.as_bytes())];
+        let line = |nonce: &_| short_line(nonce, &values, &LIST);
+        let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
+        let script = Script::new(Place { host, user, deadline: sys::deadline(timeout) }, Kind::Short, &line);
+        let mut list: Vec<(String, Found, Vec<u8>)> = Vec::new();
+        let mut whole = false;
+        remote::run(&self.shared, &script, &mut |piece| match piece {
+            Piece::Report(Report::Found { uuid, state }) if list.len() < MOST_FOUND => {
+                list.push((uuid, state, Vec::new()));
+                Flow::GoOn
+            }
+            Piece::Data(bytes) => {
+                if let Some((_, _, json)) = list.last_mut().filter(|(_, _, json)| json.len() < LARGEST) {
+                    json.extend_from_slice(bytes);
+                }
+                Flow::GoOn
+            }
+            Piece::Report(Report::Eof) => {
+                whole = true;
+                Flow::Last
+            }
+            _ => Flow::GoOn,
+        })?;
+        if !whole {
+            return Err(remote::closed(&script.place));
+        }
+        Ok(list.into_iter().filter_map(|(uuid, state, json)| found(uuid, state, &json)).collect())
+    }
+}
+
+fn check_place(host: &str, user: Option<&str>) -> Result<()> {
+    check::host("host", host)?;
+    user.map_or(Ok(()), check::user)?;
+    Ok(())
+}
+
+/// None for a file that is not a metadata file.
+fn found(uuid: String, state: Found, json: &[u8]) -> Option<FoundProcess> {
+    let metadata = match ProcessMetadata::from_json(&uuid, json) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            log::warn!("{error}");
+            return None;
+        }
+    };
+    let state = match state {
+        Found::Attended => FoundState::Attended,
+        Found::Left => FoundState::Left,
+        Found::Orphaned => FoundState::Orphaned,
+        Found::Gone => FoundState::Gone,
+        Found::Ended(end) => {
+            let who = format!("process {:?} ({uuid}) of session {:?}", metadata.name, metadata.session);
+            let source = ExitSource::RemoteMonitoring;
+            FoundState::Ended(ExitStatus::new(source, ClientEnd::NotStarted, Some(end), false, who.into()))
+        }
+    };
+    Some(FoundProcess { uuid, metadata, state })
+}
+
+/// What of a boot request is needed of a process that runs.
+fn request_of(metadata: &ProcessMetadata, host: &str, user: Option<&str>) -> BootRequest {
+    let mut request = BootRequest::new(host, Vec::<String>::new())
+        .name(&metadata.name)
+        .session(&metadata.session)
+        .tree_id(&metadata.tree_id)
+        .role(Role::from_name(&metadata.role).unwrap_or(Role::Unknown))
+        .link_loss(LinkLossPolicy::Keep)
+        .grace(Duration::try_from_secs_f64(metadata.grace).unwrap_or_default());
+    request.user = user.map(str::to_owned);
+    request.log_file = metadata.log_file.clone();
+    request
+}
+
+impl From<Cleaned> for CleanUp {
+    fn from(cleaned: Cleaned) -> CleanUp {
+        match cleaned {
+            Cleaned::Attended => CleanUp::Attended,
+            Cleaned::Ended => CleanUp::Ended,
+            Cleaned::Running => CleanUp::StillRunning,
+            Cleaned::Removed => CleanUp::Removed,
+        }
+    }
+}

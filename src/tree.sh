@@ -1,0 +1,40 @@
+# What left the application's process group, in POSIX sh, behind identity.sh: processes that have its mark in their environment, or
+# that are still of its session.  _I is its instance, _p was its pid.
+
+# Ends them; _z is those that could not be ended.
+_end_escaped() {
+    _i=0
+    while _escaped; do
+        [ "$_i" -lt 20 ] || return 0
+        kill -KILL $_z
+        _i=$((_i + 1))
+        sleep 0.1 || sleep 1
+    done
+}
+_escaped() {
+    set --
+    for _q in $(grep -lsF "SSHPM_PROCESS=$_I" /proc/[0-9]*/environ); do
+        _q=${_q#/proc/}
+        set -- "$@" "${_q%/environ}"
+    done
+    for _d in /proc/[0-9]*; do
+        _session "${_d#/proc/}" && [ "$_q" = "$_p" ] && set -- "$@" "${_d#/proc/}"
+    done
+    _z=
+    for _d in "$@"; do
+        case " $_z $$ $PPID " in *" $_d "*) continue ;; esac
+        _is_dead "$_d" || _z="$_z $_d"
+    done
+    [ -n "$_z" ]
+}
+# The session of process $1.
+_session() {
+    { IFS= read -r _q <"/proc/$1/stat"; } || return
+    set -- ${_q##*") "}
+    _q=${4:-}
+}
+_is_dead() {
+    { IFS= read -r _q <"/proc/$1/stat"; } || return 0
+    case ${_q##*") "} in Z* | X*) return 0 ;; esac
+    return 1
+}
