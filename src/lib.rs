@@ -42,6 +42,8 @@ mod connection;
 mod error;
 mod event;
 mod exit_status;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod host;
 mod host_calls;

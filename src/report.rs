@@ -7,7 +7,7 @@ use crate::signal::Signal;
 /// 128 random bits, in hexadecimal: what an application writes can not be a report but by chance.
 pub(crate) const NONCE_LENGTH: usize = 32;
 /// A report is one write to a pipe; the wrapper's are below 100 bytes. What is longer is none.
-const LONGEST_REPORT: usize = 256;
+pub(crate) const LONGEST_REPORT: usize = 256;
 
 /// What the wrapper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +133,12 @@ impl Scanner {
         if !held.is_empty() {
             sink(Piece::Data(&held));
         }
+    }
+
+    /// How many bytes wait for more of the stream.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
     }
 
     /// Where the nonce stands in `bytes`, and whether it is whole there: else its beginning ends the bytes, or, with
