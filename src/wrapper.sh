@@ -97,8 +97,9 @@ _try() {
 # Does the process that metadata file $1 speaks of live?  Its instance is _k.
 _live() {
     _k=
-    # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
-    [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
+    # Whatever stands there: a fifo would hang, the shell's read takes long for a large file, and another user, if the
+    # directory was once open to others, could speak of a process of his.
+    [ -f "$1" ] && [ -O "$1" ] && [ ! -L "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
     case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
     # First, because what comes next takes dash long when it finds nothing.
     case $_q in *"\"boot_id\":\"$_b\""*"}") ;; *) return 1 ;; esac
@@ -182,7 +183,9 @@ _reader() {
         _y=${LOGNAME:-}
         case $_y in *[!A-Za-z0-9._@+-]* | '') _y=$_Y ;; esac
         _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",\"user\":\"$_y\",$_K"
-        if [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
+        # mv would move it into a directory, and into that of a link.
+        [ ! -L "$_j" ] || rm -f "$_j"
+        if [ ! -d "$_j" ] && [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
     else
         _say warn runtime
     fi
