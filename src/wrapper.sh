@@ -193,7 +193,8 @@ _reader() {
     kill -0 "$_t" || { _t=$_p; _say warn group; }
     _say pid "$_p" "$_s" "$_b" "$_d"
     _put "$_X" >"$_f.x"
-    if [ -n "$_S" ]; then _observe & else _observe; fi
+    _o=
+    if [ -n "$_S" ]; then _observe & _o=$!; else _observe; fi
 
     _bye=
     while read -r _c _i _a _w _k; do
@@ -210,6 +211,8 @@ _reader() {
     done
 
     [ -z "$_l" ] || kill "$_l"
+    # It would wait for ever at a fifo that somebody has removed.
+    [ -z "$_o" ] || kill -KILL "$_o"
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
