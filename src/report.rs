@@ -79,6 +79,8 @@ pub(crate) enum Warning {
     Runtime,
     /// No process group of its own: signals reach the leader only.
     Group,
+    /// Its files are gone before its end, or cannot be removed.
+    Files,
 }
 
 /// Finds reports in a stream, and passes on what is none.
@@ -184,6 +186,7 @@ fn parse(line: &[u8]) -> Option<Report> {
         ["warn", "metadata"] => Report::Warning(Warning::Metadata),
         ["warn", "runtime"] => Report::Warning(Warning::Runtime),
         ["warn", "group"] => Report::Warning(Warning::Group),
+        ["warn", "files"] => Report::Warning(Warning::Files),
         ["eof"] => Report::Eof,
         ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
         ["clean"] => Report::Clean,

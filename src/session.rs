@@ -281,6 +281,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Warning::Metadata => "its metadata file could not be written; is the runtime directory's disk full?",
             Warning::Runtime => "its host has no runtime directory that can be used: it has no metadata file",
             Warning::Group => "it has no process group of its own (the host has no setsid): signals reach it alone",
+            Warning::Files => {
+                "its files on its host were removed by somebody, or cannot be removed: is its runtime directory read-only?"
+            }
         };
         log::warn!("{}: {what}", self.watcher.describe());
     }
