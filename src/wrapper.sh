@@ -325,7 +325,9 @@ if [ -n "$_lost" ] && [ -n "$_j" ]; then
     umask 077
     [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
 fi
-_remove
+# The reader has removed them where it has seen the end of its input.
+if [ -n "$_j" ] && [ -z "$_bye$_lost" ] && [ ! -p "$_f.a" ]; then _say warn files; fi
+_remove || _say warn files
 _say clean
 [ "$_x" -lt 256 ] || _x=$((_x % 128 + 128))
 exit "$_x"
