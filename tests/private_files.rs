@@ -1,6 +1,6 @@
 //! Files on both sides are private, and what others have put in their places is neither followed nor a hindrance.
-//! `seed_metadata` has metadata files that stand in the user's own directory; `unshared` has directories for sockets that
-//! cannot be used for other reasons.
+//! `seed_metadata` has metadata files that stand in the user's own directory, `start_failures` the order of the
+//! directories, and `unshared` directories for sockets that cannot be used for other reasons.
 #![allow(clippy::unwrap_used)]
 
 mod life;
