@@ -206,6 +206,9 @@ fn removed_runtime_directory(share: bool) {
     // One whose wrapper still waits for word of its exec.
     manager.start_process("setup", &shell(OWN_CODES).setup_line("sleep 1000")).unwrap();
     wait_for_pid(&manager, "setup");
+    let setup = wait_for_go.clone();
+    manager.start_process("starts", &shell(OWN_CODES).setup_line(setup).start_timeout(LONG)).unwrap();
+    wait_for_pid(&manager, "starts");
     fs::remove_dir_all(remote.local(Path::new(DRUNC))).unwrap();
     assert!(applications.iter().all(ProcessInfo::is_alive));
     assert_no_metadata(&manager, "killed");
@@ -213,6 +216,9 @@ fn removed_runtime_directory(share: bool) {
     wait_until("a warning of the files that are gone", LONG, || (warned(FILES) == 1).then_some(()));
     touch(&remote, &go);
     assert_eq!(end_of(&manager, "exits").code(), Some(6));
+    // Without its fifos nobody would learn that it runs.
+    let error = manager.wait_until_started("starts", LONG).unwrap_err();
+    assert_eq!(reason_of(error), StartFailure::Ended(125));
     assert_eq!(manager.kill_process("setup", LONG).unwrap().source(), ExitSource::ManualKillThroughRemotePid);
     client_of(&manager, "lost").signal(libc::SIGKILL).unwrap();
     wait_for_death(&applications[1]);
@@ -222,11 +228,11 @@ fn removed_runtime_directory(share: bool) {
     // The next one makes it again.
     start_codes(&manager, "killed");
     assert_has_metadata(&manager, "killed");
-    wait_until("a warning of each whose files are gone", LONG, || (warned(FILES) == 3).then_some(()));
+    wait_until("a warning of each whose files are gone", LONG, || (warned(FILES) == 4).then_some(()));
     assert_unharmed(&manager, "killed");
     finish(&manager, &remote);
     drop(manager);
-    assert_eq!(warned(FILES), 3, "of this one nothing is missing");
+    assert_eq!(warned(FILES), 4, "of this one nothing is missing");
 }
 
 #[test]
