@@ -43,6 +43,8 @@ mod error;
 mod event;
 mod exit_status;
 mod found;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod host;
 mod host_calls;

@@ -137,7 +137,7 @@ impl Counting {
 fn it_is_killed_and_signalled_as_any_other() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let mut story = Story::new(&manager);
+    let story = Story::new(&manager);
     let counting = Counting::new(&remote);
     let application = start_ready(&manager, "u", &counting.request());
     assert_eq!(application.pgid, application.pid);
@@ -248,10 +248,11 @@ fn one_that_ended_without_a_manager_is_adopted_with_all_that_it_wrote() {
     wait_for_death(&application);
     let second = manager(&remote);
     let story = Story::new(&second);
-    wait_until("its end is known", TIME, || match found(&second, "u").state {
-        FoundState::Ended(status) => Some(assert_eq!(status.code(), Some(7), "{status}")),
+    let code = wait_until("its end is known", TIME, || match found(&second, "u").state {
+        FoundState::Ended(status) => Some(status.code()),
         _ => None,
     });
+    assert_eq!(code, Some(7));
     second.adopt_process("u", "alpha", None).unwrap();
     let status = end_of(&second, "u");
     assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(7)), "{status}");

@@ -6,6 +6,7 @@
 //! stdout HEX         these bytes on stdout          spam N          N bytes on stdout, in lines of 64
 //! forge              lines like the wrapper's reports, on both streams
 //! close-streams      closes descriptors 0, 1 and 2
+//! endless TEXT       lines of TEXT on stderr, without end, through a pipe of 1 MiB if it is one
 //! nonblock-fill      makes stderr non-blocking and fills it until it takes no more
 //! report FILE        writes what it was started with: see `report`; FILE appears complete or not at all
 //! ignore SIG,SIG     ignores these signals (TERM, SIGTERM or 15)
@@ -53,6 +54,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
                 // SAFETY: nothing uses these descriptors but std's streams, for which a closed one is no error.
                 unsafe { libc::close(fd) };
             }),
+            b"endless" => endless(argument().as_bytes()),
             b"nonblock-fill" => nonblock_fill(),
             b"report" => report(&argument()).expect("cannot write the report"),
             b"ignore" => {
@@ -216,6 +218,14 @@ fn forge() {
             err(line.as_bytes());
         }
     }
+}
+
+fn endless(text: &[u8]) -> ! {
+    // SAFETY: fcntl with integers only. It fails where stderr is no pipe.
+    unsafe { libc::fcntl(2, libc::F_SETPIPE_SZ, 1 << 20) };
+    let block = [text, b"\n"].concat().repeat(1000);
+    while io::stderr().write_all(&block).is_ok() {}
+    exit(1)
 }
 
 fn nonblock_fill() {
