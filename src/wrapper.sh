@@ -166,7 +166,13 @@ _attend() {
     _say pid "$_p" "$_s" "$_b" "$_d"
     _put "$_X" >"$_f.x"
     _o=
-    if [ -n "$_S" ]; then _observe & _o=$!; else _observe; fi
+    _v=
+    if [ -n "$_S" ]; then
+        _observe & _o=$!
+        _started "$_o" && _v=$_q
+    else
+        _observe
+    fi
 
     # The reader is a process of its own, so that one that was killed is replaced: without it nothing would tell that
     # the manager or the link is gone, and the application would stay for ever.
@@ -201,8 +207,8 @@ _reader() {
     done
 
     [ -z "$_l" ] || kill "$_l"
-    # It would wait for ever at a fifo that somebody has removed.
-    [ -z "$_o" ] || kill -KILL "$_o"
+    # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
+    if [ -n "$_v" ] && _started "$_o" && [ "$_q" = "$_v" ]; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
