@@ -59,6 +59,7 @@ _reach_links() {
     _lk= _ow=
     _z2=${_again:-starting}
     _z3=
+    _ok=$_again
 }
 # The link's name is its pid and start time.
 _has_link() { [ -n "$_lk" ] && _started "${_lk%%.*}" && [ "$_q" = "${_lk#*.}" ]; }
@@ -78,6 +79,10 @@ _attend_to_links() {
             ;;
         esac
         _say "$_i $_a $_w $_k"
+        ;;
+    # The manager knows the pid: from here on, what is started is not lost with the link.
+    keep)
+        [ -n "$_ok" ] || { _ok=1; _release; }
         ;;
     # attach LINK MANAGER
     attach)

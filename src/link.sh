@@ -70,6 +70,10 @@ _link() {
             _say exit "$_a"
             [ -z "$_b$_u" ] || break
             ;;
+        running | attached)
+            case "$_w $_a" in *running*) _k=1 ;; esac
+            _say "$_w" "$_a"
+            ;;
         stop) break ;;
         refused)
             _say refused
@@ -91,7 +95,7 @@ _link() {
 # What the manager says to the link.
 _obey() {
     case $1 in
-    keep) _k=1 ;;
+    keep) echo keep 1<>"$_f.c" ;;
     mark) _say pong ;;
     bye)
         _b=1
@@ -104,8 +108,8 @@ _obey() {
         _say rest 2
         ;;
     eof)
-        [ -z "$_k$_e" ] || return
-        # The start was not done.
+        [ -z "$_e" ] && { [ -z "$_k" ] || [ -n "$_b" ]; } || return
+        # The start was not done, or the manager takes it back.
         _u=1
         echo end 1<>"$_f.c"
         ;;

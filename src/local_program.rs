@@ -38,13 +38,13 @@ pub(crate) fn run(program: &Path, arguments: &[&str], time: Duration) -> Option<
         return None;
     };
     let texts = listen(&mut child, &handle, sys::deadline(time));
+    // One that closed its streams because it ends has its code by now.
     handle.kill_group();
     let code = reap(&mut child, &handle, time);
     Some(Said { code, texts })
 }
 
-/// What the program says on stderr and on stdout, until it has ended, or the deadline has come; where the kernel has no descriptor that
-/// tells the end, until it has closed both.
+/// What the program says on stderr and on stdout, until it has ended, has closed both, or the deadline has come.
 fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) -> [Vec<u8>; 2] {
     let (mut stderr, mut stdout) = (child.stderr.take(), child.stdout.take());
     let mut texts = [Vec::new(), Vec::new()];
@@ -53,7 +53,7 @@ fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) ->
     if nonblocking.into_iter().flatten().any(|fd| sys::set_nonblocking(fd).is_err()) {
         return texts;
     }
-    while stderr.is_some() || stdout.is_some() || handle.as_fd().is_some() {
+    while stderr.is_some() || stdout.is_some() {
         let mut polled = [
             Polled::read(stderr.as_ref().map(AsFd::as_fd)),
             Polled::read(stdout.as_ref().map(AsFd::as_fd)),

@@ -259,18 +259,12 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Report::Attached { running } => {
                 if self.purpose == Purpose::Attach {
                     self.answer_until = None;
-                    self.send("keep\n");
                     self.watcher.restored(running);
                 }
             }
             Report::Refused => self.watcher.attached = Attached::Refused,
             Report::Gone => self.watcher.attached = Attached::Gone,
-            Report::Running => {
-                if self.process().is_kept() {
-                    self.send("keep\n");
-                }
-                self.watcher.tell_running();
-            }
+            Report::Running => self.watcher.tell_running(),
             Report::Stray { pid } => self.watcher.strays.push(pid),
             Report::Rest(_) => {
                 self.rests += 1;
@@ -350,7 +344,11 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         }
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
         self.watcher.remote = Some(remote);
-        self.process().take(Input::Pid);
+        let (before, _) = self.process().take(Input::Pid);
+        // It waits for this, so that none runs on of whose pid nobody knows.
+        if before == State::Connecting && self.process().is_kept() {
+            self.send("keep\n");
+        }
     }
 
     fn warn(&mut self, warning: Warning) {

@@ -56,6 +56,8 @@ fn ask_within(program: &Path, time: Duration) -> Option<Version> {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
 
     use tempfile::TempDir;
 

@@ -164,15 +164,10 @@ _attend() {
     _t=-$_p
     kill -0 "$_t" || { _t=$_p; _say warn group; }
     _say pid "$_p" "$_s" "$_b" "$_d"
-    _put "$_X" >"$_f.x"
     _o=
-    _v=
-    if [ -n "$_S" ]; then
-        _observe & _o=$!
-        _started "$_o" && _v=$_q
-    else
-        _observe
-    fi
+    _os=
+    # The reader does it for one that is kept, when the manager says so: it must have the pid before.
+    [ -n "$_C" ] || _release
 
     # The reader is a process of its own, so that one that was killed is replaced: without it nothing would tell that
     # the manager or the link is gone, and the application would stay for ever.
@@ -208,7 +203,7 @@ _reader() {
 
     [ -z "$_l" ] || kill "$_l"
     # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
-    if [ -n "$_v" ] && _started "$_o" && [ "$_q" = "$_v" ]; then kill -KILL "$_o"; fi
+    if [ -n "$_os" ] && _started "$_o" && [ "$_q" = "$_os" ]; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
@@ -228,10 +223,20 @@ _reader() {
     _remove
     exit 0
 }
+# The inner process goes on.
+_release() {
+    _put "$_X" >"$_f.x"
+    if [ -n "$_S" ]; then
+        _observe & _o=$!
+        _started "$_o" && _os=$_q
+    else
+        _observe
+    fi
+}
 # The inner process holds the fifo open until its exec, which closes it: no line is success.
 _observe() {
     read -r _w <"$_f.x" && return
-    _say running
+    if [ -z "$_C" ]; then _say running; else echo "say running" 1<>"$_f.c"; fi
 }
 
 _h=/bin/sh
