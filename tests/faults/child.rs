@@ -94,7 +94,9 @@ fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
         ["race", prefix, host, seed, log, ref argv @ ..] => Ok(race(manager, prefix, host, seed, log, argv)),
         ["end"] => {
             let ends = manager.kill_all_processes(&Duration::from_secs(10).into())?;
-            let errors: Vec<_> = ends.iter().filter_map(|(uuid, end)| Some((uuid, end.as_ref().err()?))).collect();
+            // One that did not come to run is in the table with its reason.
+            let errors: Vec<_> =
+                ends.iter().filter(|(_, end)| matches!(end, Err(sshpm::Error::StillRunning { .. }))).collect();
             Ok(if errors.is_empty() { "ended".into() } else { format!("{errors:?}") })
         }
         _ => Ok(format!("error what is {words:?}?")),

@@ -16,7 +16,7 @@ use crate::slot::{Kind, Slot};
 use crate::table::Outcome;
 
 /// How long what was disturbed may take to be as it should be. Only what is wrong waits it out.
-const SETTLING: Duration = Duration::from_secs(40);
+const SETTLING: Duration = Duration::from_secs(30);
 const STARTING: Duration = Duration::from_secs(20);
 
 /// What all lanes share.
@@ -45,8 +45,8 @@ pub struct Lane<'a> {
     pub near: &'a Near,
     pub manager: &'a Manager,
     pub slots: Vec<Slot>,
-    /// One that is started while a fault lasts.
-    extra: Option<Slot>,
+    /// One that is started while a fault lasts, and the manager's answer.
+    extra: Option<(Slot, Asked)>,
     extras: usize,
     decoys: Vec<Decoy>,
     kills: Vec<Asked>,
@@ -61,11 +61,13 @@ pub struct Outcomes {
     pub ends: usize,
     pub no_code: usize,
     pub complaints: Vec<String>,
+    /// What came of starts while the fault lasted.
+    pub starts: Vec<String>,
 }
 
 impl Outcomes {
     pub fn new() -> Outcomes {
-        Outcomes { worst: Outcome::Exact, ends: 0, no_code: 0, complaints: Vec::new() }
+        Outcomes { worst: Outcome::Exact, ends: 0, no_code: 0, complaints: Vec::new(), starts: Vec::new() }
     }
 
     pub fn merge(&mut self, other: Outcomes) {
@@ -73,6 +75,7 @@ impl Outcomes {
         self.ends += other.ends;
         self.no_code += other.no_code;
         self.complaints.extend(other.complaints);
+        self.starts.extend(other.starts);
     }
 
     pub fn complain(&mut self, text: String) {
@@ -177,12 +180,14 @@ impl<'a> Lane<'a> {
                 let _ = process.signal(signal);
             }
         };
+        if starts {
+            self.start_extra();
+        }
         match dice.below(5) {
-            _ if starts => self.start_extra(),
             0 => signal(libc::SIGUSR1),
             1 => signal(libc::SIGKILL),
             2 => self.kills.push(self.manager.control().ask(&format!("kill {} 2000", self.slots[at].uuid))),
-            3 => self.start_extra(),
+            3 if !starts => self.start_extra(),
             _ => {}
         }
     }
@@ -192,8 +197,8 @@ impl<'a> Lane<'a> {
         let mut slot = Slot::new(format!("{}-extra-{}", self.host.name, self.extras), Kind::Plain);
         let command = slot.start_command(self.host);
         // What comes of it is seen when all settles.
-        let _ = self.manager.control().ask(&command);
-        self.extra = Some(slot);
+        let asked = self.manager.control().ask(&command);
+        self.extra = Some((slot, asked));
     }
 
     /// Eight threads of the manager start and kill the same few.
@@ -228,20 +233,43 @@ impl<'a> Lane<'a> {
                 self.abandon(at);
             }
         }
-        if let Some(mut extra) = self.extra.take() {
-            // Another process of the session may have been hit instead: its excuses are those of its neighbours.
-            extra.excuses = Excuses { manager_gone, wrapper_killed: false, ..self.slots[0].excuses };
-            self.settle_one(&control, &extra, &mut outcomes);
-            if !manager_gone && self.is_running(&extra) {
-                let _ = control.call(&format!("kill {} 5000", extra.uuid));
-                self.settle_one(&control, &extra, &mut outcomes);
-            }
+        if let Some((extra, asked)) = self.extra.take() {
+            self.settle_extra(&control, extra, asked, &mut outcomes);
         }
         outcomes.complaints.extend(self.decoys.iter().filter_map(Decoy::complaint));
         if !outcomes.complaints.is_empty() {
             outcomes.worst = Outcome::Wrong;
         }
         outcomes
+    }
+
+    /// The one that was started while the fault lasted: it did not come to run, which was told, or it runs; then it is
+    /// ended.
+    fn settle_extra(&self, control: &Control, mut extra: Slot, asked: Asked, outcomes: &mut Outcomes) {
+        // Its host and its manager are those of the others.
+        extra.excuses = Excuses { wrapper_killed: false, ..self.slots[0].excuses };
+        let answer = control.wait(asked);
+        if answer.is_err() && !extra.excuses.manager_gone {
+            // It was refused at once: nothing was started, and there is nothing to tell.
+            if extra.life().is_some() || !self.manager.tidings.of(&extra.uuid).is_empty() {
+                outcomes.complain(format!("{}: {answer:?}, and something was started or told", extra.uuid));
+            }
+            outcomes.starts.push("refused".into());
+            return;
+        }
+        self.settle_one(control, &extra, outcomes);
+        let told = self.manager.tidings.of(&extra.uuid);
+        let failure =
+            told.iter().find_map(|told| if let Told::Failed { text } = told { Some(text.clone()) } else { None });
+        outcomes.starts.push(failure.unwrap_or_else(|| "ran".into()));
+        if !extra.excuses.manager_gone {
+            // One that has ended is taken from the manager's table by that.
+            let runs = self.is_running(&extra);
+            let _ = control.call(&format!("kill {} 5000", extra.uuid));
+            if runs {
+                self.settle_one(control, &extra, outcomes);
+            }
+        }
     }
 
     /// False when it is wrong.
@@ -267,8 +295,8 @@ impl<'a> Lane<'a> {
         let alive = life.as_ref().is_some_and(recorder::Life::is_alive);
         let told = self.manager.tidings.of(&slot.uuid);
         let mut verdict = match (&life, told.as_slice()) {
-            // A start that the manager has refused at once, for which there is nothing to tell; or whose manager is gone.
-            (None, []) if slot.is_extra() => Verdict::NotStarted,
+            // It was never begun: the manager was gone first.
+            (None, []) if slot.excuses.manager_gone => Verdict::NotStarted,
             _ => judge(&Case { life: life.as_ref(), alive, told: &told, excuses: slot.excuses }),
         };
         if verdict == Verdict::Runs && !reached {

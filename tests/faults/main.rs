@@ -12,6 +12,7 @@ mod dice;
 mod fault;
 mod host;
 mod lane;
+mod limits;
 mod near;
 mod recorder;
 mod session;

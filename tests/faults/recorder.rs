@@ -64,7 +64,9 @@ pub enum Told {
     Started {
         pid: i32,
     },
-    Lost,
+    Lost {
+        reason: String,
+    },
     Exited {
         code: Option<i32>,
         application: Option<i32>,
@@ -91,6 +93,8 @@ pub struct Excuses {
     pub wrapper_killed: bool,
     /// The host could not be reached for longer than the manager asks.
     pub unreachable: bool,
+    /// There was no room on the host to keep word of its end, which is needed while the link is gone.
+    pub starved: bool,
     /// The manager was killed: nobody is told any more.
     pub manager_gone: bool,
 }
@@ -111,7 +115,8 @@ pub enum Verdict {
     Runs,
     /// It ended, which was told once, with its true code.
     Exact,
-    /// It ended, which was told once and in time; its code is known to nobody, because its parent was killed.
+    /// It ended, which was told once and in time; its code is known to nobody: its parent was killed, or could not
+    /// keep it while the link was gone.
     NoCode,
     /// It did not come to run, which was told once.
     NotStarted,
@@ -158,6 +163,8 @@ pub fn judge(case: &Case) -> Verdict {
         (Some(Told::Exited { application: None, code: None, .. }), None, _) => Verdict::NotStarted,
         (Some(Told::Exited { .. }), None, _) => wrong("it has a code, and never ran"),
         (Some(Told::Exited { code, application, signal, unknown, .. }), Some(life), _) => {
+            let starved = excuses.starved && told.iter().any(|told| matches!(told, Told::Lost { .. }));
+            let excuses = Excuses { starved, ..excuses };
             judge_end(life, (*code, *application, *signal), *unknown, excuses)
         }
         (Some(_), ..) => wrong("an end that is none"),
@@ -178,7 +185,7 @@ fn judge_end(
         Some(_) if unknown => wrong("an end with a code was told as unknown"),
         Some(_) => Verdict::Exact,
         None if code.is_some() => wrong(format!("an unseen end was told with code {code:?}")),
-        None if excuses.wrapper_killed => Verdict::NoCode,
+        None if excuses.wrapper_killed || excuses.starved => Verdict::NoCode,
         None if excuses.unreachable => Verdict::Unknown,
         None => wrong(format!("its end was to be seen, with {truth}, and was told without a code")),
     }
@@ -260,11 +267,20 @@ mod tests {
         let none = Excuses::default();
         assert_eq!(judged(LIVED, true, &[started.clone()], none), Verdict::Runs);
         assert_eq!(judged(&ended, false, &[started.clone(), exited(103)], none), Verdict::Exact);
-        assert_eq!(judged(&ended, false, &[started.clone(), Told::Lost, exited(103)], none), Verdict::Exact);
+        assert_eq!(
+            judged(&ended, false, &[started.clone(), Told::Lost { reason: String::new() }, exited(103)], none),
+            Verdict::Exact
+        );
         assert_eq!(judged(LIVED, false, &[started.clone(), exited(137)], none), Verdict::Exact);
         assert_eq!(judged("", false, &[Told::Failed { text: String::new() }], none), Verdict::NotStarted);
         let killed = Excuses { wrapper_killed: true, ..none };
         assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], killed), Verdict::NoCode);
+        let starved = Excuses { starved: true, ..none };
+        assert_eq!(
+            judged(LIVED, false, &[started.clone(), Told::Lost { reason: String::new() }, unseen()], starved),
+            Verdict::NoCode
+        );
+        assert!(matches!(judged(LIVED, false, &[started.clone(), unseen()], starved), Verdict::Wrong(_)));
         let cut = Excuses { unreachable: true, ..none };
         assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], cut), Verdict::Unknown);
         let gone = Excuses { manager_gone: true, ..none };
@@ -294,7 +310,7 @@ mod tests {
         let ended = format!("{LIVED}end 103\n");
         assert_wrong(&ended, false, &[started.clone(), exited(103), exited(103)]);
         assert_wrong(&ended, false, &[started.clone()]);
-        assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost]);
+        assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost { reason: String::new() }]);
         assert_wrong(&ended, false, &[]);
         assert_wrong(LIVED, true, &[started.clone(), started.clone()]);
         assert_wrong("", false, &[started]);

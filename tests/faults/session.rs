@@ -135,10 +135,20 @@ impl<'a> Session<'a> {
     fn suffer(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let at = dice.below(lane.slots.len());
         let undos: Vec<_> = faults.iter().map(|fault| undo::strike(lane, *fault, at, dice)).collect();
+        self.excuse(lane, faults);
         lane.poke(dice, faults.iter().any(|fault| fault.hits_starts()));
         let lasts = faults.iter().map(|fault| fault.lasts(dice.below(100) as u32)).max();
         thread::sleep(lasts.unwrap_or_default());
         undos.into_iter().rev().for_each(|undo| undo());
+    }
+
+    /// One fault cuts the link, and the other leaves no room to keep word of an end meanwhile.
+    fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
+        let starves =
+            |fault: &Fault| matches!(fault, Fault::RemoteDescriptors | Fault::RemoteProcesses | Fault::DiskFull);
+        if faults.len() > 1 && faults.iter().any(starves) {
+            lane.slots.iter_mut().for_each(|slot| slot.excuses.starved = true);
+        }
     }
 
     /// Starts again what has ended, and looks for what does not belong.
@@ -158,6 +168,7 @@ impl<'a> Session<'a> {
     fn step_of_all(&self, lanes: &mut [Lane<'a>], fault: Fault, beside: &[Fault], dice: &mut Dice) {
         let begun = Instant::now();
         let kills = fault == Fault::Signal(Blow::Kill, Victim::Manager);
+        let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
         let control = self.manager.control();
         let (chosen, seed) = (dice.below(lanes.len()), dice.next());
         // The link of the other fault has to be known before the manager can no longer be asked.
@@ -165,6 +176,7 @@ impl<'a> Session<'a> {
         let at = suffering.below(lanes[chosen].slots.len());
         let undos: Vec<_> =
             beside.iter().map(|fault| undo::strike(&mut lanes[chosen], *fault, at, &mut suffering)).collect();
+        self.excuse(&mut lanes[chosen], &names);
         let undo = undo::strike_manager(fault, control.process().clone(), dice);
         for (number, lane) in lanes.iter_mut().enumerate() {
             // A manager that stands still takes no commands.
@@ -195,7 +207,6 @@ impl<'a> Session<'a> {
             left += lane_left;
             outcomes.merge(other);
         }
-        let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
         self.record("all", &name(&names), outcomes, left, begun);
     }
 
@@ -216,11 +227,12 @@ impl<'a> Session<'a> {
             outcomes.complain(complaint);
         }
         let row = if name.contains(" + ") { PAIRS } else { name };
-        let Outcomes { worst, ends, no_code, complaints } = outcomes;
+        let Outcomes { worst, ends, no_code, complaints, starts } = outcomes;
         let seconds = begun.elapsed().as_secs_f64();
         let mut table = self.table.lock().unwrap();
         table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code });
         println!("{:4} {place:5} {name}: {worst:?}, {ends} ends, {left} left, {seconds:.1} s", table.steps());
+        starts.iter().for_each(|start| println!("       a start meanwhile: {start}"));
         complaints.iter().for_each(|complaint| println!("       {complaint}"));
     }
 

@@ -76,11 +76,6 @@ impl Slot {
         format!("start {uuid} {} {grace} {policy} {output} {app} {first}record {log} 100", host.name)
     }
 
-    /// Whether it was started while a fault lasted, so that the manager may have refused it.
-    pub fn is_extra(&self) -> bool {
-        self.uuid.contains("-extra-")
-    }
-
     pub fn life(&self) -> Option<Life> {
         recorder::read(&self.log).pop()
     }

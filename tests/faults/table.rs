@@ -91,8 +91,8 @@ impl Table {
         }
         let Row { times, exact, unknown, wrong, left, ends, no_code } = self.total;
         text += &format!(
-            "* ends that were told once and in time, of applications whose parent was killed: the kernel told their \
-             code to nobody.\n{ends} ends were told and compared, {no_code} of them without a code*, in {:.0} s.\n",
+            "* ends that were told once and in time, with a code that nobody can know: the application's parent was \
+             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were told and compared, {no_code} of them without a code*, in {:.0} s.\n",
             minutes.as_secs_f64()
         );
         text + &format!("faults: {times} steps, {exact} exact, {unknown} unknown, {wrong} wrong, {left} left behind")

@@ -8,6 +8,7 @@ use crate::dice::Dice;
 use crate::fault::{Blow, Fault, Victim};
 use crate::host::Host;
 use crate::lane::Lane;
+use crate::limits::{self, limit, limit_host};
 use crate::near::Near;
 use crate::support::ProcessInfo;
 
@@ -86,8 +87,15 @@ pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice)
             host.set_clock(if fault == Fault::ClockForward { hours } else { -hours });
             Box::new(move || host.set_clock(0))
         }
-        Fault::RemoteDescriptors => limit_host(host, libc::RLIMIT_NOFILE, 3),
-        Fault::RemoteProcesses => limit_host(host, libc::RLIMIT_NPROC, 0),
+        Fault::RemoteDescriptors => {
+            // Those that run need no more than they have; sshd gets short of them, and what it starts from then on.
+            let room = dice.below(6);
+            let is_sshd = |process: &ProcessInfo| process.is_sshd();
+            limit_host(host, libc::RLIMIT_NOFILE, |process| {
+                is_sshd(process).then(|| limits::descriptors_with_room(process.pid, room))
+            })
+        }
+        Fault::RemoteProcesses => limit_host(host, libc::RLIMIT_NPROC, |_| Some(0)),
         Fault::Race => {
             lane.race(dice.next());
             nothing()
@@ -101,8 +109,9 @@ pub fn strike_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -
     match fault {
         Fault::Signal(blow, Victim::Manager) => signal(blow, vec![manager]),
         Fault::LocalDescriptors => {
-            let open = fs::read_dir(format!("/proc/{}/fd", manager.pid)).map_or(0, Iterator::count);
-            limit(manager, libc::RLIMIT_NOFILE, open as libc::rlim_t + dice.below(8) as libc::rlim_t)
+            let room = dice.below(6);
+            let limit_to = limits::descriptors_with_room(manager.pid, room);
+            limit(manager, libc::RLIMIT_NOFILE, limit_to)
         }
         Fault::LocalProcesses => limit(manager, libc::RLIMIT_NPROC, 0),
         _ => unreachable!("{fault} is of one host"),
@@ -196,43 +205,4 @@ fn fill<'a>(host: &'a Host) -> Undo<'a> {
         while file.write_all(&block).is_ok() {}
     }
     Box::new(move || fs::remove_file(filler).unwrap())
-}
-
-/// Lowers a limit of all that lives on a host now.
-fn limit_host<'a>(host: &'a Host, resource: libc::__rlimit_resource_t, to: libc::rlim_t) -> Undo<'a> {
-    // The listener's parent keeps its own, which is what all others had.
-    let usual = get_limit(host.remote.holder(), resource);
-    let all = || {
-        let mut all = host.remote.all_processes();
-        all.retain(|process| process.pid != host.remote.holder());
-        all
-    };
-    all().iter().for_each(|process| set_limit(process.pid, resource, to));
-    // Those that came in between have it as well; one that was being made is seen the second time.
-    Box::new(move || (0..2).for_each(|_| all().iter().for_each(|process| set_limit(process.pid, resource, usual))))
-}
-
-fn limit<'a>(process: ProcessInfo, resource: libc::__rlimit_resource_t, to: libc::rlim_t) -> Undo<'a> {
-    let usual = get_limit(process.pid, resource);
-    set_limit(process.pid, resource, to);
-    Box::new(move || set_limit(process.pid, resource, usual))
-}
-
-fn get_limit(pid: i32, resource: libc::__rlimit_resource_t) -> libc::rlim_t {
-    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to the local; no new limits are given.
-    unsafe { libc::prlimit(pid, resource, std::ptr::null(), &mut limits) };
-    limits.rlim_cur
-}
-
-/// Sets the soft limit.
-fn set_limit(pid: i32, resource: libc::__rlimit_resource_t, to: libc::rlim_t) {
-    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both pointers are to the local. A process that has ended needs no limit.
-    unsafe {
-        if libc::prlimit(pid, resource, std::ptr::null(), &mut limits) == 0 {
-            limits.rlim_cur = to.min(limits.rlim_max);
-            libc::prlimit(pid, resource, &limits, std::ptr::null_mut());
-        }
-    }
 }
