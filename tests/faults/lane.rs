@@ -60,6 +60,7 @@ pub struct Outcomes {
     pub worst: Outcome,
     pub ends: usize,
     pub no_code: usize,
+    pub run_on: usize,
     pub complaints: Vec<String>,
     /// What came of starts while the fault lasted.
     pub starts: Vec<String>,
@@ -67,13 +68,14 @@ pub struct Outcomes {
 
 impl Outcomes {
     pub fn new() -> Outcomes {
-        Outcomes { worst: Outcome::Exact, ends: 0, no_code: 0, complaints: Vec::new(), starts: Vec::new() }
+        Outcomes { worst: Outcome::Exact, ends: 0, no_code: 0, run_on: 0, complaints: Vec::new(), starts: Vec::new() }
     }
 
     pub fn merge(&mut self, other: Outcomes) {
         self.worst = self.worst.max(other.worst);
         self.ends += other.ends;
         self.no_code += other.no_code;
+        self.run_on += other.run_on;
         self.complaints.extend(other.complaints);
         self.starts.extend(other.starts);
     }
@@ -85,7 +87,8 @@ impl Outcomes {
 
     fn add(&mut self, uuid: &str, verdict: Verdict, told: &[Told]) {
         match verdict {
-            Verdict::Runs | Verdict::NotStarted => {}
+            Verdict::Runs => self.run_on += 1,
+            Verdict::NotStarted => {}
             Verdict::Exact => self.ends += 1,
             Verdict::NoCode => {
                 self.ends += 1;

@@ -265,7 +265,7 @@ mod tests {
         let started = Told::Started { pid: 10 };
         let ended = format!("{LIVED}end 103\n");
         let none = Excuses::default();
-        assert_eq!(judged(LIVED, true, &[started.clone()], none), Verdict::Runs);
+        assert_eq!(judged(LIVED, true, std::slice::from_ref(&started), none), Verdict::Runs);
         assert_eq!(judged(&ended, false, &[started.clone(), exited(103)], none), Verdict::Exact);
         assert_eq!(
             judged(&ended, false, &[started.clone(), Told::Lost { reason: String::new() }, exited(103)], none),
@@ -309,7 +309,7 @@ mod tests {
         let started = Told::Started { pid: 10 };
         let ended = format!("{LIVED}end 103\n");
         assert_wrong(&ended, false, &[started.clone(), exited(103), exited(103)]);
-        assert_wrong(&ended, false, &[started.clone()]);
+        assert_wrong(&ended, false, std::slice::from_ref(&started));
         assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost { reason: String::new() }]);
         assert_wrong(&ended, false, &[]);
         assert_wrong(LIVED, true, &[started.clone(), started.clone()]);

@@ -227,11 +227,12 @@ impl<'a> Session<'a> {
             outcomes.complain(complaint);
         }
         let row = if name.contains(" + ") { PAIRS } else { name };
-        let Outcomes { worst, ends, no_code, complaints, starts } = outcomes;
+        let Outcomes { worst, ends, no_code, run_on, complaints, starts } = outcomes;
         let seconds = begun.elapsed().as_secs_f64();
         let mut table = self.table.lock().unwrap();
         table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code });
-        println!("{:4} {place:5} {name}: {worst:?}, {ends} ends, {left} left, {seconds:.1} s", table.steps());
+        let number = table.steps();
+        println!("{number:4} {place:5} {name}: {worst:?}, {ends} ended, {run_on} run on, {left} left, {seconds:.1} s");
         starts.iter().for_each(|start| println!("       a start meanwhile: {start}"));
         complaints.iter().for_each(|complaint| println!("       {complaint}"));
     }

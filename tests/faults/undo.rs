@@ -57,7 +57,7 @@ pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice)
     let (host, near) = (lane.host, lane.near);
     match fault {
         Fault::Signal(blow, victim) => {
-            let victims = find(lane, victim, at, dice);
+            let victims = find(lane, victim, blow, at, dice);
             if blow == Blow::Kill && victim == Victim::Wrapper {
                 lane.slots[at].excuses.wrapper_killed = true;
             }
@@ -134,7 +134,7 @@ fn signal<'a>(blow: Blow, victims: Vec<ProcessInfo>) -> Undo<'a> {
     })
 }
 
-fn find(lane: &Lane, victim: Victim, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
+fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
     let uuid = lane.slots[at].uuid.clone();
     let Ok([client, application, wrapper]) = lane.pids(&uuid) else { return Vec::new() };
     let client = ProcessInfo::of(client);
@@ -150,8 +150,8 @@ fn find(lane: &Lane, victim: Victim, at: usize, dice: &mut Dice) -> Vec<ProcessI
         }
         Victim::Session => {
             let mut sshds = lane.host.sshds_above(application);
-            // The user's process, the monitor, or both.
-            if sshds.len() == 2 && dice.below(3) > 0 {
+            // The user's process, the monitor, or both. A monitor that stands still alone is missed by nobody.
+            if sshds.len() == 2 && blow != Blow::Stop && dice.below(3) > 0 {
                 sshds.remove(dice.below(2));
             }
             sshds
