@@ -80,6 +80,10 @@ fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
             manager.start_process(uuid, &request(host, milliseconds(grace), policy, log_file, argv))?;
             Ok("started".into())
         }
+        ["adopt", uuid, host] => {
+            manager.adopt_process(uuid, host, None)?;
+            Ok("adopted".into())
+        }
         ["kill", uuid, timeout] => Ok(manager.kill_process(uuid, milliseconds(timeout))?.to_string()),
         ["signal", uuid, signal] => {
             manager.send_signal(uuid, Signal::from_number(signal.parse().unwrap())?)?;
@@ -106,6 +110,7 @@ fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
 fn request(host: &str, grace: Duration, policy: &str, log_file: &str, argv: &[&str]) -> BootRequest {
     let policy = match policy {
         "terminate" => LinkLossPolicy::Terminate,
+        "keep" => LinkLossPolicy::Keep,
         other => panic!("no policy {other}"),
     };
     let request = BootRequest::new(host, argv.iter().copied()).grace(grace).link_loss(policy);
@@ -162,6 +167,8 @@ fn describe(event: &Event) -> String {
         Event::Started { uuid, pid } => format!("started {uuid} {pid}"),
         Event::LinkLost { uuid, reason } => format!("lost {uuid} {reason}"),
         Event::Exited { uuid, status } => format!("exited {uuid} {}", describe_status(status)),
+        Event::LinkRestored { uuid } => format!("restored {uuid}"),
+        Event::LinkNotRestored { uuid, error } => format!("not-restored {uuid} {error}"),
         Event::StartFailed { uuid, error } => format!("failed {uuid} {error}"),
         other => format!("other {} {other:?}", other.uuid()),
     }

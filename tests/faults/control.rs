@@ -159,6 +159,8 @@ fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, tidings: &Ti
             "reply" => drop(replies.lock().unwrap().insert(whose.parse().unwrap(), text)),
             "started" => tidings.add(whose, Told::Started { pid: text.parse().unwrap() }),
             "lost" => tidings.add(whose, Told::Lost { reason: text }),
+            "restored" => tidings.add(whose, Told::Restored),
+            "not-restored" => tidings.add(whose, Told::NotRestored { reason: text }),
             "failed" => tidings.add(whose, Told::Failed { text }),
             "exited" => tidings.add(whose, parse_exit(&text)),
             _ => println!("the manager's process: {line}"),

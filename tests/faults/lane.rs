@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::host::Host;
 use crate::near::Near;
 use crate::recorder::{self, Case, Excuses, Told, Verdict, judge};
-use crate::slot::{Kind, Slot};
+use crate::slot::{Kind, Policy, Slot};
 use crate::table::Outcome;
 
 /// How long what was disturbed may take to be as it should be. Only what is wrong waits it out.
@@ -106,7 +106,11 @@ impl Outcomes {
 impl<'a> Lane<'a> {
     pub fn new(host: &'a Host, near: &'a Near, manager: &'a Manager) -> Lane<'a> {
         let kinds = [Kind::Plain, Kind::Logged, Kind::Stubborn, Kind::Parent];
-        let slots = kinds.iter().enumerate().map(|(at, kind)| Slot::new(format!("{}-{at}", host.name), *kind));
+        // A third of all is kept.
+        let is_kept = |at: usize| at == 1 || (at == 0 && host.number == 0);
+        let policy = |at| if is_kept(at) { Policy::Keep } else { Policy::Terminate };
+        let slots = kinds.iter().enumerate();
+        let slots = slots.map(|(at, kind)| Slot::new(format!("{}-{at}", host.name), *kind, policy(at)));
         let decoys = (0..2).map(|number| Decoy::on(host, number));
         Lane {
             host,
@@ -197,7 +201,7 @@ impl<'a> Lane<'a> {
 
     fn start_extra(&mut self) {
         self.extras += 1;
-        let mut slot = Slot::new(format!("{}-extra-{}", self.host.name, self.extras), Kind::Plain);
+        let mut slot = Slot::new(format!("{}-extra-{}", self.host.name, self.extras), Kind::Plain, Policy::Terminate);
         let command = slot.start_command(self.host);
         // What comes of it is seen when all settles.
         let asked = self.manager.control().ask(&command);
@@ -229,8 +233,11 @@ impl<'a> Lane<'a> {
             }
         }
         for at in 0..self.slots.len() {
-            if manager_gone {
-                self.slots[at].excuses.manager_gone = !self.slots[at].policy.outlives_manager();
+            match (manager_gone, self.slots[at].policy.outlives_manager()) {
+                // The next manager is to tell of it.
+                (true, true) => continue,
+                (true, false) => self.slots[at].excuses.manager_gone = true,
+                (false, _) => {}
             }
             if !self.settle_one(&control, &self.slots[at], &mut outcomes) {
                 self.abandon(at);
@@ -250,7 +257,8 @@ impl<'a> Lane<'a> {
     /// ended.
     fn settle_extra(&self, control: &Control, mut extra: Slot, asked: Asked, outcomes: &mut Outcomes) {
         // Its host and its manager are those of the others.
-        extra.excuses = Excuses { wrapper_killed: false, ..self.slots[0].excuses };
+        let neighbour = &self.slots[self.slots.len() - 1];
+        extra.excuses = Excuses { wrapper_killed: false, ..neighbour.excuses };
         let answer = control.wait(asked);
         if answer.is_err() && !extra.excuses.manager_gone {
             // It was refused at once: nothing was started, and there is nothing to tell.
@@ -273,6 +281,32 @@ impl<'a> Lane<'a> {
                 self.settle_one(control, &extra, outcomes);
             }
         }
+    }
+
+    /// Gives a manager those that have outlived the one before, and compares what is told of them.
+    pub fn adopt(&mut self) -> Outcomes {
+        let mut outcomes = Outcomes::new();
+        let control = self.manager.control();
+        for at in 0..self.slots.len() {
+            let Slot { uuid, policy, .. } = &self.slots[at];
+            // Of one whose end was told before there is nothing more to tell.
+            if !policy.outlives_manager() || self.manager.tidings.of(uuid).iter().any(Told::is_end) {
+                continue;
+            }
+            // The former manager counts as alive until its lease is over.
+            let mut last = Ok(String::new());
+            until(SETTLING, || {
+                last = control.call(&format!("adopt {uuid} {}", self.host.name));
+                last.as_ref().ok().map(drop)
+            });
+            if last.is_err() {
+                outcomes.complain(format!("{uuid} is not adopted: {last:?}"));
+            } else if self.settle_one(&control, &self.slots[at], &mut outcomes) {
+                continue;
+            }
+            self.abandon(at);
+        }
+        outcomes
     }
 
     /// False when it is wrong.
@@ -332,8 +366,8 @@ impl<'a> Lane<'a> {
             }
         }
         let uuid = format!("{}x", self.slots[at].uuid);
-        let kind = self.slots[at].kind;
-        self.slots[at] = Slot::new(uuid, kind);
+        let Slot { kind, policy, .. } = self.slots[at];
+        self.slots[at] = Slot::new(uuid, kind, policy);
     }
 
     fn pids_of(&self, at: usize) -> Result<[i32; 3], String> {
@@ -373,6 +407,8 @@ impl<'a> Lane<'a> {
             ours.extend(running.iter().filter_map(|slot| Some(self.pids(&slot.uuid).ok()?[2])));
         }
         let mut processes = self.host.remote.processes();
+        let files = self.host.remote.runtime_files();
+        ours.extend(running.iter().flat_map(|slot| slot.links(&files)));
         loop {
             let count = ours.len();
             for process in &processes {
@@ -391,7 +427,7 @@ impl<'a> Lane<'a> {
             name.strip_prefix(&slot.uuid).is_some_and(|rest| rest.starts_with('.'))
                 || name == format!("metadata_{}.json", slot.uuid)
         };
-        let mut files = self.host.remote.runtime_files();
+        let mut files = files;
         // Word of an end that nobody asked for stays until its uuid is used again.
         files.retain(|file| !name(file).ends_with(".end") && !running.iter().any(|slot| is_of(&name(file), slot)));
         left.extend(files.iter().map(|file| file.display().to_string()));

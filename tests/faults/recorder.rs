@@ -67,6 +67,11 @@ pub enum Told {
     Lost {
         reason: String,
     },
+    /// Of one that is kept: it was taken over again, or adopted.
+    Restored,
+    NotRestored {
+        reason: String,
+    },
     Exited {
         code: Option<i32>,
         application: Option<i32>,

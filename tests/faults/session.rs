@@ -199,6 +199,7 @@ impl<'a> Session<'a> {
                 outcomes.complaints.push(format!("left here: {here:#?}"));
             }
             self.manager.replace(Control::start(self.near, MANAGER, &self.manager.tidings));
+            self.on_all(lanes, |lane| lane.adopt()).into_iter().for_each(|other| outcomes.merge(other));
         }
         for (lane_left, other) in self.on_all(lanes, |lane| {
             let mut outcomes = Outcomes::new();

@@ -21,12 +21,14 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     Terminate,
+    Keep,
 }
 
 impl Policy {
     pub fn word(self) -> &'static str {
         match self {
             Policy::Terminate => "terminate",
+            Policy::Keep => "keep",
         }
     }
 
@@ -34,6 +36,7 @@ impl Policy {
     pub fn outlives_manager(self) -> bool {
         match self {
             Policy::Terminate => false,
+            Policy::Keep => true,
         }
     }
 }
@@ -50,8 +53,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub fn new(uuid: String, kind: Kind) -> Slot {
-        Slot { uuid, kind, policy: Policy::Terminate, excuses: Excuses::default(), generation: 0, log: PathBuf::new() }
+    pub fn new(uuid: String, kind: Kind, policy: Policy) -> Slot {
+        Slot { uuid, kind, policy, excuses: Excuses::default(), generation: 0, log: PathBuf::new() }
     }
 
     /// The command that starts it anew.
@@ -74,6 +77,13 @@ impl Slot {
         let (app, policy) = (host.remote.app(), self.policy.word());
         let (uuid, app, log) = (&self.uuid, app.display(), log.display());
         format!("start {uuid} {} {grace} {policy} {output} {app} {first}record {log} 100", host.name)
+    }
+
+    /// The pids of the shells that link one that is kept to its manager: they are in the names of its files.
+    pub fn links(&self, files: &[PathBuf]) -> Vec<i32> {
+        let names = files.iter().filter_map(|file| file.file_name()?.to_str());
+        let own = names.filter_map(|name| name.strip_prefix(&self.uuid)?.strip_prefix('.'));
+        own.filter_map(|rest| rest.split_once(".l.")?.1.split('.').next()?.parse().ok()).collect()
     }
 
     pub fn life(&self) -> Option<Life> {

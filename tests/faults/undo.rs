@@ -10,6 +10,7 @@ use crate::host::Host;
 use crate::lane::Lane;
 use crate::limits::{self, limit, limit_host};
 use crate::near::Near;
+use crate::slot::Slot;
 use crate::support::ProcessInfo;
 
 /// What undoes a fault.
@@ -149,7 +150,10 @@ fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> 
             lane.near.processes().into_iter().filter(is_master).collect()
         }
         Victim::Session => {
-            let mut sshds = lane.host.sshds_above(application);
+            // Once a link was lost, one that is kept is below no sshd: then the connection is that of its neighbours.
+            let below = |slot: &Slot| lane.host.sshds_above(slot.life().map_or(0, |life| life.pid));
+            let slots = lane.slots[at..].iter().chain(&lane.slots[..at]);
+            let mut sshds = slots.map(below).find(|sshds| !sshds.is_empty()).unwrap_or_default();
             // The user's process, the monitor, or both. A monitor that stands still alone is missed by nobody.
             if sshds.len() == 2 && blow != Blow::Stop && dice.below(3) > 0 {
                 sshds.remove(dice.below(2));
@@ -159,10 +163,11 @@ fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> 
         Victim::Listener => lane.host.listener().into_iter().collect(),
         Victim::Wrapper => ProcessInfo::of(wrapper).into_iter().collect(),
         Victim::Reader => {
-            let mut below = crate::support::processes();
-            below.retain(|p| p.ppid == wrapper && p.pid != application && !p.is_zombie());
-            below.truncate(1);
-            below
+            // The wrapper's other child attends to the reader: it starts the next one.
+            let all = crate::support::processes();
+            let child_of =
+                |parent: i32| all.iter().find(|p| p.ppid == parent && p.pid != application && !p.is_zombie()).cloned();
+            child_of(wrapper).and_then(|attendant| child_of(attendant.pid)).into_iter().collect()
         }
         Victim::Manager => unreachable!("it is of all hosts"),
     }
