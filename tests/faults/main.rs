@@ -2,7 +2,8 @@
 //! pairs and in random order. After each step every process runs, or its end was told exactly once and truly; no
 //! stranger was signalled; in the end nothing is left on either side.
 //!
-//! `FAULTS_SECONDS` (30) is how long the random sequences go on, `FAULTS_SEED` repeats those of another run.
+//! `FAULTS_SECONDS` (30) is how long the random sequences go on, `FAULTS_SEED` repeats the order and the chances of
+//! another run, `FAULTS_ONLY` does nothing but the faults whose names have this in them, each alone.
 #![allow(clippy::unwrap_used)]
 
 mod child;

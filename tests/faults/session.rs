@@ -94,6 +94,11 @@ impl<'a> Session<'a> {
             let beside = [*dice.pick(&in_pairs)];
             self.step_of_all(lanes, *fault, &beside, &mut dice);
         }
+        // All of them were to come, and often enough: what a lane leaves out is no success.
+        for fault in of_a_host.iter().chain(&of_all) {
+            let times = self.table.lock().unwrap().times(&fault.to_string());
+            assert!(times >= TIMES, "{fault}: only {times} times");
+        }
         // In random order.
         let end = Instant::now() + random;
         self.on_all(lanes, |lane| {
@@ -257,6 +262,9 @@ impl<'a> Session<'a> {
         complaints.extend(outcomes.complaints);
         let mut table = self.table.lock().unwrap();
         table.add_left(left.len());
+        if std::env::var_os("FAULTS_ONLY").is_none() && table.steps() < LEAST_STEPS {
+            complaints.push(format!("only {} steps", table.steps()));
+        }
         left.iter().for_each(|left| println!("left behind at the end: {left}"));
         complaints.iter().for_each(|complaint| println!("at the end: {complaint}"));
         println!("{}", table.print(self.begun.elapsed()));
