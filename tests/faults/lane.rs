@@ -1,6 +1,8 @@
 //! The part of a session that is on one host: four processes and their strangers. Lanes have their faults at the same
 //! time, each its own.
 
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -408,6 +410,12 @@ impl<'a> Lane<'a> {
         }
         let mut processes = self.host.remote.processes();
         let files = self.host.remote.runtime_files();
+        // A link whose fifo was removed hears of nobody any more, and what has its name is no link's.
+        let is_dead_link = |file: &PathBuf| {
+            let kind = std::fs::symlink_metadata(self.host.remote.local(file)).map(|metadata| metadata.file_type());
+            file.to_string_lossy().contains(".l.") && !kind.is_ok_and(|kind| kind.is_fifo())
+        };
+        let (dead, files): (Vec<_>, Vec<_>) = files.into_iter().partition(is_dead_link);
         ours.extend(running.iter().flat_map(|slot| slot.links(&files)));
         loop {
             let count = ours.len();
@@ -430,7 +438,7 @@ impl<'a> Lane<'a> {
         let mut files = files;
         // Word of an end that nobody asked for stays until its uuid is used again.
         files.retain(|file| !name(file).ends_with(".end") && !running.iter().any(|slot| is_of(&name(file), slot)));
-        left.extend(files.iter().map(|file| file.display().to_string()));
+        left.extend(files.iter().chain(&dead).map(|file| file.display().to_string()));
         left
     }
 
