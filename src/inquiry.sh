@@ -37,7 +37,8 @@ if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do
         # The wrapper writes the file when it has seen the end, and removes the metadata then; it may have been killed.
-        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5))" ]; }; then
+        # It gets 2 s for that, also when the end is ours.
+        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5 + 10))" ]; }; then
             # What the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
             _left || {
@@ -46,7 +47,7 @@ if [ "$_b" = "$_B" ]; then
             }
             break
         fi
-        [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_P" || kill -KILL "$_P"
+        if [ "$_i" -ge "$((_G * 5))" ] && _ours; then kill -KILL "-$_P" || kill -KILL "$_P"; fi
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done

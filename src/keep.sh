@@ -114,9 +114,13 @@ _attend_to_links() {
 
 # The application has ended: word of it, and all it wrote, stay until a manager has it.
 _leave_word() {
-    _q="exit $_x $_how $_ran $_left $(date +%s)"
+    _q="exit $_x $_how $_ran $_left"
+    # A shell that cannot fork ends: on a host without processes, it is told at least.
+    trap '_say $_q; _say "done"' EXIT
+    _q="$_q $(date +%s)"
     umask 077
     [ "$_ran" = 0 ] || { [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"; }
+    trap - EXIT
     _say $_q
     _say "done"
     until wait "$_r"; do kill -0 "$_r" || break; done

@@ -25,7 +25,8 @@ _relay() {
         *) echo "$_q" 1<>"$_f.c" ;;
         esac
     done
-    echo "m eof" 1<>"$_f.l.$_C"
+    # A later link has cleared away, and a write would make a file of that name: the link waits for nothing then.
+    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; else kill -KILL "$$"; fi
     exit 0
 }
 
