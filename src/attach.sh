@@ -48,7 +48,7 @@ else
         (umask 077 && mkfifo "$_f.l.$_C") && _link "$_e"
     else
         [ -z "$_f" ] || _clear_away
+        # Nothing else: a link's streams may be full, and read by nobody, when its session has ended.
         _say gone
     fi
 fi
-_say clean

@@ -25,8 +25,9 @@ _left() {
         _f=$_d/$_V.$_I.end
         [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
         read -r _q <"$_f"
-        rm -f "$_f"
         _say $_q
+        # Not before the manager has it: the link can break again.
+        if read -r _q <&3 && [ "$_q" = bye ]; then rm -f "$_f"; fi
         return
     done
     return 1

@@ -27,6 +27,18 @@ _relay() {
     done
     # A later link has cleared away, and a write would make a file of that name: the link waits for nothing then.
     if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; else kill -KILL "$$"; fi
+    # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
+    _i=0
+    while kill -0 "$$" && [ "$_i" -lt 15 ]; do
+        _i=$((_i + 1))
+        sleep 0.2 || sleep 1
+    done
+    kill -KILL "$$" && sleep 0.1
+    # Where that shell was killed, sshd waits for what else has its streams.
+    if [ -n "$_s1" ] && _started "$_t1" && [ "$_q" = "$_s1" ]; then kill "$_t1"; fi
+    if [ -n "$_s2" ] && _started "$_t2" && [ "$_q" = "$_s2" ]; then kill "$_t2"; fi
+    [ -z "$_l" ] || kill "$_l"
+    rm -f "$_f.l.$_C"
     exit 0
 }
 
@@ -41,11 +53,13 @@ _name_link() {
 _link() {
     exec 2>/dev/null
     _b= _k= _e=$1 _u=
-    _t1= _t2= _l= _c=
+    _t1= _t2= _s1= _s2= _l= _c=
     [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- & _l=$!; }
     if [ -z "$_O" ] && [ -z "$_e" ]; then
         tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- & _t1=$!
+        _started "$_t1" && _s1=$_q
         tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- & _t2=$!
+        _started "$_t2" && _s2=$_q
     fi
     _guard_relay >/dev/null 4>&- 7>&- & _c=$!
     exec 3<&-

@@ -576,17 +576,23 @@ impl Watcher {
         let opened = |lifeline: &_| self.process.set_inquiry(lifeline);
         // It waits for the wrapper's grace.
         let script = Script { cancelled: &cancelled, opened: &opened, ..Script::new(place, Kind::Long, &line) };
-        remote::run(&self.shared, &script, &mut |piece| match piece {
+        let asked = remote::run(&self.shared, &script, &mut |piece| match piece {
             Piece::Report(Report::Exit { end, ran }) => {
                 answer = Some(Answer::Ended(end, ran));
-                Flow::Last
+                // It removes its file now.
+                Flow::Send("bye\n")
             }
             Piece::Report(Report::Gone) => {
                 answer = Some(Answer::Gone);
                 Flow::Last
             }
+            Piece::Report(Report::Clean) => Flow::Last,
             _ => Flow::GoOn,
-        })?;
+        });
+        // What was answered holds, whatever became of the session then.
+        if let (None, Err(error)) = (&answer, asked) {
+            return Err(error);
+        }
         answer.ok_or_else(|| self.start_failed(StartFailure::Protocol))
     }
 }

@@ -9,7 +9,6 @@ mod support;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use life::*;
@@ -27,28 +26,9 @@ fn remote_with_mounts() -> Option<Remote> {
     remote.require_users("disks that are mounted on the remote").then_some(remote)
 }
 
-/// `mount` in the remote's own view of the file system.
-#[track_caller]
-fn mount(remote: &Remote, arguments: &[&str]) {
-    let root = remote.root();
-    let sshd = root.parent().unwrap().file_name().unwrap();
-    let mut command = Command::new("nsenter");
-    command.arg("-t").arg(sshd).args(["-m", "mount"]).args(arguments);
-    assert!(command.status().unwrap().success(), "mount {arguments:?}");
-}
-
-#[track_caller]
-fn mount_tmpfs(remote: &Remote, directory: &str, options: &str) {
-    let local = remote.local(Path::new(directory));
-    if !local.exists() {
-        fs::create_dir(&local).unwrap();
-    }
-    mount(remote, &["-t", "tmpfs", "-o", options, "sshpm-test", directory]);
-}
-
 #[track_caller]
 fn remount(remote: &Remote, directory: &str, option: &str) {
-    mount(remote, &["-o", &format!("remount,{option}"), directory]);
+    remote.mount(&["-o", &format!("remount,{option}"), directory]);
 }
 
 /// Fills a small file system to its last byte; the file that does it.
@@ -108,7 +88,7 @@ fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
     isolated("where_the_runtime_directory_is_full_a_process_runs_without_metadata", || {
         logged::keep();
         let Some(remote) = remote_with_mounts() else { return };
-        mount_tmpfs(&remote, DRUNC, "size=16k,mode=700");
+        remote.mount_tmpfs(DRUNC, "size=16k,mode=700");
         let manager = manager(&remote);
         // It becomes full while this one runs.
         start_codes(&manager, "before");
@@ -136,7 +116,7 @@ fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
 fn where_the_runtime_directory_takes_no_files_the_next_one_is_taken() {
     let Some(remote) = remote_with_mounts() else { return };
     // The one is for the directory itself.
-    mount_tmpfs(&remote, DRUNC, "nr_inodes=1,mode=700");
+    remote.mount_tmpfs(DRUNC, "nr_inodes=1,mode=700");
     let manager = manager(&remote);
     start_codes(&manager, "u");
     assert_has_metadata(&manager, "u");
@@ -148,7 +128,7 @@ fn where_the_runtime_directory_takes_no_files_the_next_one_is_taken() {
 #[test]
 fn a_lost_process_whose_end_cannot_be_written_down_has_no_made_up_end() {
     let Some(remote) = remote_with_mounts() else { return };
-    mount_tmpfs(&remote, DRUNC, "size=16k,mode=700");
+    remote.mount_tmpfs(DRUNC, "size=16k,mode=700");
     let manager = manager(&remote);
     let application = start_codes(&manager, "u");
     let filler = fill(&remote, DRUNC);
@@ -178,7 +158,7 @@ fn where_nothing_can_be_written_a_process_runs_without_files_or_is_refused() {
         wait_until("the clean-up behind it", LONG, || manager.runtime_pids("exits").ssh_client.is_none().then_some(()));
         // Now the last places are gone, too, and what runs does not need them.
         remount(&remote, "/dev/shm", "ro");
-        mount_tmpfs(&remote, "/var/tmp", "ro");
+        remote.mount_tmpfs("/var/tmp", "ro");
         assert_eq!(failure_of(&manager, "refused", &shell("exit 0")), StartFailure::RuntimeDirectory);
         assert_unharmed(&manager, "u");
         assert_unharmed(&manager, "before");
@@ -261,7 +241,7 @@ fn writes_until_it_cannot(remote: &Remote, mode: LogMode) -> sshpm::BootRequest 
 #[test]
 fn where_the_log_files_disk_is_full_the_application_sees_it_and_nobody_else() {
     let Some(remote) = remote_with_mounts() else { return };
-    mount_tmpfs(&remote, "/tmp/scratch/small", "size=64k,mode=777");
+    remote.mount_tmpfs("/tmp/scratch/small", "size=64k,mode=777");
     let manager = manager(&remote);
     let word = remote.local(&remote.scratch().join("word"));
     // The second finds a disk that is full already.
@@ -283,8 +263,8 @@ fn where_the_log_files_disk_is_full_the_application_sees_it_and_nobody_else() {
 #[test]
 fn where_the_log_file_cannot_be_made_the_start_fails_and_says_so() {
     let Some(remote) = remote_with_mounts() else { return };
-    mount_tmpfs(&remote, "/tmp/scratch/none", "nr_inodes=1,mode=777");
-    mount_tmpfs(&remote, "/tmp/scratch/read-only", "ro,mode=777");
+    remote.mount_tmpfs("/tmp/scratch/none", "nr_inodes=1,mode=777");
+    remote.mount_tmpfs("/tmp/scratch/read-only", "ro,mode=777");
     let manager = manager(&remote);
     for directory in ["none", "read-only"] {
         for mode in [LogMode::Append, LogMode::Fresh, LogMode::Truncate] {

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use keeping::*;
 use life::*;
 use sshpm::{
-    BootRequest, CleanUp, Error, ExitSource, FoundState, KillTimeouts, LinkLossPolicy, Manager, ProcessState, Role,
-    Signal, StartFailure,
+    BootRequest, CleanUp, Error, ExitSource, FoundState, KillTimeouts, Manager, ProcessState, Role, Signal,
+    StartFailure,
 };
 use support::{ProcessInfo, Remote, wait_until};
 

@@ -39,6 +39,7 @@ fn any_part_of_a_link_is_killed() {
         let uuid = format!("u{part}");
         let counting = Counting::named(&remote, &uuid);
         let application = start_ready(&manager, &uuid, &counting.request());
+        wait_for_lines(&manager, &uuid, 3);
         let link = wait_until("the link is whole", TIME, || {
             let link = link_of(&manager, &uuid);
             (link.len() == 5).then_some(link)
@@ -202,11 +203,7 @@ fn the_disk_of_its_output_is_full() {
         return;
     }
     let state = user.home.join(".local/state");
-    fs::create_dir_all(remote.local(&state)).unwrap();
-    let sshd = remote.root().parent().unwrap().file_name().unwrap().to_owned();
-    let mut mount = std::process::Command::new("nsenter");
-    mount.arg("-t").arg(sshd).args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "full"]).arg(&state);
-    assert!(mount.status().unwrap().success());
+    remote.mount_tmpfs(state.to_str().unwrap(), &format!("size=64k,mode=700,uid={}", user.uid));
     let manager = manager(&remote);
     let script = "echo ready; head -c 1000000 /dev/zero | tr '\\0' x; echo \"wrote $?\" >&2; \
                   trap 'exit 17' QUIT; while :; do sleep 0.05; done";

@@ -5,7 +5,6 @@ mod life;
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use life::shells::{Life, installed};
@@ -117,11 +116,7 @@ fn a_start_up_file_that_exits_is_told_with_its_code() {
 
 /// Puts this shell in the place of the remote's `/bin/sh`, in its private view of the file system.
 fn become_sh(remote: &Remote, shell: &Path) {
-    let root = remote.root();
-    let pid = root.parent().unwrap().file_name().unwrap();
-    let mut command = Command::new("nsenter");
-    command.arg("-t").arg(pid).args(["-m", "mount", "--bind"]).arg(shell).arg("/bin/sh");
-    assert!(command.status().unwrap().success(), "cannot put {} in the place of sh", shell.display());
+    remote.mount(&["--bind", shell.to_str().unwrap(), "/bin/sh"]);
 }
 
 #[track_caller]

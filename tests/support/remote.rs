@@ -180,6 +180,22 @@ impl Remote {
         self.layout.users.is_some()
     }
 
+    /// `mount` in the remote's own view of the file system, which it has when it has users.
+    #[track_caller]
+    pub fn mount(&self, arguments: &[&str]) {
+        let root = self.root();
+        let sshd = root.parent().and_then(Path::file_name).expect("a remote with users");
+        let mut command = Command::new("nsenter");
+        command.arg("-t").arg(sshd).args(["-m", "mount"]).args(arguments);
+        assert!(command.status().expect("nsenter").success(), "mount {arguments:?}");
+    }
+
+    #[track_caller]
+    pub fn mount_tmpfs(&self, directory: &str, options: &str) {
+        fs::create_dir_all(self.local(Path::new(directory))).expect("a place to mount at");
+        self.mount(&["-t", "tmpfs", "-o", options, "sshpm-test", directory]);
+    }
+
     /// What sshd has said so far.
     pub fn log(&self) -> String {
         let log = fs::read(self.layout.dir.join("sshd.log")).unwrap_or_default();
