@@ -761,6 +761,18 @@ sshpm_result sshpm_role_from_tree_id(const char *tree_id, bool controller, char 
 sshpm_result sshpm_signal_from_name(const char *name, int32_t *out_signal);
 
 /**
+ * The name of a signal, as sshpm_signal_from_name takes it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param signal A signal of this machine's <signal.h>.
+ * @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+ * freed with sshpm_string_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
+
+/**
  * Makes options that have the defaults.
  *
  * Any thread. Does not block.
@@ -2092,6 +2104,19 @@ void sshpm_output_subscription_free(sshpm_output_subscription *subscription);
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_metadata_file_path(const char *uuid, char **out_path);
+
+/**
+ * Reads the content of a metadata file that the caller has got in another way.
+ *
+ * Any thread. Does not block.
+ *
+ * @param uuid The process, for the message.
+ * @param json The content.
+ * @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
+ * JSON, or has a pid that must never be signalled.
+ */
+sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_metadata **out_metadata);
 
 /**
  * Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.

@@ -1,6 +1,7 @@
 //! The ABI's ledgers, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program that was linked once can rely on.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test abi` adds what is new, with the version of the package. It takes nothing away and changes
+//! `SSHPM_UPDATE_ABI=1 cargo test --test abi` adds what is new, with the version of the package; the header has to
+//! be up to date by then. It takes nothing away and changes
 //! nothing: who breaks the ABI on purpose, which is allowed with a new SONAME only, has to edit the ledger.
 #![allow(clippy::unwrap_used)]
 

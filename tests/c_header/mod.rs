@@ -75,6 +75,12 @@ pub fn defined() -> Vec<(&'static str, &'static str)> {
     HEADER.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once(' ')).collect()
 }
 
+/// The types that only the library knows from inside.
+pub fn handles() -> Vec<String> {
+    let name = |line: &str| Some(line.strip_prefix("typedef struct ")?.split_once(' ')?.0.to_owned());
+    HEADER.lines().filter_map(name).collect()
+}
+
 /// The types that are no handles, by name: numbers, and functions that the library calls.
 pub fn types() -> Vec<(String, String)> {
     let code: String = HEADER.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rest)| rest)).collect();
