@@ -115,6 +115,39 @@ fn all_of_the_rust_api_is_in_c_and_all_of_c_in_rust() {
     assert_eq!(committed, write(&ledger), "abi/rust_to_c.txt is sorted");
 }
 
+/// Functions that no body of a behaviour test needs, so that tests/through_c/api does not call them. C programs do.
+const NOT_IN_BODIES: [&str; 12] = [
+    "sshpm_boot_request_get_host",
+    "sshpm_boot_request_get_name",
+    "sshpm_boot_request_get_role",
+    "sshpm_boot_request_get_session",
+    "sshpm_boot_request_get_user",
+    "sshpm_boot_request_list_get",
+    "sshpm_role_from_tree_id",
+    "sshpm_set_log_callback",
+    "sshpm_signal_from_name",
+    "sshpm_signal_to_name",
+    "sshpm_strerror",
+    "sshpm_version",
+];
+
+#[test]
+fn the_behaviour_tests_go_through_all_other_functions_of_c() {
+    let api = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/through_c/api")).unwrap().flatten();
+    let texts = api.filter(|entry| entry.path().is_file()).map(|entry| fs::read_to_string(entry.path()).unwrap());
+    let code: String = texts.collect();
+    let words: BTreeSet<&str> = code.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
+    for function in c_header::functions() {
+        let (called, excused) =
+            (words.contains(function.name.as_str()), NOT_IN_BODIES.contains(&function.name.as_str()));
+        assert!(
+            called != excused,
+            "{}: called by tests/through_c/api or excused, not both and not none",
+            function.name
+        );
+    }
+}
+
 #[test]
 fn what_is_new_or_gone_is_found() {
     let set = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();

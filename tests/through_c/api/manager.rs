@@ -64,9 +64,9 @@ impl Drop for Manager {
 
 impl Manager {
     pub fn new(options: Options) -> Result<Manager> {
-        let options = options.checked().map(|handle| (handle, options))?;
-        // SAFETY: options that live until the end of this function, and an output that is a local.
-        let handle = Owned::given(c::sshpm_manager_free, |out| unsafe { c::sshpm_manager_new(options.0, out) })?;
+        let options = options.handle()?;
+        // SAFETY: options that are ours, and an output that is a local.
+        let handle = Owned::given(c::sshpm_manager_free, |out| unsafe { c::sshpm_manager_new(options.get(), out) })?;
         Ok(Manager { handle: Some(handle), pumps: Mutex::default() })
     }
 

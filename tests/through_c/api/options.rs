@@ -2,17 +2,19 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::c;
 use crate::input::{Owned, check, seconds, text};
-use crate::{Error, HostKeyPolicy, KillScope, KillStep, Result, Role};
+use crate::{HostKeyPolicy, KillScope, KillStep, Result, Role};
 
-/// A handle that is set up as Rust's options are. What a setter refuses is told when the manager is made.
-pub struct Options {
-    handle: Owned<c::sshpm_options>,
-    refused: Option<Error>,
-}
+/// What the handle is set up with when a manager is made: Rust's options are a value that can be copied. What a setter refuses
+/// is told then.
+#[derive(Clone)]
+pub struct Options(Vec<Arc<Setter>>);
+
+type Setter = dyn Fn(*mut c::sshpm_options) -> Result<()> + Send + Sync;
 
 impl Default for Options {
     fn default() -> Options {
@@ -22,25 +24,25 @@ impl Default for Options {
 
 impl Options {
     pub fn new() -> Options {
-        // SAFETY: the output is a local.
-        let handle = Owned::given(c::sshpm_options_free, |out| unsafe { c::sshpm_options_new(out) }).unwrap();
-        Options { handle, refused: None }
+        Options(Vec::new())
     }
 
-    fn set(mut self, set: impl FnOnce(*mut c::sshpm_options) -> Result<()>) -> Options {
-        let set = set(self.handle.get());
-        self.refused = self.refused.or(set.err());
+    fn set(mut self, set: impl Fn(*mut c::sshpm_options) -> Result<()> + Send + Sync + 'static) -> Options {
+        self.0.push(Arc::new(set));
         self
     }
 
-    /// The handle, if nothing was refused.
-    pub(crate) fn checked(&self) -> Result<*const c::sshpm_options> {
-        self.refused.clone().map_or(Ok(self.handle.get().cast_const()), Err)
+    /// The options as C has them, if nothing is refused.
+    pub(crate) fn handle(&self) -> Result<Owned<c::sshpm_options>> {
+        // SAFETY: the output is a local.
+        let handle = Owned::given(c::sshpm_options_free, |out| unsafe { c::sshpm_options_new(out) })?;
+        self.0.iter().try_for_each(|set| set(handle.get()))?;
+        Ok(handle)
     }
 
     pub fn ssh_program(self, program: impl Into<PathBuf>) -> Options {
         let program = program.into();
-        self.set(|this| {
+        self.set(move |this| {
             let program = text("ssh_program", program.as_os_str().as_bytes())?;
             // SAFETY: options that are ours, and a string.
             check(unsafe { c::sshpm_options_set_ssh_program(this, program.as_ptr()) })
@@ -49,7 +51,7 @@ impl Options {
 
     pub fn ssh_config(self, file: impl Into<PathBuf>) -> Options {
         let file = file.into();
-        self.set(|this| {
+        self.set(move |this| {
             let file = text("ssh_config", file.as_os_str().as_bytes())?;
             // SAFETY: options that are ours, and a string.
             check(unsafe { c::sshpm_options_set_ssh_config(this, file.as_ptr()) })
@@ -58,8 +60,8 @@ impl Options {
 
     pub fn ssh_option(self, option: impl Into<String>) -> Options {
         let option = option.into();
-        self.set(|this| {
-            let option = text("ssh_option", option)?;
+        self.set(move |this| {
+            let option = text("ssh_options", &option)?;
             // SAFETY: options that are ours, and a string.
             check(unsafe { c::sshpm_options_add_ssh_option(this, option.as_ptr()) })
         })
@@ -67,7 +69,7 @@ impl Options {
 
     pub fn known_hosts_file(self, file: impl Into<PathBuf>) -> Options {
         let file = file.into();
-        self.set(|this| {
+        self.set(move |this| {
             let file = text("known_hosts_file", file.as_os_str().as_bytes())?;
             // SAFETY: options that are ours, and a string.
             check(unsafe { c::sshpm_options_set_known_hosts_file(this, file.as_ptr()) })
@@ -76,22 +78,22 @@ impl Options {
 
     pub fn connect_timeout(self, timeout: Duration) -> Options {
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_connect_timeout(this, seconds(timeout)) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_connect_timeout(this, seconds(timeout)) }))
     }
 
     pub fn lost_timeout(self, timeout: Duration) -> Options {
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_lost_timeout(this, seconds(timeout)) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_lost_timeout(this, seconds(timeout)) }))
     }
 
     pub fn lease(self, lease: Duration) -> Options {
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_lease(this, seconds(lease)) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_lease(this, seconds(lease)) }))
     }
 
     pub fn share_connections(self, share: bool) -> Options {
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_share_connections(this, share) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_share_connections(this, share) }))
     }
 
     pub fn host_key_policy(self, policy: HostKeyPolicy) -> Options {
@@ -104,20 +106,20 @@ impl Options {
             other => panic!("teach this {other:?}"),
         };
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_host_key_policy(this, policy) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_host_key_policy(this, policy) }))
     }
 
     pub fn output_limit(self, bytes: usize) -> Options {
         // SAFETY: options that are ours.
-        self.set(|this| check(unsafe { c::sshpm_options_set_output_limit(this, bytes) }))
+        self.set(move |this| check(unsafe { c::sshpm_options_set_output_limit(this, bytes) }))
     }
 
     pub fn kill_sequence(self, steps: impl Into<Vec<KillStep>>) -> Options {
         let steps = steps.into();
-        self.set(|this| {
+        self.set(move |this| {
             // SAFETY: options that are ours.
             check(unsafe { c::sshpm_options_clear_kill_sequence(this) })?;
-            for step in steps {
+            for step in &steps {
                 let scope = match step.scope {
                     KillScope::Leader => c::SSHPM_KILL_SCOPE_LEADER,
                     KillScope::Group => c::SSHPM_KILL_SCOPE_GROUP,
@@ -132,7 +134,7 @@ impl Options {
 
     pub fn shutdown_order(self, order: impl Into<Vec<Role>>) -> Options {
         let order = order.into();
-        self.set(|this| {
+        self.set(move |this| {
             let roles = order.iter().map(|role| text("role", role.as_str())).collect::<Result<Vec<_>>>()?;
             let pointers: Vec<_> = roles.iter().map(|role| role.as_ptr()).collect();
             // SAFETY: options that are ours, and as many strings as it is told.
