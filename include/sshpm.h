@@ -761,6 +761,18 @@ sshpm_result sshpm_role_from_tree_id(const char *tree_id, bool controller, char 
 sshpm_result sshpm_signal_from_name(const char *name, int32_t *out_signal);
 
 /**
+ * The name of a signal, as sshpm_signal_from_name takes it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param signal A signal of this machine's <signal.h>.
+ * @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+ * freed with sshpm_string_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
+
+/**
  * Makes options that have the defaults.
  *
  * Any thread. Does not block.
@@ -946,8 +958,8 @@ sshpm_result sshpm_options_set_shutdown_order(sshpm_options *options, const char
  * end with NULL.
  * @param argc Their number.
  * @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_boot_request_check and
- * by sshpm_manager_start_process.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
+ * have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
  */
 sshpm_result sshpm_boot_request_new(const char *host,
                                     const char *const *argv,
@@ -1197,8 +1209,8 @@ sshpm_result sshpm_boot_request_set_working_directory(sshpm_boot_request *reques
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param mask 0 to 0777.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ * @param mask 0 to 0777, which sshpm_boot_request_check checks.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_umask(sshpm_boot_request *request, uint32_t mask);
 
@@ -1748,14 +1760,13 @@ sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manag
  * Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
  * process, that looks as if somebody else had sent it.
  *
- * Any thread. Blocks at most 10 s.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
- * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid, int32_t signal);
 
@@ -1763,14 +1774,13 @@ sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid,
  * Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
  * status look as in a real crash. The same as sshpm_manager_send_signal.
  *
- * Any thread. Blocks at most 10 s.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
- * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uuid, int32_t signal);
 
@@ -2094,6 +2104,19 @@ void sshpm_output_subscription_free(sshpm_output_subscription *subscription);
 sshpm_result sshpm_metadata_file_path(const char *uuid, char **out_path);
 
 /**
+ * Reads the content of a metadata file that the caller has got in another way.
+ *
+ * Any thread. Does not block.
+ *
+ * @param uuid The process, for the message.
+ * @param json The content.
+ * @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
+ * JSON, or has a pid that must never be signalled.
+ */
+sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_metadata **out_metadata);
+
+/**
  * Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
  *
  * Any thread. Blocks at most for the timeout, and 10 s for the connection.
@@ -2412,8 +2435,8 @@ void sshpm_host_info_free(sshpm_host_info *info);
  * @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
  * @param user_data Is handed to `progress`; the library does not look at it.
  * @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
- * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_LOCAL when there
- * is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+ * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
+ * number that no array can have, SSHPM_ERROR_LOCAL when there is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
                                           const char *const *hosts,

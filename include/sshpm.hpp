@@ -557,6 +557,11 @@ private:
         [&](std::int32_t *out) { return sshpm_signal_from_name(c_name.get(), out); });
 }
 
+/// The name of a signal, without SIG; its number where POSIX has no name.
+[[nodiscard]] inline std::string signal_to_name(std::int32_t signal) {
+    return detail::receive_text([&](char **out) { return sshpm_signal_to_name(signal, out); }).value_or("");
+}
+
 /// Where the metadata file of a process is, as a shell on its host would read it.
 [[nodiscard]] inline std::string metadata_file_path(std::string_view uuid) {
     const detail::c_text c_uuid(uuid);
@@ -1063,6 +1068,12 @@ class metadata : public detail::owner<sshpm_metadata, sshpm_metadata_free> {
 public:
     /// Takes over a handle of C.
     explicit metadata(sshpm_metadata *handle) noexcept : owner(handle) {}
+    /// Reads the content of a metadata file.
+    [[nodiscard]] static metadata from_json(std::string_view uuid, std::string_view json) {
+        const detail::c_text c_uuid(uuid), c_json(json);
+        return metadata(detail::receive<sshpm_metadata>(
+            [&](sshpm_metadata **out) { return sshpm_metadata_from_json(c_uuid.get(), c_json.get(), out); }));
+    }
 
     /// The application's pid on its host.
     [[nodiscard]] std::int64_t get_pid() const noexcept { return sshpm_metadata_get_pid(get()); }

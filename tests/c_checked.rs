@@ -92,7 +92,10 @@ fn library_with_thread_sanitizer() -> Result<PathBuf, String> {
         let target = scratch().join("thread-sanitizer");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         // With --target, what runs while it builds is built without.
-        cargo.args(["build", "--lib", "--quiet", "--target", host, "--target-dir"]).arg(&target).current_dir(ROOT);
+        cargo
+            .args(["build", "--package", "sshpm", "--lib", "--quiet", "--target", host, "--target-dir"])
+            .arg(&target)
+            .current_dir(ROOT);
         cargo.env("RUSTC_BOOTSTRAP", "1").env_remove("CARGO_ENCODED_RUSTFLAGS");
         cargo.env("RUSTFLAGS", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer");
         let output = cargo.output().map_err(|error| error.to_string())?;

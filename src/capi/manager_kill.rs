@@ -72,14 +72,13 @@ pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
 /// Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
 /// process, that looks as if somebody else had sent it.
 ///
-/// Any thread. Blocks at most 10 s.
+/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
-/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
-/// SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_send_signal(
     manager: *mut sshpm_manager,
@@ -96,14 +95,13 @@ pub unsafe extern "C" fn sshpm_manager_send_signal(
 /// Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
 /// status look as in a real crash. The same as sshpm_manager_send_signal.
 ///
-/// Any thread. Blocks at most 10 s.
+/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
-/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
-/// SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_crash_process(
     manager: *mut sshpm_manager,

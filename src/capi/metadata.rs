@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::time::Duration;
 
-use super::input::{call, free, give, handle, output, plain, text, text_or_null, timeout};
+use super::input::{bytes, call, free, give, handle, output, plain, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
 use super::result::sshpm_result;
 use super::strings::{c_string, give_string, pointer_to};
@@ -58,6 +58,30 @@ pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path:
         // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
         let (uuid, out_path) = unsafe { (text(uuid, "uuid")?, output(out_path, "out_path")?) };
         give_string(out_path, &metadata_file_path(uuid));
+        Ok(())
+    })
+}
+
+/// Reads the content of a metadata file that the caller has got in another way.
+///
+/// Any thread. Does not block.
+///
+/// @param uuid The process, for the message.
+/// @param json The content.
+/// @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
+/// JSON, or has a pid that must never be signalled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_from_json(
+    uuid: *const c_char,
+    json: *const c_char,
+    out_metadata: *mut *mut sshpm_metadata,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to strings and a place for the output.
+        let (uuid, json, out_metadata) =
+            unsafe { (text(uuid, "uuid")?, bytes(json, "json")?, output(out_metadata, "out_metadata")?) };
+        give(out_metadata, ProcessMetadata::from_json(uuid, json.as_encoded_bytes())?.into());
         Ok(())
     })
 }

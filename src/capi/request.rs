@@ -27,8 +27,8 @@ pub struct sshpm_boot_request_list {
 /// end with NULL.
 /// @param argc Their number.
 /// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_boot_request_check and
-/// by sshpm_manager_start_process.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
+/// have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_new(
     host: *const c_char,

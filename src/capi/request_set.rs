@@ -229,8 +229,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param mask 0 to 0777.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+/// @param mask 0 to 0777, which sshpm_boot_request_check checks.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_request, mask: u32) -> sshpm_result {
     call(|| {
