@@ -17,8 +17,8 @@ impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the setters' names: `host` and `argv` must be there, and
     /// `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
     /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
-    /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds) and
-    /// `link_loss` (`terminate`, `keep`) may be. Bytes that are not UTF-8 cannot come through JSON.
+    /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds),
+    /// `link_loss` (`terminate`, `keep`) and `kill_tree` (`true`, `false`) may be. Bytes that are not UTF-8 cannot come through JSON.
     ///
     /// # Errors
     /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
@@ -84,6 +84,7 @@ struct Json {
     start_timeout: Option<f64>,
     #[serde(default)]
     link_loss: LinkLossPolicy,
+    #[serde(default)]
     kill_tree: bool,
     grace: Option<f64>,
 }
@@ -167,7 +168,7 @@ mod tests {
         let json = r#"{"host": "daq-1", "user": "daq", "argv": ["run", "a b"], "name": "n", "session": "s", "tree_id": "0.1",
             "role": "application", "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
             "working_directory": "w", "umask": "027", "limits": {"core": "unlimited", "nofile": 4096}, "log_file": "l",
-            "log_mode": "append", "start_timeout": 1.5, "grace": 2, "link_loss": "terminate"}"#;
+            "log_mode": "append", "start_timeout": 1.5, "grace": 2, "link_loss": "keep", "kill_tree": true}"#;
         let built = BootRequest::new("daq-1", ["run", "a b"])
             .user("daq")
             .name("n")
@@ -184,8 +185,12 @@ mod tests {
             .log_file("l")
             .log_mode(LogMode::Append)
             .start_timeout(Duration::from_millis(1500))
-            .grace(Duration::from_secs(2));
+            .grace(Duration::from_secs(2))
+            .link_loss(LinkLossPolicy::Keep)
+            .kill_tree(true);
         assert_eq!(BootRequest::from_json(json).unwrap(), built);
+        let least = r#"{"host": "daq-1", "argv": ["run"], "link_loss": "terminate"}"#;
+        assert_eq!(BootRequest::from_json(least).unwrap(), BootRequest::new("daq-1", ["run"]));
     }
 
     #[test]
@@ -199,6 +204,7 @@ mod tests {
         assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "stay"}"#).contains("stay"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "kill_tree": 1}"#).contains("boolean"));
         let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
         assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
     }
