@@ -51,8 +51,8 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
 /// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
 /// "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
 /// "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
-/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds) and "link_loss"
-/// ("terminate") may be. Any other key is refused.
+/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds), "link_loss"
+/// ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
 ///
 /// Any thread. Does not block.
 ///

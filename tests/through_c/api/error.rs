@@ -75,6 +75,13 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             Error::TimedOut { what: what.to_owned(), waited: seconds(waited.strip_suffix(" s")?)? }
         }
         c::SSHPM_ERROR_SHUT_DOWN => Error::ShutDown,
+        c::SSHPM_ERROR_DETACHED => Error::Detached { uuid: uuid()? },
+        c::SSHPM_ERROR_TAKEN_OVER => Error::TakenOver { uuid: uuid()? },
+        c::SSHPM_ERROR_NOT_ADOPTABLE => {
+            let (_, reason) = message.split_once(" cannot be adopted: ")?;
+            // Rust's reasons are static texts.
+            Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
+        }
         c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_OTHER => ssh(code, message)?,
         c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_LINK_LOST => start(code, message)?,
         _ => return None,

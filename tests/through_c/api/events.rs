@@ -20,6 +20,8 @@ pub enum Event {
     Started { uuid: String, pid: i64 },
     Exited { uuid: String, status: ExitStatus },
     LinkLost { uuid: String, reason: String },
+    LinkRestored { uuid: String },
+    LinkNotRestored { uuid: String, error: Error },
     StartFailed { uuid: String, error: Error },
 }
 
@@ -29,6 +31,8 @@ impl Event {
             Event::Started { uuid, .. }
             | Event::Exited { uuid, .. }
             | Event::LinkLost { uuid, .. }
+            | Event::LinkRestored { uuid }
+            | Event::LinkNotRestored { uuid, .. }
             | Event::StartFailed { uuid, .. } => uuid,
         }
     }
@@ -44,11 +48,14 @@ impl Event {
             let kind = c::sshpm_event_get_type(event);
             assert_eq!(pid != -1, kind == c::SSHPM_EVENT_STARTED);
             assert_eq!(!status.is_null(), kind == c::SSHPM_EVENT_EXITED);
-            assert_eq!(code != c::SSHPM_OK, kind == c::SSHPM_EVENT_START_FAILED);
+            let has_error = [c::SSHPM_EVENT_START_FAILED, c::SSHPM_EVENT_LINK_NOT_RESTORED].contains(&kind);
+            assert_eq!(code != c::SSHPM_OK, has_error);
             match kind {
                 c::SSHPM_EVENT_STARTED => Event::Started { uuid, pid },
                 c::SSHPM_EVENT_EXITED => Event::Exited { uuid, status: ExitStatus::read(status) },
                 c::SSHPM_EVENT_LINK_LOST => Event::LinkLost { uuid, reason: message },
+                c::SSHPM_EVENT_LINK_RESTORED => Event::LinkRestored { uuid },
+                c::SSHPM_EVENT_LINK_NOT_RESTORED => Event::LinkNotRestored { uuid, error: error(code, &message) },
                 c::SSHPM_EVENT_START_FAILED => Event::StartFailed { uuid, error: error(code, &message) },
                 other => panic!("no event: {other}"),
             }

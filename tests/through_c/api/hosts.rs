@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::c;
 use crate::error::error;
 use crate::input::{Owned, bytes, check, copied, pointer, read, seconds, text, text_or_null};
 use crate::manager::Manager;
-use crate::{Destination, Result};
+use crate::{Destination, LinkLossPolicy, Result};
 
 /// What a login taught. What a progress is told has none of it: C's callback has no place for that.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,9 @@ pub struct ProcessMetadata {
     pub session: String,
     pub start_time: String,
     pub boot_id: String,
+    pub link_loss: LinkLossPolicy,
+    pub log_file: Option<PathBuf>,
+    pub grace: f64,
 }
 
 impl ProcessMetadata {
@@ -70,10 +73,16 @@ impl ProcessMetadata {
 
     fn given(call: impl FnOnce(*mut *mut c::sshpm_metadata) -> c::sshpm_result) -> Result<ProcessMetadata> {
         let metadata = Owned::given(c::sshpm_metadata_free, call)?;
-        let metadata = metadata.get();
-        // SAFETY: the metadata live, and what they lend is copied.
+        // SAFETY: the metadata live.
+        Ok(unsafe { ProcessMetadata::read(metadata.get()) })
+    }
+
+    /// # Safety
+    /// The pointer is to metadata that live during the call.
+    pub(crate) unsafe fn read(metadata: *const c::sshpm_metadata) -> ProcessMetadata {
+        // SAFETY: the caller's promise, and what they lend is copied.
         unsafe {
-            Ok(ProcessMetadata {
+            ProcessMetadata {
                 pid: c::sshpm_metadata_get_pid(metadata),
                 hostname: copied(c::sshpm_metadata_get_hostname(metadata)).unwrap(),
                 user: copied(c::sshpm_metadata_get_user(metadata)).unwrap(),
@@ -84,7 +93,14 @@ impl ProcessMetadata {
                 session: copied(c::sshpm_metadata_get_session(metadata)).unwrap(),
                 start_time: copied(c::sshpm_metadata_get_start_time(metadata)).unwrap(),
                 boot_id: copied(c::sshpm_metadata_get_boot_id(metadata)).unwrap(),
-            })
+                link_loss: match c::sshpm_metadata_get_link_loss(metadata) {
+                    c::SSHPM_LINK_LOSS_TERMINATE => LinkLossPolicy::Terminate,
+                    c::SSHPM_LINK_LOSS_KEEP => LinkLossPolicy::Keep,
+                    other => panic!("no policy: {other}"),
+                },
+                log_file: copied(c::sshpm_metadata_get_log_file(metadata)).map(PathBuf::from),
+                grace: c::sshpm_metadata_get_grace(metadata),
+            }
         }
     }
 }

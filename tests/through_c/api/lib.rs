@@ -10,6 +10,7 @@ mod c {
 }
 mod error;
 mod events;
+mod found;
 mod hosts;
 mod input;
 mod manager;
@@ -19,14 +20,15 @@ mod request;
 mod status;
 
 pub use events::{CallbackId, Event, PolledEvents};
+pub use found::{CleanedUp, FoundProcess, FoundState};
 pub use hosts::{HostInfo, LogFollower, ProcessMetadata, metadata_file_path};
 pub use manager::{KillResults, KillTimeouts, Manager};
 pub use options::Options;
 pub use output::{OutputSubscription, Pieces};
 pub use request::BootRequest;
 pub use rust::{
-    Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, Limit, LimitValue, LinkLossPolicy,
-    LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids, Signal, SshFailure,
-    StartFailure, StartStage,
+    CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, Limit, LimitValue,
+    LinkLossPolicy, LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids, Signal,
+    SshFailure, StartFailure, StartStage,
 };
 pub use status::ExitStatus;

@@ -87,7 +87,7 @@ impl Manager {
     }
 
     /// The events of what has happened are in the channels.
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         for (pump, _) in &*self.pumps.lock().unwrap() {
             pump.take();
         }

@@ -86,6 +86,11 @@ impl Options {
         self.set(move |this| check(unsafe { c::sshpm_options_set_lost_timeout(this, seconds(timeout)) }))
     }
 
+    pub fn restore_timeout(self, timeout: Duration) -> Options {
+        // SAFETY: options that are ours.
+        self.set(move |this| check(unsafe { c::sshpm_options_set_restore_timeout(this, seconds(timeout)) }))
+    }
+
     pub fn lease(self, lease: Duration) -> Options {
         // SAFETY: options that are ours.
         self.set(move |this| check(unsafe { c::sshpm_options_set_lease(this, seconds(lease)) }))

@@ -37,6 +37,7 @@ enum Set {
     StartTimeout(Duration),
     LinkLoss(LinkLossPolicy),
     Grace(Duration),
+    KillTree(bool),
 }
 
 impl BootRequest {
@@ -130,6 +131,10 @@ impl BootRequest {
         self.with(Set::Grace(grace))
     }
 
+    pub fn kill_tree(self, kill_tree: bool) -> BootRequest {
+        self.with(Set::KillTree(kill_tree))
+    }
+
     pub fn check(&self) -> Result<()> {
         // SAFETY: the handle is ours.
         check(unsafe { c::sshpm_boot_request_check(self.handle()?.get()) })
@@ -209,6 +214,7 @@ impl Set {
             Set::LinkLoss(policy) => {
                 let policy = match policy {
                     LinkLossPolicy::Terminate => c::SSHPM_LINK_LOSS_TERMINATE,
+                    LinkLossPolicy::Keep => c::SSHPM_LINK_LOSS_KEEP,
                     other => panic!("teach this {other:?}"),
                 };
                 // SAFETY: as above.
@@ -220,6 +226,8 @@ impl Set {
             }
             // SAFETY: as above.
             Set::Grace(grace) => check(unsafe { c::sshpm_boot_request_set_grace(request, seconds(*grace)) }),
+            // SAFETY: as above.
+            Set::KillTree(kill_tree) => check(unsafe { c::sshpm_boot_request_set_kill_tree(request, *kill_tree) }),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ptr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::c;
 use crate::input::copied;
@@ -17,6 +18,8 @@ pub struct ExitStatus {
     signal: Option<Signal>,
     core_dumped: bool,
     left_over: bool,
+    ended_at: Option<SystemTime>,
+    strays: Vec<i64>,
     link_lost: bool,
     unknown: bool,
     sentence: String,
@@ -49,6 +52,13 @@ impl ExitStatus {
                 }
             };
             let signal = c::sshpm_exit_status_get_signal(status);
+            let mut ended_at = f64::NAN;
+            let ended_at = match c::sshpm_exit_status_get_ended_at(status, &mut ended_at) {
+                c::SSHPM_OK => Some(UNIX_EPOCH + Duration::from_secs_f64(ended_at)),
+                c::SSHPM_ERROR_NO_END_TIME => None,
+                other => panic!("no answer: {other}"),
+            };
+            let stray = |at| c::sshpm_exit_status_get_stray(status, at);
             ExitStatus {
                 source,
                 raw_code: code(c::sshpm_exit_status_get_raw_code),
@@ -57,6 +67,8 @@ impl ExitStatus {
                 signal: (signal != 0).then(|| Signal::from_number(signal).unwrap()),
                 core_dumped: c::sshpm_exit_status_core_dumped(status),
                 left_over: c::sshpm_exit_status_left_over(status),
+                ended_at,
+                strays: (0..c::sshpm_exit_status_strays_count(status)).map(stray).collect(),
                 link_lost: c::sshpm_exit_status_link_lost(status),
                 unknown: c::sshpm_exit_status_is_unknown(status),
                 sentence: copied(c::sshpm_exit_status_get_sentence(status)).unwrap(),
@@ -104,6 +116,14 @@ impl ExitStatus {
 
     pub fn left_over(&self) -> bool {
         self.left_over
+    }
+
+    pub fn ended_at(&self) -> Option<SystemTime> {
+        self.ended_at
+    }
+
+    pub fn strays(&self) -> &[i64] {
+        &self.strays
     }
 
     pub fn link_lost(&self) -> bool {
