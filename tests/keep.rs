@@ -137,7 +137,7 @@ impl Counting {
 fn it_is_killed_and_signalled_as_any_other() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let mut story = Story::new(&manager);
+    let story = Story::new(&manager);
     let counting = Counting::new(&remote);
     let application = start_ready(&manager, "u", &counting.request());
     assert_eq!(application.pgid, application.pid);
