@@ -26,6 +26,10 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_manager_read_process_metadata", "SSHPM_ERROR_TIMED_OUT", "it takes 10 s"),
     ("sshpm_manager_validate_host_connection", "SSHPM_ERROR_START_PROTOCOL", "no host answers so"),
     ("sshpm_host_results_get_result", "SSHPM_ERROR_START_PROTOCOL", "no host answers so"),
+    ("sshpm_manager_wait_until_started", "SSHPM_ERROR_DETACHED", "only while a link is lost in mid-start"),
+    ("sshpm_manager_wait_until_started", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in mid-start"),
+    ("sshpm_manager_adopt_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
+    ("sshpm_manager_adopt_process", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
 ];
 
 /// The codes that a function says it gives; those that end with _ stand for all that begin so.
@@ -45,7 +49,7 @@ fn provoked() -> BTreeMap<String, BTreeSet<String>> {
     let notes = scratch().join(format!("codes-{}", std::process::id()));
     let _ = fs::remove_file(&notes);
     let remote = Remote::start();
-    for name in ["bad_input", "codes", "codes_of_ends"] {
+    for name in ["bad_input", "codes", "codes_of_ends", "codes_of_keep"] {
         let mut program = Command::new(compile_as(name, "codes", Link::Dynamic, &[]));
         know(&mut program, &remote);
         program.env("SSHPM_TEST_CODES", &notes);
