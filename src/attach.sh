@@ -10,9 +10,12 @@ _f=
 _j=
 for _d in "$@"; do
     _q=
-    if { IFS= read -r _q <"$_d/metadata_$_V.json"; }; then
-        case $_q in *"\"instance\":\"$_I\""*) _f=$_d/$_V.$_I _j=$_d/metadata_$_V.json; break ;; esac
+    [ -O "$_d" ] || continue
+    _j=$_d/metadata_$_V.json
+    if [ -f "$_j" ] && [ -O "$_j" ] && [ ! -L "$_j" ] && { IFS= read -r _q <"$_j"; }; then
+        case $_q in *"\"instance\":\"$_I\""*) _f=$_d/$_V.$_I; break ;; esac
     fi
+    _j=
     if [ -f "$_d/$_V.$_I.end" ]; then
         _f=$_d/$_V.$_I
         break
@@ -20,7 +23,7 @@ for _d in "$@"; do
 done
 _word() {
     _e=
-    [ -n "$_f" ] && [ -f "$_f.end" ] && [ -O "$_f.end" ] && read -r _e <"$_f.end"
+    [ -n "$_f" ] && [ -f "$_f.end" ] && [ -O "$_f.end" ] && [ ! -L "$_f.end" ] && read -r _e <"$_f.end"
 }
 # Its parent is the wrapper that its metadata names.
 _attended() {

@@ -42,6 +42,10 @@ struct Pending {
     taken: usize,
 }
 
+/// How many commands can wait behind a line that the socket does not take. Reports are answered: a host that reads nothing
+/// and reports without end would have them wait without end.
+const MOST_PENDING: usize = 1024;
+
 /// A part of what is sent. The scripts are the same for all, and are not copied for each.
 pub(crate) type Chunk = Cow<'static, [u8]>;
 
@@ -66,6 +70,9 @@ impl Lifeline {
         let mut state = self.state.lock();
         let LifelineState::Open(pending) = &mut *state else { return false };
         if !pending.chunks.is_empty() {
+            if pending.chunks.len() >= MOST_PENDING {
+                return false;
+            }
             // The watcher is still writing the first line, and goes on with this.
             pending.chunks.push_back(Chunk::Owned(line.as_bytes().to_vec()));
             return true;

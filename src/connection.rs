@@ -5,6 +5,7 @@
 //! without ticks this side does.
 
 use std::io;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -330,11 +331,16 @@ impl<'a> Master<'a> {
         loop {
             let deadline = self.deadline().filter(|_| !is_stuck);
             let Master { client, reports, diagnosis, .. } = &mut self;
-            let mut heard = Vec::new();
+            // One of each kind: a host that repeats itself fills no memory.
+            let mut heard: Vec<Report> = Vec::new();
             let pumped = client.pump(deadline, |stream, bytes| match stream {
                 Stream::Stdout => {}
                 Stream::Stderr => reports.push(bytes, &mut |piece| match piece {
-                    Piece::Report(report) => heard.push(report),
+                    Piece::Report(report) => {
+                        if heard.iter().all(|known| mem::discriminant(known) != mem::discriminant(&report)) {
+                            heard.push(report);
+                        }
+                    }
                     Piece::Data(bytes) => diagnosis.push(bytes, DIAGNOSIS),
                     Piece::Unknown(_) => {}
                 }),
@@ -342,9 +348,11 @@ impl<'a> Master<'a> {
             for report in heard {
                 self.hear(&report, opened);
             }
+            // Looked at while there is something to read, too: what is no tick does not count.
+            let is_over = self.deadline().is_some_and(|deadline| deadline <= Instant::now());
             match pumped {
-                Ok(Pumped::Some) => {}
-                Ok(Pumped::Deadline) => {
+                Ok(Pumped::Some | Pumped::Deadline) if is_stuck || !is_over => {}
+                Ok(Pumped::Some | Pumped::Deadline) => {
                     log::warn!("the connection to {} does not answer and is ended", self.connection.destination.host);
                     self.connection.kill();
                     is_stuck = true;
@@ -378,7 +386,8 @@ impl<'a> Master<'a> {
                     self.client.lifeline().send("ping\n");
                 }
             }
-            // ssh's own ServerAlive remains.
+            // ssh's own ServerAlive remains. Told once.
+            Report::Unleased if self.is_unleased => {}
             Report::Unleased => {
                 log::warn!(
                     "{} could not start a process (is it short of them?): its connection has no lease any more",

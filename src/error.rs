@@ -155,6 +155,8 @@ pub enum SshFailure {
     TimedOut,
     /// The host did not accept this user by any key, ticket or agent that ssh could offer without asking.
     AuthenticationFailed,
+    /// The host would take a Kerberos ticket, and there is none, or it has expired.
+    NoTicket,
     /// The host's key is in no known_hosts file, and the policy is to refuse such hosts.
     HostKeyUnknown,
     /// The host's key is not the one in known_hosts.
@@ -367,6 +369,9 @@ impl fmt::Display for SshFailure {
             SshFailure::TimedOut => "no answer in the connect timeout; is the host up, and no firewall between?",
             SshFailure::AuthenticationFailed => {
                 "authentication failed; a login without questions must work (key, agent or Kerberos ticket)"
+            }
+            SshFailure::NoTicket => {
+                "authentication failed, and the Kerberos ticket has expired, or there is none; run kinit"
             }
             SshFailure::HostKeyUnknown => {
                 "the host key is not known; log in once by hand, or choose the policy accept-new"

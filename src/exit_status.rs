@@ -73,7 +73,7 @@ pub(crate) struct ApplicationEnd {
 /// | manual kill through the ssh client | 0, 255, −3, −9 | none |
 /// | manual kill through the ssh client | other | the ssh client's code |
 /// | manual kill through the remote pid | the application's code | the same |
-/// | any | not seen | none |
+/// | any | not seen, or the end is unknown because the link was lost | none |
 ///
 /// An application's code is 0 to 255, and 128+n when signal n ended it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +137,8 @@ impl ExitStatus {
     /// application.
     pub fn code(&self) -> Option<i32> {
         match (self.source, self.raw_code()) {
+            // The client of one that is kept ends with 0 when its session does, whatever became of the application.
+            _ if self.is_unknown() => None,
             (ExitSource::ClientMonitoring | ExitSource::ManualKillThroughSshClient, Some(255 | -3 | -9)) => None,
             (ExitSource::ManualKillThroughSshClient, Some(0)) => None,
             (_, raw) => raw,
@@ -282,6 +284,15 @@ mod tests {
             let status = ExitStatus::new(source, client, application, false, "p".into());
             assert_eq!(status.code(), code, "{status:?}");
             assert!(status.sentence().contains(clause), "{status:?}: {}", status.sentence());
+        }
+    }
+
+    #[test]
+    fn an_unknown_end_has_no_code_whatever_the_ssh_client_ended_with() {
+        for client in [0, 7, 255] {
+            let client = ClientEnd::Seen(client);
+            let status = ExitStatus::new(ExitSource::ClientMonitoring, client, None, true, "p".into());
+            assert!(status.is_unknown() && status.code().is_none(), "{status}");
         }
     }
 }

@@ -41,6 +41,9 @@ pub struct HostInfo {
     pub runtime_directory: Option<String>,
     /// Its free space, in bytes.
     pub free_bytes: Option<u64>,
+    /// Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
+    /// loginctl(1)): then an application that is kept ends with its link.
+    pub ends_user_processes: bool,
 }
 
 /// How many hosts are asked at the same time.
@@ -93,6 +96,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
         kernel: value("kernel").unwrap_or_default(),
         runtime_directory: value("runtime_directory"),
         free_bytes: value("free_kib").and_then(|kib| kib.parse::<u64>().ok()).map(|kib| kib.saturating_mul(1024)),
+        ends_user_processes: value("ends_user_processes").is_some_and(|word| word == "yes"),
     })
 }
 

@@ -19,8 +19,9 @@ _b=-
 # Does the process that metadata file $1 speaks of live?  Its instance is _k.
 _live() {
     _k=
-    # Whatever stands there: a fifo would hang, and the shell's read takes long for a large file.
-    [ -f "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
+    # Whatever stands there: a fifo would hang, the shell's read takes long for a large file, and another user, if the
+    # directory was once open to others, could speak of a process of his.
+    [ -f "$1" ] && [ -O "$1" ] && [ ! -L "$1" ] && _q=$(dd bs=65536 count=1 <"$1") || return
     case $_q in *'"instance":"'*) _k=${_q#*\"instance\":\"} _k=${_k%%\"*} ;; esac
     case $_k in *[!0-9a-f]*) _k= ;; esac
     # First, because what comes next takes dash long when it finds nothing.

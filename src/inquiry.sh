@@ -15,13 +15,17 @@ _ours() {
 # Tells how it ended, where its wrapper has left word of that; else _w is where the wrapper is still at work.
 _left() {
     _w=
-    for _f in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
-        if read -r _q <"$_f/metadata_$_V.json"; then
-            case $_q in *"\"instance\":\"$_I\""*) _w=$_f ;; esac
+    for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
+        # What stands in another user's could be a fifo, and hang this.
+        [ -O "$_d" ] && [ ! -L "$_d" ] || continue
+        _f=$_d/metadata_$_V.json
+        if [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] && read -r _q <"$_f"; then
+            case $_q in *"\"instance\":\"$_I\""*) _w=$_d ;; esac
         fi
-        [ -f "$_f/$_V.$_I.end" ] && [ -O "$_f/$_V.$_I.end" ] || continue
-        read -r _q <"$_f/$_V.$_I.end"
-        rm -f "$_f/$_V.$_I.end"
+        _f=$_d/$_V.$_I.end
+        [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
+        read -r _q <"$_f"
+        rm -f "$_f"
         _say $_q
         return
     done
@@ -33,7 +37,8 @@ if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do
         # The wrapper writes the file when it has seen the end, and removes the metadata then; it may have been killed.
-        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5))" ]; }; then
+        # It gets 2 s for that, also when the end is ours.
+        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5 + 10))" ]; }; then
             # What the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
             _left || {
@@ -42,7 +47,7 @@ if [ "$_b" = "$_B" ]; then
             }
             break
         fi
-        [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_P" || kill -KILL "$_P"
+        if [ "$_i" -ge "$((_G * 5))" ] && _ours; then kill -KILL "-$_P" || kill -KILL "$_P"; fi
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done

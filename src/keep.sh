@@ -59,6 +59,7 @@ _reach_links() {
     _lk= _ow=
     _z2=${_again:-starting}
     _z3=
+    _ok=$_again
 }
 # The link's name is its pid and start time.
 _has_link() { [ -n "$_lk" ] && _started "${_lk%%.*}" && [ "$_q" = "${_lk#*.}" ]; }
@@ -78,6 +79,10 @@ _attend_to_links() {
             ;;
         esac
         _say "$_i $_a $_w $_k"
+        ;;
+    # The manager knows the pid: from here on, what is started is not lost with the link.
+    keep)
+        [ -n "$_ok" ] || { _ok=1; _release; }
         ;;
     # attach LINK MANAGER
     attach)
@@ -109,9 +114,13 @@ _attend_to_links() {
 
 # The application has ended: word of it, and all it wrote, stay until a manager has it.
 _leave_word() {
-    _q="exit $_x $_how $_ran $_left $(date +%s)"
+    _q="exit $_x $_how $_ran $_left"
+    # A shell that cannot fork ends: on a host without processes, it is told at least.
+    trap '_say $_q; _say "done"' EXIT
+    _q="$_q $(date +%s)"
     umask 077
     [ "$_ran" = 0 ] || { [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"; }
+    trap - EXIT
     _say $_q
     _say "done"
     until wait "$_r"; do kill -0 "$_r" || break; done

@@ -43,12 +43,16 @@ mod error;
 mod event;
 mod exit_status;
 mod found;
+#[cfg(test)]
+mod fuzz;
 mod gate;
 mod host;
 mod host_calls;
 mod json;
+mod kerberos;
 mod kill;
 mod limit;
+mod local_program;
 mod log_file;
 mod look;
 mod manager;

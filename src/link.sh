@@ -25,7 +25,8 @@ _relay() {
         *) echo "$_q" 1<>"$_f.c" ;;
         esac
     done
-    echo "m eof" 1<>"$_f.l.$_C"
+    # A later link has cleared away, and a write would make a file of that name: the link waits for nothing then.
+    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; else kill -KILL "$$"; fi
     exit 0
 }
 
@@ -71,6 +72,10 @@ _link() {
             _say exit "$_a"
             [ -z "$_b$_u" ] || break
             ;;
+        running | attached)
+            case "$_w $_a" in *running*) _k=1 ;; esac
+            _say "$_w" "$_a"
+            ;;
         stop) break ;;
         refused)
             _say refused
@@ -92,7 +97,7 @@ _link() {
 # What the manager says to the link.
 _obey() {
     case $1 in
-    keep) _k=1 ;;
+    keep) echo keep 1<>"$_f.c" ;;
     mark) _say pong ;;
     bye)
         _b=1
@@ -105,8 +110,8 @@ _obey() {
         _say rest 2
         ;;
     eof)
-        [ -z "$_k$_e" ] || return
-        # The start was not done.
+        [ -z "$_e" ] && { [ -z "$_k" ] || [ -n "$_b" ]; } || return
+        # The start was not done, or the manager takes it back.
         _u=1
         echo end 1<>"$_f.c"
         ;;

@@ -19,6 +19,9 @@ use crate::wrapper::DIRECTORIES;
 /// More than any metadata file has; what a host sends beyond it is not kept.
 pub(crate) const LARGEST: usize = 1 << 16;
 
+/// How much of what is wrong with one is told, in characters: serde quotes whole values.
+const LONGEST_REASON: usize = 200;
+
 /// What a metadata file says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
@@ -70,7 +73,10 @@ impl ProcessMetadata {
     /// [`Error::BadMetadata`]: it is empty, cut off or no JSON, or has a pid that is none, which must never be
     /// signalled: 0, 1 and negative ones would reach this process's group, init, or everything.
     pub fn from_json(uuid: &str, json: &[u8]) -> Result<ProcessMetadata> {
-        let bad = |reason: String| Error::BadMetadata { uuid: uuid.to_owned(), reason };
+        let bad = |reason: String| Error::BadMetadata {
+            uuid: uuid.to_owned(),
+            reason: reason.chars().take(LONGEST_REASON).collect(),
+        };
         let metadata: ProcessMetadata = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));

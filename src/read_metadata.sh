@@ -11,8 +11,10 @@ exec 3<&-
 _i=0
 _q=
 while :; do
-    for _f in "$@"; do
-        _f=$_f/metadata_$_V.json
+    for _d in "$@"; do
+        # Another user could exchange what stands in theirs after the next look.
+        [ -O "$_d" ] && [ ! -L "$_d" ] || continue
+        _f=$_d/metadata_$_V.json
         [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
         _q=1
         # One that is empty may be about to be written.

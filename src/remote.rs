@@ -155,18 +155,20 @@ fn talk(
             }
             Flow::GoOn => {}
         }
-        let is_over = || place.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let now = Instant::now();
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         match pumped {
             Err(error) => return Talk::Failed(Error::local("reading from ssh", error)),
-            Ok(Pumped::Some) => {}
-            Ok(Pumped::Deadline) if flow == Flow::Last => return Talk::Done,
-            Ok(Pumped::Deadline) if is_over() => return Talk::Failed(timed_out(place)),
-            Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
-            Ok(Pumped::Deadline) => {}
             Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
             Ok(Pumped::Ended(code)) => {
                 return Talk::NotBegun(ssh::diagnose(place.host, place.user, code, &diagnosis.get().bytes));
             }
+            // The deadlines hold for a host that talks without end, too: then there is always something to read.
+            Ok(_) if is_over(last_until) => return Talk::Done,
+            Ok(_) if is_over(place.deadline) && flow == Flow::Last => return Talk::Done,
+            Ok(_) if is_over(place.deadline) => return Talk::Failed(timed_out(place)),
+            Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
+            Ok(Pumped::Deadline | Pumped::Some) => {}
         }
     }
 }

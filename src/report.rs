@@ -11,7 +11,7 @@ use crate::signal::Signal;
 /// 128 random bits, in hexadecimal: what an application writes can not be a report but by chance.
 pub(crate) const NONCE_LENGTH: usize = 32;
 /// A report is one write to a pipe; the wrapper's are below 100 bytes. What is longer is none.
-const LONGEST_REPORT: usize = 256;
+pub(crate) const LONGEST_REPORT: usize = 256;
 
 /// What the wrapper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub(crate) enum Warning {
     Group,
     /// INT and QUIT are ignored in it.
     Signals,
+    /// Its files are gone before its end, or cannot be removed.
+    Files,
 }
 
 /// What a list says of an application.
@@ -174,6 +176,12 @@ impl Scanner {
         }
     }
 
+    /// How many bytes wait for more of the stream.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Where the nonce stands in `bytes`, and whether it is whole there: else its beginning ends the bytes, or, with
     /// the bytes' length as the place, nothing of it is there.
     fn find_nonce(&self, bytes: &[u8]) -> (usize, bool) {
@@ -241,6 +249,7 @@ fn parse_words(words: &[&str]) -> Option<Report> {
         ["warn", "runtime"] => Report::Warning(Warning::Runtime),
         ["warn", "group"] => Report::Warning(Warning::Group),
         ["warn", "signals"] => Report::Warning(Warning::Signals),
+        ["warn", "files"] => Report::Warning(Warning::Files),
         ["eof"] => Report::Eof,
         ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
         // From a status file, with the time of the end.

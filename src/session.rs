@@ -52,6 +52,11 @@ pub(crate) struct Session<'a, 's, 'p> {
     answer_until: Option<Instant>,
     /// The rest of the output files: how many of the two have come.
     rests: usize,
+    /// The host cannot keep the lease.
+    is_unleased: bool,
+    /// What was warned of. A host that repeats itself must not fill the log.
+    warned: Vec<Warning>,
+    has_unknown: bool,
 }
 
 impl<'a, 's, 'p> Session<'a, 's, 'p> {
@@ -76,6 +81,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             goodbye_at: None,
             answer_until: None,
             rests: 0,
+            is_unleased: false,
+            warned: Vec::new(),
+            has_unknown: false,
         }
     }
 
@@ -118,9 +126,15 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         if starting && is_over(self.watcher.start_deadline) {
             self.process().take(Input::StartTimeout);
         }
-        let closing = matches!(self.process().state(), State::Expiring | State::Cancelling);
-        if closing && self.kill_client_at.is_none() {
-            self.kill_client_at = sys::deadline(self.process().request.grace.saturating_add(CLOSING));
+        if self.kill_client_at.is_none() {
+            self.kill_client_at = match self.process().state() {
+                State::Expiring | State::Cancelling => {
+                    sys::deadline(self.process().request.grace.saturating_add(CLOSING))
+                }
+                // Only its clean-up is left; a broken or hostile wrapper never ends.
+                State::Ended | State::Failed => sys::deadline(CLOSING),
+                _ => None,
+            };
         }
         if is_over(self.goodbye_at) {
             self.process().say_goodbye();
@@ -174,7 +188,13 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.report(report);
             }
             Piece::Unknown(line) => {
-                log::warn!("{}: a report that is none: {:?}", self.process().uuid(), String::from_utf8_lossy(line));
+                if !std::mem::replace(&mut self.has_unknown, true) {
+                    let line = String::from_utf8_lossy(line);
+                    log::warn!(
+                        "{}: a report that is none, and may not be the only one: {line:?}",
+                        self.process().uuid()
+                    );
+                }
             }
         }
     }
@@ -216,6 +236,8 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
 
     fn report(&mut self, report: Report) {
         match report {
+            // The first one stands, as of all that a wrapper says once.
+            Report::Begin { .. } if self.seat.has_begun() => {}
             Report::Begin { wrapper_pid } => {
                 self.look_at = None;
                 self.seat.begun();
@@ -231,23 +253,18 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 }
             }
             Report::OutputBegin => self.output_begun = true,
+            Report::Pid { .. } if self.watcher.remote.is_some() => {}
             Report::Pid { pid, start_time, boot_id } => self.pid(Remote { pid, start_time, boot_id }),
             Report::Wrapper { pid } => self.process().set_pids(|pids| pids.remote_monitoring = Some(pid)),
             Report::Attached { running } => {
                 if self.purpose == Purpose::Attach {
                     self.answer_until = None;
-                    self.send("keep\n");
                     self.watcher.restored(running);
                 }
             }
             Report::Refused => self.watcher.attached = Attached::Refused,
             Report::Gone => self.watcher.attached = Attached::Gone,
-            Report::Running => {
-                if self.process().is_kept() {
-                    self.send("keep\n");
-                }
-                self.watcher.tell_running();
-            }
+            Report::Running => self.watcher.tell_running(),
             Report::Stray { pid } => self.watcher.strays.push(pid),
             Report::Rest(_) => {
                 self.rests += 1;
@@ -272,19 +289,23 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             }
             Report::Clean => {
                 let has_output = self.process().request.log_file.is_none() && !self.output_ended;
-                self.kill_client_at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
+                let at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
+                // One that is said again is no reason to wait longer.
+                self.kill_client_at = [self.kill_client_at, at].into_iter().flatten().min();
             }
             Report::Tick => {
                 self.renew_lease();
                 self.send("ping\n");
             }
             // ssh's own ServerAlive remains.
+            Report::Unleased if self.is_unleased => {}
             Report::Unleased => {
                 log::warn!(
                     "{}: its host is short of processes: its connection has no lease any more",
                     self.watcher.describe()
                 );
                 self.lease_until = None;
+                self.is_unleased = true;
             }
             // The answers of other scripts.
             Report::Pong | Report::Problem(_) | Report::Found { .. } | Report::Cleaned { .. } => {}
@@ -305,6 +326,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     }
 
     fn renew_lease(&mut self) {
+        if self.is_unleased {
+            return;
+        }
         self.lease_until = Lease::of(self.watcher.shared.options()).end(Instant::now());
     }
 
@@ -320,15 +344,26 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         }
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
         self.watcher.remote = Some(remote);
-        self.process().take(Input::Pid);
+        let (before, _) = self.process().take(Input::Pid);
+        // It waits for this, so that none runs on of whose pid nobody knows.
+        if before == State::Connecting && self.process().is_kept() {
+            self.send("keep\n");
+        }
     }
 
-    fn warn(&self, warning: Warning) {
+    fn warn(&mut self, warning: Warning) {
+        if self.warned.contains(&warning) {
+            return;
+        }
+        self.warned.push(warning);
         let what = match warning {
             Warning::Metadata => "its metadata file could not be written; is the runtime directory's disk full?",
             Warning::Runtime => "its host has no runtime directory that can be used: it has no metadata file",
             Warning::Signals => "its host has neither env --default-signal nor perl: it ignores INT and QUIT",
             Warning::Group => "it has no process group of its own (the host has no setsid): signals reach it alone",
+            Warning::Files => {
+                "its files on its host were removed by somebody, or cannot be removed: is its runtime directory read-only?"
+            }
         };
         log::warn!("{}: {what}", self.watcher.describe());
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Error, SshFailure};
+use crate::kerberos;
 use crate::options::{HostKeyPolicy, Options};
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 
@@ -240,6 +241,10 @@ pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr
     let failure = match (code, told) {
         // ssh's own failures are 255; any other code is the login shell's, and its words are not ssh's.
         (Some(code @ 0..=254), _) => SshFailure::RemoteShell(code),
+        // Its methods stand there in brackets.
+        (_, Some(SshFailure::AuthenticationFailed)) if stderr.contains("gssapi") && kerberos::has_no_ticket() => {
+            SshFailure::NoTicket
+        }
         (_, Some(failure)) => failure,
         (_, None) => SshFailure::Other,
     };

@@ -2,14 +2,10 @@
 //! that does not know a keyword on its command line does nothing at all. IgnoreUnknown is no way out: ours would replace
 //! the user's, whose own ssh_config may need it.
 
-use std::io::Read;
-use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sys::{self, ChildHandle, Polled};
+use crate::local_program;
 
 /// OpenSSH's version: what stands before the `p` of its portable release. Later is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,12 +19,6 @@ pub(crate) const SESSION_KEYWORDS_SINCE: Version = Version { major: 8, minor: 7 
 
 /// How long the program may take to tell its version, and then to end.
 const TIME: Duration = Duration::from_secs(2);
-
-/// How often is looked for the program's end where the kernel has no descriptor that tells it.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// More than any ssh says of itself, from each of its two streams.
-const LONGEST: usize = 16 << 10;
 
 /// The version in what `ssh -V` says: "OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17 1 Jul 2025". `None` where it is no
 /// OpenSSH. A program that wraps ssh may have said something before.
@@ -58,84 +48,16 @@ pub(crate) fn ask(program: &Path) -> Option<Version> {
 }
 
 fn ask_within(program: &Path, time: Duration) -> Option<Version> {
-    let mut command = Command::new(program);
-    command.arg("-V").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Ctrl-C in the host's terminal is for the host; and what the program starts can be ended with it.
-    command.process_group(0);
-    let mut child = sys::with_empty_mask(|| command.spawn()).ok()?.ok()?;
-    let Ok(handle) = ChildHandle::new(child.id()) else {
-        // No descriptor is left. It was started a moment ago: its pid is nobody else's.
-        let _ = child.kill();
-        let _ = child.wait();
-        return None;
-    };
-    let texts = listen(&mut child, &handle, sys::deadline(time));
-    handle.kill_group();
-    reap(&mut child, &handle);
-    texts.iter().find_map(|text| parse(&String::from_utf8_lossy(text)))
-}
-
-/// What the program says on stderr and on stdout, until it has ended, has closed both, or the deadline has come.
-fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) -> [Vec<u8>; 2] {
-    let (mut stderr, mut stdout) = (child.stderr.take(), child.stdout.take());
-    let mut texts = [Vec::new(), Vec::new()];
-    // Where one of them would block, nothing is read: there is nothing better to do when the kernel refuses this.
-    let nonblocking = [stderr.as_ref().map(AsFd::as_fd), stdout.as_ref().map(AsFd::as_fd)];
-    if nonblocking.into_iter().flatten().any(|fd| sys::set_nonblocking(fd).is_err()) {
-        return texts;
-    }
-    while stderr.is_some() || stdout.is_some() {
-        let mut polled = [
-            Polled::read(stderr.as_ref().map(AsFd::as_fd)),
-            Polled::read(stdout.as_ref().map(AsFd::as_fd)),
-            Polled::read(handle.as_fd()),
-        ];
-        if sys::poll(&mut polled, deadline).is_err() {
-            break;
-        }
-        let [said, also_said, ended] = polled.map(|polled| polled.ready);
-        // The end was looked for before these reads, so that nothing is missed. A child of the program may hold the streams
-        // for ever.
-        read_available(&mut stderr, &mut texts[0]);
-        read_available(&mut stdout, &mut texts[1]);
-        if ended || !(said || also_said) {
-            break;
-        }
-    }
-    texts
-}
-
-/// Reads what is there. The stream becomes `None` when no more is to come, or no more is wanted.
-fn read_available(stream: &mut Option<impl Read>, text: &mut Vec<u8>) {
-    let Some(open) = stream else { return };
-    let wanted = LONGEST - text.len();
-    // What came before an error is kept. The error is WouldBlock, unless the stream is broken: then poll says so again.
-    let more = match open.by_ref().take(wanted as u64).read_to_end(text) {
-        Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
-    };
-    if !more {
-        *stream = None;
-    }
-}
-
-/// Takes the end of a child that was killed. Bounded, because one that hangs in the kernel, on a dead file server for
-/// one, does not end of KILL before the kernel lets it go.
-fn reap(child: &mut Child, handle: &ChildHandle) {
-    let until = Instant::now() + TIME;
-    // An error is ECHILD: the host ignores SIGCHLD or has reaped it.
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
-        let next = if handle.as_fd().is_some() { until } else { until.min(Instant::now() + LOOK_EVERY) };
-        if sys::poll(&mut [Polled::read(handle.as_fd())], Some(next)).is_err() {
-            return;
-        }
-    }
+    let said = local_program::run(program, &["-V"], time)?;
+    said.texts.iter().find_map(|text| parse(&String::from_utf8_lossy(text)))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
 
     use tempfile::TempDir;
 

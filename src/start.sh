@@ -1,6 +1,9 @@
 # What the inner process runs behind its environment and setup lines (see wrapper.rs): $0 is the stem of the fifos,
 # "$@" the application's argv, _sshpm_w what is under way, for the trap that tells the wrapper when a step ends the shell.
 
+# Somebody may have removed them while the setup ran. Where bash goes on without, nobody would know that the program runs, and
+# it would be ended for its start's timeout.
+[ -p "$0.x" ] && [ -p "$0.a" ] || exit 125
 unset _sshpm_w _sshpm_l
 _sshpm_w="exec 0"
 case $1 in

@@ -19,7 +19,7 @@ _state_of() {
         _a=left
     else
         _a=gone
-        [ -n "$_k" ] && [ -f "$_f.$_k.end" ] && [ -O "$_f.$_k.end" ] && read -r _a <"$_f.$_k.end"
+        [ -n "$_k" ] && [ -f "$_f.$_k.end" ] && [ -O "$_f.$_k.end" ] && [ ! -L "$_f.$_k.end" ] && read -r _a <"$_f.$_k.end"
         _f=$_f.$_k
     fi
     return 0

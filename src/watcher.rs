@@ -381,6 +381,10 @@ impl Watcher {
     }
 
     pub(crate) fn tell_running(&self) {
+        // A host can say it again and again, and each event stays until it is read.
+        if self.process.has_run() {
+            return;
+        }
         let (_, actions) = self.process.take(Input::Running);
         if let (true, Some(remote)) = (actions.contains(&Action::TellStarted), &self.remote) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
@@ -389,7 +393,7 @@ impl Watcher {
     }
 
     pub(crate) fn exited(&self, end: ApplicationEnd, ran: bool) {
-        if ran && !self.process.has_run() {
+        if ran {
             // The wrapper's two processes report without an order.
             self.tell_running();
         }

@@ -155,15 +155,19 @@ _attend() {
         _y=${LOGNAME:-}
         case $_y in *[!A-Za-z0-9._@+-]* | '') _y=$_Y ;; esac
         _q="{\"pid\":$_p,\"start_time\":\"$_s\",\"boot_id\":\"$_b\",\"user\":\"$_y\",\"wrapper\":$_m,$_K"
-        if [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
+        # mv would move it into a directory, and into that of a link.
+        [ ! -L "$_j" ] || rm -f "$_j"
+        if [ ! -d "$_j" ] && [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp"; then mv -f "$_f.tmp" "$_j"; else false; fi || _say warn metadata
     else
         _say warn runtime
     fi
     _t=-$_p
     kill -0 "$_t" || { _t=$_p; _say warn group; }
     _say pid "$_p" "$_s" "$_b" "$_d"
-    _put "$_X" >"$_f.x"
-    if [ -n "$_S" ]; then _observe & else _observe; fi
+    _o=
+    _os=
+    # The reader does it for one that is kept, when the manager says so: it must have the pid before.
+    [ -n "$_C" ] || _release
 
     # The reader is a process of its own, so that one that was killed is replaced: without it nothing would tell that
     # the manager or the link is gone, and the application would stay for ever.
@@ -198,6 +202,8 @@ _reader() {
     done
 
     [ -z "$_l" ] || kill "$_l"
+    # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
+    if [ -n "$_os" ] && _started "$_o" && [ "$_q" = "$_os" ]; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _started "$_p" && [ "$_q" = "$_s" ]; then
@@ -217,10 +223,20 @@ _reader() {
     _remove
     exit 0
 }
+# The inner process goes on.
+_release() {
+    _put "$_X" >"$_f.x"
+    if [ -n "$_S" ]; then
+        _observe & _o=$!
+        _started "$_o" && _os=$_q
+    else
+        _observe
+    fi
+}
 # The inner process holds the fifo open until its exec, which closes it: no line is success.
 _observe() {
     read -r _w <"$_f.x" && return
-    _say running
+    if [ -z "$_C" ]; then _say running; else echo "say running" 1<>"$_f.c"; fi
 }
 
 _h=/bin/sh
@@ -322,9 +338,11 @@ _conclude() {
     # Nobody may have read that: the manager asks for this file when the link is back.
     if [ -n "$_lost" ] && [ -n "$_j" ]; then
         umask 077
-        [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
+        [ x ] >"$_f.tmp" && _put "exit $_x $_how $_ran $_left $(date +%s)" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"
     fi
-    _remove
+    # The reader has removed them where it has seen the end of its input.
+    if [ -n "$_j" ] && [ -z "$_bye$_lost" ] && [ ! -p "$_f.a" ]; then _say warn files; fi
+    _remove || _say warn files
     _say clean
 }
 

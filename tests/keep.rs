@@ -1,84 +1,20 @@
 //! Applications that are kept: they outlive their link and their manager, and nothing of what they do is lost.
 #![allow(clippy::unwrap_used)]
 
+mod keeping;
 mod life;
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::Receiver;
+use keeping::*;
 use life::*;
 use sshpm::{
-    BootRequest, CleanUp, Error, Event, ExitSource, FoundProcess, FoundState, KillTimeouts, LinkLossPolicy, Manager,
-    ProcessState, Role, Signal, StartFailure,
+    BootRequest, CleanUp, Error, ExitSource, FoundState, KillTimeouts, LinkLossPolicy, Manager, ProcessState, Role,
+    Signal, StartFailure,
 };
 use support::{ProcessInfo, Remote, wait_until};
-
-fn kept(request: BootRequest) -> BootRequest {
-    request.link_loss(LinkLossPolicy::Keep)
-}
-
-/// What a manager tells of its one process.
-struct Story {
-    events: Receiver<Event>,
-    words: Vec<&'static str>,
-}
-
-impl Story {
-    fn new(manager: &Manager) -> Story {
-        Story { events: manager.subscribe(), words: Vec::new() }
-    }
-
-    fn hear(&mut self, event: &Event) -> &'static str {
-        let word = match event {
-            Event::Started { .. } => "started",
-            Event::Exited { .. } => "exited",
-            Event::LinkLost { .. } => "lost",
-            Event::LinkRestored { .. } => "restored",
-            Event::LinkNotRestored { .. } => "not restored",
-            Event::StartFailed { .. } => "failed",
-            _ => "unknown",
-        };
-        self.words.push(word);
-        word
-    }
-
-    /// Waits until this is told.
-    #[track_caller]
-    fn wait(&mut self, word: &str) -> Event {
-        loop {
-            let event = self.events.recv_timeout(TIME).unwrap_or_else(|_| panic!("{word} after {:?}", self.words));
-            if self.hear(&event) == word {
-                return event;
-            }
-        }
-    }
-
-    /// Lets go of the manager; then all that it has told.
-    fn all(mut self, manager: Manager) -> Vec<&'static str> {
-        drop(manager);
-        let events: Vec<_> = self.events.iter().collect();
-        for event in &events {
-            self.hear(event);
-        }
-        self.words
-    }
-}
-
-/// A manager whose host refuses connections while the file does not exist.
-fn gated_manager(remote: &Remote) -> (PathBuf, Manager) {
-    let gate = remote.dir().join("gate");
-    fs::write(&gate, "").unwrap();
-    let config = remote.user_config(&format!("Match exec \"test ! -e {}\"\n  Port 1\n", gate.display()));
-    let manager = Manager::new(options(remote).ssh_config(config)).unwrap();
-    (gate, manager)
-}
-
-/// Counts on both streams until it is told to end, by a file.
-const COUNTS: &str = "trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; i=0; \
-                      until [ -e \"$GO\" ]; do i=$((i+1)); echo \"out $i\"; echo \"err $i\" >&2; sleep 0.05; done; exit 7";
 
 #[test]
 fn one_that_ends_by_itself() {
@@ -92,45 +28,6 @@ fn one_that_ends_by_itself() {
     assert_eq!(manager.process_stderr("u").unwrap().bytes, b"err\n");
     finish(&manager, &remote);
     assert_eq!(story.all(manager), ["started", "exited"]);
-}
-
-/// Waits until the application has written this many lines to stdout, as its manager has them.
-#[track_caller]
-fn wait_for_lines(manager: &Manager, uuid: &str, lines: usize) {
-    wait_until("it has written", TIME, || (stdout(manager, uuid).lines().count() > lines).then_some(()));
-}
-
-/// Both streams of `COUNTS` are there, each line once and in order.
-#[track_caller]
-fn assert_counted(manager: &Manager, uuid: &str) {
-    let streams = [("out", manager.process_stdout(uuid)), ("err", manager.process_stderr(uuid))];
-    for (word, output) in streams {
-        let output = output.unwrap();
-        let text = String::from_utf8_lossy(&output.bytes).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(word)).collect();
-        let expected: Vec<String> = (1..=lines.len()).map(|n| format!("{word} {n}")).collect();
-        assert!(lines.len() > 1, "{text}");
-        assert_eq!(lines, expected);
-    }
-}
-
-struct Counting {
-    go: PathBuf,
-}
-
-impl Counting {
-    fn new(remote: &Remote) -> Counting {
-        Counting { go: remote.scratch().join("go") }
-    }
-
-    fn request(&self) -> BootRequest {
-        kept(shell(COUNTS)).environment("GO", self.go.as_os_str())
-    }
-
-    /// Lets it end, with 7.
-    fn end(&self, remote: &Remote) {
-        fs::write(remote.local(&self.go), "").unwrap();
-    }
 }
 
 #[test]
@@ -248,10 +145,11 @@ fn one_that_ended_without_a_manager_is_adopted_with_all_that_it_wrote() {
     wait_for_death(&application);
     let second = manager(&remote);
     let story = Story::new(&second);
-    wait_until("its end is known", TIME, || match found(&second, "u").state {
-        FoundState::Ended(status) => Some(assert_eq!(status.code(), Some(7), "{status}")),
+    let code = wait_until("its end is known", TIME, || match found(&second, "u").state {
+        FoundState::Ended(status) => Some(status.code()),
         _ => None,
     });
+    assert_eq!(code, Some(7));
     second.adopt_process("u", "alpha", None).unwrap();
     let status = end_of(&second, "u");
     assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(7)), "{status}");
@@ -389,11 +287,4 @@ fn it_ignores_no_signal() {
     // glibc leaves its own two, 32 and 33, ignored in what posix_spawn starts.
     assert_eq!(ignored("SigIgn:") & 0x7fff_ffff, 0);
     finish(&manager, &remote);
-}
-
-fn found(manager: &Manager, uuid: &str) -> FoundProcess {
-    let mut all = manager.find_processes("alpha", None).unwrap();
-    all.retain(|found| found.uuid == uuid);
-    assert_eq!(all.len(), 1, "{all:?}");
-    all.remove(0)
 }

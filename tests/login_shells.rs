@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use life::shells::{Life, installed};
 use life::*;
-use sshpm::{Error, StartFailure, StartStage};
+use sshpm::{Error, Event, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
 use support::{Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
 
 /// Start-up files that talk on both streams. dash, ksh93 and mksh read none when they are given a command.
@@ -138,7 +138,29 @@ fn assert_lives_with_sh(name: &str) {
     let life = Life { remote: &remote, manager: &manager, user: None, name };
     life.begin();
     life.end();
+    assert_is_kept(&remote, &manager);
     finish(&manager, &remote);
+}
+
+/// One that is kept outlives its link, and all that it writes is read; it can be signalled by what a job in the background ignores.
+#[track_caller]
+fn assert_is_kept(remote: &Remote, manager: &Manager) {
+    let events = manager.subscribe();
+    let script = "trap 'echo quit; exit 17' QUIT; echo ready; echo first >&2; while :; do sleep 0.1; done";
+    let application = start_ready(manager, "kept", &shell(script).link_loss(LinkLossPolicy::Keep));
+    client_of(manager, "kept").signal(libc::SIGKILL).unwrap();
+    let is_back = |event: &Event| matches!(event, Event::LinkRestored { .. });
+    while !is_back(&events.recv_timeout(TIME).expect("it is taken over")) {}
+    assert!(application.is_alive());
+    let output = manager.subscribe_output("kept").unwrap();
+    let status = manager.kill_process("kept", TIME).unwrap();
+    assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
+    let rest: Vec<u8> = output.pieces().iter().flat_map(|piece| piece.bytes).collect();
+    assert_eq!(rest, b"quit\n");
+    start_ready(manager, "left", &shell("echo ready; exec sleep 1000").link_loss(LinkLossPolicy::Keep));
+    let other = life::manager(remote);
+    assert!(matches!(other.adopt_process("left", "alpha", None), Err(Error::TakenOver { .. })));
+    assert_eq!(manager.kill_process("left", TIME).unwrap().signal(), Some(Signal::QUIT));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use life::*;
 use sshpm::{Destination, Error, HostInfo, Manager, SshFailure};
@@ -53,6 +54,32 @@ fn the_runtime_directory_that_is_told_is_the_logins() {
     let user = remote.users().pop().unwrap();
     let info = manager(&remote).validate_host_connection("beta", Some(&user.name), None).unwrap();
     assert_eq!(info.runtime_directory, Some(format!("/run/user/{}", user.uid)));
+    remote.assert_nothing_left();
+}
+
+/// What logind.conf(5) says of processes that a logout leaves, for a user that nobody has excepted.
+#[test]
+fn a_host_that_ends_what_a_login_leaves_is_told() {
+    let remote = Remote::start();
+    let Some(user) = remote.user("bash") else {
+        return assert!(!remote.require_users("a logind.conf of its own"));
+    };
+    let manager = manager(&remote);
+    let ends = |user: &str| manager.validate_host_connection("alpha", Some(user), None).unwrap().ends_user_processes;
+    let etc = remote.local(Path::new("/etc/systemd"));
+    fs::create_dir_all(etc.join("logind.conf.d")).unwrap();
+    fs::write(etc.join("logind.conf"), "[Login]\n#KillUserProcesses=yes\n").unwrap();
+    assert!(!ends(&user.name));
+    fs::write(etc.join("logind.conf.d/50-site.conf"), "[Login]\nKillUserProcesses = yes\n").unwrap();
+    assert!(ends(&user.name));
+    assert!(!ends("root"), "it is excepted where nothing else is said");
+    let linger = remote.local(Path::new("/var/lib/systemd/linger"));
+    fs::create_dir_all(&linger).unwrap();
+    fs::write(linger.join(&user.name), "").unwrap();
+    assert!(!ends(&user.name));
+    fs::remove_file(linger.join(&user.name)).unwrap();
+    fs::write(etc.join("logind.conf.d/60-people.conf"), format!("KillExcludeUsers=daq {}\n", user.name)).unwrap();
+    assert!(!ends(&user.name) && ends("root"));
     remote.assert_nothing_left();
 }
 

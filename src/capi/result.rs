@@ -101,6 +101,8 @@ pub const SSHPM_ERROR_SSH_CONFIGURATION: i32 = 109;
 pub const SSHPM_ERROR_SSH_CLOSED: i32 = 110;
 /// The login works, but the login shell ended before anything was started.
 pub const SSHPM_ERROR_SSH_REMOTE_SHELL: i32 = 111;
+/// ssh: authentication failed, and the Kerberos ticket that the host would take has expired, or there is none.
+pub const SSHPM_ERROR_SSH_NO_TICKET: i32 = 113;
 /// ssh failed in another way; the message has what it said.
 pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
 
@@ -199,6 +201,7 @@ fn code_of_ssh(failure: SshFailure) -> sshpm_result {
         SshFailure::Unreachable => SSHPM_ERROR_SSH_UNREACHABLE,
         SshFailure::TimedOut => SSHPM_ERROR_SSH_TIMED_OUT,
         SshFailure::AuthenticationFailed => SSHPM_ERROR_SSH_AUTHENTICATION_FAILED,
+        SshFailure::NoTicket => SSHPM_ERROR_SSH_NO_TICKET,
         SshFailure::HostKeyUnknown => SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN,
         SshFailure::HostKeyChanged => SSHPM_ERROR_SSH_HOST_KEY_CHANGED,
         SshFailure::Throttled => SSHPM_ERROR_SSH_THROTTLED,
@@ -275,6 +278,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_SSH_CONFIGURATION => c"ssh: bad configuration or option",
         SSHPM_ERROR_SSH_CLOSED => c"ssh: the connection was closed while it was opened",
         SSHPM_ERROR_SSH_REMOTE_SHELL => c"the login shell ended at once",
+        SSHPM_ERROR_SSH_NO_TICKET => c"ssh: there is no valid Kerberos ticket",
         SSHPM_ERROR_SSH_OTHER => c"ssh failed",
         SSHPM_ERROR_START_TIMED_OUT => c"start: not running in the start timeout",
         SSHPM_ERROR_START_SETUP => c"start: a setup line failed",

@@ -6,6 +6,7 @@
 //! stdout HEX         these bytes on stdout          spam N          N bytes on stdout, in lines of 64
 //! forge              lines like the wrapper's reports, on both streams
 //! close-streams      closes descriptors 0, 1 and 2
+//! endless TEXT       lines of TEXT on stderr, without end, through a pipe of 1 MiB if it is one
 //! nonblock-fill      makes stderr non-blocking and fills it until it takes no more
 //! report FILE        writes what it was started with: see `report`; FILE appears complete or not at all
 //! ignore SIG,SIG     ignores these signals (TERM, SIGTERM or 15)
@@ -15,6 +16,9 @@
 //! wait               waits until it is killed
 //! heartbeat SECONDS  prints "Process started", its pid, then "Heartbeat" again and again, until HUP, INT, QUIT or
 //!                    TERM, unless told to ignore it: then exits with 0
+//! record FILE MS     appends to FILE: "start PID START-TIME", "beat TIME" each MS milliseconds, "signal N SENDER" for every
+//!                    signal that can be caught; HUP, INT, QUIT and TERM, unless ignored, end it with 100 + N, and USR1
+//!                    with 7, behind "end CODE"
 //! fork N             starts N children in its process group that wait until they are killed
 //! daemonize          starts a process in a session of its own that ends when killed or when nobody reads its stdout
 //! --                 what follows is only there to be reported
@@ -53,6 +57,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
                 // SAFETY: nothing uses these descriptors but std's streams, for which a closed one is no error.
                 unsafe { libc::close(fd) };
             }),
+            b"endless" => endless(argument().as_bytes()),
             b"nonblock-fill" => nonblock_fill(),
             b"report" => report(&argument()).expect("cannot write the report"),
             b"ignore" => {
@@ -72,6 +77,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             b"count-down" => std::thread::sleep(std::time::Duration::from_millis(number(&argument()))),
             b"wait" => wait(),
             b"heartbeat" => heartbeat(argument().to_str().and_then(|s| s.parse().ok()), &ignored),
+            b"record" => record(&argument(), number(&argument()), &ignored).expect("cannot write the record"),
             b"fork" => (0..number(&argument())).for_each(|_| {
                 if fork() == 0 {
                     wait();
@@ -178,6 +184,50 @@ fn heartbeat(seconds: Option<f64>, ignored: &[c_int]) {
     }
 }
 
+/// The application's own word on its life, for tests that compare it with what is told. Every line is one write(2).
+fn record(file: &OsStr, interval: u64, ignored: &[c_int]) -> io::Result<()> {
+    let timeout = libc::timespec { tv_sec: (interval / 1000) as i64, tv_nsec: (interval % 1000 * 1_000_000) as i64 };
+    // SAFETY: the set is initialised by sigfillset before its use.
+    let set = unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        libc::sigprocmask(libc::SIG_BLOCK, &set, ptr::null_mut());
+        set
+    };
+    // Behind the mask: who reads "start" may send signals. This descriptor stays open, so that none is needed later.
+    let mut log = fs::OpenOptions::new().append(true).create(true).open(file)?;
+    let mut line = |text: String| log.write_all(format!("{text}\n").as_bytes());
+    let own = procs::ProcessInfo::of(std::process::id() as c_int).ok_or(io::ErrorKind::NotFound)?;
+    line(format!("start {} {}", own.pid, own.start_time))?;
+    loop {
+        // SAFETY: siginfo_t is plain data, for which zero bytes are valid.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: all pointers are to locals.
+        let signal = unsafe { libc::sigtimedwait(&set, &mut info, &timeout) };
+        if signal <= 0 {
+            line(format!("beat {}", true_time()))?;
+            continue;
+        }
+        // SAFETY: signals that a process sends have a sender; for others the field is read as a number all the same.
+        line(format!("signal {signal} {}", unsafe { info.si_pid() }))?;
+        let code = match signal {
+            libc::SIGUSR1 => 7,
+            signal if ENDING.contains(&signal) && !ignored.contains(&signal) => 100 + signal,
+            _ => continue,
+        };
+        line(format!("end {code}"))?;
+        exit(code);
+    }
+}
+
+/// Milliseconds since boot, asked of the kernel itself: the libc function may be one that plays with the time.
+fn true_time() -> i64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to the local.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_BOOTTIME, &mut now) };
+    now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+}
+
 fn daemonize() {
     let child = fork();
     if child > 0 {
@@ -216,6 +266,14 @@ fn forge() {
             err(line.as_bytes());
         }
     }
+}
+
+fn endless(text: &[u8]) -> ! {
+    // SAFETY: fcntl with integers only. It fails where stderr is no pipe.
+    unsafe { libc::fcntl(2, libc::F_SETPIPE_SZ, 1 << 20) };
+    let block = [text, b"\n"].concat().repeat(1000);
+    while io::stderr().write_all(&block).is_ok() {}
+    exit(1)
 }
 
 fn nonblock_fill() {

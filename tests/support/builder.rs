@@ -18,12 +18,18 @@ const FIRST_UID: u32 = 61_000;
 /// Where sshd and test-app's own files are on a remote with its own file system: every user can read it.
 const REMOTE_DIR: &str = "/run/remote";
 
+/// How sshd is run where the remote is this machine.
+const RUN: &str = "echo $$ >pid; exec \"$0\" -D -e -f sshd_config";
+const RESPAWN: &str = "echo $$ >pid; while :; do \"$0\" -D -e -f sshd_config || sleep 0.1; done";
+
 #[derive(Debug, Clone, Default)]
 pub struct RemoteBuilder {
     options: Vec<String>,
     files: Vec<(String, PathBuf, Vec<u8>)>,
     env: Vec<(String, String)>,
     runtime_dirs: bool,
+    own_network: bool,
+    respawns: bool,
 }
 
 /// What start() needs to know of the files.
@@ -42,6 +48,10 @@ pub(super) struct Layout {
     pub silent: TcpListener,
     /// What the guard has to run.
     pub command: Vec<PathBuf>,
+    /// The command is no sshd itself, but the parent of the listener.
+    pub respawns: bool,
+    /// How many addresses sshd says that it listens on.
+    pub listens: usize,
 }
 
 impl RemoteBuilder {
@@ -70,6 +80,19 @@ impl RemoteBuilder {
         self
     }
 
+    /// A network namespace of its own, with nothing but a loopback; needs root and the namespaces of
+    /// `require_users`. sshd listens on all addresses, also on those that come later.
+    pub fn own_network(mut self) -> Self {
+        self.own_network = true;
+        self
+    }
+
+    /// A listener that is killed is replaced at once, as an init does.
+    pub fn respawns(mut self) -> Self {
+        self.respawns = true;
+        self
+    }
+
     #[track_caller]
     pub fn start(self) -> Remote {
         Remote::start_with(&self)
@@ -91,7 +114,9 @@ impl RemoteBuilder {
             users: None,
             scratch: dir.join("scratch"),
             state_dirs: vec![dir.join("runtime/drunc"), dir.join("state/sshpm")],
-            command: ["/bin/sh", "-c", "echo $$ >pid; exec \"$0\" -D -e -f sshd_config"].map(PathBuf::from).to_vec(),
+            command: ["/bin/sh", "-c", if self.respawns { RESPAWN } else { RUN }].map(PathBuf::from).to_vec(),
+            respawns: self.respawns,
+            listens: if self.own_network { 1 } else { 3 },
             app,
             dir,
             mark,
@@ -168,9 +193,12 @@ impl RemoteBuilder {
         layout.app = Path::new(REMOTE_DIR).join("test-app");
         layout.scratch = "/tmp/scratch".into();
         let sshd = layout.command.pop().expect("sshd is the last word");
+        let net = if self.own_network { "--net" } else { "--mount" };
         layout.command =
-            ["unshare", "--mount", "--propagation", "private", "/bin/sh", "setup.sh"].map(PathBuf::from).to_vec();
-        layout.command.push(sshd);
+            ["unshare", net, "--mount", "--propagation", "private", "/bin/sh", "setup.sh"].map(PathBuf::from).to_vec();
+        let network = if self.own_network { "own-network" } else { "shared-network" };
+        let respawn = if self.respawns { "respawn" } else { "once" };
+        layout.command.extend([sshd, network.into(), respawn.into()]);
         layout.users = Some(users);
     }
 
@@ -194,14 +222,15 @@ impl RemoteBuilder {
     fn sshd_config(&self, layout: &Layout, files: &Path, env: &[(String, String)]) -> String {
         // The first value of an option is the one that counts.
         let mut config: String = self.options.iter().map(|line| format!("{line}\n")).collect();
+        let loopback: String = (1..=3).map(|host| format!("ListenAddress 127.0.0.{host}\n")).collect();
         config += &format!(
-            "Port {}\n\
-             ListenAddress 127.0.0.1\nListenAddress 127.0.0.2\nListenAddress 127.0.0.3\n\
+            "Port {}\n{3}\
              HostKey \"{2}/host\"\nAuthorizedKeysFile \"{2}/keys/%u\"\nPidFile none\nLogLevel VERBOSE\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nUseDNS no\nUsePAM no\n{1}",
             layout.port,
             self.set_env(&layout.mark, env),
             files.display(),
+            if self.own_network { "ListenAddress 0.0.0.0\n".into() } else { loopback },
         );
         config
     }

@@ -21,8 +21,8 @@ pub use local::{
     local_snapshot, ssh_children,
 };
 pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_until_ready};
-pub use procs::{MARK, ProcessInfo, all as processes};
-pub use remote::{HeldConnection, Remote, User};
+pub use procs::{MARK, ProcessInfo, all as processes, of_remote};
+pub use remote::{HeldConnection, Remote, User, random_hex};
 pub use report::AppReport;
 
 /// How long the harness waits for what must come: long, as it is only waited out by a test that fails.

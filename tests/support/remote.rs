@@ -29,7 +29,7 @@ pub struct Remote {
     layout: Layout,
     /// Waits for its stdin to end: see guard.rs.
     guard: Child,
-    /// sshd's listener.
+    /// sshd's listener, or the listener's parent where that respawns.
     sshd: i32,
 }
 
@@ -87,7 +87,7 @@ impl Remote {
                 return Some(false);
             }
             assert!(!log.contains("guard:"), "sshd did not start:\n{log}");
-            (log.matches("Server listening on").count() >= 3).then_some(true)
+            (log.matches("Server listening on").count() >= remote.layout.listens).then_some(true)
         });
         if !listening {
             return None;
@@ -202,7 +202,8 @@ impl Remote {
     }
 
     fn split(&self) -> (Vec<ProcessInfo>, Vec<ProcessInfo>) {
-        let others: Vec<_> = self.members().into_iter().filter(|process| !process.is_sshd()).collect();
+        let mut others = self.members();
+        others.retain(|process| !process.is_sshd() && process.pid != self.sshd);
         let is_connection =
             |process: &ProcessInfo| process.cmdline.last().is_some_and(|word| word == "sshpm-connection");
         let shells: Vec<_> = others.iter().filter(|process| is_connection(process)).map(|shell| shell.pid).collect();
@@ -212,7 +213,26 @@ impl Remote {
     /// The sshd processes of the connections, two for each: monitor and user. To be killed or stopped by tests of
     /// lost links.
     pub fn session_sshds(&self) -> Vec<ProcessInfo> {
-        self.members().into_iter().filter(|process| process.is_sshd() && process.pid != self.sshd).collect()
+        let listener = |process: &ProcessInfo| match self.layout.respawns {
+            true => process.ppid == self.sshd,
+            false => process.pid == self.sshd,
+        };
+        self.members().into_iter().filter(|process| process.is_sshd() && !listener(process)).collect()
+    }
+
+    /// The process by which the remote's namespaces can be entered: sshd's listener, or its parent where that respawns.
+    pub fn holder(&self) -> i32 {
+        self.sshd
+    }
+
+    /// The value of `MARK` by which a process counts as one of this remote, and ends with it.
+    pub fn mark(&self) -> &str {
+        &self.layout.mark
+    }
+
+    /// All that lives on the remote, sshd too.
+    pub fn all_processes(&self) -> Vec<ProcessInfo> {
+        self.members()
     }
 
     fn members(&self) -> Vec<ProcessInfo> {
@@ -334,7 +354,7 @@ pub struct HeldConnection {
 }
 
 /// 128 random bits.
-pub(super) fn random_hex() -> String {
+pub fn random_hex() -> String {
     let mut bytes = [0; 16];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).expect("/dev/urandom");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

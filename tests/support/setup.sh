@@ -13,4 +13,7 @@ for directory in tmp home run; do
     cp -a files/$directory/. /$directory/
 done
 chmod 1777 /dev/shm
+# In a network namespace of its own it has no loopback yet.
+[ "$2" != own-network ] || ip link set lo up
+[ "$3" != respawn ] || while :; do "$1" -D -e -f /run/remote/sshd_config || sleep 0.1; done
 exec "$1" -D -e -f /run/remote/sshd_config

@@ -1,0 +1,182 @@
+//! The program that is run control: a manager in a process of its own, so that it can be killed and stopped. It takes
+//! commands on stdin, "NUMBER WORD ARGUMENT…", and tells on stdout, in lines that begin with `MARK`: "reply NUMBER
+//! TEXT" and what the manager told. When stdin ends, it lets go of all.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use sshpm::{BootRequest, Event, ExitStatus, KillScope, KillStep, LinkLossPolicy, Manager, Options, Signal};
+
+use crate::dice::Dice;
+
+/// Before each line that is meant for the suite: the test runner writes to the same stream.
+pub const MARK: &str = "@@";
+pub const SSH_CONFIG: &str = "SSHPM_FAULTS_SSH_CONFIG";
+
+/// What bounds the steps: as short as a busy machine allows.
+pub const LEASE: Duration = Duration::from_secs(3);
+pub const LOST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than commands can wait at the same time.
+const WORKERS: usize = 24;
+
+fn options() -> Options {
+    let config: PathBuf = std::env::var_os(SSH_CONFIG).expect("the suite sets it").into();
+    let quit = KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: Some(Duration::from_secs(1)) };
+    let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None };
+    Options::new()
+        .ssh_config(config)
+        .connect_timeout(Duration::from_secs(4))
+        .lost_timeout(LOST_TIMEOUT)
+        .lease(LEASE)
+        .kill_sequence([quit, kill])
+}
+
+fn tell(text: &str) {
+    // One write, and a newline before it: the test runner leaves its own line unfinished.
+    let line = format!("\n{MARK}{}\n", text.replace('\n', " "));
+    let mut stdout = std::io::stdout().lock();
+    // Nobody reads any more: stdin ends as well then.
+    let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Runs until stdin ends.
+pub fn run() {
+    let manager = Arc::new(Manager::new(options()).unwrap());
+    let events = manager.subscribe();
+    let teller = thread::spawn(move || events.iter().for_each(|event| tell(&describe(&event))));
+    let (sender, commands) = crossbeam_channel::unbounded::<String>();
+    // In threads, because some block and some race each other; made now, because later none may be to be had.
+    let worker = || {
+        let (manager, commands) = (Arc::clone(&manager), commands.clone());
+        thread::spawn(move || commands.iter().for_each(|line| answer(&manager, &line)))
+    };
+    let workers: Vec<_> = (0..WORKERS).map(|_| worker()).collect();
+    for line in std::io::stdin().lines().map_while(Result::ok) {
+        sender.send(line).unwrap();
+    }
+    drop(sender);
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    drop(manager);
+    teller.join().unwrap();
+}
+
+fn answer(manager: &Manager, line: &str) {
+    let mut words = line.split(' ');
+    let number = words.next().unwrap_or_default();
+    let words: Vec<&str> = words.collect();
+    let answer = obey(manager, &words).unwrap_or_else(|error| format!("error {error}"));
+    tell(&format!("reply {number} {answer}"));
+}
+
+fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
+    let milliseconds = |text: &str| Duration::from_millis(text.parse().unwrap());
+    match *words {
+        ["start", uuid, host, grace, policy, log_file, ref argv @ ..] => {
+            manager.start_process(uuid, &request(host, milliseconds(grace), policy, log_file, argv))?;
+            Ok("started".into())
+        }
+        ["adopt", uuid, host] => {
+            manager.adopt_process(uuid, host, None)?;
+            Ok("adopted".into())
+        }
+        ["kill", uuid, timeout] => Ok(manager.kill_process(uuid, milliseconds(timeout))?.to_string()),
+        ["signal", uuid, signal] => {
+            manager.send_signal(uuid, Signal::from_number(signal.parse().unwrap())?)?;
+            Ok("sent".into())
+        }
+        ["pids", uuid] => {
+            let pids = manager.runtime_pids(uuid);
+            let number = |pid: Option<i64>| pid.unwrap_or(0);
+            Ok(format!("{} {} {}", number(pids.ssh_client), number(pids.remote), number(pids.remote_monitoring)))
+        }
+        ["state", uuid] => Ok(format!("{:?}", manager.process_state(uuid)?)),
+        ["race", prefix, host, seed, log, ref argv @ ..] => Ok(race(manager, prefix, host, seed, log, argv)),
+        ["end"] => {
+            let ends = manager.kill_all_processes(&Duration::from_secs(10).into())?;
+            // One that did not come to run is in the table with its reason.
+            let errors: Vec<_> =
+                ends.iter().filter(|(_, end)| matches!(end, Err(sshpm::Error::StillRunning { .. }))).collect();
+            Ok(if errors.is_empty() { "ended".into() } else { format!("{errors:?}") })
+        }
+        _ => Ok(format!("error what is {words:?}?")),
+    }
+}
+
+fn request(host: &str, grace: Duration, policy: &str, log_file: &str, argv: &[&str]) -> BootRequest {
+    let policy = match policy {
+        "terminate" => LinkLossPolicy::Terminate,
+        "keep" => LinkLossPolicy::Keep,
+        other => panic!("no policy {other}"),
+    };
+    let request = BootRequest::new(host, argv.iter().copied()).grace(grace).link_loss(policy);
+    let request = request.start_timeout(Duration::from_secs(15));
+    if log_file == "-" { request } else { request.log_file(log_file) }
+}
+
+/// How many threads race, over how many processes.
+pub const RACERS: usize = 8;
+pub const RACED: usize = 3;
+
+/// Eight threads start and kill the same few processes. Gives how many starts of each were accepted.
+fn race(manager: &Manager, prefix: &str, host: &str, seed: &str, log: &str, argv: &[&str]) -> String {
+    let seed: u64 = seed.parse().unwrap();
+    let accepted: [AtomicU32; RACED] = Default::default();
+    let uuid = |number: usize| format!("{prefix}-{number}");
+    thread::scope(|scope| {
+        for racer in 0..RACERS {
+            let (accepted, uuid) = (&accepted, &uuid);
+            let racer = move || {
+                let mut dice = Dice::new(seed ^ (racer as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                for _ in 0..3 {
+                    let number = dice.below(RACED);
+                    let uuid = uuid(number);
+                    // Its own log stands behind the verb.
+                    let log = format!("{log}/{uuid}.log");
+                    let argv: Vec<&str> = argv.iter().map(|word| if *word == "LOG" { &log } else { *word }).collect();
+                    let request = request(host, Duration::from_secs(1), "terminate", "-", &argv);
+                    if dice.below(2) == 0 {
+                        if manager.start_process(&uuid, &request).is_ok() {
+                            accepted[number].fetch_add(1, Ordering::Relaxed);
+                        }
+                    } else {
+                        thread::sleep(Duration::from_millis(dice.below(200) as u64));
+                        let _ = manager.kill_process(&uuid, Duration::from_millis(dice.below(300) as u64));
+                    }
+                }
+            };
+            // Where no thread is to be had, fewer race.
+            let _ = thread::Builder::new().spawn_scoped(scope, racer);
+        }
+    });
+    for number in 0..RACED {
+        // It may have ended, or never been started.
+        while let Err(sshpm::Error::StillRunning { .. }) = manager.kill_process(&uuid(number), Duration::from_secs(2)) {
+        }
+    }
+    let counts: Vec<_> = accepted.iter().map(|count| count.load(Ordering::Relaxed).to_string()).collect();
+    counts.join(" ")
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Started { uuid, pid } => format!("started {uuid} {pid}"),
+        Event::LinkLost { uuid, reason } => format!("lost {uuid} {reason}"),
+        Event::Exited { uuid, status } => format!("exited {uuid} {}", describe_status(status)),
+        Event::LinkRestored { uuid } => format!("restored {uuid}"),
+        Event::LinkNotRestored { uuid, error } => format!("not-restored {uuid} {error}"),
+        Event::StartFailed { uuid, error } => format!("failed {uuid} {error}"),
+        other => format!("other {} {other:?}", other.uuid()),
+    }
+}
+
+fn describe_status(status: &ExitStatus) -> String {
+    let number = |value: Option<i32>| value.map_or("-".to_owned(), |value| value.to_string());
+    let (code, application) = (number(status.code()), number(status.application_code()));
+    let signal = number(status.signal().map(Signal::number));
+    format!("{code} {application} {signal} {} {} {status}", status.is_unknown(), status.source())
+}

@@ -1,0 +1,176 @@
+//! The suite's line to the manager's process: commands, answers, and what the manager told.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::child;
+use crate::near::Near;
+use crate::recorder::Told;
+use crate::support::ProcessInfo;
+
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(45);
+
+/// What managers told, by uuid; it outlives them.
+#[derive(Default)]
+pub struct Tidings(Mutex<HashMap<String, Vec<Told>>>);
+
+impl Tidings {
+    pub fn of(&self, uuid: &str) -> Vec<Told> {
+        self.0.lock().unwrap().get(uuid).cloned().unwrap_or_default()
+    }
+
+    /// A new life of this uuid begins.
+    pub fn clear(&self, uuid: &str) {
+        self.0.lock().unwrap().remove(uuid);
+    }
+
+    fn add(&self, uuid: &str, mut told: Told) {
+        let mut all = self.0.lock().unwrap();
+        let list = all.entry(uuid.to_owned()).or_default();
+        if let Told::Exited { lived, .. } = &mut told {
+            // Now, because a moment later it could have ended.
+            let pid =
+                list.iter().rev().find_map(|told| if let Told::Started { pid } = told { Some(*pid) } else { None });
+            let process = pid.and_then(ProcessInfo::of);
+            *lived =
+                process.is_some_and(|process| !process.is_zombie() && process.cmdline.iter().any(|w| w == "record"));
+        }
+        list.push(told);
+    }
+}
+
+pub struct Control {
+    child: Mutex<Child>,
+    process: ProcessInfo,
+    stdin: Mutex<Option<ChildStdin>>,
+    next: AtomicU64,
+    replies: Arc<Mutex<HashMap<u64, String>>>,
+    ended: Arc<AtomicBool>,
+    reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A command whose answer is to come.
+#[must_use]
+#[derive(Debug, Clone, Copy)]
+pub struct Asked(u64);
+
+impl Control {
+    /// Starts a manager.
+    pub fn start(near: &Near, test: &str, tidings: &Arc<Tidings>) -> Control {
+        let mut command = near.manager_command(test);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let process = ProcessInfo::of(child.id() as i32).unwrap();
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
+        let (replies, ended): (Arc<Mutex<HashMap<_, _>>>, Arc<AtomicBool>) = Default::default();
+        let (kept, over, tidings) = (Arc::clone(&replies), Arc::clone(&ended), Arc::clone(tidings));
+        let reader = thread::spawn(move || {
+            read(stdout, &kept, &tidings);
+            over.store(true, Ordering::Release);
+        });
+        Control {
+            child: Mutex::new(child),
+            process,
+            stdin: Mutex::new(stdin),
+            next: AtomicU64::new(1),
+            replies,
+            ended,
+            reader: Mutex::new(Some(reader)),
+        }
+    }
+
+    pub fn process(&self) -> &ProcessInfo {
+        &self.process
+    }
+
+    /// Sends a command.
+    pub fn ask(&self, words: &str) -> Asked {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(stdin) = self.stdin.lock().unwrap().as_mut() {
+            // A manager that was killed reads nothing; that its answer is missing is noticed where it is waited for.
+            let _ = stdin.write_all(format!("{number} {words}\n").as_bytes());
+        }
+        Asked(number)
+    }
+
+    /// The answer, if it has come.
+    pub fn answer(&self, Asked(number): Asked) -> Option<String> {
+        self.replies.lock().unwrap().remove(&number)
+    }
+
+    /// The answer, or an error when none comes.
+    pub fn wait(&self, asked: Asked) -> Result<String, String> {
+        let start = Instant::now();
+        loop {
+            match self.answer(asked) {
+                Some(text) if text.starts_with("error") => return Err(text),
+                Some(text) => return Ok(text),
+                None if self.ended.load(Ordering::Acquire) => return Err("the manager is gone".into()),
+                None if start.elapsed() > ANSWER => return Err("the manager does not answer".into()),
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    pub fn call(&self, words: &str) -> Result<String, String> {
+        self.wait(self.ask(words))
+    }
+
+    /// Waits for a manager that was killed, and for what it told before.
+    pub fn bury(&self) {
+        let _ = self.child.lock().unwrap().wait();
+        if let Some(reader) = self.reader.lock().unwrap().take() {
+            reader.join().unwrap();
+        }
+    }
+
+    /// Ends the manager as a program ends. False when it did not end well.
+    pub fn end(&self) -> bool {
+        drop(self.stdin.lock().unwrap().take());
+        let good = self.child.lock().unwrap().wait().is_ok_and(|status| status.success());
+        self.bury();
+        good
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        drop(self.stdin.lock().unwrap().take());
+        let _ = self.child.lock().unwrap().kill();
+        self.bury();
+    }
+}
+
+fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, tidings: &Tidings) {
+    let mut lines = BufReader::new(stdout).split(b'\n');
+    while let Some(Ok(line)) = lines.next() {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let Some(line) = line.strip_prefix(child::MARK) else { continue };
+        let mut parts = line.splitn(3, ' ');
+        let (what, whose, text) =
+            (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or("").to_owned());
+        match what {
+            "reply" => drop(replies.lock().unwrap().insert(whose.parse().unwrap(), text)),
+            "started" => tidings.add(whose, Told::Started { pid: text.parse().unwrap() }),
+            "lost" => tidings.add(whose, Told::Lost { reason: text }),
+            "restored" => tidings.add(whose, Told::Restored),
+            "not-restored" => tidings.add(whose, Told::NotRestored { reason: text }),
+            "failed" => tidings.add(whose, Told::Failed { text }),
+            "exited" => tidings.add(whose, parse_exit(&text)),
+            _ => println!("the manager's process: {line}"),
+        }
+    }
+}
+
+fn parse_exit(line: &str) -> Told {
+    let words: Vec<&str> = line.splitn(6, ' ').collect();
+    let number = |at: usize| words[at].parse().ok();
+    let (code, application, signal) = (number(0), number(1), number(2));
+    Told::Exited { code, application, signal, unknown: words[3] == "true", lived: false, text: words[5].to_owned() }
+}

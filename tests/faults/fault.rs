@@ -1,0 +1,154 @@
+//! The faults: what each is called, how it is done and undone.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::child::{LEASE, LOST_TIMEOUT};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    Client,
+    Master,
+    Session,
+    Listener,
+    Wrapper,
+    Reader,
+    Manager,
+}
+
+/// What is sent to a victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blow {
+    Kill,
+    /// It stands still for longer than the lease, where it has to do with one.
+    Stop,
+    /// It stood still for a moment, and goes on.
+    Cont,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Signal(Blow, Victim),
+    /// For less or more than the lease.
+    LinkDown,
+    /// For longer than the manager asks after anybody: what ends then can be unknown.
+    LinkCut,
+    Dropped,
+    Delayed,
+    DiskFull,
+    ClockForward,
+    ClockBack,
+    RemoteDescriptors,
+    RemoteProcesses,
+    LocalDescriptors,
+    LocalProcesses,
+    Race,
+}
+
+use Blow::*;
+use Victim::*;
+
+/// Those that one host has for itself.
+pub const OF_A_HOST: [Fault; 27] = [
+    Fault::Signal(Kill, Client),
+    Fault::Signal(Stop, Client),
+    Fault::Signal(Cont, Client),
+    Fault::Signal(Kill, Master),
+    Fault::Signal(Stop, Master),
+    Fault::Signal(Cont, Master),
+    Fault::Signal(Kill, Session),
+    Fault::Signal(Stop, Session),
+    Fault::Signal(Cont, Session),
+    Fault::Signal(Kill, Listener),
+    Fault::Signal(Stop, Listener),
+    Fault::Signal(Cont, Listener),
+    Fault::Signal(Kill, Wrapper),
+    Fault::Signal(Stop, Wrapper),
+    Fault::Signal(Cont, Wrapper),
+    Fault::Signal(Kill, Reader),
+    Fault::Signal(Stop, Reader),
+    Fault::Signal(Cont, Reader),
+    Fault::LinkDown,
+    Fault::Dropped,
+    Fault::Delayed,
+    Fault::DiskFull,
+    Fault::ClockForward,
+    Fault::ClockBack,
+    Fault::RemoteDescriptors,
+    Fault::RemoteProcesses,
+    Fault::Race,
+];
+
+/// Those that all hosts share.
+pub const OF_ALL: [Fault; 5] = [
+    Fault::Signal(Kill, Manager),
+    Fault::Signal(Stop, Manager),
+    Fault::Signal(Cont, Manager),
+    Fault::LocalDescriptors,
+    Fault::LocalProcesses,
+];
+
+impl Fault {
+    /// How long it lasts before it is undone; `at_random` is from 0 to 99.
+    pub fn lasts(self, at_random: u32) -> Duration {
+        match self {
+            Fault::Signal(Kill, _) => Duration::from_millis(300),
+            Fault::Signal(Cont, _) => Duration::from_millis(300),
+            Fault::Signal(Stop, Master | Session | Manager) => LEASE + Duration::from_millis(2500),
+            Fault::Signal(Stop, _) => Duration::from_secs(1),
+            Fault::LinkDown => Duration::from_millis(300) + (LEASE + Duration::from_millis(2500)) * at_random / 100,
+            // Noticed after the lease.
+            Fault::LinkCut => LEASE * 2 + LOST_TIMEOUT,
+            Fault::Dropped | Fault::Delayed => Duration::from_millis(2500),
+            Fault::DiskFull | Fault::ClockForward | Fault::ClockBack => Duration::from_secs(1),
+            Fault::RemoteDescriptors | Fault::RemoteProcesses => Duration::from_millis(1500),
+            Fault::LocalDescriptors | Fault::LocalProcesses => Duration::from_millis(1500),
+            Fault::Race => Duration::ZERO,
+        }
+    }
+
+    /// Whether what it takes away shows best when something is started.
+    pub fn hits_starts(self) -> bool {
+        use Fault::*;
+        matches!(
+            self,
+            DiskFull | RemoteDescriptors | RemoteProcesses | LocalDescriptors | LocalProcesses | Delayed | Dropped
+        ) || matches!(self, Signal(_, Listener))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::Signal(blow, victim) => {
+                let blow = match blow {
+                    Kill => "kill -9",
+                    Stop => "kill -STOP",
+                    Cont => "kill -CONT",
+                };
+                let victim = match victim {
+                    Client => "ssh client",
+                    Master => "master",
+                    Session => "sshd session",
+                    Listener => "sshd listener",
+                    Wrapper => "wrapper",
+                    Reader => "reader",
+                    Manager => "manager",
+                };
+                return write!(f, "{blow} {victim}");
+            }
+            Fault::LinkDown => "link down and up",
+            Fault::LinkCut => "link down past the last question",
+            Fault::Dropped => "packets dropped",
+            Fault::Delayed => "packets delayed",
+            Fault::DiskFull => "disk full",
+            Fault::ClockForward => "clock set forth",
+            Fault::ClockBack => "clock set back",
+            Fault::RemoteDescriptors => "descriptors exhausted there",
+            Fault::RemoteProcesses => "processes exhausted there",
+            Fault::LocalDescriptors => "descriptors exhausted here",
+            Fault::LocalProcesses => "processes exhausted here",
+            Fault::Race => "start and kill raced by 8",
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! The near side: where the manager runs. With namespaces it has a network of its own, with a link to each host, and
+//! a user that is not root, so that limits hold for it. A process of the harness holds the namespaces, and its guard
+//! (see tests/support/guard.rs) ends all that came of it, whatever becomes of the suite.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::child;
+use crate::host::Host;
+use crate::support::{self, DEADLINE, MARK, ProcessInfo, isolated_command, namespaces_work, test_app, wait_until};
+
+/// The near side's directory as the manager sees it, with namespaces. Its name is short, for ssh's sockets.
+const PLACE: &str = "/run/faults";
+
+/// Makes the near side's own view of the file system, and stays.
+const HOLD: &str = "set -e
+ip link set lo up
+mount --bind passwd /etc/passwd
+mount -t tmpfs -o mode=755 sshpm-test /run
+mkdir /run/faults
+: >/run/faults/suite
+mount --bind \"$0\" /run/faults/suite
+echo $$ >pid.part
+mv pid.part pid
+exec \"$1\" wait";
+const WAIT: &str = "echo $$ >pid.part; mv pid.part pid; exec \"$1\" wait";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    Namespaces,
+    /// And why.
+    Loopback(String),
+}
+
+impl Mode {
+    pub fn find() -> Mode {
+        if !namespaces_work() {
+            return Mode::Loopback("no root or no mount namespaces here".into());
+        }
+        let script = "ip link add dev v0 type veth peer name v1 && ip link set v0 up";
+        let made = Command::new("unshare").args(["--net", "sh", "-c", script]).stderr(Stdio::null()).status();
+        match made {
+            Ok(status) if status.success() => Mode::Namespaces,
+            _ => Mode::Loopback("no network namespaces with veth links here".into()),
+        }
+    }
+}
+
+pub struct Near {
+    guard: Child,
+    holder: ProcessInfo,
+    dir: PathBuf,
+    mark: String,
+    mode: Mode,
+    /// Whom the manager runs as, where that is not the current user.
+    user: Option<u32>,
+}
+
+impl Near {
+    pub fn new(mode: Mode, hosts: &[Host]) -> Near {
+        let random = support::random_hex();
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("f{}", &random[..8]));
+        fs::create_dir(&dir).unwrap();
+        let mut command = Command::new(test_app());
+        command.arg("guard").args([dir.as_os_str(), OsStr::new(&random)]);
+        let namespaces = mode == Mode::Namespaces;
+        if namespaces {
+            fs::copy(hosts[0].remote.dir().join("passwd"), dir.join("passwd")).unwrap();
+            command.args(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", HOLD]);
+        } else {
+            command.args(["sh", "-c", WAIT]);
+        }
+        command.arg(std::env::current_exe().unwrap()).arg(test_app());
+        let log = File::create(dir.join("log")).unwrap();
+        command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
+        let guard = command.spawn().unwrap();
+        let pid: i32 = wait_until("the near side", DEADLINE, || {
+            fs::read_to_string(dir.join("pid")).ok().and_then(|pid| pid.trim().parse().ok())
+        });
+        let holder = ProcessInfo::of(pid).unwrap();
+        let user = namespaces.then(|| hosts[0].users()[0].uid);
+        let near = Near { guard, holder, dir, mark: random, mode, user };
+        near.place_files(hosts);
+        if namespaces {
+            hosts.iter().for_each(|host| host.link_to(&near));
+        }
+        near
+    }
+
+    fn place(&self) -> &Path {
+        if self.mode == Mode::Namespaces { Path::new(PLACE) } else { &self.dir }
+    }
+
+    /// A file of the near side as the suite can open it.
+    fn local(&self, name: &str) -> PathBuf {
+        match self.mode {
+            Mode::Namespaces => format!("/proc/{}/root{PLACE}/{name}", self.holder.pid).into(),
+            Mode::Loopback(_) => self.dir.join(name),
+        }
+    }
+
+    /// What ssh needs, owned by the user who runs it.
+    fn place_files(&self, hosts: &[Host]) {
+        let own = |path: &Path| chown(path, self.user, self.user).unwrap();
+        let (mut config, mut known) = (String::new(), String::new());
+        let place = self.place().display();
+        for host in hosts {
+            let (dir, key) = (host.remote.dir(), format!("id-{}", host.name));
+            fs::copy(dir.join("id"), self.local(&key)).unwrap();
+            own(&self.local(&key));
+            let (address, port) = (host.address(&self.mode), host.remote.port());
+            config +=
+                &format!("Host {}\n HostName {address}\n Port {port}\n IdentityFile \"{place}/{key}\"\n", host.name);
+            if let Some(user) = &host.user {
+                config += &format!(" User {}\n", user.name);
+            }
+            known += &format!("[{address}]:{port} {}", fs::read_to_string(dir.join("host.pub")).unwrap());
+        }
+        config += &format!(
+            "Host *\n IdentitiesOnly yes\n IdentityAgent none\n UserKnownHostsFile \"{place}/known_hosts\"\n \
+             GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking yes\n KexAlgorithms curve25519-sha256\n"
+        );
+        for (name, content) in [("ssh_config", config), ("known_hosts", known)] {
+            fs::write(self.local(name), content).unwrap();
+            own(&self.local(name));
+        }
+        fs::create_dir(self.local("tmp")).unwrap();
+        own(&self.local("tmp"));
+    }
+
+    /// This test program again, to be the manager.
+    pub fn manager_command(&self, test: &str) -> Command {
+        let again = isolated_command(test);
+        let mut command = match self.user {
+            None => again,
+            Some(user) => {
+                let mut command = Command::new("nsenter");
+                let user = user.to_string();
+                command.args(["-t", &self.holder.pid.to_string(), "--net", "--mount", "-S", &user, "-G", &user]);
+                command.arg(format!("{PLACE}/suite")).args(again.get_args());
+                for (name, value) in again.get_envs() {
+                    command.env(name, value.unwrap_or_default());
+                }
+                command.env("HOME", "/nonexistent");
+                command
+            }
+        };
+        let temporary = self.place().join("tmp");
+        command.env(child::SSH_CONFIG, self.place().join("ssh_config")).env(MARK, &self.mark);
+        command.env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", &temporary);
+        command
+    }
+
+    /// Runs a program in the near side's network: it must succeed.
+    pub fn run(&self, words: &str) {
+        if let Err(error) = self.try_run(words) {
+            panic!("{error}");
+        }
+    }
+
+    pub fn try_run(&self, words: &str) -> Result<(), String> {
+        run_in(self.holder.pid, words)
+    }
+
+    /// What lives on the near side beside the holder: the manager and its ssh clients.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        let mut all = support::of_remote(self.guard.id() as i32, &self.mark);
+        all.retain(|process| process.pid != self.holder.pid);
+        all
+    }
+
+    /// What managers have left where they keep their sockets.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut dirs = vec![self.local("tmp")];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                if entry.path().is_dir() {
+                    dirs.push(entry.path());
+                }
+                found.push(entry.path());
+            }
+        }
+        found
+    }
+
+    pub fn has_links(&self) -> bool {
+        self.mode == Mode::Namespaces
+    }
+
+    /// Whether the manager runs as somebody for whom limits hold, whoever runs the suite.
+    pub fn has_user(&self) -> bool {
+        self.user.is_some()
+    }
+
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    pub fn scratch(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Near {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// Runs a program in a process's network.
+pub fn run_in(pid: i32, words: &str) -> Result<(), String> {
+    let mut command = Command::new("nsenter");
+    command.args(["-t", &pid.to_string(), "--net"]).args(words.split(' ')).stdin(Stdio::null());
+    let output = command.output().map_err(|error| format!("nsenter: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{words}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}

@@ -1,0 +1,352 @@
+//! What the application itself says of its life, and whether what the manager told is true.
+//!
+//! The log is written by test-app's verb `record`, which knows nothing of wrappers and managers. An application that
+//! KILL ends writes no last line: its log simply stops, and it is not there any more.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::ProcessInfo;
+
+/// One application, from its log's "start" on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    pub pid: i32,
+    pub start_time: u64,
+    /// What it wrote as its last line.
+    pub end: Option<i32>,
+    /// Every signal that it caught.
+    pub signals: Vec<i32>,
+    pub beats: usize,
+}
+
+impl Life {
+    pub fn is_alive(&self) -> bool {
+        let now = ProcessInfo::of(self.pid);
+        now.is_some_and(|now| now.start_time == self.start_time && !now.is_zombie())
+    }
+
+    /// The code by which the application truly ended, once it is not there any more.
+    pub fn code(&self) -> i32 {
+        self.end.unwrap_or(128 + libc::SIGKILL)
+    }
+}
+
+/// The lives in a log, in their order.
+pub fn read(log: &Path) -> Vec<Life> {
+    parse(&fs::read_to_string(log).unwrap_or_default())
+}
+
+fn parse(text: &str) -> Vec<Life> {
+    let mut lives: Vec<Life> = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match (words.as_slice(), lives.last_mut()) {
+            (["start", pid, start_time], _) => lives.push(Life {
+                pid: pid.parse().expect("a pid"),
+                start_time: start_time.parse().expect("a start time"),
+                end: None,
+                signals: Vec::new(),
+                beats: 0,
+            }),
+            (["beat", _], Some(life)) => life.beats += 1,
+            (["signal", signal, _], Some(life)) => life.signals.push(signal.parse().expect("a signal")),
+            (["end", code], Some(life)) => life.end = code.parse().ok(),
+            _ => panic!("a log with the line {line:?}"),
+        }
+    }
+    lives
+}
+
+/// What the manager told of a process, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Started {
+        pid: i32,
+    },
+    Lost {
+        reason: String,
+    },
+    /// Of one that is kept: it was taken over again, or adopted.
+    Restored,
+    NotRestored {
+        reason: String,
+    },
+    Exited {
+        code: Option<i32>,
+        application: Option<i32>,
+        signal: Option<i32>,
+        unknown: bool,
+        lived: bool,
+        text: String,
+    },
+    Failed {
+        text: String,
+    },
+}
+
+impl Told {
+    pub fn is_end(&self) -> bool {
+        matches!(self, Told::Exited { .. } | Told::Failed { .. })
+    }
+}
+
+/// What was done to a process that bounds what anybody can know of its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Excuses {
+    /// The application's parent was killed: the kernel gives the code to nobody else.
+    pub wrapper_killed: bool,
+    /// The host could not be reached for longer than the manager asks.
+    pub unreachable: bool,
+    /// There was no room on the host to keep word of its end, which is needed while the link is gone.
+    pub starved: bool,
+    /// The manager was killed: nobody is told any more.
+    pub manager_gone: bool,
+}
+
+/// One process at the end of a step.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// From the application's own log; `None`: its program did not come to run.
+    pub life: Option<&'a Life>,
+    pub alive: bool,
+    pub told: &'a [Told],
+    pub excuses: Excuses,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs, and nothing else was told.
+    Runs,
+    /// It ended, which was told once, with its true code.
+    Exact,
+    /// It ended, which was told once and in time; its code is known to nobody: its parent was killed, or could not
+    /// keep it while the link was gone.
+    NoCode,
+    /// It did not come to run, which was told once.
+    NotStarted,
+    /// Its end is told as unknown, and its host could not be reached.
+    Unknown,
+    Wrong(String),
+}
+
+fn wrong(text: impl Into<String>) -> Verdict {
+    Verdict::Wrong(text.into())
+}
+
+/// Compares what was told with what is true.
+pub fn judge(case: &Case) -> Verdict {
+    let Case { life, alive, told, excuses } = *case;
+    let ends: Vec<_> = told.iter().filter(|told| told.is_end()).collect();
+    if ends.len() > 1 {
+        return wrong(format!("{} ends were told", ends.len()));
+    }
+    let started = told.iter().find_map(|told| if let Told::Started { pid } = told { Some(*pid) } else { None });
+    if told.iter().filter(|told| matches!(told, Told::Started { .. })).count() > 1 {
+        return wrong("it was told twice that it runs");
+    }
+    if ends.first().is_some_and(|end| told.last() != Some(*end)) {
+        return wrong("something was told behind the end");
+    }
+    match (started, life) {
+        (Some(_), None) => return wrong("it was told to run, and never ran"),
+        (Some(pid), Some(life)) if pid != life.pid => return wrong(format!("it was told as pid {pid}")),
+        _ => {}
+    }
+    match (ends.first(), life, alive) {
+        (None, Some(_), true) if excuses.manager_gone => wrong("it outlives its manager"),
+        (None, _, false) if excuses.manager_gone => Verdict::Exact,
+        (None, Some(_), true) if started.is_none() => wrong("it runs, which was not told"),
+        (None, Some(_), true) => Verdict::Runs,
+        (None, Some(_), false) => wrong("it ended, which was not told"),
+        (None, None, _) => wrong("nothing was told of it"),
+        (Some(_), _, true) => wrong("it was told to have ended, and runs"),
+        (Some(Told::Failed { .. }), _, _) if started.is_some() => wrong("its start failed after it was told to run"),
+        (Some(Told::Failed { .. }), _, _) => Verdict::NotStarted,
+        (Some(Told::Exited { unknown: false, lived: true, .. }), _, _) => wrong("its end was told while it ran"),
+        // A start that was cancelled ends without a code.
+        (Some(Told::Exited { application: None, code: None, .. }), None, _) => Verdict::NotStarted,
+        (Some(Told::Exited { .. }), None, _) => wrong("it has a code, and never ran"),
+        (Some(Told::Exited { code, application, signal, unknown, .. }), Some(life), _) => {
+            let starved = excuses.starved && told.iter().any(|told| matches!(told, Told::Lost { .. }));
+            let excuses = Excuses { starved, ..excuses };
+            judge_end(life, (*code, *application, *signal), *unknown, excuses)
+        }
+        (Some(_), ..) => wrong("an end that is none"),
+    }
+}
+
+fn judge_end(
+    life: &Life,
+    (code, application, signal): (Option<i32>, Option<i32>, Option<i32>),
+    unknown: bool,
+    excuses: Excuses,
+) -> Verdict {
+    let truth = life.code();
+    match application {
+        Some(application) if application != truth => wrong(format!("it ended with {truth}, told was {application}")),
+        Some(_) if code.is_some_and(|code| code != truth) => wrong(format!("the code told was {code:?}")),
+        Some(_) if life.end.is_none() && signal != Some(libc::SIGKILL) => wrong(format!("signal {signal:?} was told")),
+        Some(_) if unknown => wrong("an end with a code was told as unknown"),
+        Some(_) => Verdict::Exact,
+        None if code.is_some() => wrong(format!("an unseen end was told with code {code:?}")),
+        None if excuses.wrapper_killed || excuses.starved => Verdict::NoCode,
+        None if excuses.unreachable => Verdict::Unknown,
+        None => wrong(format!("its end was to be seen, with {truth}, and was told without a code")),
+    }
+}
+
+/// The same for a uuid that was started `accepted` times while others killed it: as many ends, and the codes that the
+/// applications wrote. One that ended before it could write has only the codes of signals. Gives how many ends there were.
+pub fn judge_race(accepted: usize, lives: &[Life], told: &[Told]) -> Result<usize, String> {
+    let ends = told.iter().filter(|told| told.is_end()).count();
+    if ends != accepted {
+        return Err(format!("{accepted} starts, {ends} ends were told"));
+    }
+    if let Some(life) = lives.iter().find(|life| life.is_alive()) {
+        return Err(format!("pid {} runs still", life.pid));
+    }
+    let told_with = |code: i32| {
+        told.iter()
+            .filter(|told| matches!(told, Told::Exited { application, .. } if *application == Some(code)))
+            .count()
+    };
+    for told in told {
+        match told {
+            Told::Exited { unknown: true, .. } => return Err("an end was told as unknown".into()),
+            Told::Exited { lived: true, unknown: false, .. } => return Err("an end was told while it ran".into()),
+            Told::Exited { application: Some(code), .. } => {
+                let written = lives.iter().filter(|life| life.end == Some(*code)).count();
+                let by_signal = [128 + libc::SIGKILL, 128 + libc::SIGQUIT, 128 + libc::SIGTERM].contains(code);
+                if !by_signal && told_with(*code) != written {
+                    return Err(format!("code {code} was told {} times, written {written} times", told_with(*code)));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(ends)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVED: &str = "start 10 99\nbeat 1\nsignal 12 5\nbeat 2\n";
+
+    fn exited(code: i32) -> Told {
+        let signal = (code == 137).then_some(9);
+        let (code, text) = (Some(code), String::new());
+        Told::Exited { code, application: code, signal, unknown: false, lived: false, text }
+    }
+
+    fn unseen() -> Told {
+        let text = String::new();
+        Told::Exited { code: None, application: None, signal: None, unknown: true, lived: false, text }
+    }
+
+    fn judged(log: &str, alive: bool, told: &[Told], excuses: Excuses) -> Verdict {
+        let lives = parse(log);
+        judge(&Case { life: lives.last(), alive, told, excuses })
+    }
+
+    #[track_caller]
+    fn assert_wrong(log: &str, alive: bool, told: &[Told]) {
+        let verdict = judged(log, alive, told, Excuses::default());
+        assert!(matches!(verdict, Verdict::Wrong(_)), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_log_is_read_life_by_life() {
+        let lives = parse(&format!("{LIVED}end 103\nstart 11 100\n"));
+        assert_eq!(lives.len(), 2);
+        assert_eq!((lives[0].end, lives[0].beats, lives[0].code()), (Some(103), 2, 103));
+        assert_eq!(lives[0].signals, [12]);
+        assert_eq!((lives[1].pid, lives[1].code()), (11, 137));
+    }
+
+    #[test]
+    fn what_is_told_truly_is_exact() {
+        let started = Told::Started { pid: 10 };
+        let ended = format!("{LIVED}end 103\n");
+        let none = Excuses::default();
+        assert_eq!(judged(LIVED, true, std::slice::from_ref(&started), none), Verdict::Runs);
+        assert_eq!(judged(&ended, false, &[started.clone(), exited(103)], none), Verdict::Exact);
+        assert_eq!(
+            judged(&ended, false, &[started.clone(), Told::Lost { reason: String::new() }, exited(103)], none),
+            Verdict::Exact
+        );
+        assert_eq!(judged(LIVED, false, &[started.clone(), exited(137)], none), Verdict::Exact);
+        assert_eq!(judged("", false, &[Told::Failed { text: String::new() }], none), Verdict::NotStarted);
+        let killed = Excuses { wrapper_killed: true, ..none };
+        assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], killed), Verdict::NoCode);
+        let starved = Excuses { starved: true, ..none };
+        assert_eq!(
+            judged(LIVED, false, &[started.clone(), Told::Lost { reason: String::new() }, unseen()], starved),
+            Verdict::NoCode
+        );
+        assert!(matches!(judged(LIVED, false, &[started.clone(), unseen()], starved), Verdict::Wrong(_)));
+        let cut = Excuses { unreachable: true, ..none };
+        assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], cut), Verdict::Unknown);
+        let gone = Excuses { manager_gone: true, ..none };
+        assert_eq!(judged(LIVED, false, &[started], gone), Verdict::Exact);
+    }
+
+    #[test]
+    fn a_wrong_code_is_noticed() {
+        let started = Told::Started { pid: 10 };
+        let ended = format!("{LIVED}end 103\n");
+        assert_wrong(&ended, false, &[started.clone(), exited(0)]);
+        assert_wrong(&ended, false, &[started.clone(), exited(137)]);
+        assert_wrong(LIVED, false, &[started.clone(), exited(103)]);
+        // A code of 137 that was no signal.
+        let text = String::new();
+        let code = Some(137);
+        let no_signal = Told::Exited { code, application: code, signal: None, unknown: false, lived: false, text };
+        assert_wrong(LIVED, false, &[started.clone(), no_signal]);
+        // Unknown, where it was to be known.
+        assert_wrong(&ended, false, &[started, unseen()]);
+        assert_wrong("", false, &[exited(1)]);
+    }
+
+    #[test]
+    fn two_ends_and_none_are_noticed() {
+        let started = Told::Started { pid: 10 };
+        let ended = format!("{LIVED}end 103\n");
+        assert_wrong(&ended, false, &[started.clone(), exited(103), exited(103)]);
+        assert_wrong(&ended, false, std::slice::from_ref(&started));
+        assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost { reason: String::new() }]);
+        assert_wrong(&ended, false, &[]);
+        assert_wrong(LIVED, true, &[started.clone(), started.clone()]);
+        assert_wrong("", false, &[started]);
+    }
+
+    #[test]
+    fn a_race_has_as_many_ends_as_starts_and_their_codes() {
+        let lives = parse(&format!("{LIVED}end 103\nstart 11 100\n"));
+        let told = [exited(103), Told::Failed { text: String::new() }, exited(137)];
+        assert_eq!(judge_race(3, &lives, &told), Ok(3));
+        assert!(judge_race(2, &lives, &told).is_err());
+        assert!(judge_race(4, &lives, &told).is_err());
+        assert!(judge_race(2, &lives, &[exited(103), exited(103)]).is_err());
+        assert!(judge_race(1, &lives, &[exited(0)]).is_err());
+        assert!(judge_race(1, &lives, &[unseen()]).is_err());
+    }
+
+    #[test]
+    fn an_end_of_one_that_lives_is_noticed() {
+        let started = Told::Started { pid: 10 };
+        assert_wrong(LIVED, true, &[started.clone(), exited(137)]);
+        assert_wrong(LIVED, true, &[Told::Failed { text: String::new() }]);
+        let mut early = exited(103);
+        if let Told::Exited { lived, .. } = &mut early {
+            *lived = true;
+        }
+        assert_wrong(&format!("{LIVED}end 103\n"), false, &[started.clone(), early]);
+        // It outlives its host's silence, or its manager.
+        let excuses = Excuses { unreachable: true, ..Excuses::default() };
+        assert!(matches!(judged(LIVED, true, &[started.clone(), unseen()], excuses), Verdict::Wrong(_)));
+        let excuses = Excuses { manager_gone: true, ..Excuses::default() };
+        assert!(matches!(judged(LIVED, true, &[started], excuses), Verdict::Wrong(_)));
+    }
+}

@@ -1,0 +1,285 @@
+//! The session, and the order of its faults.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::MANAGER;
+use crate::control::{Control, Tidings};
+use crate::decoys::Decoy;
+use crate::dice::Dice;
+use crate::fault::{Blow, Fault, OF_A_HOST, OF_ALL, Victim};
+use crate::host::{Host, NAMES};
+use crate::lane::{Lane, Manager, Outcomes, until};
+use crate::near::{Mode, Near};
+use crate::table::{Step, Table};
+use crate::undo;
+
+const PAIRS: &str = "two at a time";
+/// How often each fault comes alone.
+const TIMES: usize = 3;
+/// How many pairs each host gets for itself.
+const PAIRS_OF_A_HOST: usize = 4;
+const LEAST_STEPS: usize = 100;
+
+struct Session<'a> {
+    near: &'a Near,
+    manager: &'a Manager,
+    stranger: Decoy,
+    table: Mutex<Table>,
+    begun: Instant,
+}
+
+/// Runs it all. False when something was wrong, or left.
+pub fn run(seed: u64, random: Duration) -> bool {
+    let begun = Instant::now();
+    let mode = Mode::find();
+    match &mode {
+        Mode::Namespaces => println!("faults: each host in a network of its own, with a veth link; seed {seed}"),
+        Mode::Loopback(why) => println!("faults: on loopback, because there are {why}; seed {seed}"),
+    }
+    let hosts: Vec<Host> = (0..NAMES.len()).map(|number| Host::start(number, &mode)).collect();
+    let near = Near::new(mode, &hosts);
+    let tidings: Arc<Tidings> = Arc::default();
+    let manager = Manager::new(Control::start(&near, MANAGER, &tidings), tidings);
+    let stranger = Decoy::beside(&near);
+    let session = Session { near: &near, manager: &manager, stranger, table: Mutex::default(), begun };
+    let mut lanes: Vec<Lane> = hosts.iter().map(|host| Lane::new(host, &near, &manager)).collect();
+    session.on_all(&mut lanes, |lane| lane.prepare().unwrap());
+    session.all_phases(&mut lanes, seed, random);
+    session.end(&mut lanes)
+}
+
+impl<'a> Session<'a> {
+    fn on_all<'b, T: Send>(&self, lanes: &'b mut [Lane<'a>], f: impl Fn(&mut Lane<'a>) -> T + Sync) -> Vec<T> {
+        thread::scope(|scope| {
+            let threads: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| f(lane))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        })
+    }
+
+    fn all_phases(&self, lanes: &mut [Lane<'a>], seed: u64, random: Duration) {
+        let mut dice = Dice::new(seed);
+        let of_a_host = self.possible(&lanes[0], OF_A_HOST.iter().chain([&Fault::LinkCut]));
+        let of_all = self.possible(&lanes[0], &OF_ALL);
+        let only = std::env::var("FAULTS_ONLY").ok();
+        let wanted = |fault: &&Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
+        // Alone: each lane has each fault once, in its own order.
+        self.on_all(lanes, |lane| {
+            let mut dice = Dice::new(seed + 1 + lane.host.number as u64);
+            let mut faults: Vec<Fault> = of_a_host.iter().filter(wanted).copied().collect();
+            dice.shuffle(&mut faults);
+            for _ in 0..TIMES.div_ceil(NAMES.len()) {
+                faults.iter().for_each(|fault| self.step(lane, &[*fault], &mut dice));
+            }
+        });
+        for _ in 0..TIMES {
+            for fault in of_all.iter().filter(wanted) {
+                self.step_of_all(lanes, *fault, &[], &mut dice);
+            }
+        }
+        if only.is_some() {
+            return;
+        }
+        // In pairs.
+        let in_pairs: Vec<Fault> = of_a_host.iter().copied().filter(|fault| *fault != Fault::LinkCut).collect();
+        self.on_all(lanes, |lane| {
+            let mut dice = Dice::new(seed + 11 + lane.host.number as u64);
+            for _ in 0..PAIRS_OF_A_HOST {
+                let pair = pair(&in_pairs, &mut dice);
+                self.step(lane, &pair, &mut dice);
+            }
+        });
+        for fault in &of_all {
+            let beside = [*dice.pick(&in_pairs)];
+            self.step_of_all(lanes, *fault, &beside, &mut dice);
+        }
+        // All of them were to come, and often enough: what a lane leaves out is no success.
+        for fault in of_a_host.iter().chain(&of_all) {
+            let times = self.table.lock().unwrap().times(&fault.to_string());
+            assert!(times >= TIMES, "{fault}: only {times} times");
+        }
+        // In random order.
+        let end = Instant::now() + random;
+        self.on_all(lanes, |lane| {
+            let mut dice = Dice::new(seed + 21 + lane.host.number as u64);
+            while Instant::now() < end || self.table.lock().unwrap().steps() < LEAST_STEPS {
+                if dice.below(3) == 0 {
+                    let pair = pair(&in_pairs, &mut dice);
+                    self.step(lane, &pair, &mut dice);
+                } else {
+                    let fault = *dice.pick(&in_pairs);
+                    self.step(lane, &[fault], &mut dice);
+                }
+            }
+        });
+    }
+
+    /// Those that can be done here; says why the others cannot.
+    fn possible<'b>(&self, lane: &Lane, faults: impl IntoIterator<Item = &'b Fault>) -> Vec<Fault> {
+        let mut possible = Vec::new();
+        for fault in faults {
+            match undo::missing(*fault, lane.host, self.near) {
+                None => possible.push(*fault),
+                Some(why) => println!("not here: {fault}: {why}"),
+            }
+        }
+        possible
+    }
+
+    /// One step of one host.
+    fn step(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
+        let begun = Instant::now();
+        self.suffer(lane, faults, dice);
+        let mut outcomes = lane.settle(false);
+        let left = self.tidy(lane, &mut outcomes);
+        self.record(lane.host.name, &name(faults), outcomes, left, begun);
+    }
+
+    /// Does the faults, lets them last, and undoes them in reverse.
+    fn suffer(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
+        let at = dice.below(lane.slots.len());
+        let undos: Vec<_> = faults.iter().map(|fault| undo::strike(lane, *fault, at, dice)).collect();
+        self.excuse(lane, faults);
+        lane.poke(dice, faults.iter().any(|fault| fault.hits_starts()));
+        let lasts = faults.iter().map(|fault| fault.lasts(dice.below(100) as u32)).max();
+        thread::sleep(lasts.unwrap_or_default());
+        undos.into_iter().rev().for_each(|undo| undo());
+    }
+
+    /// One fault cuts the link, and the other leaves no room to keep word of an end meanwhile.
+    fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
+        let starves =
+            |fault: &Fault| matches!(fault, Fault::RemoteDescriptors | Fault::RemoteProcesses | Fault::DiskFull);
+        if faults.len() > 1 && faults.iter().any(starves) {
+            lane.slots.iter_mut().for_each(|slot| slot.excuses.starved = true);
+        }
+    }
+
+    /// Starts again what has ended, and looks for what does not belong.
+    fn tidy(&self, lane: &mut Lane<'a>, outcomes: &mut Outcomes) -> usize {
+        if let Err(error) = lane.prepare() {
+            outcomes.complain(error);
+        }
+        let left = lane.left_behind(false);
+        if !left.is_empty() {
+            outcomes.complaints.push(format!("left on {}: {left:#?}", lane.host.name));
+            lane.clear_left();
+        }
+        left.len()
+    }
+
+    /// One step of the manager, with a fault of one host beside it.
+    fn step_of_all(&self, lanes: &mut [Lane<'a>], fault: Fault, beside: &[Fault], dice: &mut Dice) {
+        let begun = Instant::now();
+        let kills = fault == Fault::Signal(Blow::Kill, Victim::Manager);
+        let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
+        let control = self.manager.control();
+        let (chosen, seed) = (dice.below(lanes.len()), dice.next());
+        // The link of the other fault has to be known before the manager can no longer be asked.
+        let mut suffering = Dice::new(seed);
+        let at = suffering.below(lanes[chosen].slots.len());
+        let undos: Vec<_> =
+            beside.iter().map(|fault| undo::strike(&mut lanes[chosen], *fault, at, &mut suffering)).collect();
+        self.excuse(&mut lanes[chosen], &names);
+        let undo = undo::strike_manager(fault, control.process().clone(), dice);
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            // A manager that stands still takes no commands.
+            lane.poke(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
+        }
+        let lasts = beside.iter().chain([&fault]).map(|fault| fault.lasts(dice.below(100) as u32)).max();
+        thread::sleep(lasts.unwrap_or_default());
+        undo();
+        undos.into_iter().rev().for_each(|undo| undo());
+        let mut left = 0;
+        let mut outcomes = Outcomes::new();
+        if kills {
+            control.bury();
+        }
+        self.on_all(lanes, |lane| lane.settle(kills)).into_iter().for_each(|other| outcomes.merge(other));
+        if kills {
+            let here = self.left_here();
+            if !here.is_empty() {
+                left += here.len();
+                outcomes.complaints.push(format!("left here: {here:#?}"));
+            }
+            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.tidings));
+            self.on_all(lanes, |lane| lane.adopt()).into_iter().for_each(|other| outcomes.merge(other));
+        }
+        for (lane_left, other) in self.on_all(lanes, |lane| {
+            let mut outcomes = Outcomes::new();
+            (self.tidy(lane, &mut outcomes), outcomes)
+        }) {
+            left += lane_left;
+            outcomes.merge(other);
+        }
+        self.record("all", &name(&names), outcomes, left, begun);
+    }
+
+    /// What is on the near side without a manager.
+    fn left_here(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        until(Duration::from_secs(10), || {
+            let mut processes = self.near.processes();
+            processes.retain(|process| process.pid != self.stranger.pid());
+            left = processes.iter().map(|process| format!("pid {} {:?}", process.pid, process.cmdline)).collect();
+            left.is_empty().then_some(())
+        });
+        left
+    }
+
+    fn record(&self, place: &str, name: &str, mut outcomes: Outcomes, left: usize, begun: Instant) {
+        if let Some(complaint) = self.stranger.complaint() {
+            outcomes.complain(complaint);
+        }
+        let row = if name.contains(" + ") { PAIRS } else { name };
+        let Outcomes { worst, ends, no_code, run_on, complaints, starts } = outcomes;
+        let seconds = begun.elapsed().as_secs_f64();
+        let mut table = self.table.lock().unwrap();
+        table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code });
+        let number = table.steps();
+        println!("{number:4} {place:5} {name}: {worst:?}, {ends} ended, {run_on} run on, {left} left, {seconds:.1} s");
+        starts.iter().for_each(|start| println!("       a start meanwhile: {start}"));
+        complaints.iter().for_each(|complaint| println!("       {complaint}"));
+    }
+
+    /// Ends the session as a run control does, and looks for what is left on either side.
+    fn end(&self, lanes: &mut [Lane<'a>]) -> bool {
+        let begun = Instant::now();
+        let control = self.manager.control();
+        let mut complaints = Vec::new();
+        match control.call("end") {
+            Ok(text) if text == "ended" => {}
+            other => complaints.push(format!("the session's end: {other:?}")),
+        }
+        let mut outcomes = Outcomes::new();
+        self.on_all(lanes, |lane| lane.settle(false)).into_iter().for_each(|other| outcomes.merge(other));
+        if !control.end() {
+            complaints.push("the manager's process did not end well".into());
+        }
+        let mut left: Vec<String> = self.on_all(lanes, |lane| lane.left_behind(true)).into_iter().flatten().collect();
+        left.extend(self.left_here());
+        left.extend(self.near.files().iter().map(|file| file.display().to_string()));
+        complaints.extend(left.iter().map(|left| format!("left behind: {left}")));
+        complaints.into_iter().for_each(|complaint| outcomes.complain(complaint));
+        self.record("all", "the session's end", outcomes, left.len(), begun);
+        let table = self.table.lock().unwrap();
+        println!("{}", table.print(self.begun.elapsed()));
+        let all = std::env::var_os("FAULTS_ONLY").is_some() || table.steps() >= LEAST_STEPS;
+        table.is_good() && all
+    }
+}
+
+fn name(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join(" + ")
+}
+
+fn pair(from: &[Fault], dice: &mut Dice) -> [Fault; 2] {
+    let first = *dice.pick(from);
+    loop {
+        let second = *dice.pick(from);
+        if second != first {
+            return [first, second];
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the suite prints at its end.
+
+use std::collections::BTreeMap;
+
+/// How a step came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    Exact,
+    Unknown,
+    Wrong,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Row {
+    times: usize,
+    exact: usize,
+    unknown: usize,
+    wrong: usize,
+    left: usize,
+    ends: usize,
+    no_code: usize,
+}
+
+impl Row {
+    fn add(&mut self, step: &Step) {
+        self.times += 1;
+        match step.outcome {
+            Outcome::Exact => self.exact += 1,
+            Outcome::Unknown => self.unknown += 1,
+            Outcome::Wrong => self.wrong += 1,
+        }
+        self.left += step.left;
+        self.ends += step.ends;
+        self.no_code += step.no_code;
+    }
+}
+
+/// One step, as it is counted: its worst process decides.
+#[derive(Debug)]
+pub struct Step {
+    /// The name of a fault, of a pair, or of a kind of step.
+    pub row: String,
+    pub outcome: Outcome,
+    /// What was left behind.
+    pub left: usize,
+    /// Ends of applications that were told and compared.
+    pub ends: usize,
+    /// Those of them whose code nobody can know.
+    pub no_code: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: BTreeMap<String, Row>,
+    total: Row,
+}
+
+impl Table {
+    pub fn add(&mut self, step: &Step) {
+        self.rows.entry(step.row.clone()).or_default().add(step);
+        self.total.add(step);
+    }
+
+    pub fn times(&self, row: &str) -> usize {
+        self.rows.get(row).map_or(0, |row| row.times)
+    }
+
+    pub fn steps(&self) -> usize {
+        self.total.times
+    }
+
+    pub fn is_good(&self) -> bool {
+        self.total.wrong == 0 && self.total.left == 0
+    }
+
+    /// The table, and the line that sums it up.
+    pub fn print(&self, took: std::time::Duration) -> String {
+        let width = self.rows.keys().map(String::len).max().unwrap_or(0).max("fault".len());
+        let heads = ["times", "exact", "unknown", "wrong", "left behind", "ends told", "no code*"];
+        let mut text = format!("{:width$}  {}\n", "fault", heads.join("  "));
+        for (name, row) in &self.rows {
+            let numbers = [row.times, row.exact, row.unknown, row.wrong, row.left, row.ends, row.no_code];
+            let cells: Vec<_> =
+                numbers.iter().zip(heads).map(|(number, head)| format!("{number:>w$}", w = head.len())).collect();
+            text += &format!("{name:width$}  {}\n", cells.join("  "));
+        }
+        let Row { times, exact, unknown, wrong, left, ends, no_code } = self.total;
+        text += &format!(
+            "* ends that were told once and in time, with a code that nobody can know: the application's parent was \
+             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were told and compared, {no_code} of them without a code*, in {:.0} s.\n",
+            took.as_secs_f64()
+        );
+        text + &format!("faults: {times} steps, {exact} exact, {unknown} unknown, {wrong} wrong, {left} left behind")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_every_step_once_and_all_that_was_left() {
+        let mut table = Table::default();
+        for (outcome, left) in [(Outcome::Exact, 0), (Outcome::Unknown, 0), (Outcome::Wrong, 2)] {
+            table.add(&Step { row: "a".into(), outcome, left, ends: 1, no_code: 0 });
+        }
+        assert!(!table.is_good());
+        let text = table.print(std::time::Duration::from_secs(1));
+        assert!(text.ends_with("faults: 3 steps, 1 exact, 1 unknown, 1 wrong, 2 left behind"), "{text}");
+        assert_eq!((table.times("a"), table.steps()), (3, 3));
+    }
+}

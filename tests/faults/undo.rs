@@ -1,0 +1,213 @@
+//! How faults are done to a lane of the session, and what undoes them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::dice::Dice;
+use crate::fault::{Blow, Fault, Victim};
+use crate::host::Host;
+use crate::lane::Lane;
+use crate::limits::{self, limit, limit_host};
+use crate::near::Near;
+use crate::slot::Slot;
+use crate::support::ProcessInfo;
+
+/// What undoes a fault.
+pub type Undo<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+fn nothing<'a>() -> Undo<'a> {
+    Box::new(|| {})
+}
+
+/// Why a fault cannot be done here, if so.
+pub fn missing(fault: Fault, host: &Host, near: &Near) -> Option<String> {
+    let needs = |has: bool, what: &str| (!has).then(|| what.to_owned());
+    match fault {
+        Fault::LinkDown | Fault::LinkCut | Fault::Dropped => needs(near.has_links(), "no network namespaces"),
+        Fault::Delayed if !near.has_links() => Some("no network namespaces".into()),
+        Fault::Delayed => {
+            let undo = delay(host, near).err();
+            let _ = near.try_run(&format!("tc qdisc del dev {} root", host.link()));
+            undo
+        }
+        Fault::DiskFull => needs(host.full_disk().is_some(), "no file system of its own that could get full"),
+        Fault::ClockForward | Fault::ClockBack => {
+            needs(host.has_clock(), "no libfaketime, or no file system of its own")
+        }
+        Fault::RemoteProcesses => {
+            needs(host.user.is_some() || !is_root(), "nobody to run as but root, who has no limit")
+        }
+        Fault::LocalProcesses => needs(near.has_user() || !is_root(), "nobody to run as but root, who has no limit"),
+        _ => None,
+    }
+}
+
+fn is_root() -> bool {
+    // SAFETY: no arguments.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn delay(host: &Host, near: &Near) -> Result<(), String> {
+    // A queue that empties slowly: the kernel may have no netem.
+    near.try_run(&format!("tc qdisc add dev {} root tbf rate 96kbit burst 1540 limit 200000", host.link()))
+}
+
+/// Does a fault to a lane; the victim is its process number `at`.
+pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) -> Undo<'a> {
+    let (host, near) = (lane.host, lane.near);
+    match fault {
+        Fault::Signal(blow, victim) => {
+            let victims = find(lane, victim, blow, at, dice);
+            if blow == Blow::Kill && victim == Victim::Wrapper {
+                lane.slots[at].excuses.wrapper_killed = true;
+            }
+            signal(blow, victims)
+        }
+        Fault::LinkDown | Fault::LinkCut => {
+            if fault == Fault::LinkCut {
+                lane.slots.iter_mut().for_each(|slot| slot.excuses.unreachable = true);
+            }
+            let link = host.link();
+            if dice.below(2) == 0 {
+                near.run(&format!("ip link set {link} down"));
+                Box::new(move || near.run(&format!("ip link set {link} up")))
+            } else {
+                host.run("ip link set eth0 down").unwrap();
+                Box::new(move || host.run("ip link set eth0 up").unwrap())
+            }
+        }
+        Fault::Dropped => drop_packets(host, near, dice),
+        Fault::Delayed => {
+            delay(host, near).unwrap();
+            Box::new(move || near.run(&format!("tc qdisc del dev {} root", host.link())))
+        }
+        Fault::DiskFull => fill(host),
+        Fault::ClockForward | Fault::ClockBack => {
+            let hours = 3600 * (1 + dice.below(5) as i64);
+            host.set_clock(if fault == Fault::ClockForward { hours } else { -hours });
+            Box::new(move || host.set_clock(0))
+        }
+        Fault::RemoteDescriptors => {
+            // Those that run need no more than they have; sshd gets short of them, and what it starts from then on.
+            let room = dice.below(6);
+            let is_sshd = |process: &ProcessInfo| process.is_sshd();
+            limit_host(host, libc::RLIMIT_NOFILE, |process| {
+                is_sshd(process).then(|| limits::descriptors_with_room(process.pid, room))
+            })
+        }
+        Fault::RemoteProcesses => limit_host(host, libc::RLIMIT_NPROC, |_| Some(0)),
+        Fault::Race => {
+            lane.race(dice.next());
+            nothing()
+        }
+        Fault::LocalDescriptors | Fault::LocalProcesses => unreachable!("{fault} is of all hosts"),
+    }
+}
+
+/// Does a fault to the manager.
+pub fn strike_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -> Undo<'a> {
+    match fault {
+        Fault::Signal(blow, Victim::Manager) => signal(blow, vec![manager]),
+        Fault::LocalDescriptors => {
+            let room = dice.below(6);
+            let limit_to = limits::descriptors_with_room(manager.pid, room);
+            limit(manager, libc::RLIMIT_NOFILE, limit_to)
+        }
+        Fault::LocalProcesses => limit(manager, libc::RLIMIT_NPROC, 0),
+        _ => unreachable!("{fault} is of one host"),
+    }
+}
+
+fn signal<'a>(blow: Blow, victims: Vec<ProcessInfo>) -> Undo<'a> {
+    let first = if blow == Blow::Kill { libc::SIGKILL } else { libc::SIGSTOP };
+    for victim in &victims {
+        // One that has just ended by itself is no victim.
+        let _ = victim.signal(first);
+    }
+    if blow == Blow::Kill {
+        return nothing();
+    }
+    Box::new(move || {
+        for victim in &victims {
+            let _ = victim.signal(libc::SIGCONT);
+        }
+    })
+}
+
+fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
+    let uuid = lane.slots[at].uuid.clone();
+    let Ok([client, application, wrapper]) = lane.pids(&uuid) else { return Vec::new() };
+    let client = ProcessInfo::of(client);
+    match victim {
+        Victim::Client => client.into_iter().collect(),
+        Victim::Master => {
+            let Some(socket) = client.as_ref().and_then(socket_of) else { return Vec::new() };
+            let is_master = |process: &ProcessInfo| {
+                process.cmdline.last().is_some_and(|word| word.as_bytes().ends_with(b" sshpm-connection"))
+                    && socket_of(process).as_deref() == Some(&socket)
+            };
+            lane.near.processes().into_iter().filter(is_master).collect()
+        }
+        Victim::Session => {
+            // Once a link was lost, one that is kept is below no sshd: then the connection is that of its neighbours.
+            let below = |slot: &Slot| lane.host.sshds_above(slot.life().map_or(0, |life| life.pid));
+            let slots = lane.slots[at..].iter().chain(&lane.slots[..at]);
+            let mut sshds = slots.map(below).find(|sshds| !sshds.is_empty()).unwrap_or_default();
+            // The user's process, the monitor, or both. A monitor that stands still alone is missed by nobody.
+            if sshds.len() == 2 && blow != Blow::Stop && dice.below(3) > 0 {
+                sshds.remove(dice.below(2));
+            }
+            sshds
+        }
+        Victim::Listener => lane.host.listener().into_iter().collect(),
+        Victim::Wrapper => ProcessInfo::of(wrapper).into_iter().collect(),
+        Victim::Reader => {
+            // The wrapper's other child attends to the reader: it starts the next one.
+            let all = crate::support::processes();
+            let child_of =
+                |parent: i32| all.iter().find(|p| p.ppid == parent && p.pid != application && !p.is_zombie()).cloned();
+            child_of(wrapper).and_then(|attendant| child_of(attendant.pid)).into_iter().collect()
+        }
+        Victim::Manager => unreachable!("it is of all hosts"),
+    }
+}
+
+/// The socket that an ssh client was told to use.
+fn socket_of(client: &ProcessInfo) -> Option<Vec<u8>> {
+    client.cmdline.iter().find_map(|word| word.as_bytes().strip_prefix(b"ControlPath=")).map(<[u8]>::to_vec)
+}
+
+/// Loses a part of the packets of a host, or all of them where there is no nft.
+fn drop_packets<'a>(host: &'a Host, near: &'a Near, dice: &mut Dice) -> Undo<'a> {
+    let (table, link) = (format!("faults{}", host.number), host.link());
+    let percent = 20 + dice.below(40);
+    let made = near.try_run(&format!("nft add table inet {table}")).and_then(|()| {
+        for (hook, side) in [("output", "oifname"), ("input", "iifname")] {
+            near.try_run(&format!("nft add chain inet {table} {hook} {{ type filter hook {hook} priority 0 ; }}"))?;
+            near.try_run(&format!(
+                "nft add rule inet {table} {hook} {side} {link} numgen random mod 100 < {percent} drop"
+            ))?;
+        }
+        Ok(())
+    });
+    match made {
+        Ok(()) => Box::new(move || near.run(&format!("nft delete table inet {table}"))),
+        // The host is looked for under a hardware address that nobody has.
+        Err(_) => {
+            let neighbour = format!("10.211.{}.2 dev {link}", host.number);
+            near.run(&format!("ip neigh replace {neighbour} lladdr 02:00:00:00:00:01 nud permanent"));
+            Box::new(move || near.run(&format!("ip neigh del {neighbour}")))
+        }
+    }
+}
+
+fn fill<'a>(host: &'a Host) -> Undo<'a> {
+    let filler = host.full_disk().expect("asked before").join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    for size in [1 << 16, 1] {
+        let block = vec![b'f'; size];
+        while file.write_all(&block).is_ok() {}
+    }
+    Box::new(move || fs::remove_file(filler).unwrap())
+}

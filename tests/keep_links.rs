@@ -1,0 +1,220 @@
+//! The links to applications that are kept: what they are made of, what breaks them, and what goes over them.
+#![allow(clippy::unwrap_used)]
+
+mod keeping;
+mod life;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use keeping::*;
+use life::*;
+use sshpm::{Error, ExitSource, Manager, Options};
+use support::{ProcessInfo, Remote, processes, wait_until};
+
+/// The shell that sshd started for this process, and all below it that are no part of the wrapper.
+fn link_of(manager: &Manager, uuid: &str) -> Vec<ProcessInfo> {
+    let wrapper = manager.runtime_pids(uuid).remote_monitoring.unwrap() as i32;
+    let shell = ProcessInfo::of(wrapper).unwrap().ppid;
+    let all = processes();
+    let mut link = vec![ProcessInfo::of(shell).unwrap()];
+    let mut at = 0;
+    while at < link.len() {
+        let parent = link[at].pid;
+        link.extend(all.iter().filter(|p| p.ppid == parent && p.pid != wrapper && !p.is_zombie()).cloned());
+        at += 1;
+    }
+    link
+}
+
+/// Its shell, the two that follow the output, the one that passes on commands, and the one that replaces that: whichever is
+/// killed, it is told truly how the application ends, with all that it wrote, and nothing is left.
+#[test]
+fn any_part_of_a_link_is_killed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    for part in 0..5 {
+        let uuid = format!("u{part}");
+        let counting = Counting::named(&remote, &uuid);
+        let application = start_ready(&manager, &uuid, &counting.request());
+        let link = wait_until("the link is whole", TIME, || {
+            let link = link_of(&manager, &uuid);
+            (link.len() == 5).then_some(link)
+        });
+        link[part].signal(libc::SIGKILL).unwrap();
+        wait_for_death(&link[part]);
+        assert!(application.is_alive());
+        counting.end(&remote);
+        let status = end_of(&manager, &uuid);
+        assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(7)), "{part}: {status}");
+        assert_counted(&manager, &uuid);
+    }
+    finish(&manager, &remote);
+}
+
+#[test]
+fn it_can_be_killed_when_what_passes_on_commands_was_replaced() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let counting = Counting::new(&remote);
+    start_ready(&manager, "u", &counting.request());
+    let relay = wait_until("the link is whole", TIME, || link_of(&manager, "u").into_iter().nth(4));
+    relay.signal(libc::SIGKILL).unwrap();
+    wait_for_death(&relay);
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
+/// Much on both streams, while link after link breaks: each byte comes once.
+#[test]
+fn much_output_survives_broken_links() {
+    const LINES: usize = 400_000;
+    let remote = Remote::start();
+    let manager = Manager::new(options(&remote).output_limit(64 << 20)).unwrap();
+    let mut story = Story::new(&manager);
+    let script = format!(
+        "echo ready; seq -f 'out %.0f' {LINES} & seq -f 'err %.0f' {LINES} >&2; wait; \
+         until [ -e \"$GO\" ]; do sleep 0.05; done; exit 7"
+    );
+    let counting = Counting::new(&remote);
+    start_ready(&manager, "u", &kept(shell(&script)).environment("GO", counting.go()));
+    for _ in 0..4 {
+        client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+        story.wait("restored");
+    }
+    counting.end(&remote);
+    assert_eq!(end_of(&manager, "u").code(), Some(7));
+    for (word, output) in [("out", manager.process_stdout("u")), ("err", manager.process_stderr("u"))] {
+        let text = String::from_utf8(output.unwrap().bytes).unwrap();
+        let mut lines = text.lines().filter(|line| line.starts_with(word));
+        let wrong = (1..=LINES).find(|n| lines.next() != Some(&format!("{word} {n}")));
+        assert_eq!((wrong, lines.next()), (None, None));
+    }
+    finish(&manager, &remote);
+}
+
+/// Without shared connections the link holds the lease; with a log file there is nothing to read back.
+#[test]
+fn links_of_their_own_and_log_files() {
+    let remote = Remote::start();
+    let own = options(&remote).share_connections(false).lease(Duration::from_secs(3));
+    let manager = Manager::new(own).unwrap();
+    let mut story = Story::new(&manager);
+    let log = remote.scratch().join("log");
+    let counting = Counting::new(&remote);
+    let application = start(&manager, "u", &counting.request().log_file(&log));
+    client_of(&manager, "u").signal(libc::SIGSTOP).unwrap();
+    let stopped = client_of(&manager, "u");
+    story.wait("restored");
+    assert!(!stopped.is_alive(), "the one that stood still was ended");
+    assert!(application.is_alive());
+    counting.end(&remote);
+    assert_eq!(end_of(&manager, "u").code(), Some(7));
+    assert!(remote.read(&log).starts_with(b"ready\n"));
+    assert_eq!(stdout(&manager, "u"), "");
+    finish(&manager, &remote);
+}
+
+#[test]
+fn the_time_to_restore_a_link_is_over() {
+    let remote = Remote::start();
+    let (gate, manager) = gated_manager_with(&remote, Options::new().restore_timeout(Duration::from_secs(1)));
+    let mut story = Story::new(&manager);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request());
+    fs::remove_file(&gate).unwrap();
+    for sshd in remote.session_sshds() {
+        sshd.signal(libc::SIGKILL).unwrap();
+    }
+    story.wait("not restored");
+    let status = end_of(&manager, "u");
+    assert!(status.is_unknown() && status.link_lost(), "{status}");
+    assert!(application.is_alive());
+    drop(manager);
+    let next = life::manager(&remote);
+    next.adopt_process("u", "alpha", None).unwrap();
+    finish(&next, &remote);
+}
+
+/// One has it in the end, and the others are told so.
+#[test]
+fn many_managers_adopt_at_the_same_time() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    start_ready(&first, "u", &counting.request());
+    drop(first);
+    let managers: Vec<_> = (0..4).map(|_| manager(&remote)).collect();
+    wait_until("its manager has left it", TIME, || {
+        matches!(found(&managers[0], "u").state, sshpm::FoundState::Left).then_some(())
+    });
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            managers.iter().map(|manager| scope.spawn(|| manager.adopt_process("u", "alpha", None))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let winners: Vec<_> = (0..4).filter(|n| results[*n].is_ok()).collect();
+    assert_eq!(winners.len(), 1, "{results:?}");
+    let is_refused = |result: &&Result<(), Error>| matches!(result, Err(Error::TakenOver { .. }));
+    assert_eq!(results.iter().filter(is_refused).count(), 3, "{results:?}");
+    for (n, manager) in managers.iter().enumerate() {
+        assert_eq!(manager.is_process_alive("u"), n == winners[0]);
+    }
+    assert_eq!(managers[winners[0]].kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&managers[0], &remote);
+}
+
+#[test]
+fn its_files_are_private() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request().umask(0));
+    manager.detach().unwrap();
+    counting.end(&remote);
+    wait_for_death(&application);
+    let next = life::manager(&remote);
+    wait_until("its end is written down", TIME, || {
+        matches!(found(&next, "u").state, sshpm::FoundState::Ended(_)).then_some(())
+    });
+    let files = remote.runtime_files();
+    for end in [".out", ".err", ".end"] {
+        assert!(files.iter().any(|file| file.to_string_lossy().ends_with(end)), "{files:?}");
+    }
+    for file in &files {
+        let mode = |path| fs::metadata(remote.local(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+        assert_eq!(mode(file.parent().unwrap()), 0o700, "{}", file.display());
+    }
+    next.adopt_process("u", "alpha", None).unwrap();
+    assert_eq!(end_of(&next, "u").code(), Some(7));
+    finish(&next, &remote);
+}
+
+/// A disk that is full of output takes no more of it, and nothing else happens.
+#[test]
+fn the_disk_of_its_output_is_full() {
+    let remote = Remote::start();
+    let user = remote.users().remove(0);
+    if !remote.require_users("a disk of its own") {
+        return;
+    }
+    let state = user.home.join(".local/state");
+    fs::create_dir_all(remote.local(&state)).unwrap();
+    let sshd = remote.root().parent().unwrap().file_name().unwrap().to_owned();
+    let mut mount = std::process::Command::new("nsenter");
+    mount.arg("-t").arg(sshd).args(["-m", "mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "full"]).arg(&state);
+    assert!(mount.status().unwrap().success());
+    let manager = manager(&remote);
+    let script = "echo ready; head -c 1000000 /dev/zero | tr '\\0' x; echo \"wrote $?\" >&2; \
+                  trap 'exit 17' QUIT; while :; do sleep 0.05; done";
+    start_ready(&manager, "u", &kept(shell(script)).user(&user.name));
+    wait_until("the disk is full", TIME, || {
+        let taken: u64 = remote.runtime_files().iter().map(|f| fs::metadata(remote.local(f)).unwrap().len()).sum();
+        (taken > 40_000).then_some(())
+    });
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}

@@ -1,0 +1,135 @@
+//! What the tests of applications that are kept share.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use crossbeam_channel::Receiver;
+use sshpm::{BootRequest, Event, FoundProcess, LinkLossPolicy, Manager, Options};
+
+use crate::life::*;
+use crate::support::{Remote, wait_until};
+
+pub fn kept(request: BootRequest) -> BootRequest {
+    request.link_loss(LinkLossPolicy::Keep)
+}
+
+/// What a manager tells of its one process.
+pub struct Story {
+    events: Receiver<Event>,
+    pub words: Vec<&'static str>,
+}
+
+impl Story {
+    pub fn new(manager: &Manager) -> Story {
+        Story { events: manager.subscribe(), words: Vec::new() }
+    }
+
+    pub fn hear(&mut self, event: &Event) -> &'static str {
+        let word = match event {
+            Event::Started { .. } => "started",
+            Event::Exited { .. } => "exited",
+            Event::LinkLost { .. } => "lost",
+            Event::LinkRestored { .. } => "restored",
+            Event::LinkNotRestored { .. } => "not restored",
+            Event::StartFailed { .. } => "failed",
+            _ => "unknown",
+        };
+        self.words.push(word);
+        word
+    }
+
+    /// Waits until this is told.
+    #[track_caller]
+    pub fn wait(&mut self, word: &str) -> Event {
+        loop {
+            let event = self.events.recv_timeout(TIME).unwrap_or_else(|_| panic!("{word} after {:?}", self.words));
+            if self.hear(&event) == word {
+                return event;
+            }
+        }
+    }
+
+    /// Lets go of the manager; then all that it has told.
+    pub fn all(mut self, manager: Manager) -> Vec<&'static str> {
+        drop(manager);
+        let events: Vec<_> = self.events.iter().collect();
+        for event in &events {
+            self.hear(event);
+        }
+        self.words
+    }
+}
+
+/// A manager whose host refuses connections while the file does not exist.
+pub fn gated_manager(remote: &Remote) -> (PathBuf, Manager) {
+    gated_manager_with(remote, Options::new())
+}
+
+pub fn gated_manager_with(remote: &Remote, options: Options) -> (PathBuf, Manager) {
+    let gate = remote.dir().join("gate");
+    fs::write(&gate, "").unwrap();
+    let config = remote.user_config(&format!("Match exec \"test ! -e {}\"\n  Port 1\n", gate.display()));
+    let manager = Manager::new(options.ssh_config(config)).unwrap();
+    (gate, manager)
+}
+
+/// Counts on both streams until it is told to end, by a file.
+pub const COUNTS: &str = "trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; i=0; \
+                      until [ -e \"$GO\" ]; do i=$((i+1)); echo \"out $i\"; echo \"err $i\" >&2; sleep 0.05; done; exit 7";
+
+/// Waits until the application has written this many lines to stdout, as its manager has them.
+#[track_caller]
+pub fn wait_for_lines(manager: &Manager, uuid: &str, lines: usize) {
+    wait_until("it has written", TIME, || (stdout(manager, uuid).lines().count() > lines).then_some(()));
+}
+
+/// Both streams of `COUNTS` are there, each line once and in order.
+#[track_caller]
+pub fn assert_counted(manager: &Manager, uuid: &str) {
+    let streams = [("out", manager.process_stdout(uuid)), ("err", manager.process_stderr(uuid))];
+    for (word, output) in streams {
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.bytes).into_owned();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(word)).collect();
+        let expected: Vec<String> = (1..=lines.len()).map(|n| format!("{word} {n}")).collect();
+        assert!(lines.len() > 1, "{text}");
+        assert_eq!(lines, expected);
+    }
+}
+
+pub struct Counting {
+    go: PathBuf,
+}
+
+impl Counting {
+    pub fn new(remote: &Remote) -> Counting {
+        Counting::named(remote, "u")
+    }
+
+    pub fn named(remote: &Remote, name: &str) -> Counting {
+        Counting { go: remote.scratch().join(format!("go-{name}")) }
+    }
+
+    /// The file that ends it.
+    pub fn go(&self) -> &OsStr {
+        self.go.as_os_str()
+    }
+
+    pub fn request(&self) -> BootRequest {
+        kept(shell(COUNTS)).environment("GO", self.go.as_os_str())
+    }
+
+    /// Lets it end, with 7.
+    pub fn end(&self, remote: &Remote) {
+        fs::write(remote.local(&self.go), "").unwrap();
+    }
+}
+
+pub fn found(manager: &Manager, uuid: &str) -> FoundProcess {
+    let mut all = manager.find_processes("alpha", None).unwrap();
+    all.retain(|found| found.uuid == uuid);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}

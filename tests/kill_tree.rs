@@ -1,0 +1,132 @@
+//! What an application starts and what leaves its process group: it is ended with it where that is asked for.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use life::*;
+use sshpm::{BootRequest, CleanUp, LinkLossPolicy, Manager};
+use support::{ProcessInfo, Remote, wait_until};
+
+/// Starts a daemon of a session of its own, and one that clears its environment but stays in the application's session.
+const ESCAPES: &str = "trap 'exit 17' QUIT; \
+    setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
+    env -i setsid sh -c 'setsid true; exec sleep 2000' >/dev/null 2>&1 </dev/null & \
+    setsid sh -c 'setsid sleep 3000 & exit' >/dev/null 2>&1 </dev/null; \
+    echo ready; while :; do sleep 0.1; done";
+
+fn sleepers(remote: &Remote, seconds: &str) -> Vec<ProcessInfo> {
+    let mut all = remote.processes();
+    all.retain(|process| process.cmdline == ["sleep", seconds] && !process.is_zombie());
+    all
+}
+
+#[track_caller]
+fn sleeper(remote: &Remote, seconds: &str) -> ProcessInfo {
+    wait_until("it has escaped", TIME, || sleepers(remote, seconds).pop())
+}
+
+fn request() -> BootRequest {
+    shell(ESCAPES).kill_tree(true)
+}
+
+#[test]
+fn what_left_the_group_is_ended_with_it() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    start_ready(&manager, "u", &request());
+    let escaped = [sleeper(&remote, "1000"), sleeper(&remote, "3000")];
+    let unmarked = sleeper(&remote, "2000");
+    let status = manager.kill_process("u", TIME).unwrap();
+    assert_eq!(status.code(), Some(17), "{status}");
+    assert!(status.strays().is_empty(), "{status}");
+    assert!(escaped.iter().all(|process| !process.is_alive()));
+    // It is of another session, and has nothing by which it could be known.
+    assert!(unmarked.is_alive());
+    unmarked.signal(libc::SIGKILL).unwrap();
+    finish(&manager, &remote);
+}
+
+#[test]
+fn nothing_is_ended_that_was_not_asked_for() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    start_ready(&manager, "u", &shell(ESCAPES));
+    let escaped = ["1000", "2000", "3000"].map(|seconds| sleeper(&remote, seconds));
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    for process in escaped {
+        assert!(process.is_alive());
+        process.signal(libc::SIGKILL).unwrap();
+    }
+    finish(&manager, &remote);
+}
+
+/// The mark is the instance's: what another application has started stays, and so does what nobody has.
+#[test]
+fn no_stranger_is_ended() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    start_ready(&manager, "stays", &request());
+    let stays = sleeper(&remote, "1000");
+    start_ready(&manager, "u", &request());
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    assert!(stays.is_alive() && sleepers(&remote, "1000").len() == 1);
+    assert_eq!(manager.kill_process("stays", TIME).unwrap().code(), Some(17));
+    assert!(!stays.is_alive());
+    for process in sleepers(&remote, "2000") {
+        process.signal(libc::SIGKILL).unwrap();
+    }
+    finish(&manager, &remote);
+}
+
+/// What it cannot end, because it has become another user's, is named.
+#[test]
+fn what_could_not_be_ended_is_named() {
+    let remote = Remote::start();
+    if !remote.require_users("a process of another user") {
+        return;
+    }
+    let (Some(user), Some(root)) = (remote.user("bash"), remote.user("root")) else { return };
+    assert_ne!(user.uid, root.uid);
+    // Of its session, which is looked through as well, and another user's in all ways: one that only has the setuid bit could still
+    // be signalled.
+    let setpriv = remote.scratch().join("setpriv");
+    fs::copy("/usr/bin/setpriv", remote.local(&setpriv)).unwrap();
+    fs::set_permissions(remote.local(&setpriv), fs::Permissions::from_mode(0o4755)).unwrap();
+    let manager = manager(&remote);
+    let script = format!(
+        "trap 'exit 17' QUIT; {} --reuid 0 sleep 4000 & echo ready; while :; do sleep 0.1; done",
+        setpriv.display()
+    );
+    start_ready(&manager, "u", &shell(&script).user(&user.name).kill_tree(true));
+    let stray = sleeper(&remote, "4000");
+    let status = manager.kill_process("u", TIME).unwrap();
+    assert_eq!((status.code(), status.strays()), (Some(17), &[i64::from(stray.pid)][..]), "{status}");
+    assert!(status.to_string().contains(&stray.pid.to_string()), "{status}");
+    assert!(stray.is_alive());
+    stray.signal(libc::SIGKILL).unwrap();
+    finish(&manager, &remote);
+}
+
+#[test]
+fn a_clean_up_ends_them_too() {
+    let remote = Remote::start();
+    let leaver: Manager = manager(&remote);
+    start_ready(&leaver, "u", &request().link_loss(LinkLossPolicy::Keep));
+    let escaped = sleeper(&remote, "1000");
+    drop(leaver);
+    let manager = manager(&remote);
+    let cleaned = wait_until("its manager has left it", TIME, || {
+        let cleaned = manager.clean_up_host("alpha", None, TIME, true).unwrap();
+        (cleaned[0].outcome != CleanUp::Attended).then_some(cleaned)
+    });
+    assert_eq!((cleaned[0].outcome, &cleaned[0].left[..]), (CleanUp::Ended, &[][..]));
+    assert!(!escaped.is_alive());
+    for process in sleepers(&remote, "2000") {
+        process.signal(libc::SIGKILL).unwrap();
+    }
+    finish(&manager, &remote);
+}
