@@ -180,6 +180,26 @@
 #define SSHPM_ERROR_FILE_NOT_REGULAR 26
 
 /**
+ * The manager has let go of the process, which is kept: it goes on, and can be adopted.
+ */
+#define SSHPM_ERROR_DETACHED 27
+
+/**
+ * Another manager has the process, or its own manager lives.
+ */
+#define SSHPM_ERROR_TAKEN_OVER 28
+
+/**
+ * The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+ */
+#define SSHPM_ERROR_NOT_ADOPTABLE 29
+
+/**
+ * When the process ended is not known.
+ */
+#define SSHPM_ERROR_NO_END_TIME 30
+
+/**
  * ssh: the name of the host has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100
@@ -411,6 +431,11 @@
 #define SSHPM_LINK_LOSS_TERMINATE 0
 
 /**
+ * Link loss: the process goes on, and is taken over again by this manager, or adopted by another.
+ */
+#define SSHPM_LINK_LOSS_KEEP 1
+
+/**
  * Exit source: the ssh client or its connection ended under a process that nobody had asked to end.
  */
 #define SSHPM_EXIT_SOURCE_CLIENT_MONITORING 1
@@ -476,7 +501,8 @@
 #define SSHPM_EVENT_EXITED 2
 
 /**
- * Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over.
+ * Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over;
+ * of a process that is kept, SSHPM_EVENT_LINK_RESTORED.
  */
 #define SSHPM_EVENT_LINK_LOST 3
 
@@ -484,6 +510,17 @@
  * Event: the process did not come to run. It is the only event of such a process.
  */
 #define SSHPM_EVENT_START_FAILED 4
+
+/**
+ * Event: a process that is kept (SSHPM_LINK_LOSS_KEEP) was taken over again, or was adopted.
+ */
+#define SSHPM_EVENT_LINK_RESTORED 5
+
+/**
+ * Event: the link to a process that is kept does not come back, see sshpm_event_get_error. It is tried on, and told again when
+ * the reason changes; after SSHPM_ERROR_TAKEN_OVER it is not tried any more.
+ */
+#define SSHPM_EVENT_LINK_NOT_RESTORED 6
 
 /**
  * Stream: what the application writes to stdout.
@@ -494,6 +531,51 @@
  * Stream: what the application writes to stderr.
  */
 #define SSHPM_STREAM_STDERR 2
+
+/**
+ * Found: it runs, and its manager lives; or its time since that died is not over.
+ */
+#define SSHPM_FOUND_ATTENDED 1
+
+/**
+ * Found: it runs, it is kept, and no manager has it: it can be adopted.
+ */
+#define SSHPM_FOUND_LEFT 2
+
+/**
+ * Found: it runs, and what watched it on its host does not: nobody can learn how it ends. It can be cleaned up.
+ */
+#define SSHPM_FOUND_ORPHANED 3
+
+/**
+ * Found: it has ended, and no manager has been told how. One that was kept can be adopted, for that and for its output.
+ */
+#define SSHPM_FOUND_ENDED 4
+
+/**
+ * Found: it is not there any more: its pid is nobody's or another's, or the host was booted since.
+ */
+#define SSHPM_FOUND_GONE 5
+
+/**
+ * Clean up: the process has a manager, and was left alone.
+ */
+#define SSHPM_CLEAN_UP_ATTENDED 1
+
+/**
+ * Clean up: the process was ended, and what it left was removed.
+ */
+#define SSHPM_CLEAN_UP_ENDED 2
+
+/**
+ * Clean up: the process had ended before; what it left was removed.
+ */
+#define SSHPM_CLEAN_UP_REMOVED 3
+
+/**
+ * Clean up: the process could not be ended.
+ */
+#define SSHPM_CLEAN_UP_STILL_RUNNING 4
 
 /**
  * What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
@@ -511,6 +593,11 @@ typedef struct sshpm_boot_request_list sshpm_boot_request_list;
 typedef struct sshpm_buffer sshpm_buffer;
 
 /**
+ * What a cleaning up of a host came to for each process there.
+ */
+typedef struct sshpm_clean_up_results sshpm_clean_up_results;
+
+/**
  * What happened to a process.
  */
 typedef struct sshpm_event sshpm_event;
@@ -519,6 +606,11 @@ typedef struct sshpm_event sshpm_event;
  * How a process ended. It does not change, and any number of threads can read it.
  */
 typedef struct sshpm_exit_status sshpm_exit_status;
+
+/**
+ * The processes that were found on a host. They do not change, and any number of threads can read them.
+ */
+typedef struct sshpm_found_processes sshpm_found_processes;
 
 /**
  * What a successful login taught. It does not change, and any number of threads can read it.
@@ -761,6 +853,18 @@ sshpm_result sshpm_role_from_tree_id(const char *tree_id, bool controller, char 
 sshpm_result sshpm_signal_from_name(const char *name, int32_t *out_signal);
 
 /**
+ * The name of a signal, as sshpm_signal_from_name takes it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param signal A signal of this machine's <signal.h>.
+ * @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+ * freed with sshpm_string_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
+
+/**
  * Makes options that have the defaults.
  *
  * Any thread. Does not block.
@@ -835,6 +939,18 @@ sshpm_result sshpm_options_set_connect_timeout(sshpm_options *options, double ti
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_options_set_lost_timeout(sshpm_options *options, double timeout_s);
+
+/**
+ * Sets how long the link to a process that is kept (SSHPM_LINK_LOSS_KEEP) is tried to be restored, until its end counts
+ * as unknown; it lives on then.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, for ever.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_options_set_restore_timeout(sshpm_options *options, double timeout_s);
 
 /**
  * Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
@@ -946,8 +1062,8 @@ sshpm_result sshpm_options_set_shutdown_order(sshpm_options *options, const char
  * end with NULL.
  * @param argc Their number.
  * @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_boot_request_check and
- * by sshpm_manager_start_process.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
+ * have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
  */
 sshpm_result sshpm_boot_request_new(const char *host,
                                     const char *const *argv,
@@ -958,8 +1074,8 @@ sshpm_result sshpm_boot_request_new(const char *host,
  * Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
  * "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
  * "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
- * "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds) and "link_loss"
- * ("terminate") may be. Any other key is refused.
+ * "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds), "link_loss"
+ * ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
  *
  * Any thread. Does not block.
  *
@@ -1197,8 +1313,8 @@ sshpm_result sshpm_boot_request_set_working_directory(sshpm_boot_request *reques
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param mask 0 to 0777.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ * @param mask 0 to 0777, which sshpm_boot_request_check checks.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_umask(sshpm_boot_request *request, uint32_t mask);
 
@@ -1254,7 +1370,7 @@ sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, d
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param policy SSHPM_LINK_LOSS_TERMINATE.
+ * @param policy SSHPM_LINK_LOSS_TERMINATE or SSHPM_LINK_LOSS_KEEP.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_link_loss(sshpm_boot_request *request, int32_t policy);
@@ -1269,6 +1385,20 @@ sshpm_result sshpm_boot_request_set_link_loss(sshpm_boot_request *request, int32
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_grace(sshpm_boot_request *request, double grace_s);
+
+/**
+ * Sets whether what the application starts and what leaves its process group (by setsid(2), as daemons do) is ended with
+ * it: processes of its session, and those that have its mark in their environment, which it gets then. Needs /proc on the
+ * host. What could not be ended is told by sshpm_exit_status_get_stray. The group itself always is ended. Default: false.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param kill_tree Whether it is.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_boot_request_set_kill_tree(sshpm_boot_request *request,
+                                              bool kill_tree);
 
 /**
  * By whose hand or whose eyes the end came to be known.
@@ -1357,6 +1487,40 @@ bool sshpm_exit_status_core_dumped(const sshpm_exit_status *status);
 bool sshpm_exit_status_left_over(const sshpm_exit_status *status);
 
 /**
+ * When the application ended: by this machine's clock when its end was told at once, which takes some milliseconds; by
+ * its host's clock, in whole seconds, when the end was learned from the host later.
+ *
+ * Any thread. Does not block.
+ *
+ * @param status The status.
+ * @param out_ended_at Gets the time: seconds since 1970.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when it is not known.
+ */
+sshpm_result sshpm_exit_status_get_ended_at(const sshpm_exit_status *status, double *out_ended_at);
+
+/**
+ * The number of processes that the application started and that could not be ended with it, although
+ * sshpm_boot_request_set_kill_tree asked for it: another user's, for one.
+ *
+ * Any thread. Does not block.
+ *
+ * @param status The status.
+ * @return The number; 0 when the status is NULL.
+ */
+size_t sshpm_exit_status_strays_count(const sshpm_exit_status *status);
+
+/**
+ * The pid, on its host, of one process that the application started and that could not be ended with it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param status The status.
+ * @param index Its place, from 0.
+ * @return The pid; -1 when the index is not below the count, or the status is NULL.
+ */
+int64_t sshpm_exit_status_get_stray(const sshpm_exit_status *status, size_t index);
+
+/**
  * Whether the link was lost before the end was known.
  *
  * Any thread. Does not block.
@@ -1401,7 +1565,7 @@ const char *sshpm_exit_status_get_sentence(const sshpm_exit_status *status);
  *
  * Any thread. Does not block.
  *
- * @param status The status; not one of kill results, an event or a callback. NULL: nothing is done.
+ * @param status The status; not one of kill results, found processes, an event or a callback. NULL: nothing is done.
  */
 void sshpm_exit_status_free(sshpm_exit_status *status);
 
@@ -1437,7 +1601,8 @@ const char *sshpm_kill_results_get_uuid(const sshpm_kill_results *results, size_
  * @param index Its place, from 0.
  * @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
  * again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_...: it had not come to run.
- * SSHPM_ERROR_LOCAL. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ * SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager.
+ * SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_kill_results_get_result(const sshpm_kill_results *results, size_t index);
 
@@ -1685,7 +1850,8 @@ sshpm_result sshpm_manager_get_process_stderr(const sshpm_manager *manager,
  * @param out_status Gets the status, or NULL while the process has not ended and when it is not known. It is the
  * caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept,
+ * and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
                                            const char *uuid,
@@ -1702,7 +1868,8 @@ sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
  * @param out_status Gets the status, or NULL while the process has not ended, and when it is not known or was
  * killed. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table then.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table then. So it has with
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_pop_early_exit_status(sshpm_manager *manager,
                                                  const char *uuid,
@@ -1719,7 +1886,8 @@ sshpm_result sshpm_manager_pop_early_exit_status(sshpm_manager *manager,
  * @param out_pid Gets the application's pid on its host.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
+ * SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has it no more.
  */
 sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               const char *uuid,
@@ -1737,7 +1905,8 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
  * @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
+ * SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manager,
                                                       const char *uuid,
@@ -1748,14 +1917,13 @@ sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manag
  * Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
  * process, that looks as if somebody else had sent it.
  *
- * Any thread. Blocks at most 10 s.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
- * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid, int32_t signal);
 
@@ -1763,14 +1931,13 @@ sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid,
  * Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
  * status look as in a real crash. The same as sshpm_manager_send_signal.
  *
- * Any thread. Blocks at most 10 s.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param signal A signal of this machine's <signal.h>; see sshpm_signal_from_name.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_NOT_RUNNING,
- * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_SIGNAL_REFUSED, SSHPM_ERROR_LINK_DOWN, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uuid, int32_t signal);
 
@@ -1791,6 +1958,7 @@ sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uui
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
  * in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
  * kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
  */
 sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
                                                          const char *uuid,
@@ -1812,6 +1980,7 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
  * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
  */
 sshpm_result sshpm_manager_kill_process(sshpm_manager *manager,
                                         const char *uuid,
@@ -1937,13 +2106,14 @@ int64_t sshpm_event_get_pid(const sshpm_event *event);
 const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 
 /**
- * Why the process did not come to run, of SSHPM_EVENT_START_FAILED.
+ * Why the process did not come to run, of SSHPM_EVENT_START_FAILED; why the link does not come back, of
+ * SSHPM_EVENT_LINK_NOT_RESTORED.
  *
  * Any thread. Does not block.
  *
  * @param event The event.
- * @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; SSHPM_OK for all other events, and when
- * the event is NULL.
+ * @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or SSHPM_ERROR_LOCAL; SSHPM_OK for all other
+ * events, and when the event is NULL.
  */
 sshpm_result sshpm_event_get_error(const sshpm_event *event);
 
@@ -2094,6 +2264,19 @@ void sshpm_output_subscription_free(sshpm_output_subscription *subscription);
 sshpm_result sshpm_metadata_file_path(const char *uuid, char **out_path);
 
 /**
+ * Reads the content of a metadata file that the caller has got in another way.
+ *
+ * Any thread. Does not block.
+ *
+ * @param uuid The process, for the message.
+ * @param json The content.
+ * @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
+ * JSON, or has a pid that must never be signalled.
+ */
+sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_metadata **out_metadata);
+
+/**
  * Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
  *
  * Any thread. Blocks at most for the timeout, and 10 s for the connection.
@@ -2220,13 +2403,241 @@ const char *sshpm_metadata_get_start_time(const sshpm_metadata *metadata);
 const char *sshpm_metadata_get_boot_id(const sshpm_metadata *metadata);
 
 /**
+ * What becomes of the process when its link or its manager is gone.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return SSHPM_LINK_LOSS_TERMINATE, also where the file has none, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata are
+ * NULL.
+ */
+int32_t sshpm_metadata_get_link_loss(const sshpm_metadata *metadata);
+
+/**
+ * The log file, as the boot request had it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return The path, which is the metadata's: valid until they are freed. NULL when it has none, or the metadata are
+ * NULL.
+ */
+const char *sshpm_metadata_get_log_file(const sshpm_metadata *metadata);
+
+/**
+ * How long the process may live after the SIGHUP that a lost link causes.
+ *
+ * Any thread. Does not block.
+ *
+ * @param metadata The metadata.
+ * @return Seconds; 0 where the file has none, and when the metadata are NULL.
+ */
+double sshpm_metadata_get_grace(const sshpm_metadata *metadata);
+
+/**
  * Frees metadata and their strings.
  *
  * Any thread. Does not block.
  *
- * @param metadata The metadata. NULL: nothing is done.
+ * @param metadata The metadata; not those of found processes. NULL: nothing is done.
  */
 void sshpm_metadata_free(sshpm_metadata *metadata);
+
+/**
+ * Lists the processes of a user that have a metadata file on a host: those of all managers, of dead ones too. Who lives
+ * is checked by pid, start time and boot.
+ *
+ * Any thread. Blocks at most for the connect timeout, and 60 s.
+ *
+ * @param manager The manager.
+ * @param host The host.
+ * @param user The user there; the files must be this user's. NULL: ssh's choice.
+ * @param out_found Gets the processes. They are the caller's, to be freed with sshpm_found_processes_free.
+ * @return SSHPM_OK, also where there is none; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
+                                          const char *host,
+                                          const char *user,
+                                          sshpm_found_processes **out_found);
+
+/**
+ * Makes a process that is kept (SSHPM_LINK_LOSS_KEEP) and that no manager has one of this manager, with all its
+ * functions; all its output is read from its beginning. SSHPM_EVENT_LINK_RESTORED is its first event. One that has ended
+ * in the meantime is told as ended.
+ *
+ * Any thread. Blocks at most for two times the connect timeout, and 120 s.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param host The host.
+ * @param user The user there; the process must be this user's. NULL: ssh's choice.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+ * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE:
+ * this manager has another process of that uuid. SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another.
+ * SSHPM_ERROR_NOT_ADOPTABLE: its host does not have it, it is not kept, or what watched it is gone.
+ * SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all. Nothing was changed unless SSHPM_OK.
+ */
+sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
+                                         const char *uuid,
+                                         const char *host,
+                                         const char *user);
+
+/**
+ * The number of processes that were found.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes.
+ * @return The number; 0 when the processes are NULL.
+ */
+size_t sshpm_found_processes_count(const sshpm_found_processes *found);
+
+/**
+ * The uuid of one process.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes.
+ * @param index Its place, from 0.
+ * @return The uuid, which is the processes': valid until they are freed. NULL when the index is not below the count, or
+ * the processes are NULL.
+ */
+const char *sshpm_found_processes_get_uuid(const sshpm_found_processes *found, size_t index);
+
+/**
+ * What the metadata file of one process says.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes.
+ * @param index Its place, from 0.
+ * @return The metadata, which are the processes': valid until they are freed. NULL when the index is not below the
+ * count, or the processes are NULL.
+ */
+const sshpm_metadata *sshpm_found_processes_get_metadata(const sshpm_found_processes *found, size_t index);
+
+/**
+ * What became of one process.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes.
+ * @param index Its place, from 0.
+ * @return One of SSHPM_FOUND_..., of which later versions can have more; 0 when the index is not below the count, or
+ * the processes are NULL.
+ */
+int32_t sshpm_found_processes_get_state(const sshpm_found_processes *found, size_t index);
+
+/**
+ * How one process ended, of SSHPM_FOUND_ENDED.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes.
+ * @param index Its place, from 0.
+ * @return The status, which is the processes': valid until they are freed. NULL in all other states, when the index is
+ * not below the count, or the processes are NULL.
+ */
+const sshpm_exit_status *sshpm_found_processes_get_status(const sshpm_found_processes *found, size_t index);
+
+/**
+ * Frees found processes, with their metadata, statuses and strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param found The processes. NULL: nothing is done.
+ */
+void sshpm_found_processes_free(sshpm_found_processes *found);
+
+/**
+ * Ends the processes of a user on a host that no manager has, by SIGHUP and after the grace SIGKILL, and removes what
+ * they and their managers left. Those of managers that live are left alone.
+ *
+ * Any thread. Blocks at most for two times the connect timeout, the grace and 8 s for each process, and 120 s.
+ *
+ * @param manager The manager.
+ * @param host The host.
+ * @param user The user there. NULL: ssh's choice.
+ * @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
+ * @param kill_tree Whether what they started and what left their process groups is ended too: see
+ * sshpm_boot_request_set_kill_tree.
+ * @param out_results Gets the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
+ * @return SSHPM_OK, also where processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+ * SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_clean_up_host(const sshpm_manager *manager,
+                                         const char *host,
+                                         const char *user,
+                                         double grace_s,
+                                         bool kill_tree,
+                                         sshpm_clean_up_results **out_results);
+
+/**
+ * The number of processes in the results.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The number; 0 when the results are NULL.
+ */
+size_t sshpm_clean_up_results_count(const sshpm_clean_up_results *results);
+
+/**
+ * The uuid of one process.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count, or
+ * the results are NULL.
+ */
+const char *sshpm_clean_up_results_get_uuid(const sshpm_clean_up_results *results, size_t index);
+
+/**
+ * What became of one process.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return One of SSHPM_CLEAN_UP_..., of which later versions can have more; 0 when the index is not below the count, or
+ * the results are NULL.
+ */
+int32_t sshpm_clean_up_results_get_outcome(const sshpm_clean_up_results *results, size_t index);
+
+/**
+ * The number of those that could not be ended of one process: itself, or what it started.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index Its place, from 0.
+ * @return The number; 0 when the index is not below the count, or the results are NULL.
+ */
+size_t sshpm_clean_up_results_left_count(const sshpm_clean_up_results *results, size_t index);
+
+/**
+ * The pid, on the host, of one that could not be ended.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The process' place, from 0.
+ * @param left_index The place among those that could not be ended of it, from 0.
+ * @return The pid; -1 when an index is not below its count, or the results are NULL.
+ */
+int64_t sshpm_clean_up_results_get_left(const sshpm_clean_up_results *results, size_t index, size_t left_index);
+
+/**
+ * Frees results, with their strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results. NULL: nothing is done.
+ */
+void sshpm_clean_up_results_free(sshpm_clean_up_results *results);
 
 /**
  * Reads the last lines of a file on a host, at most 16 MiB of them. The time does not depend on the file's size.
@@ -2412,8 +2823,8 @@ void sshpm_host_info_free(sshpm_host_info *info);
  * @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
  * @param user_data Is handed to `progress`; the library does not look at it.
  * @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
- * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_LOCAL when there
- * is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+ * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
+ * number that no array can have, SSHPM_ERROR_LOCAL when there is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
                                           const char *const *hosts,

@@ -169,6 +169,7 @@ enum class log_mode : std::int32_t {
 /// SSHPM_LINK_LOSS_...
 enum class link_loss : std::int32_t {
     terminate = SSHPM_LINK_LOSS_TERMINATE, ///< SSHPM_LINK_LOSS_TERMINATE
+    keep = SSHPM_LINK_LOSS_KEEP,           ///< SSHPM_LINK_LOSS_KEEP
 };
 
 /// SSHPM_EXIT_SOURCE_...
@@ -194,10 +195,29 @@ enum class process_state : std::int32_t {
 
 /// SSHPM_EVENT_... A later version of the library can give others.
 enum class event_type : std::int32_t {
-    started = SSHPM_EVENT_STARTED,           ///< SSHPM_EVENT_STARTED
-    exited = SSHPM_EVENT_EXITED,             ///< SSHPM_EVENT_EXITED
-    link_lost = SSHPM_EVENT_LINK_LOST,       ///< SSHPM_EVENT_LINK_LOST
-    start_failed = SSHPM_EVENT_START_FAILED, ///< SSHPM_EVENT_START_FAILED
+    started = SSHPM_EVENT_STARTED,                     ///< SSHPM_EVENT_STARTED
+    exited = SSHPM_EVENT_EXITED,                       ///< SSHPM_EVENT_EXITED
+    link_lost = SSHPM_EVENT_LINK_LOST,                 ///< SSHPM_EVENT_LINK_LOST
+    start_failed = SSHPM_EVENT_START_FAILED,           ///< SSHPM_EVENT_START_FAILED
+    link_restored = SSHPM_EVENT_LINK_RESTORED,         ///< SSHPM_EVENT_LINK_RESTORED
+    link_not_restored = SSHPM_EVENT_LINK_NOT_RESTORED, ///< SSHPM_EVENT_LINK_NOT_RESTORED
+};
+
+/// SSHPM_FOUND_... A later version of the library can give others.
+enum class found_state : std::int32_t {
+    attended = SSHPM_FOUND_ATTENDED, ///< SSHPM_FOUND_ATTENDED
+    left = SSHPM_FOUND_LEFT,         ///< SSHPM_FOUND_LEFT
+    orphaned = SSHPM_FOUND_ORPHANED, ///< SSHPM_FOUND_ORPHANED
+    ended = SSHPM_FOUND_ENDED,       ///< SSHPM_FOUND_ENDED
+    gone = SSHPM_FOUND_GONE,         ///< SSHPM_FOUND_GONE
+};
+
+/// SSHPM_CLEAN_UP_... A later version of the library can give others.
+enum class clean_up_outcome : std::int32_t {
+    attended = SSHPM_CLEAN_UP_ATTENDED,           ///< SSHPM_CLEAN_UP_ATTENDED
+    ended = SSHPM_CLEAN_UP_ENDED,                 ///< SSHPM_CLEAN_UP_ENDED
+    removed = SSHPM_CLEAN_UP_REMOVED,             ///< SSHPM_CLEAN_UP_REMOVED
+    still_running = SSHPM_CLEAN_UP_STILL_RUNNING, ///< SSHPM_CLEAN_UP_STILL_RUNNING
 };
 
 /// SSHPM_STREAM_...
@@ -217,6 +237,13 @@ inline void check(sshpm_result result) {
 
 [[nodiscard]] inline std::string_view view(const char *text) noexcept {
     return text != nullptr ? std::string_view(text) : std::string_view();
+}
+
+/// C has times as seconds since 1970.
+[[nodiscard]] inline std::chrono::system_clock::time_point time_of(double seconds) noexcept {
+    using clock = std::chrono::system_clock;
+    const std::chrono::duration<double> since_1970(seconds);
+    return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
 }
 
 /// -1 is what C gives where there is no number.
@@ -452,6 +479,24 @@ public:
     [[nodiscard]] bool core_dumped() const noexcept { return sshpm_exit_status_core_dumped(self()); }
     /// Whether the application left members of its process group behind.
     [[nodiscard]] bool left_over() const noexcept { return sshpm_exit_status_left_over(self()); }
+    /// When the application ended; nothing, when it is not known.
+    [[nodiscard]] std::optional<std::chrono::system_clock::time_point> get_ended_at() const {
+        double seconds = 0;
+        const sshpm_result result = sshpm_exit_status_get_ended_at(self(), &seconds);
+        if (result == SSHPM_ERROR_NO_END_TIME) {
+            return std::nullopt;
+        }
+        check(result);
+        return time_of(seconds);
+    }
+    /// The pids, on its host, of processes that the application started and that could not be ended with it.
+    [[nodiscard]] std::vector<std::int64_t> get_strays() const {
+        std::vector<std::int64_t> pids;
+        for (std::size_t i = 0; i < sshpm_exit_status_strays_count(self()); i++) {
+            pids.push_back(sshpm_exit_status_get_stray(self(), i));
+        }
+        return pids;
+    }
     /// Whether the link was lost before the end was known.
     [[nodiscard]] bool link_lost() const noexcept { return sshpm_exit_status_link_lost(self()); }
     /// Whether the end itself could not be determined.
@@ -536,6 +581,58 @@ private:
     [[nodiscard]] const sshpm_host_info *self() const noexcept { return static_cast<const Self &>(*this).get(); }
 };
 
+/// The functions of sshpm_metadata, for what owns them and what does not.
+template <class Self>
+class metadata_functions {
+public:
+    /// The application's pid on its host.
+    [[nodiscard]] std::int64_t get_pid() const noexcept { return sshpm_metadata_get_pid(self()); }
+    /// When the process was started, by the clock of its manager.
+    [[nodiscard]] std::chrono::system_clock::time_point get_started_at() const noexcept {
+        return time_of(sshpm_metadata_get_started_at(self()));
+    }
+    /// The host, as the boot request had it.
+    [[nodiscard]] std::string_view get_hostname() const noexcept {
+        return view(sshpm_metadata_get_hostname(self()));
+    }
+    /// The user.
+    [[nodiscard]] std::string_view get_user() const noexcept { return view(sshpm_metadata_get_user(self())); }
+    /// The process' place in its session's tree.
+    [[nodiscard]] std::string_view get_tree_id() const noexcept {
+        return view(sshpm_metadata_get_tree_id(self()));
+    }
+    /// The process' role.
+    [[nodiscard]] std::string_view get_role() const noexcept { return view(sshpm_metadata_get_role(self())); }
+    /// The process' name.
+    [[nodiscard]] std::string_view get_name() const noexcept { return view(sshpm_metadata_get_name(self())); }
+    /// The session that the process belongs to.
+    [[nodiscard]] std::string_view get_session() const noexcept {
+        return view(sshpm_metadata_get_session(self()));
+    }
+    /// The process' start time as the host's kernel has it.
+    [[nodiscard]] std::string_view get_start_time() const noexcept {
+        return view(sshpm_metadata_get_start_time(self()));
+    }
+    /// The boot of the host that the process was started in.
+    [[nodiscard]] std::string_view get_boot_id() const noexcept {
+        return view(sshpm_metadata_get_boot_id(self()));
+    }
+    /// What becomes of the process when its link or its manager is gone.
+    [[nodiscard]] link_loss get_link_loss() const noexcept { return link_loss{sshpm_metadata_get_link_loss(self())}; }
+    /// The log file; nothing, when it has none.
+    [[nodiscard]] std::optional<std::string_view> get_log_file() const noexcept {
+        const char *file = sshpm_metadata_get_log_file(self());
+        return file != nullptr ? std::optional<std::string_view>(file) : std::nullopt;
+    }
+    /// How long the process may live after the SIGHUP that a lost link causes.
+    [[nodiscard]] std::chrono::duration<double> get_grace() const noexcept {
+        return std::chrono::duration<double>(sshpm_metadata_get_grace(self()));
+    }
+
+private:
+    [[nodiscard]] const sshpm_metadata *self() const noexcept { return static_cast<const Self &>(*this).get(); }
+};
+
 } // namespace detail
 
 /// The version of the library that the program runs with. That of the header is SSHPM_VERSION.
@@ -555,6 +652,11 @@ private:
     const detail::c_text c_name(name);
     return detail::receive_value<std::int32_t>(
         [&](std::int32_t *out) { return sshpm_signal_from_name(c_name.get(), out); });
+}
+
+/// The name of a signal, without SIG; its number where POSIX has no name.
+[[nodiscard]] inline std::string signal_to_name(std::int32_t signal) {
+    return detail::receive_text([&](char **out) { return sshpm_signal_to_name(signal, out); }).value_or("");
 }
 
 /// Where the metadata file of a process is, as a shell on its host would read it.
@@ -690,6 +792,8 @@ public:
     options &set_connect_timeout(timeout time) { return set(sshpm_options_set_connect_timeout(get(), time.seconds())); }
     /// Sets how long a process whose link was lost is asked after.
     options &set_lost_timeout(timeout time) { return set(sshpm_options_set_lost_timeout(get(), time.seconds())); }
+    /// Sets how long the link to a process that is kept is tried to be restored.
+    options &set_restore_timeout(timeout time) { return set(sshpm_options_set_restore_timeout(get(), time.seconds())); }
     /// Sets whether processes of the same user and host share connections.
     options &set_share_connections(bool share) { return set(sshpm_options_set_share_connections(get(), share)); }
     /// Sets for how long a connection's remote side goes on without a word from the manager.
@@ -814,6 +918,8 @@ public:
     }
     /// Sets how long the process may live after the SIGHUP that a lost link causes.
     boot_request &set_grace(timeout time) { return set(sshpm_boot_request_set_grace(get(), time.seconds())); }
+    /// Sets whether what the application starts and what leaves its process group is ended with it.
+    boot_request &set_kill_tree(bool kill_tree) { return set(sshpm_boot_request_set_kill_tree(get(), kill_tree)); }
 
 private:
     [[nodiscard]] static sshpm_boot_request *make(std::string_view host, const std::vector<std::string> &argv) {
@@ -923,7 +1029,8 @@ public:
         const sshpm_exit_status *status = sshpm_event_get_status(get());
         return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
     }
-    /// Why the process did not come to run, of event_type::start_failed; else SSHPM_OK.
+    /// Why the process did not come to run, of event_type::start_failed; why the link does not come back, of
+    /// event_type::link_not_restored; else SSHPM_OK.
     [[nodiscard]] sshpm_result get_error() const noexcept { return sshpm_event_get_error(get()); }
     /// The text of the event.
     [[nodiscard]] std::string_view get_message() const noexcept { return detail::view(sshpm_event_get_message(get())); }
@@ -1058,46 +1165,128 @@ private:
     }
 };
 
+/// What a metadata file says: a look at what somebody else owns, and must keep.
+class metadata_view : public detail::metadata_functions<metadata_view> {
+public:
+    /// Looks at a handle of C.
+    explicit metadata_view(const sshpm_metadata *handle) noexcept : handle_(handle) {}
+    /// The C handle.
+    [[nodiscard]] const sshpm_metadata *get() const noexcept { return handle_; }
+
+private:
+    const sshpm_metadata *handle_;
+};
+
 /// What a metadata file says.
-class metadata : public detail::owner<sshpm_metadata, sshpm_metadata_free> {
+class metadata : public detail::owner<sshpm_metadata, sshpm_metadata_free>,
+                 public detail::metadata_functions<metadata> {
 public:
     /// Takes over a handle of C.
     explicit metadata(sshpm_metadata *handle) noexcept : owner(handle) {}
+    /// Reads the content of a metadata file.
+    [[nodiscard]] static metadata from_json(std::string_view uuid, std::string_view json) {
+        const detail::c_text c_uuid(uuid), c_json(json);
+        return metadata(detail::receive<sshpm_metadata>(
+            [&](sshpm_metadata **out) { return sshpm_metadata_from_json(c_uuid.get(), c_json.get(), out); }));
+    }
+    /// A look at it, as long as it lives.
+    operator metadata_view() const noexcept { return metadata_view(get()); }
+};
 
-    /// The application's pid on its host.
-    [[nodiscard]] std::int64_t get_pid() const noexcept { return sshpm_metadata_get_pid(get()); }
-    /// When the process was started, by the clock of its manager.
-    [[nodiscard]] std::chrono::system_clock::time_point get_started_at() const noexcept {
-        using clock = std::chrono::system_clock;
-        const std::chrono::duration<double> since_1970(sshpm_metadata_get_started_at(get()));
-        return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
+/// A process that was found on a host. It is a look at the found processes, which must live.
+class found_process {
+public:
+    /// Looks at one place of found processes of C.
+    found_process(const sshpm_found_processes *found, std::size_t index) noexcept : found_(found), index_(index) {}
+
+    /// The uuid of the process.
+    [[nodiscard]] std::string_view get_uuid() const noexcept {
+        return detail::view(sshpm_found_processes_get_uuid(found_, index_));
     }
-    /// The host, as the boot request had it.
-    [[nodiscard]] std::string_view get_hostname() const noexcept {
-        return detail::view(sshpm_metadata_get_hostname(get()));
+    /// What its metadata file says.
+    [[nodiscard]] metadata_view get_metadata() const noexcept {
+        return metadata_view(sshpm_found_processes_get_metadata(found_, index_));
     }
-    /// The user.
-    [[nodiscard]] std::string_view get_user() const noexcept { return detail::view(sshpm_metadata_get_user(get())); }
-    /// The process' place in its session's tree.
-    [[nodiscard]] std::string_view get_tree_id() const noexcept {
-        return detail::view(sshpm_metadata_get_tree_id(get()));
+    /// What became of it.
+    [[nodiscard]] found_state get_state() const noexcept {
+        return found_state{sshpm_found_processes_get_state(found_, index_)};
     }
-    /// The process' role.
-    [[nodiscard]] std::string_view get_role() const noexcept { return detail::view(sshpm_metadata_get_role(get())); }
-    /// The process' name.
-    [[nodiscard]] std::string_view get_name() const noexcept { return detail::view(sshpm_metadata_get_name(get())); }
-    /// The session that the process belongs to.
-    [[nodiscard]] std::string_view get_session() const noexcept {
-        return detail::view(sshpm_metadata_get_session(get()));
+    /// How it ended, of found_state::ended.
+    [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
+        const sshpm_exit_status *status = sshpm_found_processes_get_status(found_, index_);
+        return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
     }
-    /// The process' start time as the host's kernel has it.
-    [[nodiscard]] std::string_view get_start_time() const noexcept {
-        return detail::view(sshpm_metadata_get_start_time(get()));
+
+private:
+    const sshpm_found_processes *found_;
+    std::size_t index_;
+};
+
+/// The processes that were found on a host.
+class found_processes : public detail::owner<sshpm_found_processes, sshpm_found_processes_free> {
+public:
+    using value_type = found_process;                               ///< An element.
+    using const_iterator = detail::index_iterator<found_processes>; ///< Goes over the elements.
+
+    /// Takes over a handle of C.
+    explicit found_processes(sshpm_found_processes *handle) noexcept : owner(handle) {}
+
+    /// The number of processes.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_found_processes_count(get()); }
+    /// One of them. When the index is not below the size, all of it is empty, and its state is 0.
+    [[nodiscard]] found_process operator[](std::size_t index) const noexcept { return {get(), index}; }
+    /// The first of them.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last of them.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// What a cleaning up came to for one process. It is a look at the results, which must live.
+class clean_up_result {
+public:
+    /// Looks at one place of results of C.
+    clean_up_result(const sshpm_clean_up_results *results, std::size_t index) noexcept
+        : results_(results), index_(index) {}
+
+    /// The uuid of the process.
+    [[nodiscard]] std::string_view get_uuid() const noexcept {
+        return detail::view(sshpm_clean_up_results_get_uuid(results_, index_));
     }
-    /// The boot of the host that the process was started in.
-    [[nodiscard]] std::string_view get_boot_id() const noexcept {
-        return detail::view(sshpm_metadata_get_boot_id(get()));
+    /// What became of it.
+    [[nodiscard]] clean_up_outcome get_outcome() const noexcept {
+        return clean_up_outcome{sshpm_clean_up_results_get_outcome(results_, index_)};
     }
+    /// The pids of those that could not be ended: its own, or of what it started.
+    [[nodiscard]] std::vector<std::int64_t> get_left() const {
+        std::vector<std::int64_t> pids;
+        for (std::size_t i = 0; i < sshpm_clean_up_results_left_count(results_, index_); i++) {
+            pids.push_back(sshpm_clean_up_results_get_left(results_, index_, i));
+        }
+        return pids;
+    }
+
+private:
+    const sshpm_clean_up_results *results_;
+    std::size_t index_;
+};
+
+/// What a cleaning up of a host came to for each process there.
+class clean_up_results : public detail::owner<sshpm_clean_up_results, sshpm_clean_up_results_free> {
+public:
+    using value_type = clean_up_result;                              ///< An element.
+    using const_iterator = detail::index_iterator<clean_up_results>; ///< Goes over the elements.
+
+    /// Takes over a handle of C.
+    explicit clean_up_results(sshpm_clean_up_results *handle) noexcept : owner(handle) {}
+
+    /// The number of processes.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_clean_up_results_count(get()); }
+    /// One of them. When the index is not below the size, all of it is empty, and its outcome is 0.
+    [[nodiscard]] clean_up_result operator[](std::size_t index) const noexcept { return {get(), index}; }
+    /// The first of them.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Behind the last of them.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
 /// What a successful login taught: a look at what somebody else owns, and must keep.
@@ -1390,6 +1579,28 @@ public:
         return metadata(detail::receive<sshpm_metadata>([&](sshpm_metadata **out) {
             return sshpm_manager_read_process_metadata(get(), c_uuid.get(), c_host.get(), c_user.get(), wait.seconds(),
                                                        out);
+        }));
+    }
+    /// Lists the processes of a user that have a metadata file on a host.
+    [[nodiscard]] found_processes find_processes(std::string_view host,
+                                                 std::optional<std::string_view> user = std::nullopt) const {
+        const detail::c_text c_host(host), c_user(user);
+        return found_processes(detail::receive<sshpm_found_processes>([&](sshpm_found_processes **out) {
+            return sshpm_manager_find_processes(get(), c_host.get(), c_user.get(), out);
+        }));
+    }
+    /// Makes a process that is kept, and that no manager has, one of this manager.
+    void adopt_process(std::string_view uuid, std::string_view host,
+                       std::optional<std::string_view> user = std::nullopt) {
+        const detail::c_text c_uuid(uuid), c_host(host), c_user(user);
+        detail::check(sshpm_manager_adopt_process(get(), c_uuid.get(), c_host.get(), c_user.get()));
+    }
+    /// Ends the processes of a user on a host that no manager has, and removes what they and their managers left.
+    clean_up_results clean_up_host(std::string_view host, std::optional<std::string_view> user = std::nullopt,
+                                   timeout grace = {}, bool kill_tree = false) const {
+        const detail::c_text c_host(host), c_user(user);
+        return clean_up_results(detail::receive<sshpm_clean_up_results>([&](sshpm_clean_up_results **out) {
+            return sshpm_manager_clean_up_host(get(), c_host.get(), c_user.get(), grace.seconds(), kill_tree, out);
         }));
     }
     /// Reads the last lines of a file on a host.

@@ -45,6 +45,8 @@ for _d in "$@"; do
         left | orphaned)
             if _end; then
                 _a=ended
+                # Who looks at a process has what it read there.
+                _z=
                 # The wrapper writes its word, and goes; nobody is to read it.
                 _i=0
                 while [ -p "$_x.c" ] && [ "$_i" -lt 20 ]; do

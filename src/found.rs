@@ -88,7 +88,7 @@ impl Manager {
     /// lives is checked by pid, start time and boot. Blocks, at most for the connect timeout and 60 s.
     ///
     /// # Errors
-    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::InsideCallback`].
+    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn find_processes(&self, host: &str, user: Option<&str>) -> Result<Vec<FoundProcess>> {
         refuse_inside_callback()?;
         self.find_on(host, user, "*")
@@ -100,7 +100,7 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::UuidInUse`], [`Error::NotAdoptable`], [`Error::TakenOver`], [`Error::TimedOut`], [`Error::ShutDown`],
-    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    /// [`Error::Detached`] when the manager lets go of all meanwhile, [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<()> {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
@@ -148,7 +148,7 @@ impl Manager {
     /// connect timeout, the grace of each, and 60 s.
     ///
     /// # Errors
-    /// [`Error::Ssh`], [`Error::TimedOut`], [`Error::Invalid`], [`Error::InsideCallback`].
+    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn clean_up_host(
         &self,
         host: &str,

@@ -189,6 +189,8 @@ mod tests {
             .link_loss(LinkLossPolicy::Keep)
             .kill_tree(true);
         assert_eq!(BootRequest::from_json(json).unwrap(), built);
+        let least = r#"{"host": "daq-1", "argv": ["run"], "link_loss": "terminate"}"#;
+        assert_eq!(BootRequest::from_json(least).unwrap(), BootRequest::new("daq-1", ["run"]));
     }
 
     #[test]
@@ -202,6 +204,7 @@ mod tests {
         assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "stay"}"#).contains("stay"));
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "kill_tree": 1}"#).contains("boolean"));
         let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
         assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
     }

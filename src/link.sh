@@ -49,19 +49,19 @@ _name_link() {
     _C=$$.$_q
 }
 
-# $1: how the application has ended, if it has.
+# $1: how the application has ended, if it has; $2: 1, if its start was another link's, and is not ended with this one.
 _link() {
     exec 2>/dev/null
-    _b= _k= _e=$1 _u=
+    _b= _k=${2:-} _e=$1 _u=
     _t1= _t2= _s1= _s2= _l= _c=
-    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- & _l=$!; }
+    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- 8>&- & _l=$!; }
     if [ -z "$_O" ] && [ -z "$_e" ]; then
-        tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- & _t1=$!
+        tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
         _started "$_t1" && _s1=$_q
-        tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- & _t2=$!
+        tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- 8>&- & _t2=$!
         _started "$_t2" && _s2=$_q
     fi
-    _guard_relay >/dev/null 4>&- 7>&- & _c=$!
+    _guard_relay >/dev/null 4>&- 7>&- 8>&- & _c=$!
     exec 3<&-
     if [ -n "$_e" ]; then
         exec 9<>"$_f.l.$_C"
@@ -73,6 +73,7 @@ _link() {
         exec 9<"$_f.l.$_C"
     fi
     while read -r _w _a <&9; do
+        exec 8>&-
         case $_w in
         m) _obey $_a || break ;;
         exit)

@@ -146,7 +146,8 @@ impl Manager {
     /// table. Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// Why it did not start; [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// Why it did not start; [`Error::Detached`] and [`Error::TakenOver`] of one that is kept and goes on without this
+    /// manager; [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn wait_for_process_exit_code(&self, uuid: &str, timeout: Duration) -> Result<Option<i32>> {
         let process = self.find_to_wait(uuid)?;
         match wait(&process, timeout, || process.told_outcome()) {

@@ -225,7 +225,8 @@ _reader() {
 }
 # The inner process goes on.
 _release() {
-    _put "$_X" >"$_f.x"
+    # Without, it would wait for ever.
+    _put "$_X" >"$_f.x" || kill -KILL "$_t"
     if [ -n "$_S" ]; then
         _observe & _o=$!
         _started "$_o" && _os=$_q
@@ -235,7 +236,10 @@ _release() {
 }
 # The inner process holds the fifo open until its exec, which closes it: no line is success.
 _observe() {
-    read -r _w <"$_f.x" && return
+    # One that cannot be opened any more tells nothing.
+    _w=-
+    { read -r _w || _w=; } <"$_f.x"
+    [ -z "$_w" ] || return
     if [ -z "$_C" ]; then _say running; else echo "say running" 1<>"$_f.c"; fi
 }
 

@@ -1,9 +1,11 @@
-//! The ABI's ledgers, abi/symbols.txt and abi/constants.txt: what a program that was linked once can rely on.
+//! The ABI's ledgers, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program that was linked once can rely on.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test abi` adds what is new, with the version of the package. It takes nothing away and changes
+//! `SSHPM_UPDATE_ABI=1 cargo test --test abi` adds what is new, with the version of the package; the header has to
+//! be up to date by then. It takes nothing away and changes
 //! nothing: who breaks the ABI on purpose, which is allowed with a new SONAME only, has to edit the ledger.
 #![allow(clippy::unwrap_used)]
 
+mod c_header;
 mod c_programs;
 mod support;
 
@@ -11,9 +13,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use c_header::HEADER;
 use c_programs::*;
 
-/// For each name its value, which is empty for symbols, and the version that it came with.
+/// For each name its value or its signature, and the version that it came with.
 type Ledger = BTreeMap<String, (String, String)>;
 
 /// Lines of `NAME VALUE… SINCE`; those with a # in front are for readers.
@@ -81,29 +84,43 @@ fn assert_in_ledger(file: &str, comment: &str, now: &BTreeMap<String, String>) {
     assert!(committed == text, "abi/{file} has not: {new:#?}\nadd it: SSHPM_UPDATE_ABI=1 cargo test --test abi");
 }
 
-fn header() -> &'static str {
-    include_str!("../include/sshpm.h")
-}
-
 #[test]
 fn the_library_exports_the_symbols_of_the_ledger_and_nothing_else() {
     let mut nm = Command::new("nm");
     nm.args(["-D", "--defined-only", "--format=posix"]).arg(library("libsshpm.so"));
     let symbols = run(nm);
-    let name = |line: &str| (line.split(' ').next().unwrap().to_owned(), String::new());
-    let now: BTreeMap<_, _> = symbols.lines().map(name).collect();
+    let functions = c_header::functions();
+    let signature = |line: &str| {
+        let name = line.split(' ').next().unwrap();
+        let function = functions.iter().find(|function| function.name == name);
+        let signature = function.unwrap_or_else(|| panic!("{name} is exported and not in sshpm.h")).signature();
+        (name.to_owned(), signature)
+    };
+    let now: BTreeMap<_, _> = symbols.lines().map(signature).collect();
     assert!(now.len() > 100, "{now:?}");
-    assert_in_ledger("symbols.txt", "What libsshpm.so exports: the symbol, and the version that it came with.", &now);
+    assert_in_ledger(
+        "symbols.txt",
+        "What libsshpm.so exports: the symbol, what it takes and gives, and the version that it came with.",
+        &now,
+    );
+}
+
+#[test]
+fn types_are_those_of_the_ledger() {
+    let now: BTreeMap<_, _> = c_header::types().into_iter().collect();
+    assert!(now.contains_key("sshpm_result") && now.contains_key("sshpm_exit_callback"), "{now:?}");
+    assert_in_ledger(
+        "types.txt",
+        "The types of sshpm.h that are no handles: name, what it is, and the version that it came with.",
+        &now,
+    );
 }
 
 #[test]
 fn constants_keep_the_values_of_the_ledger() {
-    let define = |line: &str| {
-        let (name, value) = line.strip_prefix("#define ")?.split_once(' ')?;
-        // The version is there to change.
-        (!name.starts_with("SSHPM_VERSION")).then(|| (name.to_owned(), value.to_owned()))
-    };
-    let now: BTreeMap<_, _> = header().lines().filter_map(define).collect();
+    // The version is there to change.
+    let defined = c_header::defined().into_iter().filter(|(name, _)| !name.starts_with("SSHPM_VERSION"));
+    let now: BTreeMap<_, _> = defined.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     assert!(now.len() > 80, "{now:?}");
     assert_in_ledger(
         "constants.txt",
@@ -115,7 +132,7 @@ fn constants_keep_the_values_of_the_ledger() {
 /// Handles are names of structs that nobody but the library knows: no size, no field and no enum's width can change.
 #[test]
 fn no_layout_is_part_of_the_abi() {
-    for line in header().lines().filter(|line| !line.trim_start().starts_with(['*', '/'])) {
+    for line in HEADER.lines().filter(|line| !line.trim_start().starts_with(['*', '/'])) {
         let words: Vec<&str> = line.split([' ', '(', ')', ',', ';', '*']).filter(|word| !word.is_empty()).collect();
         assert!(!words.contains(&"enum") && !words.contains(&"union"), "{line}");
         let opaque =
@@ -142,4 +159,18 @@ fn an_update_adds_and_does_nothing_else() {
     assert_eq!(gone.unwrap_err(), ["B, of 0.2.0, has gone"]);
     let changed = updated(&ledger, &map(&[("A", "2"), ("B", "-1.0"), ("c", "")]), "0.3.0");
     assert_eq!(changed.unwrap_err(), ["A, of 0.1.0, was 1 and is 2"]);
+}
+
+/// Whatever changes of a prototype, its line in the ledger is another.
+#[test]
+fn a_signature_has_each_type_and_each_place() {
+    let signature = |declaration: &str| c_header::function(&format!(" It. */\n{declaration}")).signature();
+    let text = "sshpm_result sshpm_it(const char *a,\n                      const char *b,\n  double c);";
+    assert_eq!(signature(text), "sshpm_result(const char *a, const char *b, double c)");
+    assert_eq!(signature("const char *sshpm_it(void);"), "const char *(void)");
+    for (from, to) in [("double", "float"), ("*a", "**a"), ("const char *b", "char *b"), ("*a", "*b"), ("result", "it")]
+    {
+        assert_ne!(signature(&text.replacen(from, to, 1)), signature(text), "{from} to {to}");
+    }
+    assert_ne!(signature(&text.replace(",\n  double c", "")), signature(text));
 }

@@ -54,6 +54,11 @@ fn hosts_with_habits() {
 }
 
 #[test]
+fn applications_that_are_kept() {
+    run_with_remote("keep", Link::Dynamic);
+}
+
+#[test]
 fn sixteen_threads() {
     run_with_remote("threads", Link::Dynamic);
 }

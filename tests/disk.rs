@@ -186,9 +186,10 @@ fn removed_runtime_directory(share: bool) {
     // One whose wrapper still waits for word of its exec.
     manager.start_process("setup", &shell(OWN_CODES).setup_line("sleep 1000")).unwrap();
     wait_for_pid(&manager, "setup");
-    let setup = wait_for_go.clone();
+    let begun = remote.scratch().join("begun");
+    let setup = format!("touch {}; {wait_for_go}", begun.display());
     manager.start_process("starts", &shell(OWN_CODES).setup_line(setup).start_timeout(LONG)).unwrap();
-    wait_for_pid(&manager, "starts");
+    wait_for_file(&remote, &begun);
     fs::remove_dir_all(remote.local(Path::new(DRUNC))).unwrap();
     assert!(applications.iter().all(ProcessInfo::is_alive));
     assert_no_metadata(&manager, "killed");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 22] = [
     "result",
     "input",
     "log",
@@ -25,6 +25,8 @@ const SOURCES: [&str; 20] = [
     "subscription",
     "output",
     "metadata",
+    "found",
+    "clean_up",
     "log_file",
     "host",
 ];

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod c_header;
 mod support;
 
 use std::ffi::CStr;
@@ -9,10 +10,10 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use c_header::{Function, HEADER, constants, function, functions};
 use support::skipped;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const HEADER: &str = include_str!("../include/sshpm.h");
 const CXX_HEADER: &str = include_str!("../include/sshpm.hpp");
 
 /// The name that compilers gave it before it was finished, which those of today know too.
@@ -155,95 +156,44 @@ fn all_versions_are_that_of_the_package() {
 
 // ---- the documentation ----
 
-/// A function of sshpm.h: what stands above it, and what it is.
-struct Function {
-    comment: String,
-    gives: String,
-    name: String,
-    /// Types and names.
-    parameters: Vec<(String, String)>,
-}
-
-fn functions() -> Vec<Function> {
-    let (_, declarations) = HEADER.split_once("extern \"C\" {").unwrap();
-    declarations.split("/**").skip(1).map(function).collect()
-}
-
-fn function(text: &str) -> Function {
-    let (comment, code) = text.split_once("*/").unwrap();
-    // One line, without what stands before each line of a comment.
-    let comment = comment.lines().map(|line| line.trim().trim_start_matches('*').trim());
-    let comment = comment.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    let (declaration, _) = code.split_once(';').unwrap();
-    let declaration = declaration.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (head, parameters) = declaration.split_once('(').unwrap();
-    // The type, and the name behind it.
-    let split = |text: &str| {
-        let name = text.rsplit([' ', '*']).next().unwrap();
-        (text[..text.len() - name.len()].trim().to_owned(), name.to_owned())
+/// What a function does not say, though each must.
+fn faults(function: &Function, names: &[String]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut expect = |fault: &str, holds: bool| {
+        if !holds {
+            faults.push(format!("{}: {fault}", function.name));
+        }
     };
-    let (gives, name) = split(head);
-    let parameters = parameters.trim_end_matches(')').split(", ").filter(|parameter| *parameter != "void");
-    let parameters = parameters.map(split).collect();
-    Function { comment, gives, name, parameters }
-}
-
-impl Function {
-    /// What a tag such as `@param name` is followed by.
-    fn tag(&self, tag: &str) -> Option<&str> {
-        let (_, rest) = self.comment.split_once(&format!("{tag} "))?;
-        Some(rest.split(" @").next().unwrap_or(rest))
+    let text = format!(" {}", function.comment.split(" @").next().unwrap());
+    let begins = |with: &str| text.trim_start().starts_with(with);
+    expect("what it does", !["Any thread", "One thread", "Does not block", "Blocks"].into_iter().any(begins));
+    expect("the threads", text.contains(" Any thread") || text.contains(" One thread at a time"));
+    expect("whether it blocks", text.contains(" Does not block") || text.contains(" Blocks "));
+    for (kind, name) in &function.parameters {
+        let about = function.tag(&format!("@param {name}")).unwrap_or_default();
+        expect(&format!("what {name} is"), about.len() > 3);
+        // A handle or a string that it gives is somebody's.
+        if kind.ends_with("**") && name.starts_with("out_") {
+            let free = about.split_once("to be freed with ").map(|(_, rest)| rest.split(['.', ',', ' ']).next());
+            let frees = free.flatten().is_some_and(|free| names.iter().any(|name| name == free.trim()));
+            expect(&format!("who owns {name}"), about.contains("the caller's") && frees);
+        }
+        if kind == "double" {
+            expect(&format!("the default of {name}"), about.contains("SSHPM_TIMEOUT_DEFAULT"));
+        }
     }
-
-    /// What it does not say, though each function must.
-    fn faults(&self, names: &[String]) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut expect = |fault: &str, holds: bool| {
-            if !holds {
-                faults.push(format!("{}: {fault}", self.name));
-            }
-        };
-        let text = format!(" {}", self.comment.split(" @").next().unwrap());
-        let begins = |with: &str| text.trim_start().starts_with(with);
-        expect("what it does", !["Any thread", "One thread", "Does not block", "Blocks"].into_iter().any(begins));
-        expect("the threads", text.contains(" Any thread") || text.contains(" One thread at a time"));
-        expect("whether it blocks", text.contains(" Does not block") || text.contains(" Blocks "));
-        for (kind, name) in &self.parameters {
-            let about = self.tag(&format!("@param {name}")).unwrap_or_default();
-            expect(&format!("what {name} is"), about.len() > 3);
-            // A handle or a string that it gives is somebody's.
-            if kind.ends_with("**") && name.starts_with("out_") {
-                let free = about.split_once("to be freed with ").map(|(_, rest)| rest.split(['.', ',', ' ']).next());
-                let frees = free.flatten().is_some_and(|free| names.iter().any(|name| name == free.trim()));
-                expect(&format!("who owns {name}"), about.contains("the caller's") && frees);
-            }
-            if kind == "double" {
-                expect(&format!("the default of {name}"), about.contains("SSHPM_TIMEOUT_DEFAULT"));
-            }
-        }
-        let tags = self.comment.matches("@param ").count();
-        expect("no parameters that are not there", tags == self.parameters.len());
-        let result = self.tag("@return").unwrap_or_default();
-        match self.gives.as_str() {
-            "void" => expect("no result", result.is_empty()),
-            "sshpm_result" => expect("the codes", result.contains("SSHPM_OK")),
-            _ => expect("the result", result.len() > 5),
-        }
-        if self.gives.contains('*') {
-            expect("whose the result is", ["which is ", "which are ", "Static"].iter().any(|s| result.contains(s)));
-        }
-        faults
+    let tags = function.comment.matches("@param ").count();
+    expect("no parameters that are not there", tags == function.parameters.len());
+    let result = function.tag("@return").unwrap_or_default();
+    match function.gives.as_str() {
+        "void" => expect("no result", result.is_empty()),
+        "sshpm_result" => expect("the codes", result.contains("SSHPM_OK")),
+        _ => expect("the result", result.len() > 5),
     }
-}
-
-/// The names SSHPM_... in a text; with a `true` for those that end with "...", which stand for several.
-fn constants(text: &str) -> Vec<(&str, bool)> {
-    let names = text.match_indices("SSHPM_").map(|(at, _)| {
-        let rest = &text[at..];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        (&rest[..end], rest[end..].starts_with("..."))
-    });
-    names.collect()
+    if function.gives.contains('*') {
+        expect("whose the result is", ["which is ", "which are ", "Static"].iter().any(|s| result.contains(s)));
+    }
+    faults
 }
 
 #[test]
@@ -251,7 +201,7 @@ fn every_function_tells_what_users_must_know() {
     let functions = functions();
     let names: Vec<String> = functions.iter().map(|function| function.name.clone()).collect();
     assert!(names.len() > 100 && names.iter().all(|name| name.starts_with("sshpm_")), "{names:?}");
-    let faults: Vec<String> = functions.iter().flat_map(|function| function.faults(&names)).collect();
+    let faults: Vec<String> = functions.iter().flat_map(|function| faults(function, &names)).collect();
     assert!(faults.is_empty(), "what is not told:\n{}", faults.join("\n"));
 }
 
@@ -261,11 +211,11 @@ fn what_a_function_does_not_tell_is_found() {
                 caller's, to be freed with sshpm_it_free.\n * @return SSHPM_OK.\n */\nsshpm_result sshpm_it(const char *it, \
                 sshpm_it **out_it);";
     let names = ["sshpm_it_free".to_owned()];
-    assert_eq!(function(text).faults(&names), [""; 0]);
+    assert_eq!(faults(&function(text), &names), [""; 0]);
     let without =
         ["Makes it.", "Any thread. ", "Does not block.", "@param it The thing.", "the caller's", "SSHPM_OK", "_free"];
     for part in without {
-        assert_ne!(function(&text.replacen(part, "", 1)).faults(&names), [""; 0], "without {part}");
+        assert_ne!(faults(&function(&text.replacen(part, "", 1)), &names), [""; 0], "without {part}");
     }
 }
 
@@ -323,7 +273,9 @@ fn cxx_has_every_function_of_c() {
     // And every constant that is a choice or an answer of such a function.
     for line in HEADER.lines() {
         let Some(name) = line.strip_prefix("#define SSHPM_").and_then(|rest| rest.split(' ').next()) else { continue };
-        let kinds = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_", "EXIT_SOURCE_", "STATE_", "EVENT_", "STREAM_"];
+        let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_"];
+        let answers = ["EXIT_SOURCE_", "STATE_", "EVENT_", "STREAM_", "FOUND_", "CLEAN_UP_"];
+        let kinds = [&choices[..], &answers].concat();
         if kinds.iter().any(|kind| name.starts_with(kind)) {
             assert!(words.contains(&format!("SSHPM_{name}").as_str()), "SSHPM_{name} is not in sshpm.hpp");
         }

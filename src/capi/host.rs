@@ -214,8 +214,8 @@ pub type sshpm_host_progress_callback =
 /// @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
 /// @param user_data Is handed to `progress`; the library does not look at it.
 /// @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
-/// @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_LOCAL when there
-/// is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+/// @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
+/// number that no array can have, SSHPM_ERROR_LOCAL when there is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_validate_hosts(
     manager: *const sshpm_manager,

@@ -1,14 +1,16 @@
 //! Metadata files of processes, as they stand on hosts.
 
 use std::ffi::{CString, c_char};
+use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::time::Duration;
 
-use super::input::{call, free, give, handle, output, plain, text, text_or_null, timeout};
+use super::input::{bytes, call, free, give, handle, output, plain, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
+use super::request_set::{SSHPM_LINK_LOSS_KEEP, SSHPM_LINK_LOSS_TERMINATE};
 use super::result::sshpm_result;
 use super::strings::{c_string, give_string, pointer_to};
-use crate::{ProcessMetadata, metadata_file_path};
+use crate::{LinkLossPolicy, ProcessMetadata, metadata_file_path};
 
 /// How long a metadata file is waited for by default: the seed's time.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +27,9 @@ pub struct sshpm_metadata {
     session: CString,
     start_time: CString,
     boot_id: CString,
+    link_loss: i32,
+    log_file: Option<CString>,
+    grace: f64,
 }
 
 impl From<ProcessMetadata> for sshpm_metadata {
@@ -40,6 +45,12 @@ impl From<ProcessMetadata> for sshpm_metadata {
             session: c_string(metadata.session),
             start_time: c_string(metadata.start_time),
             boot_id: c_string(metadata.boot_id),
+            link_loss: match metadata.link_loss {
+                LinkLossPolicy::Terminate => SSHPM_LINK_LOSS_TERMINATE,
+                LinkLossPolicy::Keep => SSHPM_LINK_LOSS_KEEP,
+            },
+            log_file: metadata.log_file.map(|file| c_string(file.into_os_string().into_vec())),
+            grace: metadata.grace,
         }
     }
 }
@@ -58,6 +69,30 @@ pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path:
         // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
         let (uuid, out_path) = unsafe { (text(uuid, "uuid")?, output(out_path, "out_path")?) };
         give_string(out_path, &metadata_file_path(uuid));
+        Ok(())
+    })
+}
+
+/// Reads the content of a metadata file that the caller has got in another way.
+///
+/// Any thread. Does not block.
+///
+/// @param uuid The process, for the message.
+/// @param json The content.
+/// @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
+/// JSON, or has a pid that must never be signalled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_from_json(
+    uuid: *const c_char,
+    json: *const c_char,
+    out_metadata: *mut *mut sshpm_metadata,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to strings and a place for the output.
+        let (uuid, json, out_metadata) =
+            unsafe { (text(uuid, "uuid")?, bytes(json, "json")?, output(out_metadata, "out_metadata")?) };
+        give(out_metadata, ProcessMetadata::from_json(uuid, json.as_encoded_bytes())?.into());
         Ok(())
     })
 }
@@ -232,11 +267,49 @@ pub unsafe extern "C" fn sshpm_metadata_get_boot_id(metadata: *const sshpm_metad
     unsafe { get(metadata, |this| &this.boot_id) }
 }
 
+/// What becomes of the process when its link or its manager is gone.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return SSHPM_LINK_LOSS_TERMINATE, also where the file has none, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata are
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_link_loss(metadata: *const sshpm_metadata) -> i32 {
+    // SAFETY: the caller's pointer is NULL or to metadata.
+    plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.link_loss))
+}
+
+/// The log file, as the boot request had it.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return The path, which is the metadata's: valid until they are freed. NULL when it has none, or the metadata are
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_log_file(metadata: *const sshpm_metadata) -> *const c_char {
+    // SAFETY: the caller's pointer is NULL or to metadata.
+    plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.and_then(|this| this.log_file.as_ref())))
+}
+
+/// How long the process may live after the SIGHUP that a lost link causes.
+///
+/// Any thread. Does not block.
+///
+/// @param metadata The metadata.
+/// @return Seconds; 0 where the file has none, and when the metadata are NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadata) -> f64 {
+    // SAFETY: the caller's pointer is NULL or to metadata.
+    plain(0.0, || unsafe { metadata.as_ref() }.map_or(0.0, |this| this.grace))
+}
+
 /// Frees metadata and their strings.
 ///
 /// Any thread. Does not block.
 ///
-/// @param metadata The metadata. NULL: nothing is done.
+/// @param metadata The metadata; not those of found processes. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_free(metadata: *mut sshpm_metadata) {
     // SAFETY: the caller's pointer is NULL or to metadata that are not used any more.

@@ -6,7 +6,9 @@
 #![allow(non_camel_case_types)]
 
 mod buffer;
+mod clean_up;
 mod event;
+mod found;
 mod gate;
 mod host;
 mod input;

@@ -157,6 +157,28 @@ pub unsafe extern "C" fn sshpm_options_set_lost_timeout(options: *mut sshpm_opti
     })
 }
 
+/// Sets how long the link to a process that is kept (SSHPM_LINK_LOSS_KEEP) is tried to be restored, until its end counts
+/// as unknown; it lives on then.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, for ever.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_restore_timeout(
+    options: *mut sshpm_options,
+    timeout_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        let this = unsafe { handle_mut(options, "options")? };
+        let timeout = timeout("restore_timeout", timeout_s)?;
+        this.options.restore_timeout = timeout.unwrap_or(Options::default().restore_timeout);
+        Ok(())
+    })
+}
+
 /// Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
 /// itself, which takes ten times as long. Default: true.
 ///

@@ -27,8 +27,8 @@ pub struct sshpm_boot_request_list {
 /// end with NULL.
 /// @param argc Their number.
 /// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_boot_request_check and
-/// by sshpm_manager_start_process.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
+/// have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_new(
     host: *const c_char,
@@ -51,8 +51,8 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
 /// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
 /// "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
 /// "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
-/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds) and "link_loss"
-/// ("terminate") may be. Any other key is refused.
+/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds), "link_loss"
+/// ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
 ///
 /// Any thread. Does not block.
 ///

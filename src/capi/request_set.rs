@@ -18,7 +18,7 @@ pub const SSHPM_LOG_MODE_TRUNCATE: i32 = 2;
 /// Link loss: when the link or the manager is gone the process is ended: SIGHUP to its group, and after the grace
 /// SIGKILL. The default.
 pub const SSHPM_LINK_LOSS_TERMINATE: i32 = 0;
-/// Link loss policy: it goes on, and is taken over again by this manager, or adopted by another.
+/// Link loss: the process goes on, and is taken over again by this manager, or adopted by another.
 pub const SSHPM_LINK_LOSS_KEEP: i32 = 1;
 
 /// The defaults of all values.
@@ -229,8 +229,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param mask 0 to 0777.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+/// @param mask 0 to 0777, which sshpm_boot_request_check checks.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_request, mask: u32) -> sshpm_result {
     call(|| {
@@ -364,6 +364,28 @@ pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_r
         // SAFETY: the caller's pointer is NULL or to a request of this thread.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.grace = time("grace", grace_s, defaults().grace)?;
+        Ok(())
+    })
+}
+
+/// Sets whether what the application starts and what leaves its process group (by setsid(2), as daemons do) is ended with
+/// it: processes of its session, and those that have its mark in their environment, which it gets then. Needs /proc on the
+/// host. What could not be ended is told by sshpm_exit_status_get_stray. The group itself always is ended. Default: false.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param kill_tree Whether it is.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_kill_tree(
+    request: *mut sshpm_boot_request,
+    kill_tree: bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.kill_tree = kill_tree;
         Ok(())
     })
 }

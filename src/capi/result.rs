@@ -70,10 +70,12 @@ pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
 /// The manager has let go of the process, which is kept: it goes on, and can be adopted.
 pub const SSHPM_ERROR_DETACHED: i32 = 27;
-/// The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
-pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
 /// Another manager has the process, or its own manager lives.
 pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
+/// The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
+/// When the process ended is not known.
+pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
 
 /// ssh: the name of the host has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -257,6 +259,7 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_DETACHED => c"the manager has let go of the process",
         SSHPM_ERROR_NOT_ADOPTABLE => c"the process cannot be adopted",
         SSHPM_ERROR_TAKEN_OVER => c"the process has another manager",
+        SSHPM_ERROR_NO_END_TIME => c"when the process ended is not known",
         SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
         SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
         SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",

@@ -47,3 +47,21 @@ pub unsafe extern "C" fn sshpm_signal_from_name(name: *const c_char, out_signal:
         Ok(())
     })
 }
+
+/// The name of a signal, as sshpm_signal_from_name takes it.
+///
+/// Any thread. Does not block.
+///
+/// @param signal A signal of this machine's <signal.h>.
+/// @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+/// freed with sshpm_string_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_signal_to_name(signal: i32, out_name: *mut *mut c_char) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        let out_name = unsafe { output(out_name, "out_name")? };
+        give_string(out_name, &Signal::from_number(signal)?.to_string());
+        Ok(())
+    })
+}

@@ -3,9 +3,10 @@
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::input::{call, free, give, handle, output, plain};
-use super::result::{Failure, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
+use super::result::{Failure, SSHPM_ERROR_NO_END_TIME, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
 use super::strings::{c_string, pointer_to};
 use crate::{ExitSource, ExitStatus, Signal};
 
@@ -192,6 +193,60 @@ pub unsafe extern "C" fn sshpm_exit_status_left_over(status: *const sshpm_exit_s
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.left_over()))
 }
 
+/// When the application ended: by this machine's clock when its end was told at once, which takes some milliseconds; by
+/// its host's clock, in whole seconds, when the end was learned from the host later.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @param out_ended_at Gets the time: seconds since 1970.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when it is not known.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_ended_at(
+    status: *const sshpm_exit_status,
+    out_ended_at: *mut f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a status and a place for the output.
+        let (this, out_ended_at) = unsafe { (handle(status, "status")?, output(out_ended_at, "out_ended_at")?) };
+        let none = || Failure::new(SSHPM_ERROR_NO_END_TIME, format!("when it ended is not known: {}", this.status));
+        out_ended_at.write(since_1970(this.status.ended_at().ok_or_else(none)?));
+        Ok(())
+    })
+}
+
+fn since_1970(time: SystemTime) -> f64 {
+    // A clock that stands before 1970 gives a negative time.
+    time.duration_since(UNIX_EPOCH).map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())
+}
+
+/// The number of processes that the application started and that could not be ended with it, although
+/// sshpm_boot_request_set_kill_tree asked for it: another user's, for one.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The number; 0 when the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_strays_count(status: *const sshpm_exit_status) -> usize {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.strays().len()))
+}
+
+/// The pid, on its host, of one process that the application started and that could not be ended with it.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @param index Its place, from 0.
+/// @return The pid; -1 when the index is not below the count, or the status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_stray(status: *const sshpm_exit_status, index: usize) -> i64 {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    let pid = || unsafe { status.as_ref() }.and_then(|this| this.status.strays().get(index)).copied();
+    plain(-1, || pid().unwrap_or(-1))
+}
+
 /// Whether the link was lost before the end was known.
 ///
 /// Any thread. Does not block.
@@ -244,7 +299,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exi
 ///
 /// Any thread. Does not block.
 ///
-/// @param status The status; not one of kill results, an event or a callback. NULL: nothing is done.
+/// @param status The status; not one of kill results, found processes, an event or a callback. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_free(status: *mut sshpm_exit_status) {
     // SAFETY: the caller's pointer is NULL or to a status that is not used any more.

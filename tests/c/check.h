@@ -25,10 +25,22 @@
         }                                                                                                            \
     } while (0)
 
+/* Notes what a call has given, for tests/codes.rs, which compares it with the function's documentation. */
+static inline void note_code(const char *call, sshpm_result code)
+{
+    const char *name = getenv("SSHPM_TEST_CODES");
+    FILE *file = name == NULL ? NULL : fopen(name, "a");
+    if (file != NULL) {
+        fprintf(file, "%.*s %d\n", (int)strcspn(call, "("), call, (int)code);
+        fclose(file);
+    }
+}
+
 /* The call gives this code, and where it is an error the message has this text. */
 #define GIVES(call, code, text)                                                                                      \
     do {                                                                                                             \
         sshpm_result got_ = (call);                                                                                  \
+        note_code(#call, got_);                                                                                      \
         if (got_ != (code) || (got_ != SSHPM_OK && strstr(sshpm_last_error_message(), (text)) == NULL)) {            \
             fprintf(stderr, "%s:%d: %s\n  gave %d (%s), not %d with \"%s\"; last message: %s\n", __FILE__, __LINE__, \
                     #call, (int)got_, sshpm_strerror(got_), (int)(code), (text), sshpm_last_error_message());        \

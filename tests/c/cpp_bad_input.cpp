@@ -1,4 +1,5 @@
 /* What is refused without a host, and what the types of sshpm.hpp promise. */
+#include <csignal>
 #include <iterator>
 #include <type_traits>
 
@@ -74,6 +75,13 @@ void errors_have_codes_and_messages()
     throws(SSHPM_ERROR_NULL_ARGUMENT, "empty", [&] { manager.on_process_exit({}); });
     CHECK(sshpm::signal_from_name("hup") == 1 && sshpm::version() == SSHPM_VERSION);
     CHECK(sshpm::role_from_tree_id("0", true) == "root-controller");
+    CHECK(sshpm::signal_to_name(SIGHUP) == "HUP" && sshpm::signal_to_name(40) == "40");
+    throws(SSHPM_ERROR_INVALID, "65", [] { static_cast<void>(sshpm::signal_to_name(65)); });
+    const auto metadata = sshpm::metadata::from_json("u", R"({"pid":42,"hostname":"h","user":"u","started_at":1.5})");
+    CHECK(metadata.get_pid() == 42 && metadata.get_hostname() == "h" && metadata.get_boot_id().empty());
+    throws(SSHPM_ERROR_BAD_METADATA, "its pid is 1;", [] {
+        static_cast<void>(sshpm::metadata::from_json("u", R"({"pid":1,"hostname":"h","user":"u","started_at":1})"));
+    });
 }
 
 } // namespace

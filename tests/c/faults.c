@@ -29,6 +29,26 @@ static void race(void *(*function)(void *), void *argument)
     CHECK(pthread_join(two, NULL) == 0);
 }
 
+static char itself[64] = "/proc/";
+static int named;
+
+static void *leave_its_name(void *argument)
+{
+    CHECK(readlink("/proc/thread-self", itself + strlen(itself), sizeof itself - sizeof "/proc/") > 0);
+    __atomic_store_n(&named, 1, __ATOMIC_SEQ_CST);
+    return argument;
+}
+
+/* A thread that has ended, and that nobody has joined. */
+static void leave_thread(void)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, leave_its_name, NULL) == 0);
+    while (!__atomic_load_n(&named, __ATOMIC_SEQ_CST) || access(itself, F_OK) == 0) {
+        poll(NULL, 0, 1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *fault = argc > 1 ? argv[1] : "";
@@ -48,6 +68,8 @@ int main(int argc, char **argv)
         one = 0x7fffffff + one;
     } else if (strcmp(fault, "race") == 0) {
         race(write_shared, NULL);
+    } else if (strcmp(fault, "thread") == 0) {
+        leave_thread();
     } else if (strcmp(fault, "race in the library") == 0) {
         race(set, options);
     }

@@ -322,7 +322,9 @@ pub fn test_app() -> PathBuf {
         // target/PROFILE/deps/NAME
         let profile_dir = program.ancestors().nth(2).expect("target/PROFILE");
         let app = profile_dir.join("examples/test-app");
-        let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // The tests are compiled in a package below this one too: see tests/through_c.
+        let is_root = |dir: &&Path| dir.join("tests/support/app.rs").is_file();
+        let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(is_root).expect("the package");
         let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
         let sources = ["app.rs", "guard.rs", "procs.rs"].map(|name| manifest_dir.join("tests/support").join(name));
         if modified(&app).is_none() || sources.iter().any(|source| modified(source) > modified(&app)) {
@@ -331,7 +333,8 @@ pub fn test_app() -> PathBuf {
                 Some(name) => name,
             };
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.args(["build", "--quiet", "--example", "test-app", "--profile", profile]).current_dir(manifest_dir);
+            cargo.args(["build", "--quiet", "--package", "sshpm", "--example", "test-app", "--profile", profile]);
+            cargo.current_dir(manifest_dir);
             let status = cargo.stdin(Stdio::null()).status().expect("cannot run cargo");
             assert!(status.success() && app.exists(), "cargo build --example test-app failed: {status}");
         }

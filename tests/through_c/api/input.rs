@@ -1,0 +1,107 @@
+//! What goes into C's functions and comes out of them: strings, times, handles.
+
+use std::ffi::{CStr, CString, c_char};
+use std::ptr;
+use std::time::Duration;
+
+use crate::c;
+use crate::error::last_error;
+use crate::{Error, Result};
+
+/// A string for C, which ends at a NUL: one inside is refused here, as by every caller that has strings with a length.
+pub(crate) fn text(field: &str, value: impl AsRef<[u8]>) -> Result<CString> {
+    let value = value.as_ref();
+    CString::new(value).map_err(|_| Error::Invalid {
+        field: field.to_owned(),
+        value: String::from_utf8_lossy(value).into_owned(),
+        reason: "a string of C ends at a NUL".to_owned(),
+    })
+}
+
+pub(crate) fn text_or_null(field: &str, value: Option<&str>) -> Result<Option<CString>> {
+    value.map(|value| text(field, value)).transpose()
+}
+
+pub(crate) fn pointer(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+}
+
+/// What a function says that gives a code.
+pub(crate) fn check(code: c::sshpm_result) -> Result<()> {
+    if code == c::SSHPM_OK { Ok(()) } else { Err(last_error(code)) }
+}
+
+pub(crate) fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+/// A copy of a text that C has.
+///
+/// # Safety
+/// The pointer is to a string of C that lives during the call, or NULL.
+pub(crate) unsafe fn copied(text: *const c_char) -> Option<String> {
+    // SAFETY: the caller's promise.
+    let text = (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) });
+    text.map(|text| text.to_str().expect("what C gives is UTF-8").to_owned())
+}
+
+/// A handle that is ours.
+pub(crate) struct Owned<T> {
+    handle: *mut T,
+    free: unsafe extern "C" fn(*mut T),
+}
+
+// SAFETY: the header says of all handles that any thread may use them, those that are set up by one at a time.
+unsafe impl<T> Send for Owned<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Owned<T> {}
+
+impl<T> Owned<T> {
+    /// Of a handle that C gave to be freed with this function.
+    pub(crate) fn new(handle: *mut T, free: unsafe extern "C" fn(*mut T)) -> Owned<T> {
+        assert!(!handle.is_null(), "an output was not written");
+        Owned { handle, free }
+    }
+
+    /// What a function gives through its output, if it gives SSHPM_OK.
+    pub(crate) fn given(
+        free: unsafe extern "C" fn(*mut T),
+        call: impl FnOnce(*mut *mut T) -> c::sshpm_result,
+    ) -> Result<Owned<T>> {
+        let mut handle = ptr::null_mut();
+        check(call(&mut handle))?;
+        Ok(Owned::new(handle, free))
+    }
+
+    pub(crate) fn get(&self) -> *mut T {
+        self.handle
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: C gave it, to be freed with this, and nobody else has it.
+        unsafe { (self.free)(self.handle) };
+    }
+}
+
+impl<T> std::fmt::Debug for Owned<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:p}", self.handle)
+    }
+}
+
+/// The bytes of a buffer that a function gives, and how many came before them.
+pub(crate) fn bytes(call: impl FnOnce(*mut *mut c::sshpm_buffer) -> c::sshpm_result) -> Result<(Vec<u8>, u64)> {
+    Ok(read(&Owned::given(c::sshpm_buffer_free, call)?))
+}
+
+/// The bytes of a buffer, and how many came before them.
+pub(crate) fn read(buffer: &Owned<c::sshpm_buffer>) -> (Vec<u8>, u64) {
+    // SAFETY: the buffer lives, and says where its bytes are and how many.
+    unsafe {
+        let (data, size) = (c::sshpm_buffer_data(buffer.get()), c::sshpm_buffer_size(buffer.get()));
+        let bytes = std::slice::from_raw_parts(data.cast::<u8>(), size).to_vec();
+        (bytes, c::sshpm_buffer_dropped(buffer.get()))
+    }
+}

@@ -1,0 +1,34 @@
+//! The Rust API once more, made of the functions of sshpm.h: what the behaviour tests run against a second time.
+//!
+//! Plain values (errors, roles, signals, choices) are the crate's own types, made here of what C gave: numbers and texts.
+//! All that does something is a call of C. What the tests do not use is not here; a test that needs more tells so by not
+//! compiling, and it is added to the file of its noun.
+
+#[allow(dead_code, missing_docs, non_camel_case_types)]
+mod c {
+    include!(concat!(env!("OUT_DIR"), "/c.rs"));
+}
+mod error;
+mod events;
+mod found;
+mod hosts;
+mod input;
+mod manager;
+mod options;
+mod output;
+mod request;
+mod status;
+
+pub use events::{CallbackId, Event, PolledEvents};
+pub use found::{CleanedUp, FoundProcess, FoundState};
+pub use hosts::{HostInfo, LogFollower, ProcessMetadata, metadata_file_path};
+pub use manager::{KillResults, KillTimeouts, Manager};
+pub use options::Options;
+pub use output::{OutputSubscription, Pieces};
+pub use request::BootRequest;
+pub use rust::{
+    CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, Limit, LimitValue,
+    LinkLossPolicy, LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids, Signal,
+    SshFailure, StartFailure, StartStage,
+};
+pub use status::ExitStatus;
