@@ -260,6 +260,11 @@
 #define SSHPM_ERROR_SSH_REMOTE_SHELL 111
 
 /**
+ * ssh: authentication failed, and the Kerberos ticket that the host would take has expired, or there is none.
+ */
+#define SSHPM_ERROR_SSH_NO_TICKET 113
+
+/**
  * ssh failed in another way; the message has what it said.
  */
 #define SSHPM_ERROR_SSH_OTHER 112
@@ -2801,6 +2806,17 @@ const char *sshpm_host_info_get_runtime_directory(const sshpm_host_info *info);
  * @return Bytes; -1 when it is not known, and when the information is NULL.
  */
 int64_t sshpm_host_info_get_free_bytes(const sshpm_host_info *info);
+
+/**
+ * Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
+ * loginctl(1)): then a process that is kept (SSHPM_LINK_LOSS_KEEP) ends with its link.
+ *
+ * Any thread. Does not block.
+ *
+ * @param info The information.
+ * @return Whether it does; false when the information is NULL.
+ */
+bool sshpm_host_info_ends_user_processes(const sshpm_host_info *info);
 
 /**
  * Frees information and its strings.

@@ -576,6 +576,8 @@ public:
     [[nodiscard]] std::optional<std::int64_t> get_free_bytes() const noexcept {
         return known(sshpm_host_info_get_free_bytes(self()));
     }
+    /// Whether the host ends what a user leaves behind at logout, processes that are kept too.
+    [[nodiscard]] bool ends_user_processes() const noexcept { return sshpm_host_info_ends_user_processes(self()); }
 
 private:
     [[nodiscard]] const sshpm_host_info *self() const noexcept { return static_cast<const Self &>(*this).get(); }

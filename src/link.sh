@@ -49,7 +49,7 @@ _name_link() {
     _C=$$.$_q
 }
 
-# $1: how the application has ended, if it has; $2: 1, if its start was another link's, and is not ended with this one.
+# $1: how the application has ended, if it has; $2: 1 for a link that is yet to be accepted: it ends nothing with it.
 _link() {
     exec 2>/dev/null
     _b= _k=${2:-} _e=$1 _u=
@@ -87,7 +87,7 @@ _link() {
             [ -z "$_b$_u" ] || break
             ;;
         running | attached)
-            case "$_w $_a" in *running*) _k=1 ;; esac
+            case "$_w $_a" in *running*) _k=1 ;; *) _k= ;; esac
             _say "$_w" "$_a"
             ;;
         stop) break ;;

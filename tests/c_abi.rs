@@ -56,6 +56,7 @@ fn hosts_with_habits() {
 #[test]
 fn applications_that_are_kept() {
     run_with_remote("keep", Link::Dynamic);
+    run_with_remote("cpp_keep", Link::Dynamic);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub struct sshpm_host_info {
     kernel: CString,
     runtime_directory: Option<CString>,
     free_bytes: Option<u64>,
+    ends_user_processes: bool,
 }
 
 impl From<HostInfo> for sshpm_host_info {
@@ -30,6 +31,7 @@ impl From<HostInfo> for sshpm_host_info {
             kernel: c_string(info.kernel),
             runtime_directory: info.runtime_directory.map(c_string),
             free_bytes: info.free_bytes,
+            ends_user_processes: info.ends_user_processes,
         }
     }
 }
@@ -166,6 +168,19 @@ pub unsafe extern "C" fn sshpm_host_info_get_free_bytes(info: *const sshpm_host_
     // SAFETY: the caller's pointer is NULL or to information.
     let bytes = || unsafe { info.as_ref() }.and_then(|this| this.free_bytes);
     plain(-1, || bytes().map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
+}
+
+/// Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
+/// loginctl(1)): then a process that is kept (SSHPM_LINK_LOSS_KEEP) ends with its link.
+///
+/// Any thread. Does not block.
+///
+/// @param info The information.
+/// @return Whether it does; false when the information is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_host_info_ends_user_processes(info: *const sshpm_host_info) -> bool {
+    // SAFETY: the caller's pointer is NULL or to information.
+    plain(false, || unsafe { info.as_ref() }.is_some_and(|this| this.ends_user_processes))
 }
 
 /// Frees information and its strings.

@@ -82,7 +82,7 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             // Rust's reasons are static texts.
             Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
         }
-        c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_OTHER => ssh(code, message)?,
+        c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_NO_TICKET => ssh(code, message)?,
         c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_LINK_LOST => start(code, message)?,
         _ => return None,
     })
@@ -106,6 +106,7 @@ fn ssh(code: c::sshpm_result, message: &str) -> Option<Error> {
             SshFailure::RemoteShell(between(said, " ended with ", " before ")?.parse().ok()?)
         }
         c::SSHPM_ERROR_SSH_OTHER => SshFailure::Other,
+        c::SSHPM_ERROR_SSH_NO_TICKET => SshFailure::NoTicket,
         _ => return None,
     };
     let (host, user) = destination_of(destination);

@@ -23,6 +23,7 @@ pub struct HostInfo {
     pub kernel: String,
     pub runtime_directory: Option<String>,
     pub free_bytes: Option<u64>,
+    pub ends_user_processes: bool,
 }
 
 impl HostInfo {
@@ -39,6 +40,7 @@ impl HostInfo {
                 kernel: copied(c::sshpm_host_info_get_kernel(info)).unwrap(),
                 runtime_directory: copied(c::sshpm_host_info_get_runtime_directory(info)),
                 free_bytes: u64::try_from(c::sshpm_host_info_get_free_bytes(info)).ok(),
+                ends_user_processes: c::sshpm_host_info_ends_user_processes(info),
             }
         }
     }
