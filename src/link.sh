@@ -26,14 +26,17 @@ _relay() {
         esac
     done
     # A later link has cleared away, and a write would make a file of that name: the link waits for nothing then.
-    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; else kill -KILL "$$"; fi
+    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; elif _is_open; then kill -KILL "$$"; fi
     # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
     _i=0
-    while kill -0 "$$" && [ "$_i" -lt 15 ]; do
+    while _is_open && [ "$_i" -lt 15 ]; do
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done
-    kill -KILL "$$" && sleep 0.1
+    if _is_open; then
+        kill -KILL "$$"
+        sleep 0.1
+    fi
     # Where that shell was killed, sshd waits for what else has its streams.
     if [ -n "$_s1" ] && _started "$_t1" && [ "$_q" = "$_s1" ]; then kill "$_t1"; fi
     if [ -n "$_s2" ] && _started "$_t2" && [ "$_q" = "$_s2" ]; then kill "$_t2"; fi
@@ -41,6 +44,9 @@ _relay() {
     rm -f "$_f.l.$_C"
     exit 0
 }
+
+# Whether the link's shell lives.
+_is_open() { _started "$$" && [ "$_q" = "${_C#*.}" ]; }
 
 # A name that tells whether the link lives: its pid and start time.
 _name_link() {
