@@ -180,6 +180,11 @@ private:
         case sshpm::event_type::link_lost:
             std::cout << name << ": the link is lost; its end will be told\n";
             break;
+        case sshpm::event_type::link_restored:
+        case sshpm::event_type::link_not_restored:
+            // Of applications that are kept; these are not.
+            std::cout << name << ": " << event.get_message() << '\n';
+            break;
         case sshpm::event_type::start_failed:
             std::cout << event.get_message() << '\n';
             failed_ = true;
