@@ -29,6 +29,15 @@ static void race(void *(*function)(void *), void *argument)
     CHECK(pthread_join(two, NULL) == 0);
 }
 
+/* The library's memory, that the program has lost; by a thread that is gone, because registers and stacks still point to what was
+ * theirs. */
+static void *lose(void *argument)
+{
+    sshpm_options *options = NULL;
+    OK(sshpm_options_new(&options));
+    return argument;
+}
+
 static char itself[64] = "/proc/";
 static int named;
 
@@ -57,9 +66,9 @@ int main(int argc, char **argv)
     volatile int one = argc - 1;
     OK(sshpm_options_new(&options));
     if (strcmp(fault, "leak") == 0) {
-        /* The library's memory, that the program has lost. */
-        OK(sshpm_options_new(&options));
-        OK(sshpm_options_new(&options));
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, lose, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
     } else if (strcmp(fault, "overrun") == 0) {
         volatile char *memory = malloc(8);
         memory[8 * one] = 1;
