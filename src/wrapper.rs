@@ -52,11 +52,7 @@ pub(crate) fn start_line(
     manager: &str,
     lease: Option<Lease>,
 ) -> Vec<Chunk> {
-    let mut script = Script::default();
-    script.assign("_N", nonce);
-    script.assign("_V", &instance.uuid);
-    script.assign("_I", &instance.id);
-    script.assign("_G", whole_seconds(request.grace).to_string());
+    let mut script = Script::about(nonce, instance, whole_seconds(request.grace), lease);
     script.assign("_U", request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
     script.assign("_O", request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign("_M", log_mode(request.log_mode));
@@ -67,7 +63,6 @@ pub(crate) fn start_line(
     script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
     script.assign("_X", in_one_line("eval ", &inner_script(instance, request), "_sshpm_n"));
-    script.lease(lease);
     script.assign("_T", flag(request.kill_tree));
     if request.kill_tree {
         script.add(&without_comments(TREE));
@@ -90,15 +85,10 @@ pub(crate) fn attach_line(
     positions: (u64, u64),
     lease: Option<Lease>,
 ) -> Vec<Chunk> {
-    let mut script = Script::default();
-    script.assign("_N", nonce);
-    script.assign("_V", &instance.uuid);
-    script.assign("_I", &instance.id);
-    script.assign("_G", grace.to_string());
+    let mut script = Script::about(nonce, instance, grace, lease);
     script.assign("_W", manager);
     script.assign("_oo", positions.0.to_string());
     script.assign("_eo", positions.1.to_string());
-    script.lease(lease);
     for text in [SHORT, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
         script.add(&without_comments(text));
     }
@@ -180,13 +170,19 @@ set --
 }
 
 impl Script {
-    /// The lease of a connection of its own.
-    fn lease(&mut self, lease: Option<Lease>) {
+    /// How the scripts that have one application begin; the lease is that of a connection of its own.
+    fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, lease: Option<Lease>) -> Script {
+        let mut script = Script::default();
+        script.assign("_N", nonce);
+        script.assign("_V", &instance.uuid);
+        script.assign("_I", &instance.id);
+        script.assign("_G", grace.to_string());
         if let Some(Lease { period, ticks }) = lease {
-            self.assign("_P", period.as_secs().to_string());
-            self.assign("_L", ticks.to_string());
-            self.add(&without_comments(LEASE));
+            script.assign("_P", period.as_secs().to_string());
+            script.assign("_L", ticks.to_string());
+            script.add(&without_comments(LEASE));
         }
+        script
     }
 
     /// Names what comes next, for the trap.
