@@ -11,7 +11,7 @@ _guard_relay() {
     _u=
     trap '_u=1; kill "$_v"' TERM
     while [ -z "$_u" ]; do
-        _relay <&3 3<&- & _v=$!
+        { exec <&3 3<&-; _relay; } & _v=$!
         until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
     done
 }
@@ -60,14 +60,15 @@ _link() {
     exec 2>/dev/null
     _b= _k=${2:-} _e=$1 _u=
     _t1= _t2= _s1= _s2= _l= _c=
-    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- 8>&- & _l=$!; }
+    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
+    [ -z "$_L" ] || { { exec >/dev/null 3<&- 7>&- 8>&-; _lease; } & _l=$!; }
     if [ -z "$_O" ] && [ -z "$_e" ]; then
         tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
         _started "$_t1" && _s1=$_q
         tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- 8>&- & _t2=$!
         _started "$_t2" && _s2=$_q
     fi
-    _guard_relay >/dev/null 4>&- 7>&- 8>&- & _c=$!
+    { exec >/dev/null 4>&- 7>&- 8>&-; _guard_relay; } & _c=$!
     exec 3<&-
     if [ -n "$_e" ]; then
         exec 9<>"$_f.l.$_C"

@@ -178,7 +178,7 @@ _attend() {
     exec 9>&-
     trap '_u=1; kill -USR2 "$_v"' USR2
     while [ -z "$_u" ]; do
-        _reader <&3 3<&- & _v=$!
+        { exec <&3 3<&-; _reader; } & _v=$!
         _again=running
         until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
     done
@@ -271,8 +271,9 @@ echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f"
     fi
 
     _l=
-    [ -z "$_L" ] || { _lease >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&- & _l=$!; }
-    _attend >/dev/null 5>&- 6>&- 7>&- & _r=$!
+    # By exec: a redirection of a function has dash keep what it replaces.
+    [ -z "$_L" ] || { { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!; }
+    { exec >/dev/null 5>&- 6>&- 7>&-; _attend; } & _r=$!
     exec 3<&- 2>&8
     if [ -n "$_C" ]; then _undo_ignoring "$@"; else _inner "$@"; fi
     _x=$?

@@ -55,6 +55,31 @@ fn any_part_of_a_link_is_killed() {
     finish(&manager, &remote);
 }
 
+/// The wrapper's own reader: the link ends with it, and the next one has the one that takes its place.
+#[test]
+fn the_reader_is_killed_behind_any_link() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let log = remote.scratch().join("log");
+    let counting = Counting::new(&remote);
+    let application = start(&manager, "u", &counting.request().log_file(&log));
+    story.wait("started");
+    for _ in 0..3 {
+        let attendant = wait_until("it is attended to", TIME, || {
+            let wrapper = manager.runtime_pids("u").remote_monitoring? as i32;
+            processes().into_iter().find(|p| p.ppid == wrapper && p.pid != application.pid && !p.is_zombie())
+        });
+        let is_reader = |p: &ProcessInfo| p.ppid == attendant.pid && !p.is_zombie();
+        let reader = wait_until("it is read", TIME, || processes().into_iter().find(is_reader));
+        reader.signal(libc::SIGKILL).unwrap();
+        story.wait("lost");
+        story.wait("restored");
+    }
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
 #[test]
 fn it_can_be_killed_when_what_passes_on_commands_was_replaced() {
     let remote = Remote::start();

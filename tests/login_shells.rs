@@ -143,6 +143,8 @@ fn assert_is_kept(remote: &Remote, manager: &Manager) {
     let events = manager.subscribe();
     let script = "trap 'echo quit; exit 17' QUIT; echo ready; echo first >&2; while :; do sleep 0.1; done";
     let application = start_ready(manager, "kept", &shell(script).link_loss(LinkLossPolicy::Keep));
+    let has_all = || manager.process_stderr("kept").unwrap().bytes == b"first\n";
+    wait_until("all it has written is here", TIME, || has_all().then_some(()));
     client_of(manager, "kept").signal(libc::SIGKILL).unwrap();
     let is_back = |event: &Event| matches!(event, Event::LinkRestored { .. });
     while !is_back(&events.recv_timeout(TIME).expect("it is taken over")) {}
