@@ -324,7 +324,8 @@ impl Watcher {
     /// There is a link again; `running`: the program was executed.
     pub(crate) fn restored(&mut self, running: bool) {
         self.attached = Attached::Yes;
-        let (_, actions) = self.process.take(Input::Back);
+        let is_starting = !running && !self.process.has_run();
+        let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
         let uuid = || self.process.uuid().to_owned();
         if actions.contains(&Action::TellRestored) {
             log::info!("{}: the link is restored", self.describe());
@@ -333,7 +334,7 @@ impl Watcher {
         if self.lost_from == State::Ending {
             self.process.take(Input::Kill);
         }
-        if let (true, true, Some(remote)) = (running, self.process.set_run(), &self.remote) {
+        if let (true, Some(remote)) = (running && self.process.set_run(), &self.remote) {
             self.shared.hub.send(&Event::Started { uuid: uuid(), pid: remote.pid });
         }
     }
