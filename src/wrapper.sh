@@ -88,6 +88,15 @@ _e=${XDG_RUNTIME_DIR:-}
 _h=${HOME:-}
 case $_e in /*) ;; *) _e= ;; esac
 case $_h in /*) ;; *) _h= ;; esac
+# A uuid has one owner here, wherever its policy or its login had it put its files.
+_q=
+{ read -r _q </proc/sys/kernel/hostname; } || _q=$(uname -n)
+_y=${XDG_STATE_HOME:-}
+case $_y in /*) ;; *) _y=$_h/.local/state ;; esac
+for _f in "$_e/drunc" /tmp/drunc /tmp/drunc-* "$_h/.local/state/sshpm" "$_y/sshpm/$_q"; do
+    [ -O "$_f" ] && [ ! -L "$_f" ] && _live "$_f/metadata_$_V.json" && _die in-use
+done
+_f=
 if [ -n "$_C" ]; then _choose || _die runtime
 elif [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
 elif _try /tmp/drunc; then _d=2
