@@ -115,11 +115,11 @@ else
 fi
 exec 8<>"$_f.a"
 # Word of how processes ended that nobody will ask for: of this uuid, which is used again, and of managers that have been
-# gone for a day.
+# gone for a day.  That of an application that is kept has its metadata file beside it, and stays.
 for _q in "${_j%/*}"/*.end; do
     if [ -n "$_j" ] && [ -f "$_q" ]; then
         rm -f "${_j%/*}/$_V".????????????????.end
-        find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
+        find "${_j%/*}" -name '*.end' -mtime +0 -exec sh -c 'for f; do m=${f%.*.end}; [ -e "${m%/*}/metadata_${m##*/}.json" ] || rm -f "$f"; done' - {} +
     fi
     break
 done
