@@ -201,8 +201,12 @@ _reader() {
         # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
         kill)
             [ "$_w" = group ] && _w=$_t || _w=$_p
-            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then _say ok "$_i"; else _say no "$_i"; fi
-            [ -z "$_k" ] || kill -"$_k" "$_w"
+            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then
+                [ -z "$_k" ] || kill -"$_k" "$_w"
+                _say ok "$_i"
+            else
+                _say no "$_i"
+            fi
             ;;
         ping) kill -USR1 "$_l" ;;
         bye) _bye=1 ;;
