@@ -124,13 +124,17 @@ for _q in "${_j%/*}"/*.end; do
     break
 done
 
+# An observer may still wait for an inner process that has died.  Opened so, a fifo does not block, and it stays open: an end
+# without a word is a success.
+_free_observer() {
+    [ -z "$_S$_C" ] || [ ! -p "$_f.x" ] || {
+        echo gone >&9
+        exec 3<&9
+    } 9<>"$_f.x"
+}
 # Removes what this instance made; the metadata file only while it is this instance's.
 _remove() {
-    # An observer may still wait for an inner process that has died.  Opened so, a fifo does not block.
-    if [ -n "$_S" ] && [ -p "$_f.x" ] && [ x ] 9<>"$_f.x"; then
-        exec 9<>"$_f.x"
-        echo gone >&9
-    fi
+    _free_observer
     if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
         case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j" ${_C:+"$_f".*}; return ;; esac
     fi
