@@ -1,7 +1,7 @@
 # The link between a session and the wrapper of an application that is kept, in POSIX sh: it passes the manager's commands on, and
 # brings back what the wrapper reports and the application writes.  It ends with its session; the application does not.
 #   _f the stem of the application's files   _O its log file, if it has one   _C what names this link, see _name_link
-#   _oo, _eo how much of its output the manager has
+#   _oo, _eo how much of its output the manager has   _G seconds of grace
 #
 # Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to the link ("m …").
 
@@ -18,7 +18,10 @@ _guard_relay() {
 # Opened so, a fifo without a reader does not block.
 _relay() {
     trap - TERM
+    _w=15
     while IFS= read -r _q; do
+        # The start may be taken back: the link waits for the application's grace then.
+        [ "$_q" != bye ] || _w=$((_G * 5 + 15))
         case $_q in
         ping) [ -z "$_l" ] || kill -USR1 "$_l" ;;
         bye | keep | mark | "rest "*) echo "m $_q" 1<>"$_f.l.$_C" ;;
@@ -29,7 +32,7 @@ _relay() {
     if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; elif _is_open; then kill -KILL "$$"; fi
     # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
     _i=0
-    while _is_open && [ "$_i" -lt 15 ]; do
+    while _is_open && [ "$_i" -lt "$_w" ]; do
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done
