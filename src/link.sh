@@ -62,8 +62,8 @@ _name_link() {
 _link() {
     exec 2>/dev/null
     _b= _k=${2:-} _e=$1 _u=
-    _t1= _t2= _s1= _s2= _l= _c=
-    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- 8>&- & _l=$!; }
+    _t1= _t2= _s1= _s2= _l= _ls= _c= _cs=
+    [ -z "$_L" ] || { _lease >/dev/null 3<&- 7>&- 8>&- & _l=$!; _started "$_l" && _ls=$_q; }
     if [ -z "$_O" ] && [ -z "$_e" ]; then
         tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
         _started "$_t1" && _s1=$_q
@@ -71,6 +71,7 @@ _link() {
         _started "$_t2" && _s2=$_q
     fi
     _guard_relay >/dev/null 4>&- 7>&- 8>&- & _c=$!
+    _started "$_c" && _cs=$_q
     exec 3<&-
     if [ -n "$_e" ]; then
         exec 9<>"$_f.l.$_C"
@@ -108,9 +109,8 @@ _link() {
         esac
     done
     _stop_tails
-    kill "$_c" ${_l:+"$_l"}
-    # Not for all: the wrapper is a child of the first link.
-    wait "$_c" ${_l:+"$_l"}
+    _stop "$_c" "$_cs"
+    _stop "$_l" "$_ls"
     rm -f "$_f.l.$_C"
     if [ -n "$_b" ] && [ -n "$_e" ]; then
         _clear_away
@@ -141,10 +141,14 @@ _obey() {
     esac
 }
 _stop_tails() {
-    [ -n "$_t1" ] || return
-    kill "$_t1" "$_t2"
-    wait "$_t1" "$_t2"
-    _t1= _t2=
+    _stop "$_t1" "$_s1"
+    _stop "$_t2" "$_s2"
+    _t1= _t2= _s1= _s2=
+}
+# Ends a child.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a child of
+# the first link.
+_stop() {
+    [ -n "$2" ] && _started "$1" && [ "$_q" = "$2" ] && kill "$1" && wait "$1"
 }
 # The manager has all of it.
 _clear_away() {
