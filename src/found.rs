@@ -129,7 +129,8 @@ impl Manager {
         let answer = wait(process, timeout, || match (process.told_outcome(), process.state()) {
             (Some(Err(error)), _) => Some(Err(error)),
             (Some(Ok(_)), _) => Some(Ok(())),
-            (None, State::LinkLost) => None,
+            // What is settled is not told yet: it may be refused.
+            (None, state) if state == State::LinkLost || state.is_settled() => None,
             (None, _) => Some(Ok(())),
         });
         let what = || format!("the adoption of process {:?}", process.uuid());
