@@ -126,9 +126,7 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
 
         (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
         (S::Ending, I::StartFailed | I::Exit) => (S::Ended, &[]),
-        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => {
-            (S::Ending, &[])
-        }
+        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => (S::Ending, &[]),
 
         (S::Starting | S::Running | S::Ending, I::ClientEnded) => (S::LinkLost, &[TellLost]),
         (S::Running | S::Ending | S::LinkLost, I::Detach) => (S::Detached, &[]),
