@@ -25,9 +25,9 @@ _word() {
     _e=
     [ -n "$_f" ] && [ -f "$_f.end" ] && [ -O "$_f.end" ] && [ ! -L "$_f.end" ] && read -r _e <"$_f.end"
 }
-# Its parent is the wrapper that its metadata names.
+# It is under the wrapper that its metadata names.
 _attended() {
-    [ -n "$_j" ] && _live "$_j" && _parent "$_p" && [ -n "$_w" ] && [ "$_q" = "$_w" ]
+    [ -n "$_j" ] && _live "$_j" && _has_wrapper
 }
 _O=1
 [ ! -f "$_f.out" ] || _O=

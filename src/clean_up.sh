@@ -26,6 +26,13 @@ _end() {
     _await_end "$((_G * 10))" || { _signal KILL; _await_end 20; }
 }
 
+# Does metadata file $1 speak of instance $2?
+_names() {
+    _q=
+    [ ! -f "$1" ] || IFS= read -r _q <"$1"
+    case $_q in *"\"instance\":\"$2\""*) ;; *) return 1 ;; esac
+}
+
 _group "$$" || exit
 _g=$_q
 for _d in "$@"; do
@@ -62,17 +69,31 @@ for _d in "$@"; do
         esac
         if [ -n "$_T" ] && [ -n "$_I" ]; then
             _y=$_z
+            case $_a in ended | running) ;; *) _p=- ;; esac
             _end_escaped
             _z="$_z$_y"
         fi
         if [ "$_a" != running ]; then
             [ -z "$_I" ] || rm -f "$_x".*
-            rm -f "$_j"
+            # A start may have put its own in this place.
+            [ -n "$_I" ] && ! _names "$_j" "$_I" || rm -f "$_j"
         fi
         _say cleaned "$_V" "$_a" $_z
     done
     # Words that nobody asked for; and what a start leaves that was killed before it had a metadata file, which none is about to make.
-    rm -f "$_d"/*.????????????????.end
-    find "$_d" -type p -mmin +60 -name '*.????????????????.[xacl]*' -exec rm -f {} +
+    for _e in "$_d"/*.????????????????.end "$_d"/*.????????????????.[xac] "$_d"/*.????????????????.l.*; do
+        case $_e in
+        *.end | *.[xac]) _f=${_e%.*} ;;
+        *) _f=${_e%.l.*} ;;
+        esac
+        _V=${_f##*/}
+        _names "$_d/metadata_${_V%.*}.json" "${_V##*.}" && continue
+        if [ -p "$_e" ] && [ -n "$(find "$_e" -mmin +60)" ]; then
+            _j=$_e
+            _is_linked || rm -f "$_j"
+        elif [ -f "$_e" ]; then
+            case $_e in *.end) rm -f "$_e" ;; esac
+        fi
+    done
 done
 _say clean

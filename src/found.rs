@@ -96,7 +96,7 @@ impl Manager {
 
     /// Makes an application that is kept ([`LinkLossPolicy::Keep`]) and that no manager has one of this manager, with all its calls; all
     /// its output is read from its beginning. One that has ended in the meantime is told as ended. Blocks, at most
-    /// for the connect timeout and 60 s.
+    /// for the connect timeout and 60 s, twice.
     ///
     /// # Errors
     /// [`Error::UuidInUse`], [`Error::NotAdoptable`], [`Error::TakenOver`], [`Error::TimedOut`], [`Error::ShutDown`],
@@ -129,7 +129,8 @@ impl Manager {
         let answer = wait(process, timeout, || match (process.told_outcome(), process.state()) {
             (Some(Err(error)), _) => Some(Err(error)),
             (Some(Ok(_)), _) => Some(Ok(())),
-            (None, State::LinkLost) => None,
+            // What is settled is not told yet: it may be refused.
+            (None, state) if state == State::LinkLost || state.is_settled() => None,
             (None, _) => Some(Ok(())),
         });
         let what = || format!("the adoption of process {:?}", process.uuid());
@@ -143,9 +144,10 @@ impl Manager {
     }
 
     /// Ends the applications of this user on a host that no manager has, by HUP and after `grace` (in whole seconds) KILL, and removes
-    /// what they and their managers left. Those of managers that live are left alone. With `kill_tree`, what they started
+    /// what they and their managers left. Those that a manager has a link to are left alone; one whose link is lost at this moment
+    /// has none, whether or not its manager lives. With `kill_tree`, what they started
     /// and what left their process groups is ended too, as [`kill_tree`](BootRequest::kill_tree) has it. Blocks, at most for the
-    /// connect timeout, the grace of each, and 60 s.
+    /// connect timeout and 60 s, twice, and the grace of each and 8 s.
     ///
     /// # Errors
     /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].

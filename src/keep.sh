@@ -114,6 +114,8 @@ _attend_to_links() {
 
 # The application has ended: word of it, and all it wrote, stay until a manager has it.
 _leave_word() {
+    # Before the link is told: it removes the fifo.
+    _free_observer
     _q="exit $_x $_how $_ran $_left"
     # A shell that cannot fork ends: on a host without processes, it is told at least.
     trap '_say $_q; _say "done"' EXIT

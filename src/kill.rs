@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::exit_status::ExitStatus;
 use crate::options::KillStep;
 use crate::process::{Outcome, Process};
+use crate::state::{Input, State};
 
 /// How long a kill waits after each of its signals, unless it is told otherwise.
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,6 +111,10 @@ impl Kill {
     }
 
     fn send(&mut self, step: &KillStep) {
+        // There was no link when this kill began, and there is one again.
+        if matches!(self.process.state(), State::Starting | State::Running) {
+            self.process.take(Input::Kill);
+        }
         self.unsent = (!self.process.kill_step(step)).then_some(*step);
     }
 }

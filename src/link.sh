@@ -1,7 +1,7 @@
 # The link between a session and the wrapper of an application that is kept, in POSIX sh: it passes the manager's commands on, and
 # brings back what the wrapper reports and the application writes.  It ends with its session; the application does not.
 #   _f the stem of the application's files   _O its log file, if it has one   _C what names this link, see _name_link
-#   _oo, _eo how much of its output the manager has
+#   _oo, _eo how much of its output the manager has   _G seconds of grace
 #
 # Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to the link ("m …").
 
@@ -18,7 +18,10 @@ _guard_relay() {
 # Opened so, a fifo without a reader does not block.
 _relay() {
     trap - TERM
+    _w=15
     while IFS= read -r _q; do
+        # The start may be taken back: the link waits for the application's grace then.
+        [ "$_q" != bye ] || _w=$((_G * 5 + 15))
         case $_q in
         ping) [ -z "$_l" ] || kill -USR1 "$_l" ;;
         bye | keep | mark | "rest "*) echo "m $_q" 1<>"$_f.l.$_C" ;;
@@ -29,7 +32,7 @@ _relay() {
     if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; elif _is_open; then kill -KILL "$$"; fi
     # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
     _i=0
-    while _is_open && [ "$_i" -lt 15 ]; do
+    while _is_open && [ "$_i" -lt "$_w" ]; do
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done
@@ -59,9 +62,12 @@ _name_link() {
 _link() {
     exec 2>/dev/null
     _b= _k=${2:-} _e=$1 _u=
-    _t1= _t2= _s1= _s2= _l= _c=
+    _t1= _t2= _s1= _s2= _l= _ls= _c= _cs=
     # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
-    [ -z "$_L" ] || { { exec >/dev/null 3<&- 7>&- 8>&-; _lease; } & _l=$!; }
+    if [ -n "$_L" ]; then
+        { exec >/dev/null 3<&- 7>&- 8>&-; _lease; } & _l=$!
+        _started "$_l" && _ls=$_q
+    fi
     if [ -z "$_O" ] && [ -z "$_e" ]; then
         tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
         _started "$_t1" && _s1=$_q
@@ -69,6 +75,7 @@ _link() {
         _started "$_t2" && _s2=$_q
     fi
     { exec >/dev/null 4>&- 7>&- 8>&-; _guard_relay; } & _c=$!
+    _started "$_c" && _cs=$_q
     exec 3<&-
     if [ -n "$_e" ]; then
         exec 9<>"$_f.l.$_C"
@@ -106,9 +113,8 @@ _link() {
         esac
     done
     _stop_tails
-    kill "$_c" ${_l:+"$_l"}
-    # Not for all: the wrapper is a child of the first link.
-    wait "$_c" ${_l:+"$_l"}
+    _stop "$_c" "$_cs"
+    _stop "$_l" "$_ls"
     rm -f "$_f.l.$_C"
     if [ -n "$_b" ] && [ -n "$_e" ]; then
         _clear_away
@@ -139,10 +145,14 @@ _obey() {
     esac
 }
 _stop_tails() {
-    [ -n "$_t1" ] || return
-    kill "$_t1" "$_t2"
-    wait "$_t1" "$_t2"
-    _t1= _t2=
+    _stop "$_t1" "$_s1"
+    _stop "$_t2" "$_s2"
+    _t1= _t2= _s1= _s2=
+}
+# Ends a child.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a child of
+# the first link.
+_stop() {
+    [ -n "$2" ] && _started "$1" && [ "$_q" = "$2" ] && kill "$1" && wait "$1"
 }
 # The manager has all of it.
 _clear_away() {

@@ -295,7 +295,8 @@ impl Manager {
     }
 
     /// Starts nothing any more, and ends all processes in order within the timeout: each role has its usual time, but
-    /// when the timeout is over whatever still runs gets KILL at once. Then lets go of all. Blocks, at most for the timeout,
+    /// when the timeout is over whatever still runs gets KILL at once. Then lets go of all: what is kept and has no link at that time
+    /// goes on, and its answer is [`Error::Detached`]. Blocks, at most for the timeout,
     /// 2 s for each role that did not end in it, and 5 s.
     ///
     /// # Errors

@@ -1,17 +1,17 @@
 //! The states of a process, and what each input does in each.
 //!
-//! | | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | detach |
-//! |---|---|---|---|---|---|---|---|---|---|---|---|
-//! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | Cancelling: close, kill client |
-//! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · | · | Cancelling: close |
-//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · | · | Detached |
-//! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · | · | Detached |
-//! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · | · | · |
-//! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · | · | · |
-//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Detached |
-//! | Ended | · | · | · | · | · | · | · | · | · | · | · |
-//! | Failed | · | · | · | · | · | · | · | · | · | · | · |
-//! | Detached | · | · | · | · | · | · | · | · | · | · | · |
+//! | | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | back starting | detach |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|---|
+//! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | · | Cancelling: close, kill client |
+//! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · | · | · | Cancelling: close |
+//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · | · | · | Detached |
+//! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · | · | · | Detached |
+//! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · | · | · | · |
+//! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · | · | · | · |
+//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Starting: tell restored | Detached |
+//! | Ended | · | · | · | · | · | · | · | · | · | · | · | · |
+//! | Failed | · | · | · | · | · | · | · | · | · | · | · | · |
+//! | Detached | · | · | · | · | · | · | · | · | · | · | · | · |
 //!
 //! The cells: the next state, and what is done. `·`: nothing. *Cancelling* is a start that was killed before there was a pid, or any
 //! process whose manager lets go of it: its lifeline is closed, and its end counts as a manual kill through the ssh client. *Expiring* is a
@@ -19,7 +19,7 @@
 //! wrapper says that the program had run, in state Starting, is first `running` and then `exit`: the two reports come from
 //! two processes, and the exit may be first.
 //!
-//! *Back*: a process that is kept has a link again. *Detach*: the manager lets go of one that is kept, and of one whose start is not
+//! *Back*: a process that is kept has a link again; *back starting*: its setup is not done, because only its link's shell had ended. *Detach*: the manager lets go of one that is kept, and of one whose start is not
 //! done as of any other. A detached one is none of this manager's any more; callers see it as `LinkLost`.
 
 /// Where a process is between its start and its end.
@@ -82,6 +82,8 @@ pub(crate) enum Input {
     GivenUp,
     /// The link to a process that is kept was restored.
     Back,
+    /// The same, and its program was not executed yet.
+    BackStarting,
     /// The manager lets go of a process that is kept.
     Detach,
 }
@@ -106,24 +108,25 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Connecting, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
         (S::Connecting, I::StartTimeout) => (S::Expiring, &[CloseLifeline, KillClient]),
         (S::Connecting, I::Kill | I::Release | I::Detach) => (S::Cancelling, &[CloseLifeline, KillClient]),
-        (S::Connecting, I::Running | I::GivenUp | I::Back) => (S::Connecting, &[]),
+        (S::Connecting, I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Connecting, &[]),
 
         (S::Starting, I::Running) => (S::Running, &[TellStarted]),
         (S::Starting, I::StartFailed | I::Exit) => (S::Failed, &[]),
         (S::Starting, I::StartTimeout) => (S::Expiring, &[CloseLifeline]),
         (S::Starting, I::Kill) => (S::Ending, &[]),
         (S::Starting, I::Detach) => (S::Cancelling, &[CloseLifeline]),
-        (S::Starting, I::Pid | I::GivenUp | I::Back) => (S::Starting, &[]),
+        (S::Starting, I::Pid | I::GivenUp | I::Back | I::BackStarting) => (S::Starting, &[]),
 
         (S::Running, I::Exit) => (S::Ended, &[]),
         (S::Running, I::Kill) => (S::Ending, &[]),
-        (S::Running, I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back) => {
-            (S::Running, &[])
-        }
+        (
+            S::Running,
+            I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back | I::BackStarting,
+        ) => (S::Running, &[]),
 
         (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
         (S::Ending, I::StartFailed | I::Exit) => (S::Ended, &[]),
-        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back) => (S::Ending, &[]),
+        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => (S::Ending, &[]),
 
         (S::Starting | S::Running | S::Ending, I::ClientEnded) => (S::LinkLost, &[TellLost]),
         (S::Running | S::Ending | S::LinkLost, I::Detach) => (S::Detached, &[]),
@@ -138,6 +141,7 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::LinkLost, I::Running) => (S::LinkLost, &[TellStarted]),
         (S::LinkLost, I::StartFailed) => (S::Failed, &[]),
         (S::LinkLost, I::Back) => (S::Running, &[TellRestored]),
+        (S::LinkLost, I::BackStarting) => (S::Starting, &[TellRestored]),
         (S::LinkLost, I::Exit | I::Release | I::GivenUp) => (S::Ended, &[]),
         (S::LinkLost, I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
 
@@ -180,7 +184,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const INPUTS: [Input; 11] = [
+    const INPUTS: [Input; 12] = [
         Input::Pid,
         Input::Running,
         Input::StartFailed,
@@ -191,6 +195,7 @@ mod tests {
         Input::Release,
         Input::GivenUp,
         Input::Back,
+        Input::BackStarting,
         Input::Detach,
     ];
 

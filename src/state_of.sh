@@ -7,7 +7,7 @@ _state_of() {
     if _live "$1"; then
         _f=$_f.$_k
         # Without the fifo for commands it ends with its link.
-        if ! _parent "$_p" || [ -z "$_w" ] || [ "$_q" != "$_w" ]; then _a=orphaned
+        if ! _has_wrapper; then _a=orphaned
         elif [ ! -p "$_f.c" ] || _is_linked; then _a=attended
         else _a=left
         fi

@@ -1,5 +1,5 @@
 # What left the application's process group, in POSIX sh, behind identity.sh: processes that have its mark in their environment, or
-# that are still of its session.  _I is its instance, _p was its pid.
+# that are still of its session.  _I is its instance, _p was its pid, or is - where that may be another's by now.
 
 # Ends them; _z is those that could not be ended.
 _end_escaped() {
@@ -17,13 +17,13 @@ _escaped() {
         _q=${_q#/proc/}
         set -- "$@" "${_q%/environ}"
     done
-    for _d in /proc/[0-9]*; do
-        _session "${_d#/proc/}" && [ "$_q" = "$_p" ] && set -- "$@" "${_d#/proc/}"
+    for _w in /proc/[0-9]*; do
+        _session "${_w#/proc/}" && [ "$_q" = "$_p" ] && set -- "$@" "${_w#/proc/}"
     done
     _z=
-    for _d in "$@"; do
-        case " $_z $$ $PPID " in *" $_d "*) continue ;; esac
-        _is_dead "$_d" || _z="$_z $_d"
+    for _w in "$@"; do
+        case " $_z $$ $PPID " in *" $_w "*) continue ;; esac
+        _is_dead "$_w" || _z="$_z $_w"
     done
     [ -n "$_z" ]
 }

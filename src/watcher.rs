@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
+use crate::client::Lifeline;
 use crate::connection::Lease;
 use crate::error::{Error, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{Event, Hub};
@@ -266,6 +267,8 @@ impl Watcher {
             lifeline.cut();
             lifeline.kill_client();
         }
+        // Behind the client, so it is dropped before it: a good-bye would end what is kept.
+        let _leaves = self.process.is_kept().then(|| Leaves(lifeline));
         self.stage = StartStage::Connecting;
         self.diagnosis = Tail::default();
         let end = Session::new(self, purpose, nonce, seat).run(&mut client);
@@ -324,7 +327,8 @@ impl Watcher {
     /// There is a link again; `running`: the program was executed.
     pub(crate) fn restored(&mut self, running: bool) {
         self.attached = Attached::Yes;
-        let (_, actions) = self.process.take(Input::Back);
+        let is_starting = !running && !self.process.has_run();
+        let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
         let uuid = || self.process.uuid().to_owned();
         if actions.contains(&Action::TellRestored) {
             log::info!("{}: the link is restored", self.describe());
@@ -333,7 +337,7 @@ impl Watcher {
         if self.lost_from == State::Ending {
             self.process.take(Input::Kill);
         }
-        if let (true, true, Some(remote)) = (running, self.process.set_run(), &self.remote) {
+        if let (true, Some(remote)) = (running && self.process.set_run(), &self.remote) {
             self.shared.hub.send(&Event::Started { uuid: uuid(), pid: remote.pid });
         }
     }
@@ -594,6 +598,15 @@ impl Watcher {
             return Err(error);
         }
         answer.ok_or_else(|| self.start_failed(StartFailure::Protocol))
+    }
+}
+
+/// Has a session that an error or a panic ends say nothing more.
+struct Leaves(Arc<Lifeline>);
+
+impl Drop for Leaves {
+    fn drop(&mut self) {
+        self.0.cut();
     }
 }
 

@@ -88,6 +88,15 @@ _e=${XDG_RUNTIME_DIR:-}
 _h=${HOME:-}
 case $_e in /*) ;; *) _e= ;; esac
 case $_h in /*) ;; *) _h= ;; esac
+# A uuid has one owner here, wherever its policy or its login had it put its files.
+_q=
+{ read -r _q </proc/sys/kernel/hostname; } || _q=$(uname -n)
+_y=${XDG_STATE_HOME:-}
+case $_y in /*) ;; *) _y=$_h/.local/state ;; esac
+for _f in "$_e/drunc" /tmp/drunc /tmp/drunc-* "$_h/.local/state/sshpm" "$_y/sshpm/$_q"; do
+    [ -O "$_f" ] && [ ! -L "$_f" ] && _live "$_f/metadata_$_V.json" && _die in-use
+done
+_f=
 if [ -n "$_C" ]; then _choose || _die runtime
 elif [ -n "$_e" ] && [ -d "$_e" ] && _try "$_e/drunc"; then _d=1
 elif _try /tmp/drunc; then _d=2
@@ -106,22 +115,26 @@ else
 fi
 exec 8<>"$_f.a"
 # Word of how processes ended that nobody will ask for: of this uuid, which is used again, and of managers that have been
-# gone for a day.
+# gone for a day.  That of an application that is kept has its metadata file beside it, and stays.
 for _q in "${_j%/*}"/*.end; do
     if [ -n "$_j" ] && [ -f "$_q" ]; then
         rm -f "${_j%/*}/$_V".????????????????.end
-        find "${_j%/*}" -name '*.end' -mtime +0 -exec rm -f {} +
+        find "${_j%/*}" -name '*.end' -mtime +0 -exec sh -c 'for f; do m=${f%.*.end}; [ -e "${m%/*}/metadata_${m##*/}.json" ] || rm -f "$f"; done' - {} +
     fi
     break
 done
 
+# An observer may still wait for an inner process that has died.  Opened so, a fifo does not block, and it stays open: an end
+# without a word is a success.
+_free_observer() {
+    [ -z "$_S$_C" ] || [ ! -p "$_f.x" ] || {
+        echo gone >&9
+        exec 3<&9
+    } 9<>"$_f.x"
+}
 # Removes what this instance made; the metadata file only while it is this instance's.
 _remove() {
-    # An observer may still wait for an inner process that has died.  Opened so, a fifo does not block.
-    if [ -n "$_S" ] && [ -p "$_f.x" ] && [ x ] 9<>"$_f.x"; then
-        exec 9<>"$_f.x"
-        echo gone >&9
-    fi
+    _free_observer
     if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
         case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j" ${_C:+"$_f".*}; return ;; esac
     fi
@@ -192,8 +205,12 @@ _reader() {
         # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
         kill)
             [ "$_w" = group ] && _w=$_t || _w=$_p
-            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then _say ok "$_i"; else _say no "$_i"; fi
-            [ -z "$_k" ] || kill -"$_k" "$_w"
+            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then
+                [ -z "$_k" ] || kill -"$_k" "$_w"
+                _say ok "$_i"
+            else
+                _say no "$_i"
+            fi
             ;;
         ping) kill -USR1 "$_l" ;;
         bye) _bye=1 ;;

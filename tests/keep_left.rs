@@ -1,0 +1,248 @@
+//! What is left of applications that are kept, and who may take it away: clean-ups, later starts, and calls that come while there is no link.
+#![allow(clippy::unwrap_used)]
+
+mod keeping;
+mod life;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use keeping::*;
+use life::*;
+use sshpm::{CleanUp, ExitSource, FoundState, Manager, StartFailure};
+use support::{ProcessInfo, Remote, wait_until};
+
+/// The runtime files whose names end so, as this machine sees them.
+fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let all = remote.runtime_files().into_iter();
+    all.filter(|file| is_one(file.file_name().unwrap().to_str().unwrap())).map(|file| remote.local(&file)).collect()
+}
+
+fn age(file: &Path) {
+    assert!(Command::new("touch").args(["-h", "-d", "3 days ago"]).arg(file).status().unwrap().success());
+}
+
+fn wait_for_end(manager: &Manager, uuid: &str) {
+    wait_until("its end is written down", TIME, || {
+        matches!(found(manager, uuid).state, FoundState::Ended(_)).then_some(())
+    });
+}
+
+/// One that has run for hours without a command has old fifos.
+#[test]
+fn a_clean_up_leaves_the_fifos_of_what_lives() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let counting = Counting::new(&remote);
+    start_ready(&manager, "u", &counting.request());
+    for file in files(&remote, |name| !name.ends_with(".json")) {
+        age(&file);
+    }
+    let other = life::manager(&remote);
+    assert_eq!(other.clean_up_host("alpha", None, TIME, false).unwrap()[0].outcome, CleanUp::Attended);
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    story.wait("restored");
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
+/// Fifos of a start that never had a metadata file.
+#[test]
+fn a_clean_up_removes_fifos_that_are_nobodys() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let counting = Counting::new(&remote);
+    start_ready(&manager, "u", &counting.request());
+    let metadata = files(&remote, |name| name.ends_with(".json")).remove(0);
+    let names = ["x", "a", "c", "l.1.1"].map(|end| metadata.with_file_name(format!("v.l.1.0123456789abcdef.{end}")));
+    for name in &names {
+        assert!(Command::new("mkfifo").arg(name).status().unwrap().success());
+        age(name);
+    }
+    let young = metadata.with_file_name("v.0123456789abcdef.x");
+    assert!(Command::new("mkfifo").arg(&young).status().unwrap().success());
+    for kill_tree in [true, false] {
+        let gone = fs::read_to_string(&metadata).unwrap().replace("\"boot_id\":\"", "\"boot_id\":\"another");
+        fs::write(metadata.with_file_name("metadata_a.json"), gone).unwrap();
+        manager.clean_up_host("alpha", None, TIME, kill_tree).unwrap();
+        assert!(names.iter().all(|name| !name.exists()), "{kill_tree}");
+        assert!(young.exists());
+    }
+    fs::remove_file(young).unwrap();
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
+/// The pid of one that was before the host was booted says nothing, and the one that was looked at before is not meant either.
+#[test]
+fn a_clean_up_with_its_tree_ends_nothing_of_another() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request());
+    let metadata = files(&remote, |name| name.ends_with(".json")).remove(0);
+    let text = fs::read_to_string(&metadata).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let change = |text: &str, key: &str, to: &str| text.replace(value[key].as_str().unwrap(), to);
+    let other_boot = change(&change(&text, "instance", "0123456789abcdef"), "boot_id", "another");
+    let other_start = change(&change(&text, "instance", "fedcba9876543210"), "start_time", "1");
+    fs::write(metadata.with_file_name("metadata_v.json"), other_boot).unwrap();
+    fs::write(metadata.with_file_name("metadata_w.json"), other_start).unwrap();
+    let cleaned = manager.clean_up_host("alpha", None, TIME, true).unwrap();
+    let outcomes: Vec<_> = cleaned.iter().map(|cleaned| (cleaned.uuid.as_str(), cleaned.outcome)).collect();
+    assert_eq!(outcomes, [("u", CleanUp::Attended), ("v", CleanUp::Removed), ("w", CleanUp::Removed)]);
+    assert!(application.is_alive());
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
+/// Word of how it ended, and what it wrote, are there until a manager has them, however long that takes.
+#[test]
+fn a_later_start_leaves_the_word_of_one_that_was_kept() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    let application = start_ready(&first, "u", &counting.request());
+    wait_for_lines(&first, "u", 3);
+    first.detach().unwrap();
+    counting.end(&remote);
+    wait_for_death(&application);
+    let second = manager(&remote);
+    wait_for_end(&second, "u");
+    for file in files(&remote, |_| true) {
+        age(&file);
+    }
+    let forgotten = files(&remote, |name| name.ends_with(".json")).remove(0).with_file_name("v.0123456789abcdef.end");
+    fs::write(&forgotten, "exit 1 - 1 0 1\n").unwrap();
+    age(&forgotten);
+    second.start_process("v", &kept(shell("exit 3"))).unwrap();
+    assert_eq!(end_of(&second, "v").code(), Some(3));
+    assert!(!forgotten.exists());
+    second.adopt_process("u", "alpha", None).unwrap();
+    assert_eq!(end_of(&second, "u").code(), Some(7));
+    assert_counted(&second, "u");
+    finish(&second, &remote);
+}
+
+/// Its link's shell is killed, which tells nobody that the start is over: it goes on, and is told when it is done.
+#[test]
+fn a_start_goes_on_when_its_link_is_killed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let story = Story::new(&manager);
+    for (uuid, setup) in
+        [("u", "until [ -e \"$GO\" ]; do sleep 0.05; done"), ("v", "until [ -e \"$GO\" ]; do sleep 0.05; done; exit 4")]
+    {
+        let go = remote.scratch().join(format!("go-{uuid}"));
+        let request = kept(shell(OWN_CODES)).environment("GO", &go).setup_line(setup);
+        let mut events = Story::new(&manager);
+        manager.start_process(uuid, &request).unwrap();
+        wait_for_pid(&manager, uuid);
+        let wrapper = wait_until("its wrapper", TIME, || manager.runtime_pids(uuid).remote_monitoring) as i32;
+        let link = ProcessInfo::of(ProcessInfo::of(wrapper).unwrap().ppid).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        link.signal(libc::SIGKILL).unwrap();
+        events.wait("restored");
+        fs::write(remote.local(&go), "").unwrap();
+        let started = manager.wait_until_started(uuid, TIME);
+        match uuid {
+            "u" => drop(started.unwrap()),
+            _ => assert!(matches!(reason_of(started.unwrap_err()), StartFailure::Setup { line: 1, code: 4 })),
+        }
+    }
+    manager.kill_process("u", TIME).unwrap();
+    finish(&manager, &remote);
+    assert_eq!(story.all(manager), ["lost", "restored", "started", "lost", "restored", "failed", "exited"]);
+}
+
+/// A kill that began while there was no link is a kill.
+#[test]
+fn a_kill_waits_for_the_link() {
+    let remote = Remote::start();
+    let (gate, manager) = gated_manager(&remote);
+    let mut story = Story::new(&manager);
+    let counting = Counting::new(&remote);
+    start_ready(&manager, "u", &counting.request());
+    fs::remove_file(&gate).unwrap();
+    for sshd in remote.session_sshds() {
+        sshd.signal(libc::SIGKILL).unwrap();
+    }
+    story.wait("not restored");
+    let status = std::thread::scope(|scope| {
+        let kill = scope.spawn(|| manager.kill_process("u", 2 * TIME).unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+        fs::write(&gate, "").unwrap();
+        kill.join().unwrap()
+    });
+    assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
+    finish(&manager, &remote);
+}
+
+/// Where there is neither setsid nor perl, a shell stands between the wrapper and the application.
+#[test]
+fn a_host_without_setsid_keeps_it() {
+    let remote = Remote::start();
+    for program in ["/usr/bin/setsid", "/usr/bin/perl"] {
+        if Path::new(program).exists() {
+            remote.mount(&["--bind", "/dev/null", program]);
+        }
+    }
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let counting = Counting::new(&remote);
+    let application = start_ready(&manager, "u", &counting.request());
+    assert!(matches!(found(&manager, "u").state, FoundState::Attended));
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    story.wait("restored");
+    assert!(application.is_alive());
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&manager, &remote);
+}
+
+/// A uuid has one owner on a host, by whichever policy.
+#[test]
+fn a_uuid_that_is_kept_is_in_use() {
+    let remote = Remote::start();
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    start_ready(&first, "u", &counting.request());
+    start_ready(&first, "v", &shell(OWN_CODES));
+    let second = manager(&remote);
+    assert!(matches!(failure_of(&second, "u", &shell(OWN_CODES)), StartFailure::UuidInUse));
+    assert!(matches!(failure_of(&second, "v", &counting.request()), StartFailure::UuidInUse));
+    finish(&first, &remote);
+}
+
+/// The time that the application has to end when its start is taken back is its link's, too.
+#[test]
+fn a_start_that_is_taken_back_is_over_when_its_setup_is() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let request = kept(shell("true"))
+        .setup_line("trap '' HUP TERM; sleep 1000")
+        .start_timeout(Duration::from_secs(2))
+        .grace(Duration::from_secs(6));
+    manager.start_process("u", &request).unwrap();
+    let setup = wait_for_pid(&manager, "u");
+    let error = manager.wait_until_started("u", TIME).unwrap_err();
+    assert!(matches!(reason_of(error), StartFailure::TimedOut { .. }));
+    assert!(!setup.is_alive());
+    finish(&manager, &remote);
+}
+
+/// What waits for the setup to be done does not wait for one that was killed.
+#[test]
+fn a_setup_that_is_killed_leaves_nothing() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    manager.start_process("u", &kept(shell("true")).setup_line("sleep 1000")).unwrap();
+    let setup = wait_for_pid(&manager, "u");
+    std::thread::sleep(Duration::from_millis(300));
+    setup.signal(libc::SIGKILL).unwrap();
+    manager.wait_until_started("u", TIME).unwrap_err();
+    finish(&manager, &remote);
+}

@@ -1,0 +1,51 @@
+//! A watcher that panics leaves what is kept. Its program's logger, which it calls, is what panics.
+#![allow(clippy::unwrap_used)]
+
+mod keeping;
+mod life;
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keeping::*;
+use life::*;
+use sshpm::FoundState;
+use support::{Remote, wait_until};
+
+struct PanickingLogger(AtomicBool);
+
+static LOGGER: PanickingLogger = PanickingLogger(AtomicBool::new(true));
+
+impl log::Log for PanickingLogger {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        if record.args().to_string().contains("runs with pid") && self.0.swap(false, Ordering::SeqCst) {
+            panic!("the logger's panic");
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_watcher_that_panics_leaves_what_is_kept() {
+    let remote = Remote::start();
+    log::set_logger(&LOGGER).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let counting = Counting::new(&remote);
+    let first = manager(&remote);
+    first.start_process("u", &counting.request().grace(Duration::from_secs(1))).unwrap();
+    assert!(end_of(&first, "u").is_unknown());
+    let second = manager(&remote);
+    wait_until("its manager has left it", TIME, || {
+        (!matches!(found(&second, "u").state, FoundState::Attended)).then_some(())
+    });
+    second.adopt_process("u", "alpha", None).unwrap();
+    wait_for_lines(&second, "u", 3);
+    assert_eq!(second.kill_process("u", TIME).unwrap().code(), Some(17));
+    finish(&second, &remote);
+}
