@@ -21,17 +21,18 @@ static WRAPPER: LazyLock<Vec<u8>> =
     LazyLock::new(|| end_of_line(&[IDENTITY, include_str!("wrapper.sh")].map(without_comments).concat()));
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
 const IDENTITY: &str = include_str!("identity.sh");
+const RELATIONS: &str = include_str!("relations.sh");
 const LINK: &str = include_str!("link.sh");
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
 
 pub(crate) const DIRECTORIES: &str = include_str!("directories.sh");
 /// The parts of a script that finds applications on a host.
-pub(crate) const FIND: [&str; 2] = [IDENTITY, DIRECTORIES];
+pub(crate) const FIND: [&str; 3] = [IDENTITY, RELATIONS, DIRECTORIES];
 
 /// The script that lists applications.
-pub(crate) const LIST: [&str; 4] = [IDENTITY, DIRECTORIES, STATE_OF, include_str!("find.sh")];
+pub(crate) const LIST: [&str; 5] = [IDENTITY, RELATIONS, DIRECTORIES, STATE_OF, include_str!("find.sh")];
 /// The script that ends and removes those that nobody has.
-pub(crate) const CLEAN_UP: [&str; 5] = [IDENTITY, DIRECTORIES, STATE_OF, TREE, include_str!("clean_up.sh")];
+pub(crate) const CLEAN_UP: [&str; 6] = [IDENTITY, RELATIONS, DIRECTORIES, STATE_OF, TREE, include_str!("clean_up.sh")];
 const STATE_OF: &str = include_str!("state_of.sh");
 const TREE: &str = include_str!("tree.sh");
 
