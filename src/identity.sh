@@ -14,6 +14,8 @@ _started() {
         _q=$1-$2-$3-$4-$5
     fi
 }
+# Whether that one has ended, and waits for its parent to see it.
+_is_zombie() { case ${_z##*") "} in Z*) return 0 ;; *) return 1 ;; esac; }
 _b=-
 { read -r _b </proc/sys/kernel/random/boot_id; }
 # Does the process that metadata file $1 speaks of live?  Its instance is _k.

@@ -237,7 +237,9 @@ _reader() {
     fi
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
     if { _started "$_p" && [ "$_q" = "$_s" ]; } || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
-    _remove
+    # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks meanwhile takes a process
+    # without a metadata file for one that has left none.
+    if ! _started "$_m" || _is_zombie; then _remove; fi
     exit 0
 }
 # The inner process goes on.
