@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -352,4 +353,29 @@ fn the_event_has_the_typed_reason() {
         other => panic!("{other:?}"),
     }
     remote.assert_nothing_left();
+}
+
+/// sshd would take a Kerberos ticket. What klist says of it is made up: a realm is not to be had here.
+#[test]
+fn a_ticket_that_has_expired_is_told() {
+    support::isolated("a_ticket_that_has_expired_is_told", || {
+        let remote = Remote::builder().sshd_option("GSSAPIAuthentication yes").start();
+        let tools = remote.dir().join("tools");
+        fs::create_dir(&tools).unwrap();
+        let klist = |code: i32| {
+            let path = tools.join("klist");
+            fs::write(&path, format!("#!/bin/sh\n[ \"$*\" = -s ] && exit {code}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let path = std::env::var("PATH").unwrap();
+        // SAFETY: this process runs nothing but this test, and has no other thread yet.
+        unsafe { std::env::set_var("PATH", format!("{}:{path}", tools.display())) };
+        let options = || remote.options().ssh_option("PubkeyAuthentication=no").ssh_option("GSSAPIAuthentication=yes");
+        klist(1);
+        let (reason, text) = fails(&remote, options(), "alpha");
+        assert_eq!(reason, SshFailure::NoTicket, "{text}");
+        assert!(text.contains("ticket has expired") && text.contains("kinit"), "{text}");
+        klist(0);
+        assert_eq!(fails(&remote, options(), "alpha").0, SshFailure::AuthenticationFailed);
+    });
 }
