@@ -34,6 +34,12 @@ pub(crate) fn host(field: &str, host: &str) -> Result<()> {
     Ok(())
 }
 
+/// A host, and the user there if it is not ssh's choice.
+pub(crate) fn destination(host_name: &str, user_name: Option<&str>) -> Result<()> {
+    host("host", host_name)?;
+    user_name.map_or(Ok(()), user)
+}
+
 /// A user goes to ssh's command line, and by `%r` into commands of ssh_config.
 pub(crate) fn user(user: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._@+-".contains(&b);

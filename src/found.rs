@@ -159,7 +159,7 @@ impl Manager {
         kill_tree: bool,
     ) -> Result<Vec<CleanedUp>> {
         refuse_inside_callback()?;
-        check_place(host, user)?;
+        check::destination(host, user)?;
         let seconds = whole_seconds(grace).to_string();
         let tree = if kill_tree { "1" } else { "" };
         let values = [("_G", seconds.as_bytes()), ("_T", tree.as_bytes())];
@@ -185,7 +185,7 @@ impl Manager {
     }
 
     fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
-        check_place(host, user)?;
+        check::destination(host, user)?;
         let values = [("_V", uuid.as_bytes())];
         let line = |nonce: &_| short_line(nonce, &values, &LIST);
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
@@ -214,12 +214,6 @@ impl Manager {
         }
         Ok(list.into_iter().filter_map(|(uuid, state, json)| found(uuid, state, &json)).collect())
     }
-}
-
-fn check_place(host: &str, user: Option<&str>) -> Result<()> {
-    check::host("host", host)?;
-    user.map_or(Ok(()), check::user)?;
-    Ok(())
 }
 
 /// None for a file that is not a metadata file.

@@ -53,8 +53,7 @@ const LARGEST: usize = 1 << 14;
 
 /// Logs in, and learns what can be learned.
 pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
-    check::host("host", host)?;
-    user.map_or(Ok(()), check::user)?;
+    check::destination(host, user)?;
     auth_method.map_or(Ok(()), check_methods)?;
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));

@@ -153,8 +153,7 @@ struct LogScript {
 
 impl LogScript {
     fn new(host: &str, user: Option<&str>, path: &Path, lines: usize) -> Result<LogScript> {
-        check::host("host", host)?;
-        user.map_or(Ok(()), check::user)?;
+        check::destination(host, user)?;
         check::path("path", path.as_os_str())?;
         Ok(LogScript {
             host: host.to_owned(),

@@ -100,8 +100,7 @@ pub(crate) fn read(
     timeout: Duration,
 ) -> Result<ProcessMetadata> {
     check::uuid(uuid)?;
-    check::host("host", host)?;
-    user.map_or(Ok(()), check::user)?;
+    check::destination(host, user)?;
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
     let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };

@@ -173,7 +173,8 @@ fn talk(
     }
 }
 
-fn timed_out(place: &Place) -> Error {
+/// No session came in time.
+pub(crate) fn timed_out(place: &Place) -> Error {
     without_a_word(place, SshFailure::TimedOut)
 }
 

@@ -48,8 +48,9 @@ pub(crate) struct Session<'a, 's, 'p> {
     kill_client_at: Option<Instant>,
     /// When the wrapper may go, whose exit report was read.
     goodbye_at: Option<Instant>,
-    /// Until when the host may take to answer an attempt to take a process over.
-    answer_until: Option<Instant>,
+    /// When the client is ended without a good-bye, which would end or remove what is kept: the host has not answered an attempt to
+    /// take it over, or its output was not read to its end.
+    cut_client_at: Option<Instant>,
     /// The rest of the output files: how many of the two have come.
     rests: usize,
     /// The host cannot keep the lease.
@@ -79,7 +80,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             exit: None,
             kill_client_at: None,
             goodbye_at: None,
-            answer_until: None,
+            cut_client_at: None,
             rests: 0,
             is_unleased: false,
             warned: Vec::new(),
@@ -112,7 +113,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         let starting = matches!(self.process().state(), State::Connecting | State::Starting);
         let start = self.watcher.start_deadline.filter(|_| starting);
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
-        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.answer_until];
+        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.cut_client_at];
         own.into_iter().chain([start, exit]).flatten().min()
     }
 
@@ -152,10 +153,10 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             client.lifeline().kill_client();
             self.lease_until = None;
         }
-        if is_over(self.answer_until) {
+        if is_over(self.cut_client_at) {
             client.lifeline().cut();
             client.lifeline().kill_client();
-            self.answer_until = None;
+            self.cut_client_at = None;
         }
         if is_over(self.kill_client_at) {
             client.lifeline().close();
@@ -249,7 +250,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 match self.purpose {
                     // Without it nothing starts: the first line alone may be read long after this start was given up.
                     Purpose::Start => self.send("go\n"),
-                    Purpose::Attach => self.answer_until = sys::deadline(ANSWER),
+                    Purpose::Attach => self.cut_client_at = sys::deadline(ANSWER),
                 }
             }
             Report::OutputBegin => self.output_begun = true,
@@ -258,7 +259,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Report::Wrapper { pid } => self.process().set_pids(|pids| pids.remote_monitoring = Some(pid)),
             Report::Attached { running } => {
                 if self.purpose == Purpose::Attach {
-                    self.answer_until = None;
+                    self.cut_client_at = None;
                     self.watcher.restored(running);
                 }
             }
@@ -383,7 +384,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         if self.has_spool() && self.rests < 2 {
             // What was not read stays on the host.
             log::warn!("{}: its output was not read to its end", self.watcher.describe());
-            self.answer_until = Some(Instant::now());
+            self.cut_client_at = Some(Instant::now());
         } else if self.process().ends_together() {
             // The wrapper waits for its good-bye: without, it leaves word of the end for whoever asks.
             self.goodbye_at = sys::deadline(GOODBYE_AFTER);

@@ -301,11 +301,14 @@ impl Watcher {
                 (Attached::Gone, _) => return self.give_up(),
                 (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
                 (_, Err(NoSeat::Cancelled)) => return,
-                (_, Err(NoSeat::TimedOut(_))) => self.no_answer(),
+                (_, Err(NoSeat::TimedOut(_))) => {
+                    let request = &process.request;
+                    remote::timed_out(&Place { host: &request.host, user: request.user.as_deref(), deadline: None })
+                }
             };
             // Once for each reason: it is tried for ever.
-            if told != Some(mem::discriminant(&failure_of(&error))) {
-                told = Some(mem::discriminant(&failure_of(&error)));
+            let reason = mem::discriminant(&failure_of(&error));
+            if told.replace(reason) != Some(reason) {
                 log::warn!("{}: the link is not restored: {error}", self.describe());
                 let uuid = process.uuid().to_owned();
                 self.shared.hub.send(&Event::LinkNotRestored { uuid, error });
@@ -316,12 +319,6 @@ impl Watcher {
             }
             self.shared.pool.gate().pause(next, released);
         }
-    }
-
-    fn no_answer(&self) -> Error {
-        let request = &self.process.request;
-        let (host, user) = (request.host.clone(), request.user.clone());
-        Error::Ssh { host, user, failure: SshFailure::TimedOut, stderr: String::new() }
     }
 
     /// There is a link again; `running`: the program was executed.
