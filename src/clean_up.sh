@@ -4,7 +4,7 @@
 
 # Once more before each signal: who is it?
 _signal() {
-    _started "$_p" && [ "$_q" = "$_s" ] && _group "$_p" || return
+    _is "$_p" "$_s" && _group "$_p" || return
     case $_q in
     # Our own group, whatever a file says.
     "$_g") return 1 ;;
@@ -15,7 +15,7 @@ _signal() {
 # Waits until it has ended, so many tenths of a second.
 _await_end() {
     _i=0
-    while _started "$_p" && [ "$_q" = "$_s" ] && ! _is_dead "$_p"; do
+    while _is "$_p" "$_s" && ! _is_dead "$_p"; do
         [ "$_i" -lt "$1" ] || return
         _i=$((_i + 1))
         sleep 0.1 || sleep 1

@@ -14,6 +14,8 @@ _started() {
         _q=$1-$2-$3-$4-$5
     fi
 }
+# Is process $1 the one that was started then, $2?
+_is() { _started "$1" && [ "$_q" = "$2" ]; }
 # Whether that one has ended, and waits for its parent to see it.
 _is_zombie() { case ${_z##*") "} in Z*) return 0 ;; *) return 1 ;; esac; }
 _b=-
@@ -34,5 +36,5 @@ _live() {
     _s=${_s%%\"*}
     case $_p in *[!0-9]*|'') return 1 ;; esac
     case $_q in *'"wrapper":'*) _w=${_q#*\"wrapper\":} _w=${_w%%,*} ;; *) _w= ;; esac
-    _started "$_p" && [ "$_q" = "$_s" ]
+    _is "$_p" "$_s"
 }

@@ -62,7 +62,7 @@ _reach_links() {
     _ok=$_again
 }
 # The link's name is its pid and start time.
-_has_link() { [ -n "$_lk" ] && _started "${_lk%%.*}" && [ "$_q" = "${_lk#*.}" ]; }
+_has_link() { [ -n "$_lk" ] && _is "${_lk%%.*}" "${_lk#*.}"; }
 _attend_to_links() {
     case $_c in
     # What the wrapper's other shells report.
@@ -99,13 +99,13 @@ _attend_to_links() {
         ;;
     # The manager takes the start back, or it or the link went before it was done.
     end)
-        if _started "$_p" && [ "$_q" = "$_s" ]; then
+        if _is "$_p" "$_s"; then
             kill -HUP "$_t"
             kill -CONT "$_t"
             (
                 exec 3<&- 4>&- 8>&-
                 sleep "$_G"
-                if _started "$_p" && [ "$_q" = "$_s" ]; then kill -KILL "$_t"; fi
+                if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
             ) &
         fi
         ;;

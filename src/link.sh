@@ -41,15 +41,15 @@ _relay() {
         sleep 0.1
     fi
     # Where that shell was killed, sshd waits for what else has its streams.
-    if [ -n "$_s1" ] && _started "$_t1" && [ "$_q" = "$_s1" ]; then kill "$_t1"; fi
-    if [ -n "$_s2" ] && _started "$_t2" && [ "$_q" = "$_s2" ]; then kill "$_t2"; fi
+    if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill "$_t1"; fi
+    if [ -n "$_s2" ] && _is "$_t2" "$_s2"; then kill "$_t2"; fi
     [ -z "$_l" ] || kill "$_l"
     rm -f "$_f.l.$_C"
     exit 0
 }
 
 # Whether the link's shell lives.
-_is_open() { _started "$$" && [ "$_q" = "${_C#*.}" ]; }
+_is_open() { _is "$$" "${_C#*.}"; }
 
 # A name that tells whether the link lives: its pid and start time.
 _name_link() {
@@ -152,7 +152,7 @@ _stop_tails() {
 # Ends a child.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a child of
 # the first link.
 _stop() {
-    [ -n "$2" ] && _started "$1" && [ "$_q" = "$2" ] && kill "$1" && wait "$1"
+    [ -n "$2" ] && _is "$1" "$2" && kill "$1" && wait "$1"
 }
 # The manager has all of it.
 _clear_away() {

@@ -205,7 +205,7 @@ _reader() {
         # kill ID SIGNAL SCOPE, and CONT, if one that was stopped is to get it too.
         kill)
             [ "$_w" = group ] && _w=$_t || _w=$_p
-            if _started "$_p" && [ "$_q" = "$_s" ] && kill -"$_a" "$_w"; then
+            if _is "$_p" "$_s" && kill -"$_a" "$_w"; then
                 [ -z "$_k" ] || kill -"$_k" "$_w"
                 _say ok "$_i"
             else
@@ -220,10 +220,10 @@ _reader() {
 
     [ -z "$_l" ] || kill "$_l"
     # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
-    if [ -n "$_os" ] && _started "$_o" && [ "$_q" = "$_os" ]; then kill -KILL "$_o"; fi
+    if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
-    if _started "$_p" && [ "$_q" = "$_s" ]; then
+    if _is "$_p" "$_s"; then
         kill -HUP "$_t"
         kill -CONT "$_t"
         # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
@@ -236,7 +236,7 @@ _reader() {
         exit 0
     fi
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
-    if { _started "$_p" && [ "$_q" = "$_s" ]; } || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
+    if _is "$_p" "$_s" || [ ! -d "/proc/$_p" ]; then kill -KILL "$_t"; fi
     # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks meanwhile takes a process
     # without a metadata file for one that has left none.
     if ! _started "$_m" || _is_zombie; then _remove; fi
