@@ -40,8 +40,14 @@ elif _attended; then
 else
     # Its reader may be ending it.
     _i=0
-    while [ -n "$_j" ] && _live "$_j" && ! _word; do
-        if [ "$_i" -ge "$((_G * 5))" ]; then kill -KILL "-$_p" || kill -KILL "$_p"; fi
+    _x=0
+    while [ -n "$_j" ] && ! _word; do
+        if _live "$_j"; then
+            [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_p" || kill -KILL "$_p"
+        # One that has just ended: its wrapper gets 2 s to leave word of it, and removes the fifo then.
+        elif [ -p "$_f.c" ] && [ "$_x" -lt 10 ]; then _x=$((_x + 1))
+        else break
+        fi
         _i=$((_i + 1))
         sleep 0.2 || sleep 1
     done

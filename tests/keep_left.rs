@@ -246,3 +246,34 @@ fn a_setup_that_is_killed_leaves_nothing() {
     manager.wait_until_started("u", TIME).unwrap_err();
     finish(&manager, &remote);
 }
+
+/// Its wrapper is about to leave word of the end when the next link comes, and is waited for.
+#[test]
+fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
+    let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";
+    let lines = format!(
+        "mkdir -p /tmp/instead; printf '#!/bin/sh\n{slow}\n' >/tmp/instead/date; chmod +x /tmp/instead/date\n\
+         export PATH=/tmp/instead:$PATH\n"
+    );
+    let remote = Remote::builder().user_file("root", ".bashrc", lines).start();
+    if !remote.require_users("a program in the place of date") {
+        return;
+    }
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let local = |path: &str| remote.local(Path::new(path));
+    let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
+    application.signal(libc::SIGKILL).unwrap();
+    wait_until("its wrapper notes the time", TIME, || local("/tmp/dates").exists().then_some(()));
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    story.wait("lost");
+    let is_link = |p: &ProcessInfo| {
+        p.cmdline.last().is_some_and(|word| word == "sshpm") && ProcessInfo::of(p.ppid).is_some_and(|up| up.is_sshd())
+    };
+    wait_until("the next link", TIME, || remote.processes().into_iter().find(is_link));
+    fs::write(local("/tmp/go"), "").unwrap();
+    let status = end_of(&manager, "u");
+    assert_eq!((status.application_code(), status.is_unknown()), (Some(137), false), "{status}");
+    assert_eq!(stdout(&manager, "u"), "ready\n");
+    finish(&manager, &remote);
+}
