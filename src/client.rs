@@ -1,16 +1,14 @@
-//! One ssh client: a child, its streams, and the lifeline that commands are written to.
+//! One client, of ssh or another launcher: a child, its streams, and the lifeline that commands are written to.
 //!
 //! Its stdin and stdout are one socket, which saves a descriptor, and to which can be written without SIGPIPE. The
 //! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -145,7 +143,7 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-/// What a [`SshClient::pump`] came to.
+/// What a [`Client::pump`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
     /// Something was read or written.
@@ -158,22 +156,20 @@ pub(crate) enum Pumped {
 }
 
 /// The client, as its one thread has it.
-pub(crate) struct SshClient {
+pub(crate) struct Client {
     child: Child,
     lifeline: Arc<Lifeline>,
     stdout_open: bool,
     stderr: Option<ChildStderr>,
 }
 
-impl SshClient {
-    /// Starts ssh, and has `first_line` written to the shell on the host.
-    pub(crate) fn spawn(program: &Path, arguments: Vec<OsString>, first_line: Vec<Chunk>) -> io::Result<SshClient> {
+impl Client {
+    /// Starts a launcher's program, and has `first_line` written to the shell on the host.
+    pub(crate) fn spawn(mut command: Command, first_line: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let stdin = OwnedFd::from(theirs.try_clone()?);
-        let mut command = Command::new(program);
         command
-            .args(arguments)
             .stdin(Stdio::from(stdin))
             .stdout(Stdio::from(OwnedFd::from(theirs)))
             .stderr(Stdio::piped())
@@ -198,7 +194,7 @@ impl SshClient {
             client_pid: child.id(),
         });
         let stderr = child.stderr.take();
-        let client = SshClient { child, lifeline, stdout_open: true, stderr };
+        let client = Client { child, lifeline, stdout_open: true, stderr };
         if let Some(stderr) = &client.stderr {
             sys::set_nonblocking(stderr.as_fd())?;
         }
@@ -275,7 +271,7 @@ impl SshClient {
     }
 }
 
-impl Drop for SshClient {
+impl Drop for Client {
     /// A client that is dropped before its end is not left running.
     fn drop(&mut self) {
         self.lifeline.close();

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::client::{Chunk, Lifeline, Pumped, SshClient, Stream};
+use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::error::Error;
 use crate::host::Destination;
+use crate::launcher::{Launcher, Target};
 use crate::options::Options;
 use crate::output::Tail;
 use crate::pool::Pool;
@@ -44,6 +45,30 @@ pub(crate) struct Lease {
     pub period: Duration,
     /// How many ticks without a ping end it.
     pub ticks: u64,
+}
+
+/// What ends a session whose link was cut in silence.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SilentCut {
+    /// The lease of its shared connection.
+    Connection,
+    /// A lease of its own, which ends sshd's process.
+    Sshd(Lease),
+    /// A lease of its own, which ends the session's input: who else carries it is not known.
+    Input(Lease),
+    /// There is no network between.
+    Never,
+}
+
+impl SilentCut {
+    /// Of a session that has no shared connection.
+    pub(crate) fn of(launcher: &Launcher, options: &Options) -> SilentCut {
+        match launcher {
+            Launcher::Ssh => SilentCut::Sshd(Lease::of(options)),
+            Launcher::Local => SilentCut::Never,
+            Launcher::Command(_) | Launcher::Slurm(_) => SilentCut::Input(Lease::of(options)),
+        }
+    }
 }
 
 impl Lease {
@@ -287,7 +312,7 @@ fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
 struct Master<'a> {
     connection: &'a Connection,
     pool: &'a Arc<Pool>,
-    client: SshClient,
+    client: Client,
     reports: Scanner,
     lease: Lease,
     /// When it counts as dead if it has not opened.
@@ -312,9 +337,9 @@ impl<'a> Master<'a> {
         let nonce = remote::nonce().map_err(MasterEnd::Failed)?;
         let lease = Lease::of(pool.options());
         let line = first_line(&nonce, lease);
+        let target = Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None };
         let client =
-            remote::spawn(pool.ssh_version(), pool.options(), Route::Master(socket), host, user.as_deref(), line)
-                .map_err(MasterEnd::Failed)?;
+            remote::spawn(pool, pool.options(), Route::Master(socket), &target, line).map_err(MasterEnd::Failed)?;
         if !connection.runs(client.lifeline()) {
             client.lifeline().close();
             client.lifeline().kill_client();

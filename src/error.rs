@@ -75,7 +75,20 @@ pub enum Error {
         /// What ssh itself said, its last 4 KiB.
         stderr: String,
     },
-    /// ssh gave a session, but the application did not come to run.
+    /// Another launcher than ssh did not give a shell.
+    Launcher {
+        /// Which: `local`, `srun`, or the program of the command.
+        launcher: String,
+        /// The host, as it was given; empty where it is about none.
+        host: String,
+        /// The user, as it was given.
+        user: Option<String>,
+        /// What went wrong.
+        failure: LauncherFailure,
+        /// What the launcher itself said, its last 4 KiB.
+        stderr: String,
+    },
+    /// There was a shell on the host, but the application did not come to run.
     StartFailed {
         /// Its uuid.
         uuid: String,
@@ -176,7 +189,27 @@ pub enum SshFailure {
     Other,
 }
 
-/// Why an application did not come to run, though ssh gave a session.
+/// Why a launcher gave no shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LauncherFailure {
+    /// The launcher's program was not found or could not be executed.
+    NotFound,
+    /// It gave no shell in the time.
+    TimedOut,
+    /// It closed its streams, or was killed, before it had said all.
+    Closed,
+    /// It ended before there was a shell, with this exit code; the message is in [`Error::Launcher`].
+    Ended(i32),
+    /// Slurm: it does not know the job, the job has ended, or is another user's.
+    NoJob,
+    /// Slurm: the host is no node of the job.
+    NotInJob,
+    /// Slurm: no slurmctld answers, or there is no configuration that names one.
+    NoController,
+}
+
+/// Why an application did not come to run, though there was a shell on its host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFailure {
@@ -291,6 +324,14 @@ impl fmt::Display for Error {
                 write!(f, "ssh to {}: {failure}", Destination(user, host))?;
                 if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", stderr.trim()) }
             }
+            Error::Launcher { launcher, host, user, failure, stderr } => {
+                f.write_str(launcher)?;
+                if !host.is_empty() {
+                    write!(f, " on {}", Destination(user, host))?;
+                }
+                write!(f, ": {failure}")?;
+                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", stderr.trim()) }
+            }
             Error::StartFailed { uuid, host, user, reason, output } => {
                 write!(f, "process {uuid:?} on {}: {reason}", Destination(user, host))?;
                 if output.trim().is_empty() { Ok(()) } else { write!(f, " (stderr: {})", output.trim()) }
@@ -393,6 +434,22 @@ impl fmt::Display for SshFailure {
     }
 }
 
+impl fmt::Display for LauncherFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LauncherFailure::NotFound => "the program cannot be executed; is it installed, and in PATH?",
+            LauncherFailure::TimedOut => "no shell came in time",
+            LauncherFailure::Closed => "it was closed before it had said all",
+            LauncherFailure::Ended(code) => return write!(f, "it ended with {code} before there was a shell"),
+            LauncherFailure::NoJob => {
+                "Slurm has no such job of this user, or it has ended; squeue lists those that run"
+            }
+            LauncherFailure::NotInJob => "the host is no node of the job; squeue lists its nodes",
+            LauncherFailure::NoController => "no slurmctld answers; scontrol ping tells more",
+        })
+    }
+}
+
 impl fmt::Display for StartFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -443,7 +500,7 @@ impl fmt::Display for StartStage {
         f.write_str(match self {
             StartStage::Queued => "it waited for its turn to connect",
             StartStage::Connecting => {
-                "ssh gave no session in that time, or a start-up file of the login shell hangs or reads its input"
+                "there was no shell on the host in that time, or a start-up file of the login shell hangs or reads its input"
             }
             StartStage::Setup => "a setup line, the log file or the working directory hangs",
         })

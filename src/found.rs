@@ -120,7 +120,9 @@ impl Manager {
         let instance = Instance { uuid: uuid.to_owned(), id: metadata.instance.clone(), user: metadata.user.clone() };
         let remote =
             Remote { pid: metadata.pid, start_time: metadata.start_time.clone(), boot_id: metadata.boot_id.clone() };
-        let process = self.watch(Process::adopted(instance, request, metadata.pid), Some(remote))?;
+        let launcher = self.shared.options().launcher_of(host).clone();
+        launcher.check_policy(LinkLossPolicy::Keep)?;
+        let process = self.watch(Process::adopted(instance, request, launcher, metadata.pid), Some(remote))?;
         self.await_adoption(&process)
     }
 
@@ -159,7 +161,7 @@ impl Manager {
         kill_tree: bool,
     ) -> Result<Vec<CleanedUp>> {
         refuse_inside_callback()?;
-        check::destination(host, user)?;
+        let target = self.shared.target(host, user, None)?;
         let seconds = whole_seconds(grace).to_string();
         let tree = if kill_tree { "1" } else { "" };
         let values = [("_G", seconds.as_bytes()), ("_T", tree.as_bytes())];
@@ -168,7 +170,7 @@ impl Manager {
             .saturating_add(EACH)
             .saturating_mul(u32::try_from(self.find_on(host, user, "*")?.len()).unwrap_or(u32::MAX));
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT).saturating_add(each);
-        let script = Script::new(Place { host, user, deadline: sys::deadline(timeout) }, Kind::Long, &line);
+        let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Long, &line);
         let (mut cleaned, mut whole) = (Vec::new(), false);
         remote::run(&self.shared, &script, &mut |piece| match piece {
             Piece::Report(Report::Cleaned { uuid, outcome, left }) if cleaned.len() < MOST_FOUND => {
@@ -185,11 +187,11 @@ impl Manager {
     }
 
     fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
-        check::destination(host, user)?;
+        let target = self.shared.target(host, user, Some(uuid).filter(|uuid| *uuid != "*"))?;
         let values = [("_V", uuid.as_bytes())];
         let line = |nonce: &_| short_line(nonce, &values, &LIST);
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
-        let script = Script::new(Place { host, user, deadline: sys::deadline(timeout) }, Kind::Short, &line);
+        let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Short, &line);
         let mut list: Vec<(String, Found, Vec<u8>)> = Vec::new();
         let mut whole = false;
         remote::run(&self.shared, &script, &mut |piece| match piece {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
-use crate::check;
 use crate::error::{Error, Result, StartFailure};
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
@@ -53,11 +52,17 @@ const LARGEST: usize = 1 << 14;
 
 /// Logs in, and learns what can be learned.
 pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
-    check::destination(host, user)?;
-    auth_method.map_or(Ok(()), check_methods)?;
+    let target = shared.target(host, user, None)?;
+    if let Some(methods) = auth_method {
+        check_methods(methods)?;
+        if !target.launcher.is_ssh() {
+            let reason = format!("{} has no ways to log in; it is for ssh", target.launcher.name());
+            return Err(Error::invalid("auth_method", methods, reason));
+        }
+    }
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
-    let place = Place { host, user, deadline };
+    let place = Place { target, deadline };
     let line = |nonce: &_| short_line(nonce, &[], &[include_str!("validate.sh")]);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());
     let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };

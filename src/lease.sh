@@ -1,6 +1,8 @@
 # The lease of a connection, in POSIX sh: every _P seconds a tick is reported, and a ping, which the reader of the commands passes on
 # as USR1, answers it.  After _L ticks without a ping the link is cut or the manager stands still: then sshd's process of
 # this connection is ended, so that everything on it sees the end of its input.  An idle period costs one fork.
+# Where another launcher carries the session (_R is not empty), what its processes are is not known, and the next sshd above may be the one
+# of somebody's login: then the shell that attends to the reader gives it the end of its input.
 
 _lease() {
     trap '' HUP INT QUIT PIPE
@@ -23,6 +25,10 @@ _lease() {
         _say tick
     done
     trap - EXIT
+    if [ -n "$_R" ]; then
+        if _is "$_R" "$_rs"; then kill -USR1 "$_R"; fi
+        exit
+    fi
     _sshd && kill -TERM "$_p" || exit
     sleep 2
     # One that was stopped.
@@ -49,4 +55,14 @@ _up() {
         if [ "$_q" = PPid: ]; then _u=$_z; fi
     done </proc/"$1"/status
     [ -n "$_u" ]
+}
+# Has the lease of a session of its own kept, as _l.  This shell attends to a reader, which is _v while there is one, and starts it with an
+# empty input when _cut is set.
+_begin_lease() {
+    if [ -n "$_R" ]; then
+        read -r _R _q </proc/self/stat || _R=$(exec sh -c 'echo "$PPID"')
+        _started "$_R" && _rs=$_q
+        trap '_cut=1; [ -z "$_v" ] || kill -KILL "$_v"' USR1
+    fi
+    { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!
 }

@@ -51,6 +51,7 @@ mod host_calls;
 mod json;
 mod kerberos;
 mod kill;
+mod launcher;
 mod limit;
 mod local_program;
 mod log_file;
@@ -70,6 +71,7 @@ mod seat;
 mod seats;
 mod session;
 mod signal;
+mod slurm;
 mod socket_directory;
 mod spool;
 mod ssh;
@@ -79,12 +81,13 @@ mod sys;
 mod watcher;
 mod wrapper;
 
-pub use error::{Error, FileProblem, Result, SshFailure, StartFailure, StartStage};
+pub use error::{Error, FileProblem, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
 pub use event::{CallbackId, Event, ExitCallback, PolledEvents};
 pub use exit_status::{ExitSource, ExitStatus};
 pub use found::{CleanUp, CleanedUp, FoundProcess, FoundState};
 pub use host::{Destination, HostInfo};
 pub use kill::{DEFAULT_KILL_TIMEOUT, KillResults, KillTimeouts};
+pub use launcher::Launcher;
 pub use limit::{Limit, LimitValue};
 pub use log_file::LogFollower;
 pub use manager::Manager;
@@ -95,6 +98,7 @@ pub use process::RuntimePids;
 pub use request::{BootRequest, LinkLossPolicy, LogMode};
 pub use role::Role;
 pub use signal::Signal;
+pub use slurm::Slurm;
 pub use state::ProcessState;
 
 /// The README's Rust program has to compile.

@@ -8,16 +8,12 @@
 # Passes on the commands; a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
 _guard_relay() {
     trap '' HUP INT QUIT PIPE
-    _u=
-    trap '_u=1; kill "$_v"' TERM
-    while [ -z "$_u" ]; do
-        { exec <&3 3<&-; _relay; } & _v=$!
-        until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
-    done
+    _attend_to _relay TERM
 }
 # Opened so, a fifo without a reader does not block.
 _relay() {
     trap - TERM
+    exec 4>&-
     _w=15
     while IFS= read -r _q; do
         # The start may be taken back: the link waits for the application's grace then.
@@ -62,19 +58,15 @@ _name_link() {
 _link() {
     exec 2>/dev/null
     _b= _k=${2:-} _e=$1 _u=
-    _t1= _t2= _s1= _s2= _l= _ls= _c= _cs=
-    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
-    if [ -n "$_L" ]; then
-        { exec >/dev/null 3<&- 7>&- 8>&-; _lease; } & _l=$!
-        _started "$_l" && _ls=$_q
-    fi
+    _t1= _t2= _s1= _s2= _c= _cs=
     if [ -z "$_O" ] && [ -z "$_e" ]; then
         tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
         _started "$_t1" && _s1=$_q
         tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- 8>&- & _t2=$!
         _started "$_t2" && _s2=$_q
     fi
-    { exec >/dev/null 4>&- 7>&- 8>&-; _guard_relay; } & _c=$!
+    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
+    { exec >/dev/null 7>&- 8>&-; _guard_relay; } & _c=$!
     _started "$_c" && _cs=$_q
     exec 3<&-
     if [ -n "$_e" ]; then
@@ -114,7 +106,6 @@ _link() {
     done
     _stop_tails
     _stop "$_c" "$_cs"
-    _stop "$_l" "$_ls"
     rm -f "$_f.l.$_C"
     if [ -n "$_b" ] && [ -n "$_e" ]; then
         _clear_away

@@ -33,10 +33,10 @@ pub(crate) fn read(
     lines: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>> {
-    let script = LogScript::new(host, user, path, lines)?;
+    let script = LogScript::new(shared, host, user, path, lines)?;
     let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
     let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
-    let place = Place { host, user, deadline: sys::deadline(timeout) };
+    let place = Place { target: shared.target(host, user, None)?, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
     let read = remote::run(shared, &run, &mut |piece| match piece {
         Piece::Data(bytes) if content.len() <= LARGEST => {
@@ -69,7 +69,7 @@ pub(crate) fn follow(
     path: &Path,
     lines: usize,
 ) -> Result<LogFollower> {
-    let script = LogScript::new(host, user, path, lines)?;
+    let script = LogScript::new(shared, host, user, path, lines)?;
     let (sender, pieces) = bounded(PIECES_AHEAD);
     let link = Arc::new(Mutex::new(Link::Connecting));
     let (user, thread_shared, thread_link) = (user.map(str::to_owned), Arc::clone(shared), Arc::clone(&link));
@@ -152,8 +152,8 @@ struct LogScript {
 }
 
 impl LogScript {
-    fn new(host: &str, user: Option<&str>, path: &Path, lines: usize) -> Result<LogScript> {
-        check::destination(host, user)?;
+    fn new(shared: &Shared, host: &str, user: Option<&str>, path: &Path, lines: usize) -> Result<LogScript> {
+        shared.target(host, user, None)?;
         check::path("path", path.as_os_str())?;
         Ok(LogScript {
             host: host.to_owned(),
@@ -179,7 +179,7 @@ impl LogScript {
         link: &Mutex<Link>,
         pieces: &Sender<Result<Vec<u8>>>,
     ) -> Result<()> {
-        let place = Place { host: &self.host, user, deadline: None };
+        let place = Place { target: shared.target(&self.host, user, None)?, deadline: None };
         let line = |nonce: &_| self.line(nonce, include_str!("follow_log.sh"));
         let closed = || matches!(*link.lock(), Link::Closed);
         let open = |lifeline: &Arc<Lifeline>| {

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::kill::{Kill, KillResults, KillTimeouts};
+use crate::launcher::Target;
 use crate::options::{KillScope, Options};
 use crate::pool::Pool;
 use crate::process::Process;
@@ -54,17 +55,21 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// A manager without processes. No thread and no connection is made yet; ssh is asked for its version, which takes some
-    /// milliseconds, and four seconds where it does not answer.
+    /// A manager without processes. No thread and no connection is made yet; ssh, where it is the manager's launcher, is asked for its
+    /// version, which takes some milliseconds, and four seconds where it does not answer.
     ///
     /// # Errors
     /// [`Error::Invalid`] for options that cannot work.
     pub fn new(options: Options) -> Result<Manager> {
         options.check()?;
+        let pool = Arc::new(Pool::new(options));
+        if pool.options().launcher.is_ssh() {
+            pool.ssh_version();
+        }
         Ok(Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
-            shared: Arc::new(Shared { pool: Arc::new(Pool::new(options)), hub: Hub::new(), name: random_name()? }),
+            shared: Arc::new(Shared { pool, hub: Hub::new(), name: random_name()? }),
             closed: AtomicBool::new(false),
             host_pid: std::process::id(),
             local_user: sys::user_name(),
@@ -81,13 +86,19 @@ impl Manager {
     pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
         check::uuid(uuid)?;
         request.check()?;
+        let launcher = match &request.launcher {
+            Some(launcher) => launcher,
+            None => self.shared.options().launcher_of(&request.host),
+        };
+        launcher.check_policy(request.link_loss)?;
+        Target { launcher, host: &request.host, user: request.user.as_deref(), uuid: Some(uuid) }.check()?;
         let id = random_name()?;
         let instance = Instance {
             uuid: uuid.to_owned(),
             id,
             user: request.user.clone().unwrap_or_else(|| self.local_user.clone()),
         };
-        self.watch(Process::new(instance, request.clone()), None).map(|_| ())
+        self.watch(Process::new(instance, request.clone(), launcher.clone()), None).map(|_| ())
     }
 
     /// Enters a process in the table, and starts its watcher.

@@ -100,10 +100,10 @@ pub(crate) fn read(
     timeout: Duration,
 ) -> Result<ProcessMetadata> {
     check::uuid(uuid)?;
-    check::destination(host, user)?;
+    let target = shared.target(host, user, Some(uuid))?;
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
-    let place = Place { host, user, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
+    let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
     let line = |nonce: &_| short_line(nonce, &values, &[DIRECTORIES, include_str!("read_metadata.sh")]);
     let (mut json, mut missing, mut whole) = (Vec::new(), false, false);
     // It can wait for the file.

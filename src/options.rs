@@ -1,9 +1,12 @@
 //! A manager's options.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::check;
 use crate::error::{Error, Result};
+use crate::launcher::Launcher;
 use crate::role::Role;
 use crate::signal::Signal;
 
@@ -57,6 +60,8 @@ pub struct KillStep {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Options {
+    pub(crate) launcher: Launcher,
+    pub(crate) host_launchers: BTreeMap<String, Launcher>,
     pub(crate) ssh_program: PathBuf,
     pub(crate) ssh_config: Option<PathBuf>,
     pub(crate) ssh_options: Vec<String>,
@@ -75,6 +80,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         Options {
+            launcher: Launcher::default(),
+            host_launchers: BTreeMap::new(),
             ssh_program: PathBuf::from("ssh"),
             ssh_config: None,
             ssh_options: Vec::new(),
@@ -99,6 +106,18 @@ impl Options {
     /// The defaults.
     pub fn new() -> Options {
         Options::default()
+    }
+
+    /// By what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+    pub fn launcher(mut self, launcher: Launcher) -> Options {
+        self.launcher = launcher;
+        self
+    }
+
+    /// The launcher of one host, as requests and calls name it, in place of the manager's. That of a boot request wins over it.
+    pub fn host_launcher(mut self, host: impl Into<String>, launcher: Launcher) -> Options {
+        self.host_launchers.insert(host.into(), launcher);
+        self
     }
 
     /// The ssh program: a path, or a name that is looked up in PATH. Default: `ssh`.
@@ -191,8 +210,17 @@ impl Options {
         self
     }
 
+    pub(crate) fn launcher_of(&self, host: &str) -> &Launcher {
+        self.host_launchers.get(host).unwrap_or(&self.launcher)
+    }
+
     /// Refuses what could not work, before anything is started with it.
     pub(crate) fn check(&self) -> Result<()> {
+        self.launcher.check("launcher")?;
+        for (host, launcher) in &self.host_launchers {
+            check::host("host_launchers", host)?;
+            launcher.check(&format!("host_launchers.{host}"))?;
+        }
         if self.ssh_program.as_os_str().is_empty() {
             return Err(Error::invalid("ssh_program", "", "it is the path or the name of a program"));
         }

@@ -8,8 +8,8 @@
 //! The table's lock is a leaf: nothing is spawned, written to or waited for under it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::connection::{self, Connection};
 use crate::error::{Error, StartStage};
 use crate::gate::Gate;
 use crate::host::Destination;
+use crate::launcher::Target;
 use crate::options::Options;
 use crate::seat::Seat;
 use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Waiter};
@@ -48,7 +49,7 @@ pub(crate) enum NoSeat {
 /// All shared connections of a manager.
 pub(crate) struct Pool {
     options: Options,
-    version: Option<Version>,
+    version: OnceLock<Option<Version>>,
     gate: Gate,
     directory: SocketDirectory,
     table: Mutex<Table>,
@@ -70,10 +71,9 @@ struct Table {
 }
 
 impl Pool {
-    /// Asks ssh for its version: blocks for some milliseconds.
     pub(crate) fn new(options: Options) -> Pool {
         Pool {
-            version: ssh_version::ask(&options.ssh_program),
+            version: OnceLock::new(),
             options,
             gate: Gate::default(),
             directory: SocketDirectory::new(),
@@ -87,8 +87,9 @@ impl Pool {
         &self.options
     }
 
+    /// Asks ssh for its version the first time: blocks for some milliseconds.
     pub(crate) fn ssh_version(&self) -> Option<Version> {
-        self.version
+        *self.version.get_or_init(|| ssh_version::ask(&self.options.ssh_program))
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -102,7 +103,7 @@ impl Pool {
     /// Waits for a seat, until the deadline or until `cancelled`: whoever makes that true calls [`Pool::wake`].
     pub(crate) fn seat(
         self: &Arc<Pool>,
-        destination: &Destination,
+        target: &Target,
         kind: Kind,
         deadline: Option<Instant>,
         cancelled: &dyn Fn() -> bool,
@@ -110,6 +111,10 @@ impl Pool {
         if cancelled() {
             return Err(NoSeat::Cancelled);
         }
+        if !target.launcher.is_ssh() {
+            return self.own_seat(target.host, deadline, cancelled);
+        }
+        let destination = &Destination { host: target.host.to_owned(), user: target.user.map(str::to_owned) };
         let answer = match self.ask(destination, kind) {
             Asked::Answered(answer) => answer,
             Asked::Waits(id, answers) => {
@@ -120,18 +125,18 @@ impl Pool {
         match answer {
             Answer::Seat(connection) => Ok(Seat::shared(self, connection, kind)),
             Answer::Failed(error) => Err(NoSeat::Failed(error)),
-            Answer::Own | Answer::Look => self.own_seat(destination, deadline, cancelled),
+            Answer::Own | Answer::Look => self.own_seat(target.host, deadline, cancelled),
         }
     }
 
     /// A connection of its own, which is made with its session.
     pub(crate) fn own_seat(
         self: &Arc<Pool>,
-        destination: &Destination,
+        host: &str,
         deadline: Option<Instant>,
         cancelled: &dyn Fn() -> bool,
     ) -> std::result::Result<Seat<'_>, NoSeat> {
-        match self.gate.wait_turn(&destination.host, deadline, cancelled) {
+        match self.gate.wait_turn(host, deadline, cancelled) {
             Some(turn) => Ok(Seat::own(self, turn)),
             None if cancelled() => Err(NoSeat::Cancelled),
             None => Err(NoSeat::TimedOut(StartStage::Queued)),

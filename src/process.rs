@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::client::Lifeline;
 use crate::error::{Error, Result};
 use crate::exit_status::{ExitSource, ExitStatus};
+use crate::launcher::{Launcher, Target};
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
 use crate::request::{BootRequest, LinkLossPolicy};
@@ -22,7 +23,7 @@ use crate::wrapper::Instance;
 /// The pids of one process; each is missing while it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RuntimePids {
-    /// The ssh client, on this machine; missing when it has ended.
+    /// The ssh client, or that of another launcher, on this machine; missing when it has ended.
     pub ssh_client: Option<i64>,
     /// The application, on its host.
     pub remote: Option<i64>,
@@ -42,6 +43,7 @@ pub(crate) type Outcome = std::result::Result<ExitStatus, Error>;
 pub(crate) struct Process {
     pub instance: Instance,
     pub request: BootRequest,
+    pub launcher: Launcher,
     /// When `start_process` was called: the order of the table.
     pub started_at: Instant,
     /// A copy of the record's state, so that asking for it takes no lock.
@@ -99,22 +101,23 @@ impl Drop for EndsTogether {
 
 impl Process {
     /// One that is to be started.
-    pub(crate) fn new(instance: Instance, request: BootRequest) -> Process {
-        Process::in_state(State::Connecting, instance, request)
+    pub(crate) fn new(instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
+        Process::in_state(State::Connecting, instance, request, launcher)
     }
 
     /// One that runs, or has ended, on its host, and has no link yet.
-    pub(crate) fn adopted(instance: Instance, request: BootRequest, pid: i64) -> Process {
-        let process = Process::in_state(State::LinkLost, instance, request);
+    pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
+        let process = Process::in_state(State::LinkLost, instance, request, launcher);
         process.set_run();
         process.set_pids(|pids| pids.remote = Some(pid));
         process
     }
 
-    fn in_state(state: State, instance: Instance, request: BootRequest) -> Process {
+    fn in_state(state: State, instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
         Process {
             instance,
             request,
+            launcher,
             started_at: Instant::now(),
             state: AtomicU8::new(state as u8),
             record: Mutex::new(Record {
@@ -140,6 +143,12 @@ impl Process {
 
     pub(crate) fn uuid(&self) -> &str {
         &self.instance.uuid
+    }
+
+    /// Where it runs.
+    pub(crate) fn target(&self) -> Target<'_> {
+        let BootRequest { host, user, .. } = &self.request;
+        Target { launcher: &self.launcher, host, user: user.as_deref(), uuid: Some(self.uuid()) }
     }
 
     pub(crate) fn state(&self) -> State {

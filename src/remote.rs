@@ -1,27 +1,27 @@
 //! Short remote work: a script on a host.
 
 use std::borrow::Cow;
+use std::io;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Lifeline, Pumped, SshClient, Stream};
-use crate::error::{Error, Result, SshFailure};
-use crate::host::Destination;
+use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
+use crate::error::{Error, LauncherFailure, Result, SshFailure};
+use crate::launcher::{Launcher, Target};
 use crate::options::Options;
 use crate::output::Tail;
-use crate::pool::NoSeat;
+use crate::pool::{NoSeat, Pool};
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::ssh::{self, Route};
-use crate::ssh_version::Version;
 use crate::sys;
 use crate::watcher::{DIAGNOSIS, Shared};
 
 /// Where a script runs, and how long it may take.
 pub(crate) struct Place<'a> {
-    pub host: &'a str,
-    pub user: Option<&'a str>,
+    pub target: Target<'a>,
     /// None: as long as it takes.
     pub deadline: Option<Instant>,
 }
@@ -64,7 +64,7 @@ impl<'a> Script<'a> {
 /// Why there was no session; the deadline; a local error. Not the script's own code.
 pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
     let Script { place, .. } = script;
-    let destination = Destination { host: place.host.to_owned(), user: place.user.map(str::to_owned) };
+    let target = place.target;
     let (pool, options) = (&shared.pool, shared.options());
     let mut options = Cow::Borrowed(options);
     if let Some(methods) = script.auth_methods {
@@ -76,15 +76,15 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
     loop {
         let seat = match (kept.take(), script.auth_methods) {
             (Some(seat), _) => Ok(seat),
-            (None, None) => pool.seat(&destination, script.kind, place.deadline, script.cancelled),
-            (None, Some(_)) => pool.own_seat(&destination, place.deadline, script.cancelled),
+            (None, None) => pool.seat(&target, script.kind, place.deadline, script.cancelled),
+            (None, Some(_)) => pool.own_seat(target.host, place.deadline, script.cancelled),
         };
         let mut seat = seat.map_err(|none| match none {
             NoSeat::Failed(error) => error,
             NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
         })?;
         let nonce = nonce()?;
-        let client = spawn(pool.ssh_version(), &options, seat.route(), place.host, place.user, (script.line)(&nonce))?;
+        let client = spawn(pool, &options, seat.route(), &target, (script.line)(&nonce))?;
         (script.opened)(client.lifeline());
         let error = match talk(client, place, nonce, &mut seat, sink) {
             Talk::Done => return Ok(()),
@@ -112,7 +112,7 @@ enum Talk {
 const LAST: Duration = Duration::from_millis(250);
 
 fn talk(
-    mut client: SshClient,
+    mut client: Client,
     place: &Place,
     nonce: [u8; NONCE_LENGTH],
     seat: &mut Seat,
@@ -158,10 +158,10 @@ fn talk(
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         match pumped {
-            Err(error) => return Talk::Failed(Error::local("reading from ssh", error)),
+            Err(error) => return Talk::Failed(Error::local("reading from a launcher", error)),
             Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
             Ok(Pumped::Ended(code)) => {
-                return Talk::NotBegun(ssh::diagnose(place.host, place.user, code, &diagnosis.get().bytes));
+                return Talk::NotBegun(diagnose(&place.target, code, &diagnosis.get().bytes));
             }
             // The deadlines hold for a host that talks without end, too: then there is always something to read.
             Ok(_) if is_over(last_until) => return Talk::Done,
@@ -175,14 +175,17 @@ fn talk(
 
 /// No session came in time.
 pub(crate) fn timed_out(place: &Place) -> Error {
-    without_a_word(place, SshFailure::TimedOut)
+    without_a_word(place, SshFailure::TimedOut, LauncherFailure::TimedOut)
 }
 
 /// The error of a call with a timeout of its own: when the script's deadline came, it is that one's.
 pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -> String) -> Error {
     match error {
         // ssh's own timeout has ssh's words.
-        Error::Ssh { failure: SshFailure::TimedOut, stderr, .. } if stderr.is_empty() => {
+        Error::Ssh { failure: SshFailure::TimedOut, stderr, .. }
+        | Error::Launcher { failure: LauncherFailure::TimedOut, stderr, .. }
+            if stderr.is_empty() =>
+        {
             Error::TimedOut { what: what(), waited }
         }
         other => other,
@@ -191,33 +194,50 @@ pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -
 
 /// The script ended before it had said all.
 pub(crate) fn closed(place: &Place) -> Error {
-    without_a_word(place, SshFailure::Closed)
+    without_a_word(place, SshFailure::Closed, LauncherFailure::Closed)
 }
 
-/// What ssh itself says nothing of.
-fn without_a_word(place: &Place, failure: SshFailure) -> Error {
-    let (host, user) = (place.host.to_owned(), place.user.map(str::to_owned));
-    Error::Ssh { host, user, failure, stderr: String::new() }
+/// What the client itself says nothing of.
+fn without_a_word(place: &Place, of_ssh: SshFailure, of_others: LauncherFailure) -> Error {
+    let target = &place.target;
+    match target.launcher {
+        Launcher::Ssh => ssh_error(target, of_ssh, String::new()),
+        _ => target.failed(of_others, String::new()),
+    }
 }
 
-/// Starts ssh to a host.
-pub(crate) fn spawn(
-    version: Option<Version>,
-    options: &Options,
-    route: Route,
-    host: &str,
-    user: Option<&str>,
-    line: Vec<Chunk>,
-) -> Result<SshClient> {
-    let arguments = ssh::arguments(options, version, route, host, user);
-    SshClient::spawn(&options.ssh_program, arguments, line).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Error::Ssh {
-            host: host.to_owned(),
-            user: user.map(str::to_owned),
-            failure: SshFailure::SshNotFound,
-            stderr: format!("{}: {error}", options.ssh_program.display()),
-        },
-        _ => Error::local(format!("starting ssh to {host}"), error),
+fn ssh_error(target: &Target, failure: SshFailure, stderr: String) -> Error {
+    Error::Ssh { host: target.host.to_owned(), user: target.user.map(str::to_owned), failure, stderr }
+}
+
+/// Why a client ended before the wrapper began.
+pub(crate) fn diagnose(target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
+    match target.launcher {
+        Launcher::Ssh => ssh::diagnose(target.host, target.user, code, stderr),
+        _ => target.diagnose(code, stderr),
+    }
+}
+
+/// Starts the client of a session: the launcher's program on this machine.
+pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Target, line: Vec<Chunk>) -> Result<Client> {
+    let command = match target.launcher {
+        Launcher::Ssh => {
+            let mut command = Command::new(&options.ssh_program);
+            command.args(ssh::arguments(options, pool.ssh_version(), route, target.host, target.user));
+            command
+        }
+        _ => target.command()?,
+    };
+    let program = command.get_program().to_os_string();
+    Client::spawn(command, line).map_err(|error| match (error.kind(), target.launcher) {
+        (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
+            let said = format!("{}: {error}", program.display());
+            match launcher {
+                Launcher::Ssh => ssh_error(target, SshFailure::SshNotFound, said),
+                _ => target.failed(LauncherFailure::NotFound, said),
+            }
+        }
+        _ => Error::local(format!("starting {} to {}", target.launcher.name(), target.host), error),
     })
 }
 

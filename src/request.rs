@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::check::{self, LONGEST_NAME, LONGEST_STRING, LONGEST_TEXT};
 use crate::error::{Error, Result};
+use crate::launcher::Launcher;
 use crate::limit::{Limit, LimitValue};
 use crate::role::Role;
 
@@ -60,6 +61,7 @@ pub enum LinkLossPolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootRequest {
     pub(crate) host: String,
+    pub(crate) launcher: Option<Launcher>,
     pub(crate) user: Option<String>,
     pub(crate) name: String,
     pub(crate) session: String,
@@ -86,6 +88,7 @@ impl BootRequest {
     pub fn new<A: Into<OsString>>(host: impl Into<String>, argv: impl IntoIterator<Item = A>) -> BootRequest {
         BootRequest {
             host: host.into(),
+            launcher: None,
             user: None,
             name: String::new(),
             session: String::new(),
@@ -105,6 +108,12 @@ impl BootRequest {
             grace: Duration::from_secs(5),
             kill_tree: false,
         }
+    }
+
+    /// By what it gets its shell. Default: the host's launcher, if the manager has one for it, else the manager's.
+    pub fn launcher(mut self, launcher: Launcher) -> BootRequest {
+        self.launcher = Some(launcher);
+        self
     }
 
     /// The remote user. Default: ssh's choice, which is `User` of ssh_config, else the current user.
@@ -248,6 +257,10 @@ impl BootRequest {
     /// [`Error::Invalid`], with the field and the value.
     pub fn check(&self) -> Result<()> {
         check::host("host", &self.host)?;
+        if let Some(launcher) = &self.launcher {
+            launcher.check("launcher")?;
+            launcher.check_policy(self.link_loss)?;
+        }
         if let Some(user) = &self.user {
             check::user(user)?;
         }

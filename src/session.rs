@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Pumped, SshClient, Stream};
+use crate::client::{Client, Pumped, Stream};
 use crate::connection::Lease;
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
@@ -89,12 +89,12 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     }
 
     /// Reads until the client has ended, and gives its code. An error is a local one.
-    pub(crate) fn run(&mut self, client: &mut SshClient) -> Result<ClientEnd> {
+    pub(crate) fn run(&mut self, client: &mut Client) -> Result<ClientEnd> {
         loop {
             let deadline = self.next_deadline();
             let pumped =
                 client.pump(deadline, |stream, bytes| self.scan(stream, |scanner, sink| scanner.push(bytes, sink)));
-            match pumped.map_err(|e| Error::local("reading from ssh", e))? {
+            match pumped.map_err(|e| Error::local("reading from a launcher", e))? {
                 Pumped::Some | Pumped::Deadline => self.look_at_the_clock(client),
                 Pumped::Ended(code) => {
                     let end = code.map_or(ClientEnd::Unseen, ClientEnd::Seen);
@@ -117,7 +117,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         own.into_iter().chain([start, exit]).flatten().min()
     }
 
-    fn look_at_the_clock(&mut self, client: &SshClient) {
+    fn look_at_the_clock(&mut self, client: &Client) {
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if is_over(self.exit.map(|(_, _, until)| until)) {
@@ -242,7 +242,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Report::Begin { wrapper_pid } => {
                 self.look_at = None;
                 self.seat.begun();
-                if self.seat.connection().is_none() {
+                if self.seat.connection().is_none() && self.process().launcher.needs_lease() {
                     self.renew_lease();
                 }
                 self.watcher.stage = StartStage::Setup;
@@ -335,13 +335,18 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
 
     fn pid(&mut self, remote: Remote) {
         let request = &self.process().request;
-        let destination = match &request.user {
-            Some(user) => format!("{user}@{}", request.host),
-            None => request.host.clone(),
-        };
-        log::debug!("{}: to kill it by hand: ssh {destination} kill -9 {}", self.process().uuid(), remote.pid);
+        let (launcher, uuid) = (&self.process().launcher, self.process().uuid());
+        if launcher.is_ssh() {
+            let destination = match &request.user {
+                Some(user) => format!("{user}@{}", request.host),
+                None => request.host.clone(),
+            };
+            log::debug!("{uuid}: to kill it by hand: ssh {destination} kill -9 {}", remote.pid);
+        } else {
+            log::debug!("{uuid}: to kill it by hand, on {}: kill -9 {}", request.host, remote.pid);
+        }
         if let Some(client) = self.process().pids().ssh_client {
-            log::debug!("{}: to kill its ssh client by hand: kill -9 {client}", self.process().uuid());
+            log::debug!("{uuid}: to kill its {} client by hand: kill -9 {client}", launcher.name());
         }
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
         self.watcher.remote = Some(remote);

@@ -9,9 +9,10 @@ use crate::kerberos;
 use crate::options::{HostKeyPolicy, Options};
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 
-/// The remote command: it reads one line and runs it. It survives every login shell, csh and fish too, because it is one word in single quotes without `!`, backslash or newline. Everything else comes through stdin, so that no value, no
+/// What `/bin/sh` runs on the host: it reads one line and runs it. It survives every login shell, csh and fish too, in single
+/// quotes, because it is without those, `!`, backslash and newline. Everything else comes through stdin, so that no value, no
 /// script and no nonce stands in a command line. Behind it comes what it is called in the host's ps.
-const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r l && eval "$l"'"#;
+pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r l && eval "$l""#;
 
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
 /// changes these. EscapeChar and RequestTTY: bytes must arrive as they are. LogLevel: its messages are what failures are
@@ -121,7 +122,7 @@ pub(crate) fn arguments(
     if let Some(user) = user {
         arguments.extend(["-l".into(), user.into()]);
     }
-    arguments.extend(["--".into(), host.into(), format!("{BOOTSTRAP} {}", route.name()).into()]);
+    arguments.extend(["--".into(), host.into(), format!("exec /bin/sh -c '{BOOTSTRAP}' {}", route.name()).into()]);
     arguments
 }
 

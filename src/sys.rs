@@ -362,6 +362,17 @@ pub(crate) fn user_name() -> String {
     unsafe { std::ffi::CStr::from_ptr(entry.pw_name) }.to_string_lossy().into_owned()
 }
 
+/// Whether this program ignores a signal, which its children would inherit. Not SIGPIPE: std sees to that one.
+pub(crate) fn ignores_signals() -> bool {
+    (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE).any(|signal| {
+        // SAFETY: sigaction is plain data, for which zero bytes are valid.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: nothing is set, and what is asked for is written to this frame's variable.
+        let known = unsafe { libc::sigaction(signal, ptr::null(), &mut action) } == 0;
+        known && action.sa_sigaction == libc::SIG_IGN
+    })
+}
+
 /// The time of `after` from now, or none where that is beyond what the clock counts: then there is no deadline.
 pub(crate) fn deadline(after: Duration) -> Option<Instant> {
     Instant::now().checked_add(after)

@@ -1,7 +1,7 @@
 //! The thread of one process: it connects, reads the reports, changes the state and tells of it, until the ssh client is
 //! reaped.
 
-use std::mem;
+use std::mem::{self, Discriminant};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use crate::client::Lifeline;
-use crate::connection::Lease;
-use crate::error::{Error, Result, SshFailure, StartFailure, StartStage};
+use crate::connection::SilentCut;
+use crate::error::{Error, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{Event, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::gate::Retry;
-use crate::host::Destination;
+use crate::launcher::Target;
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;
@@ -47,6 +47,18 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn options(&self) -> &Options {
         self.pool.options()
+    }
+
+    /// A host that a call is about, which is about one process or none.
+    pub(crate) fn target<'a>(
+        &'a self,
+        host: &'a str,
+        user: Option<&'a str>,
+        uuid: Option<&'a str>,
+    ) -> Result<Target<'a>> {
+        let target = Target { launcher: self.options().launcher_of(host), host, user, uuid };
+        target.check()?;
+        Ok(target)
     }
 }
 
@@ -175,13 +187,12 @@ impl Watcher {
     ) -> std::result::Result<Error, NoSeat> {
         let shared = Arc::clone(&self.shared);
         let process = Arc::clone(&self.process);
-        let destination = Destination { host: process.request.host.clone(), user: process.request.user.clone() };
         let mut tries = Tries::new(shared.options().connect_timeout);
         let mut kept = None;
         loop {
             let mut seat = match kept.take() {
                 Some(seat) => seat,
-                None => shared.pool.seat(&destination, Kind::Long, deadline, cancelled)?,
+                None => shared.pool.seat(&process.target(), Kind::Long, deadline, cancelled)?,
             };
             let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.diagnose());
             // A client that was ended on purpose is not to come back.
@@ -244,7 +255,10 @@ impl Watcher {
         let nonce = remote::nonce()?;
         let options = self.shared.options();
         // A shared connection has a lease of its own.
-        let lease = seat.connection().is_none().then(|| Lease::of(options));
+        let lease = match seat.connection() {
+            Some(_) => SilentCut::Connection,
+            None => SilentCut::of(&self.process.launcher, options),
+        };
         let (instance, manager) = (&self.process.instance, &self.shared.name);
         let line = match purpose {
             Purpose::Start => wrapper::start_line(&nonce, instance, request, manager, lease),
@@ -253,8 +267,7 @@ impl Watcher {
                 wrapper::attach_line(&nonce, instance, grace, manager, self.spool.positions(), lease)
             }
         };
-        let version = self.shared.pool.ssh_version();
-        let mut client = remote::spawn(version, options, seat.route(), &request.host, request.user.as_deref(), line)?;
+        let mut client = remote::spawn(&self.shared.pool, options, seat.route(), &self.process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
@@ -301,13 +314,10 @@ impl Watcher {
                 (Attached::Gone, _) => return self.give_up(),
                 (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
                 (_, Err(NoSeat::Cancelled)) => return,
-                (_, Err(NoSeat::TimedOut(_))) => {
-                    let request = &process.request;
-                    remote::timed_out(&Place { host: &request.host, user: request.user.as_deref(), deadline: None })
-                }
+                (_, Err(NoSeat::TimedOut(_))) => remote::timed_out(&Place { target: process.target(), deadline: None }),
             };
             // Once for each reason: it is tried for ever.
-            let reason = mem::discriminant(&failure_of(&error));
+            let reason = kind_of(&error);
             if told.replace(reason) != Some(reason) {
                 log::warn!("{}: the link is not restored: {error}", self.describe());
                 let uuid = process.uuid().to_owned();
@@ -481,7 +491,6 @@ impl Watcher {
     }
 
     fn diagnose(&self) -> Error {
-        let request = &self.process.request;
         let code = match self.client_end {
             ClientEnd::Seen(code) => Some(code),
             ClientEnd::Unseen | ClientEnd::NotStarted => None,
@@ -491,7 +500,7 @@ impl Watcher {
         if let (true, Some(why)) = (said.is_empty(), &self.connection_end) {
             said = why.clone().into_bytes();
         }
-        ssh::diagnose(&request.host, request.user.as_deref(), code, &said)
+        remote::diagnose(&self.process.target(), code, &said)
     }
 
     /// Who it is, in log lines.
@@ -509,11 +518,14 @@ impl Watcher {
             return why.clone();
         }
         let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
-        match (ssh::last_words(&stderr), self.client_end) {
+        let launcher = &self.process.launcher;
+        let words = if launcher.is_ssh() { ssh::last_words(&stderr) } else { None };
+        let client = launcher.name();
+        match (words, self.client_end) {
             (Some(words), _) => words,
-            (None, ClientEnd::Seen(code @ 0..)) => format!("ssh ended with {code}"),
-            (None, ClientEnd::Seen(signal)) => format!("ssh was ended by signal {}", -signal),
-            (None, ClientEnd::Unseen | ClientEnd::NotStarted) => "ssh ended".to_owned(),
+            (None, ClientEnd::Seen(code @ 0..)) => format!("{client} ended with {code}"),
+            (None, ClientEnd::Seen(signal)) => format!("{client} was ended by signal {}", -signal),
+            (None, ClientEnd::Unseen | ClientEnd::NotStarted) => format!("{client} ended"),
         }
     }
 
@@ -570,7 +582,7 @@ impl Watcher {
         let grace = ssh::whole_seconds(request.grace).saturating_add(2);
         let deadline =
             until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
-        let place = Place { host: &request.host, user: request.user.as_deref(), deadline };
+        let place = Place { target: self.process.target(), deadline };
         let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, *pid, start_time, boot_id, grace);
         let mut answer = None;
         let cancelled = || self.process.is_released();
@@ -607,12 +619,14 @@ impl Drop for Leaves {
     }
 }
 
-/// What kind of failure it is.
-fn failure_of(error: &Error) -> SshFailure {
-    match error {
-        Error::Ssh { failure, .. } => *failure,
-        _ => SshFailure::Other,
-    }
+/// What kind of failure it is, as far as it makes a difference to who is told.
+fn kind_of(error: &Error) -> (Discriminant<Error>, Option<Discriminant<SshFailure>>, Option<LauncherFailure>) {
+    let (ssh, other) = match error {
+        Error::Ssh { failure, .. } => (Some(mem::discriminant(failure)), None),
+        Error::Launcher { failure, .. } => (None, Some(*failure)),
+        _ => (None, None),
+    };
+    (mem::discriminant(error), ssh, other)
 }
 
 /// What a host says of a process whose link was lost.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Chunk;
-use crate::connection::{LEASE, Lease};
+use crate::connection::{LEASE, Lease, SilentCut};
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
@@ -18,9 +18,10 @@ use crate::script::{
 use crate::ssh::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> =
-    LazyLock::new(|| end_of_line(&[IDENTITY, include_str!("wrapper.sh")].map(without_comments).concat()));
+    LazyLock::new(|| end_of_line(&[IDENTITY, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
 const IDENTITY: &str = include_str!("identity.sh");
+const READER: &str = include_str!("reader.sh");
 const RELATIONS: &str = include_str!("relations.sh");
 const LINK: &str = include_str!("link.sh");
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
@@ -45,15 +46,15 @@ pub(crate) struct Instance {
     pub user: String,
 }
 
-/// The line that starts the application of `request`; the lease is that of a connection of its own.
+/// The line that starts the application of `request`.
 pub(crate) fn start_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
     request: &BootRequest,
     manager: &str,
-    lease: Option<Lease>,
+    cut: SilentCut,
 ) -> Vec<Chunk> {
-    let mut script = Script::about(nonce, instance, whole_seconds(request.grace), lease);
+    let mut script = Script::about(nonce, instance, whole_seconds(request.grace), cut);
     script.assign("_U", request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
     script.assign("_O", request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign("_M", log_mode(request.log_mode));
@@ -84,13 +85,13 @@ pub(crate) fn attach_line(
     grace: u64,
     manager: &str,
     positions: (u64, u64),
-    lease: Option<Lease>,
+    cut: SilentCut,
 ) -> Vec<Chunk> {
-    let mut script = Script::about(nonce, instance, grace, lease);
+    let mut script = Script::about(nonce, instance, grace, cut);
     script.assign("_W", manager);
     script.assign("_oo", positions.0.to_string());
     script.assign("_eo", positions.1.to_string());
-    for text in [SHORT, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
+    for text in [SHORT, READER, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
         script.add(&without_comments(text));
     }
     bootstrap_line(&script)
@@ -171,19 +172,30 @@ set --
 }
 
 impl Script {
-    /// How the scripts that have one application begin; the lease is that of a connection of its own.
-    fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, lease: Option<Lease>) -> Script {
+    /// How the scripts that have one application begin.
+    fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, cut: SilentCut) -> Script {
         let mut script = Script::default();
         script.assign("_N", nonce);
         script.assign("_V", &instance.uuid);
         script.assign("_I", &instance.id);
         script.assign("_G", grace.to_string());
-        if let Some(Lease { period, ticks }) = lease {
-            script.assign("_P", period.as_secs().to_string());
-            script.assign("_L", ticks.to_string());
-            script.add(&without_comments(LEASE));
+        match cut {
+            SilentCut::Connection => {}
+            // Its directories are looked at all the same, see wrapper.sh.
+            SilentCut::Never => script.assign("_L", "0"),
+            SilentCut::Sshd(lease) => script.lease(lease),
+            SilentCut::Input(lease) => {
+                script.assign("_R", "1");
+                script.lease(lease);
+            }
         }
         script
+    }
+
+    fn lease(&mut self, Lease { period, ticks }: Lease) {
+        self.assign("_P", period.as_secs().to_string());
+        self.assign("_L", ticks.to_string());
+        self.add(&without_comments(LEASE));
     }
 
     /// Names what comes next, for the trap.
@@ -297,7 +309,8 @@ mod tests {
     fn a_start_is_one_line_without_comments() {
         let instance = Instance { uuid: "u".into(), id: "i".into(), user: "me".into() };
         let request = BootRequest::new("h", ["a\nb"]).environment("A", "x\ny").setup_line("true\ntrue").name("\"\n");
-        let line = start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, "m", None).concat();
+        let line =
+            start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, "m", SilentCut::Connection).concat();
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
     }

@@ -182,19 +182,11 @@ _attend() {
     # The reader does it for one that is kept, when the manager says so: it must have the pid before.
     [ -n "$_C" ] || _release
 
-    # The reader is a process of its own, so that one that was killed is replaced: without it nothing would tell that
-    # the manager or the link is gone, and the application would stay for ever.
     _bye=
-    _u=
     _again=
     # Its end tells the reader that the wrapper's main shell is gone.
     exec 9>&-
-    trap '_u=1; kill -USR2 "$_v"' USR2
-    while [ -z "$_u" ]; do
-        { exec <&3 3<&-; _reader; } & _v=$!
-        _again=running
-        until wait "$_v" && exit 0; do kill -0 "$_v" || break; done
-    done
+    _attend_to _reader USR2
 }
 # Reads the commands.
 _reader() {
@@ -289,9 +281,7 @@ echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f"
     else _g=1
     fi
 
-    _l=
     # By exec: a redirection of a function has dash keep what it replaces.
-    [ -z "$_L" ] || { { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!; }
     { exec >/dev/null 5>&- 6>&- 7>&-; _attend; } & _r=$!
     exec 3<&- 2>&8
     if [ -n "$_C" ]; then _undo_ignoring "$@"; else _inner "$@"; fi
@@ -354,7 +344,6 @@ _conclude() {
     # the reader's input ends without a word, when the lease has.
     [ -z "$_bye$_lost" ] || kill -USR2 "$_r"
     until wait "$_r"; do kill -0 "$_r" || break; done
-    [ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
     echo "$_N" >&8
     while read -r _w _a <&8; do
         case $_w in "$_N") break ;; l) _lost=1 ;; esac

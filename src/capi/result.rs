@@ -7,7 +7,7 @@ use std::mem;
 
 use super::input::plain;
 use super::strings::c_string;
-use crate::{Error, FileProblem, SshFailure, StartFailure};
+use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure};
 
 /// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
 /// come.
@@ -138,6 +138,21 @@ pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
 /// The link was lost while the process started; whether it ran is not known.
 pub const SSHPM_ERROR_START_LINK_LOST: i32 = 214;
 
+/// The launcher's program was not found, or cannot be executed.
+pub const SSHPM_ERROR_LAUNCHER_NOT_FOUND: i32 = 300;
+/// The launcher gave no shell in the time.
+pub const SSHPM_ERROR_LAUNCHER_TIMED_OUT: i32 = 301;
+/// The launcher closed its streams, or was killed, before it had said all.
+pub const SSHPM_ERROR_LAUNCHER_CLOSED: i32 = 302;
+/// The launcher ended before there was a shell; the message has its code and what it said.
+pub const SSHPM_ERROR_LAUNCHER_ENDED: i32 = 303;
+/// Slurm does not know the job, the job has ended, or is another user's.
+pub const SSHPM_ERROR_LAUNCHER_NO_JOB: i32 = 304;
+/// The host is no node of the Slurm job.
+pub const SSHPM_ERROR_LAUNCHER_NOT_IN_JOB: i32 = 305;
+/// No slurmctld answers, or there is no configuration that names one.
+pub const SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: i32 = 306;
+
 /// Why a call fails: its code, and the text for the thread's last message.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -178,6 +193,7 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::SignalRefused { .. } => SSHPM_ERROR_SIGNAL_REFUSED,
         Error::LinkDown { .. } => SSHPM_ERROR_LINK_DOWN,
         Error::Ssh { failure, .. } => code_of_ssh(*failure),
+        Error::Launcher { failure, .. } => code_of_launcher(*failure),
         Error::StartFailed { reason, .. } => code_of_start(reason),
         Error::RemoteFile { problem: FileProblem::Missing, .. } => SSHPM_ERROR_FILE_MISSING,
         Error::RemoteFile { problem: FileProblem::IsDirectory, .. } => SSHPM_ERROR_FILE_IS_DIRECTORY,
@@ -191,6 +207,18 @@ pub(super) fn code_of(error: &Error) -> sshpm_result {
         Error::NotAdoptable { .. } => SSHPM_ERROR_NOT_ADOPTABLE,
         Error::TakenOver { .. } => SSHPM_ERROR_TAKEN_OVER,
         Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
+    }
+}
+
+fn code_of_launcher(failure: LauncherFailure) -> sshpm_result {
+    match failure {
+        LauncherFailure::NotFound => SSHPM_ERROR_LAUNCHER_NOT_FOUND,
+        LauncherFailure::TimedOut => SSHPM_ERROR_LAUNCHER_TIMED_OUT,
+        LauncherFailure::Closed => SSHPM_ERROR_LAUNCHER_CLOSED,
+        LauncherFailure::Ended(_) => SSHPM_ERROR_LAUNCHER_ENDED,
+        LauncherFailure::NoJob => SSHPM_ERROR_LAUNCHER_NO_JOB,
+        LauncherFailure::NotInJob => SSHPM_ERROR_LAUNCHER_NOT_IN_JOB,
+        LauncherFailure::NoController => SSHPM_ERROR_LAUNCHER_NO_CONTROLLER,
     }
 }
 

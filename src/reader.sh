@@ -1,0 +1,27 @@
+# A reader that is replaced when somebody kills it, in POSIX sh: without it, nothing would tell that the manager or the link is gone.
+#   _L not empty and not 0: it has a lease, see lease.sh, which is before this then
+
+# $1: the reader, which reads descriptor 3 as its stdin, and returns 0 when all is done.  $2: the signal that ends this.
+_attend_to() {
+    _u=
+    _v=
+    _l=
+    _cut=
+    trap '_u=1; [ -z "$_v" ] || kill -'"$2"' "$_v"' "$2"
+    [ "${_L:-0}" = 0 ] || _begin_lease
+    while [ -z "$_u" ]; do
+        _y=$_cut
+        {
+            if [ -z "$_y" ]; then exec <&3; else exec </dev/null; fi
+            exec 3<&-
+            "$1"
+        } & _v=$!
+        # What came in between could not end it.
+        [ "$_y" = "$_cut$_u" ] || kill -KILL "$_v"
+        _again=running
+        until wait "$_v" && _u=1; do kill -0 "$_v" || break; done
+        _v=
+    done
+    [ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
+    exit 0
+}
