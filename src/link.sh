@@ -24,8 +24,9 @@ _relay() {
         *) echo "$_q" 1<>"$_f.c" ;;
         esac
     done
-    # A later link has cleared away, and a write would make a file of that name: the link waits for nothing then.
-    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; elif _is_open; then kill -KILL "$$"; fi
+    # A write would make a file of that name where the link is about to end, or where a later one has cleared away; then
+    # this one waits for nothing.
+    if [ -p "$_f.l.$_C" ]; then echo "m eof" 1<>"$_f.l.$_C"; else _w=15; fi
     # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
     _i=0
     while _is_open && [ "$_i" -lt "$_w" ]; do
