@@ -230,8 +230,8 @@ fn the_disk_of_its_output_is_full() {
     let state = user.home.join(".local/state");
     remote.mount_tmpfs(state.to_str().unwrap(), &format!("size=64k,mode=700,uid={}", user.uid));
     let manager = manager(&remote);
-    let script = "echo ready; head -c 1000000 /dev/zero | tr '\\0' x; echo \"wrote $?\" >&2; \
-                  trap 'exit 17' QUIT; while :; do sleep 0.05; done";
+    let script = "trap 'exit 17' QUIT; echo ready; head -c 1000000 /dev/zero | tr '\\0' x; echo \"wrote $?\" >&2; \
+                  while :; do sleep 0.05; done";
     start_ready(&manager, "u", &kept(shell(script)).user(&user.name));
     wait_until("the disk is full", TIME, || {
         let taken: u64 = remote.runtime_files().iter().map(|f| fs::metadata(remote.local(f)).unwrap().len()).sum();
