@@ -1,6 +1,6 @@
 //! One client, of ssh or another launcher: a child, its streams, and the lifeline that commands are written to.
 //!
-//! Its stdin and stdout are one socket, which saves a descriptor, and to which can be written without SIGPIPE. The
+//! Its stdin is a socket, to which can be written without SIGPIPE. ssh's stdout is the same one, which saves a descriptor. The
 //! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -143,6 +143,21 @@ pub(crate) enum Stream {
     Stderr,
 }
 
+/// What a client's stdout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StdoutAs {
+    /// The socket that is its stdin: for ssh, whose own it stays.
+    Socket,
+    /// A pipe: it may become the application's, which cannot open a socket as /dev/stdout.
+    Pipe,
+}
+
+enum Stdout {
+    Socket,
+    Pipe(ChildStdout),
+    Ended,
+}
+
 /// What a [`Client::pump`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
@@ -159,19 +174,22 @@ pub(crate) enum Pumped {
 pub(crate) struct Client {
     child: Child,
     lifeline: Arc<Lifeline>,
-    stdout_open: bool,
+    stdout: Stdout,
     stderr: Option<ChildStderr>,
 }
 
 impl Client {
     /// Starts a launcher's program, and has `first_line` written to the shell on the host.
-    pub(crate) fn spawn(mut command: Command, first_line: Vec<Chunk>) -> io::Result<Client> {
+    pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let stdin = OwnedFd::from(theirs.try_clone()?);
         command
             .stdin(Stdio::from(stdin))
-            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(match stdout {
+                StdoutAs::Socket => Stdio::from(OwnedFd::from(theirs)),
+                StdoutAs::Pipe => Stdio::piped(),
+            })
             .stderr(Stdio::piped())
             // Ctrl-C in the host's terminal is for the host.
             .process_group(0);
@@ -193,10 +211,14 @@ impl Client {
             client: handle,
             client_pid: child.id(),
         });
+        let stdout = child.stdout.take().map_or(Stdout::Socket, Stdout::Pipe);
         let stderr = child.stderr.take();
-        let client = Client { child, lifeline, stdout_open: true, stderr };
+        let client = Client { child, lifeline, stdout, stderr };
         if let Some(stderr) = &client.stderr {
             sys::set_nonblocking(stderr.as_fd())?;
+        }
+        if let Stdout::Pipe(stdout) = &client.stdout {
+            sys::set_nonblocking(stdout.as_fd())?;
         }
         Ok(client)
     }
@@ -214,24 +236,29 @@ impl Client {
         let write = self.lifeline.has_pending();
         let ended = {
             let socket = self.lifeline.socket.as_fd();
+            let (reads_socket, pipe) = match &self.stdout {
+                Stdout::Socket => (true, None),
+                Stdout::Pipe(pipe) => (false, Some(pipe.as_fd())),
+                Stdout::Ended => (false, None),
+            };
             let mut polled = [
-                Polled { fd: (self.stdout_open || write).then_some(socket), write, ready: false },
+                Polled { fd: (reads_socket || write).then_some(socket), write, ready: false },
+                Polled::read(pipe),
                 Polled::read(self.stderr.as_ref().map(AsFd::as_fd)),
                 Polled::read(self.lifeline.client.as_fd()),
             ];
             sys::poll(&mut polled, deadline)?;
-            let [stdio, stderr, client] = polled.map(|polled| polled.ready);
-            if !(stdio || stderr || client) {
+            if !polled.iter().any(|polled| polled.ready) {
                 return Ok(Pumped::Deadline);
             }
-            client
+            polled[3].ready
         };
         if write {
             self.lifeline.flush();
         }
         self.read_all(&mut sink)?;
         // Without a pidfd, the end of both streams tells.
-        let closed = !self.stdout_open && self.stderr.is_none();
+        let closed = matches!(self.stdout, Stdout::Ended) && self.stderr.is_none();
         if ended || (closed && self.lifeline.client.as_fd().is_none()) {
             // What it wrote between the read and its end: as much as the socket and the pipe hold.
             for _ in 0..LAST_READS {
@@ -247,12 +274,16 @@ impl Client {
     /// True when a stream may have more.
     fn read_all(&mut self, sink: &mut impl FnMut(Stream, &[u8])) -> io::Result<bool> {
         let mut more = false;
-        if self.stdout_open {
-            let mut socket = &self.lifeline.socket;
-            let left = read_available(&mut socket, |bytes| sink(Stream::Stdout, bytes))?;
-            self.stdout_open = left != Left::Nothing;
-            more |= left == Left::More;
+        let out = |bytes: &[u8]| sink(Stream::Stdout, bytes);
+        let left = match &mut self.stdout {
+            Stdout::Socket => read_available(&mut &self.lifeline.socket, out)?,
+            Stdout::Pipe(pipe) => read_available(pipe, out)?,
+            Stdout::Ended => Left::Nothing,
+        };
+        if left == Left::Nothing {
+            self.stdout = Stdout::Ended;
         }
+        more |= left == Left::More;
         if let Some(stderr) = &mut self.stderr {
             let left = read_available(stderr, |bytes| sink(Stream::Stderr, bytes))?;
             if left == Left::Nothing {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
+use crate::client::{Chunk, Client, Lifeline, Pumped, StdoutAs, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::launcher::{Launcher, Target};
 use crate::options::Options;
@@ -220,16 +220,16 @@ pub(crate) fn diagnose(target: &Target, code: Option<i32>, stderr: &[u8]) -> Err
 
 /// Starts the client of a session: the launcher's program on this machine.
 pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Target, line: Vec<Chunk>) -> Result<Client> {
-    let command = match target.launcher {
+    let (command, stdout) = match target.launcher {
         Launcher::Ssh => {
             let mut command = Command::new(&options.ssh_program);
             command.args(ssh::arguments(options, pool.ssh_version(), route, target.host, target.user));
-            command
+            (command, StdoutAs::Socket)
         }
-        _ => target.command()?,
+        _ => (target.command()?, StdoutAs::Pipe),
     };
     let program = command.get_program().to_os_string();
-    Client::spawn(command, line).map_err(|error| match (error.kind(), target.launcher) {
+    Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
         (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
             let said = format!("{}: {error}", program.display());
             match launcher {
