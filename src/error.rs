@@ -205,7 +205,7 @@ pub enum LauncherFailure {
     NoJob,
     /// Slurm: the host is no node of the job.
     NotInJob,
-    /// Slurm: no slurmctld answers, or there is no configuration that names one.
+    /// Slurm: no slurmctld answers, there is no configuration that names one, or munge does not run.
     NoController,
 }
 
@@ -445,7 +445,7 @@ impl fmt::Display for LauncherFailure {
                 "Slurm has no such job of this user, or it has ended; squeue lists those that run"
             }
             LauncherFailure::NotInJob => "the host is no node of the job; squeue lists its nodes",
-            LauncherFailure::NoController => "no slurmctld answers; scontrol ping tells more",
+            LauncherFailure::NoController => "no slurmctld answers, or munge does not run; scontrol ping tells more",
         })
     }
 }

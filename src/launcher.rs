@@ -58,8 +58,8 @@ pub(crate) struct Target<'a> {
 /// The shell below is a child of the client, so that who kills the client kills no wrapper; the `exit` keeps shells from
 /// replacing themselves by their last command.
 const LOCAL: &str = r#"cd 2>/dev/null; /bin/sh -c "$0" sshpm; exit"#;
-/// Slurm starts a task where srun was called, or in /tmp.
-const FROM_HOME: &str = r#"cd 2>/dev/null; "#;
+/// Slurm starts a task where srun was called, or in /tmp; and srun would tell of an exit code among what the application says.
+const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
 
 impl Launcher {
     /// A [`Launcher::Command`].
@@ -164,7 +164,7 @@ impl Target<'_> {
             Launcher::Command(argv) => argv.iter().map(|word| self.fill_in(word)).chain(shell(BOOTSTRAP)).collect(),
             Launcher::Slurm(slurm) => {
                 let mut words = slurm.arguments(self.host)?;
-                words.extend(shell(&format!("{FROM_HOME}{BOOTSTRAP}")));
+                words.extend(shell(&format!("{STEP}{BOOTSTRAP}")));
                 words
             }
         };

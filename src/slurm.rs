@@ -136,10 +136,12 @@ impl Slurm {
     /// srun and its arguments, before the command. Of an option that is given twice the last one holds.
     pub(crate) fn arguments(&self, host: &str) -> Result<Vec<OsString>> {
         let mut arguments = vec![OsString::from(&self.srun_program)];
+        arguments.extend(DEFAULTS.map(OsString::from));
         arguments.extend(self.srun_options.iter().map(OsString::from));
         arguments.push(format!("--jobid={}", self.job_id()?).into());
         arguments.push(format!("--nodelist={host}").into());
         arguments.extend(OURS.map(OsString::from));
+        arguments.push("--".into());
         Ok(arguments)
     }
 
@@ -167,10 +169,125 @@ fn failed(failure: LauncherFailure, stderr: String) -> Error {
     Error::Launcher { launcher: "slurm".to_owned(), host: String::new(), user: None, failure, stderr }
 }
 
-/// One task on one node, beside other steps. Not `--unbuffered`: the task's stdout would be a terminal.
-const OURS: [&str; 6] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0", "--"];
+/// What holds unless the caller's options say otherwise: the environment of this program, and no MPI, which would cost each step its
+/// set-up.
+const DEFAULTS: [&str; 2] = ["--export=ALL", "--mpi=none"];
 
-/// What would take effect where the arguments say nothing.
-const ENVIRONMENT: [&str; 3] = ["SLURM_LABELIO", "SLURM_UNBUFFEREDIO", "SLURM_EXACT"];
+/// One task, that shares all that the job has on its node with other steps, and the one that reads stdin. Not `--unbuffered`: the
+/// task's stdout would be a terminal. So what it writes comes when a line ends, as do all reports.
+const OURS: [&str; 5] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0"];
 
-const MESSAGES: [(&str, LauncherFailure); 1] = [("Invalid job id specified", LauncherFailure::NoJob)];
+/// Variables that srun takes for options (see its man page), where no argument here says otherwise: what the streams carry, what a step is
+/// confined to, and for how long. A program that runs in a step itself has some of them, with its own step's values.
+const ENVIRONMENT: [&str; 33] = [
+    "SLURM_CPUS_PER_TASK",
+    "SLURM_CPU_BIND",
+    "SLURM_DISTRIBUTION",
+    "SLURM_DIST_PLANESIZE",
+    "SLURM_EPILOG",
+    "SLURM_EXACT",
+    "SLURM_EXCLUSIVE",
+    "SLURM_HET_SIZE",
+    "SLURM_HOSTFILE",
+    "SLURM_IMMEDIATE",
+    "SLURM_LABELIO",
+    "SLURM_MEM_BIND",
+    "SLURM_MEM_PER_CPU",
+    "SLURM_MEM_PER_GPU",
+    "SLURM_MEM_PER_NODE",
+    "SLURM_NTASKS_PER_CORE",
+    "SLURM_NTASKS_PER_GPU",
+    "SLURM_NTASKS_PER_NODE",
+    "SLURM_NTASKS_PER_SOCKET",
+    "SLURM_NTASKS_PER_TRES",
+    "SLURM_PROLOG",
+    "SLURM_REMOTE_CWD",
+    "SLURM_SIGNAL",
+    "SLURM_STDERRMODE",
+    "SLURM_STDINMODE",
+    "SLURM_STDOUTMODE",
+    "SLURM_STEP_GRES",
+    "SLURM_TEST_EXEC",
+    "SLURM_THREADS_PER_CORE",
+    "SLURM_TIMELIMIT",
+    "SLURM_UNBUFFEREDIO",
+    "SLURM_WORKING_DIR",
+    "SRUN_CPUS_PER_TASK",
+];
+
+/// Those of 22.05.
+const MESSAGES: [(&str, LauncherFailure); 8] = [
+    ("Invalid job id specified", LauncherFailure::NoJob),
+    ("has expired", LauncherFailure::NoJob),
+    // The job of somebody else.
+    ("Access/permission denied", LauncherFailure::NoJob),
+    ("Requested node configuration is not available", LauncherFailure::NotInJob),
+    ("Unable to contact slurm controller", LauncherFailure::NoController),
+    ("Could not establish a configuration source", LauncherFailure::NoController),
+    ("Protocol authentication error", LauncherFailure::NoController),
+    ("Munge encode failed", LauncherFailure::NoController),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_options_come_between_the_defaults_and_ours() {
+        let slurm =
+            Slurm::new().job("42").srun_program("/opt/bin/srun").srun_option("--export=NONE").srun_option("--nodes=2");
+        let words = slurm.arguments("n-1").unwrap();
+        let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            line,
+            "/opt/bin/srun --export=ALL --mpi=none --export=NONE --nodes=2 --jobid=42 --nodelist=n-1 --nodes=1 --ntasks=1 \
+             --overlap --quiet --input=0 --"
+        );
+    }
+
+    #[test]
+    fn what_srun_would_read_otherwise_is_refused() {
+        for (slurm, name) in [
+            (Slurm::new().job(""), "launcher.job"),
+            (Slurm::new().job("42 43"), "launcher.job"),
+            (Slurm::new().srun_program(""), "launcher.srun_program"),
+            (Slurm::new().srun_option("-n2"), "launcher.srun_options[0]"),
+            (Slurm::new().srun_option("--"), "launcher.srun_options[0]"),
+            (Slurm::new().srun_option("--a\0"), "launcher.srun_options[0]"),
+        ] {
+            match slurm.check("launcher") {
+                Err(Error::Invalid { field, .. }) => assert_eq!(field, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        for host in ["n[1-3]", "n1,n2", "./n1", "^n1"] {
+            assert!(Slurm::check_node(host).is_err(), "{host}");
+        }
+    }
+
+    /// As srun 22.05 said it.
+    #[test]
+    fn messages_are_told_apart() {
+        for (text, failure) in [
+            (
+                "srun: error: Unable to confirm allocation for job 4242: Invalid job id specified",
+                Some(LauncherFailure::NoJob),
+            ),
+            ("srun: error: Slurm job 4 has expired", Some(LauncherFailure::NoJob)),
+            ("srun: error: Unable to create step for job 1: Access/permission denied", Some(LauncherFailure::NoJob)),
+            (
+                "srun: error: Unable to create step for job 2: Requested node configuration is not available",
+                Some(LauncherFailure::NotInJob),
+            ),
+            (
+                "srun: error: Unable to confirm allocation for job 1: Unable to contact slurm controller (connect failure)",
+                Some(LauncherFailure::NoController),
+            ),
+            ("srun: fatal: Could not establish a configuration source", Some(LauncherFailure::NoController)),
+            ("slurm_load_jobs error: Invalid job id specified", Some(LauncherFailure::NoJob)),
+            ("srun: unrecognized option '--bogus'", None),
+        ] {
+            assert_eq!(Slurm::failure(text), failure, "{text}");
+        }
+    }
+}
