@@ -15,5 +15,5 @@ _l=$!
 while read -r _c <&3; do
     case $_c in ping) kill -USR1 "$_l" ;; esac
 done
-kill "$_l"
+kill -USR2 "$_l"
 wait "$_l"

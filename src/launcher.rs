@@ -58,7 +58,7 @@ pub(crate) struct Target<'a> {
 /// The shell below is a child of the client, so that who kills the client kills no wrapper; the `exit` keeps shells from
 /// replacing themselves by their last command.
 const LOCAL: &str = r#"cd 2>/dev/null; /bin/sh -c "$0" sshpm; exit"#;
-/// Slurm starts a task where srun was called, or in /tmp; and srun would tell of an exit code among what the application says.
+/// srun would tell of an exit code among what the application says.
 const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
 
 impl Launcher {
@@ -171,8 +171,8 @@ impl Target<'_> {
         let mut words = undo_ignoring()?.iter().map(OsString::from).chain(words);
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
-        if let Launcher::Slurm(slurm) = self.launcher {
-            slurm.clear_environment(&mut command);
+        if let Launcher::Slurm(_) = self.launcher {
+            Slurm::clear_environment(&mut command);
         }
         Ok(command)
     }

@@ -5,13 +5,14 @@
 # of somebody's login: then the shell that attends to the reader gives it the end of its input.
 
 _lease() {
-    trap '' HUP INT QUIT PIPE
+    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them.
+    trap '' HUP INT QUIT PIPE TERM
     trap '_i=0' USR1
     # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
     trap '_say unleased' EXIT
     # A sleep of which the shell does not know would outlive it.
     _w=
-    trap '[ -z "$_w" ] || kill "$_w"; trap - EXIT; exit' TERM
+    trap '[ -z "$_w" ] || kill -KILL "$_w"; trap - EXIT; exit' USR2
     _v=$!
     _i=0
     while [ "$_i" -lt "$_L" ]; do

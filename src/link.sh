@@ -40,7 +40,7 @@ _relay() {
     # Where that shell was killed, sshd waits for what else has its streams.
     if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill "$_t1"; fi
     if [ -n "$_s2" ] && _is "$_t2" "$_s2"; then kill "$_t2"; fi
-    [ -z "$_l" ] || kill "$_l"
+    [ -z "$_l" ] || kill -USR2 "$_l"
     rm -f "$_f.l.$_C"
     exit 0
 }

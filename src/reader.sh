@@ -22,6 +22,6 @@ _attend_to() {
         until wait "$_v" && _u=1; do kill -0 "$_v" || break; done
         _v=
     done
-    [ -z "$_l" ] || { kill "$_l"; wait "$_l"; }
+    [ -z "$_l" ] || { kill -USR2 "$_l"; wait "$_l"; }
     exit 0
 }

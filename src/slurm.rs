@@ -145,10 +145,14 @@ impl Slurm {
         Ok(arguments)
     }
 
-    /// Whatever srun reads there would change what the arguments say.
-    pub(crate) fn clear_environment(&self, command: &mut Command) {
-        for name in ENVIRONMENT {
-            command.env_remove(name);
+    /// Has srun go by its arguments alone.
+    pub(crate) fn clear_environment(command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let is_slurms = text.starts_with("SLURM_") || text.starts_with("SRUN_");
+            if is_slurms && !OF_THE_CLUSTER.contains(&&*text) {
+                command.env_remove(&name);
+            }
         }
     }
 
@@ -169,51 +173,18 @@ fn failed(failure: LauncherFailure, stderr: String) -> Error {
     Error::Launcher { launcher: "slurm".to_owned(), host: String::new(), user: None, failure, stderr }
 }
 
-/// What holds unless the caller's options say otherwise: the environment of this program, and no MPI, which would cost each step its
-/// set-up.
-const DEFAULTS: [&str; 2] = ["--export=ALL", "--mpi=none"];
+/// What holds unless the caller's options say otherwise: the environment of this program; all memory and all CPUs that the job has on the
+/// node; and no MPI, which would cost each step its set-up.
+const DEFAULTS: [&str; 4] = ["--export=ALL", "--mem=0", "--cpu-bind=none", "--mpi=none"];
 
-/// One task, that shares all that the job has on its node with other steps, and the one that reads stdin. Not `--unbuffered`: the
-/// task's stdout would be a terminal. So what it writes comes when a line ends, as do all reports.
-const OURS: [&str; 5] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0"];
+/// One task, beside other steps, and the one that reads stdin. The directory is one that every node has: srun would say that it takes
+/// another. Not `--unbuffered`: the task's stdout would be a terminal. So what it writes comes when a line ends, as all reports do.
+const OURS: [&str; 6] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0", "--chdir=/"];
 
-/// Variables that srun takes for options (see its man page), where no argument here says otherwise: what the streams carry, what a step is
-/// confined to, and for how long. A program that runs in a step itself has some of them, with its own step's values.
-const ENVIRONMENT: [&str; 33] = [
-    "SLURM_CPUS_PER_TASK",
-    "SLURM_CPU_BIND",
-    "SLURM_DISTRIBUTION",
-    "SLURM_DIST_PLANESIZE",
-    "SLURM_EPILOG",
-    "SLURM_EXACT",
-    "SLURM_EXCLUSIVE",
-    "SLURM_HET_SIZE",
-    "SLURM_HOSTFILE",
-    "SLURM_IMMEDIATE",
-    "SLURM_LABELIO",
-    "SLURM_MEM_BIND",
-    "SLURM_MEM_PER_CPU",
-    "SLURM_MEM_PER_GPU",
-    "SLURM_MEM_PER_NODE",
-    "SLURM_NTASKS_PER_CORE",
-    "SLURM_NTASKS_PER_GPU",
-    "SLURM_NTASKS_PER_NODE",
-    "SLURM_NTASKS_PER_SOCKET",
-    "SLURM_NTASKS_PER_TRES",
-    "SLURM_PROLOG",
-    "SLURM_REMOTE_CWD",
-    "SLURM_SIGNAL",
-    "SLURM_STDERRMODE",
-    "SLURM_STDINMODE",
-    "SLURM_STDOUTMODE",
-    "SLURM_STEP_GRES",
-    "SLURM_TEST_EXEC",
-    "SLURM_THREADS_PER_CORE",
-    "SLURM_TIMELIMIT",
-    "SLURM_UNBUFFEREDIO",
-    "SLURM_WORKING_DIR",
-    "SRUN_CPUS_PER_TASK",
-];
+/// Of Slurm's variables, those that name the cluster. srun takes most of the others for options (labels before lines, files in place of the
+/// streams, a prolog that writes to them), which often have no opposite that could be an argument; and a program that runs in a job has its
+/// own step's values in them. What a step's task has of them is set by slurmd.
+const OF_THE_CLUSTER: [&str; 3] = ["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"];
 
 /// Those of 22.05.
 const MESSAGES: [(&str, LauncherFailure); 8] = [
@@ -240,8 +211,8 @@ mod tests {
         let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
         assert_eq!(
             line,
-            "/opt/bin/srun --export=ALL --mpi=none --export=NONE --nodes=2 --jobid=42 --nodelist=n-1 --nodes=1 --ntasks=1 \
-             --overlap --quiet --input=0 --"
+            "/opt/bin/srun --export=ALL --mem=0 --cpu-bind=none --mpi=none --export=NONE --nodes=2 --jobid=42 \
+             --nodelist=n-1 --nodes=1 --ntasks=1 --overlap --quiet --input=0 --chdir=/ --"
         );
     }
 

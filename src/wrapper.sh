@@ -212,7 +212,7 @@ _reader() {
         esac
     done
 
-    [ -z "$_l" ] || kill "$_l"
+    [ -z "$_l" ] || kill -USR2 "$_l"
     # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
     if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
