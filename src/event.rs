@@ -36,7 +36,7 @@ pub enum Event {
         /// How it ended.
         status: ExitStatus,
     },
-    /// The ssh client ended without a word about the application: the connection broke, or the client was killed.
+    /// The ssh client, or that of another launcher, ended without a word about the application: the connection broke, or the client was killed.
     /// `Exited` follows, when the host has been asked or `lost_timeout` is over; of a process that is kept, `LinkRestored`.
     LinkLost {
         /// The process.

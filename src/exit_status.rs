@@ -39,7 +39,7 @@ impl fmt::Display for ExitSource {
     }
 }
 
-/// How the ssh client ended.
+/// How the client, of ssh or of another launcher, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientEnd {
     /// There was none: the start was cancelled before.
@@ -75,7 +75,8 @@ pub(crate) struct ApplicationEnd {
 /// | manual kill through the remote pid | the application's code | the same |
 /// | any | not seen, or the end is unknown because the link was lost | none |
 ///
-/// An application's code is 0 to 255, and 128+n when signal n ended it.
+/// An application's code is 0 to 255, and 128+n when signal n ended it. With another launcher than ssh, its client on this machine counts
+/// as the ssh client; what it ended with when the link was lost is not seen, unless it was a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus {
     source: ExitSource,

@@ -26,7 +26,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessState {
-    /// ssh is being started, or the remote side is not ready yet.
+    /// ssh, or another launcher, is being started, or the remote side is not ready yet.
     Connecting,
     /// The remote pid is known; the setup lines run.
     Starting,

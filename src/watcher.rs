@@ -535,7 +535,12 @@ impl Watcher {
             (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
             (None, _) => ExitSource::ClientMonitoring,
         };
-        ExitStatus::new(source, self.client_end, end, true, self.describe().into())
+        let client = match self.client_end {
+            // ssh's code is 255 then, or the remote shell's; what others mean by theirs is not known.
+            ClientEnd::Seen(0..) if !self.process.launcher.is_ssh() => ClientEnd::Unseen,
+            end => end,
+        };
+        ExitStatus::new(source, client, end, true, self.describe().into())
     }
 
     /// Asks the host after a process whose link was lost. After `lost_timeout` its end counts as unknown, but the host is
