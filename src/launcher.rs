@@ -146,6 +146,12 @@ impl Target<'_> {
             Some(user) if !names("{user}") => {
                 Err(Error::invalid("user", user, "the launcher's command does not name {user}: it would not be heeded"))
             }
+            // Hosts and users never begin so.
+            _ if self.uuid.is_some_and(|uuid| uuid.starts_with('-')) && names("{uuid}") => Err(Error::invalid(
+                "uuid",
+                self.uuid.unwrap_or_default(),
+                "it would be an option of the launcher's command",
+            )),
             _ if self.uuid.is_none() && names("{uuid}") => Err(Error::invalid(
                 "launcher",
                 self.launcher.name(),
@@ -308,6 +314,7 @@ mod tests {
         assert_eq!(refused(Launcher::command(["docker"]), Some("me"), None), "user");
         assert_eq!(refused(Launcher::command(["sudo", "-u", "{user}"]), None, None), "user");
         assert_eq!(refused(Launcher::command(["run", "{uuid}"]), None, None), "launcher");
+        assert_eq!(refused(Launcher::command(["run", "{uuid}"]), None, Some("-v")), "uuid");
         let own = sys::user_name();
         Target { launcher: &Launcher::Local, host: "h", user: Some(&own), uuid: None }.check().unwrap();
     }

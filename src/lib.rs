@@ -2,7 +2,8 @@
 //!
 //! A [`Manager`] holds a table of processes, each named by a uuid that the caller chooses. A [`BootRequest`] says what to run,
 //! where and as whom. [`Event`]s tell when a process runs, has ended, has lost its link or did not start. Nothing is
-//! installed on the remote hosts: ssh and a POSIX `/bin/sh` are enough.
+//! installed on the remote hosts: ssh and a POSIX `/bin/sh` are enough. A [`Launcher`] takes the place of ssh: on this machine, in
+//! containers, in a Slurm job.
 //!
 //! ```no_run
 //! use std::time::Duration;
