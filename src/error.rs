@@ -372,8 +372,8 @@ fn advice(error: &io::Error) -> String {
         |resource| sys::limit(resource).map_or_else(|| "no limit is known".to_owned(), |limit| limit.to_string());
     match error.raw_os_error() {
         Some(libc::EMFILE) => format!(
-            "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): a process takes 3 descriptors, \
-             6 while it starts",
+            "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): a process takes 3 or 4 descriptors, \
+             7 while it starts",
             limit(libc::RLIMIT_NOFILE)
         ),
         Some(libc::ENFILE) => "; the system's table of open files is full (fs.file-max)".to_owned(),

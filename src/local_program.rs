@@ -12,8 +12,8 @@ use crate::sys::{self, ChildHandle, Polled};
 /// How often is looked for the program's end where the kernel has no descriptor that tells it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// More is not kept, of each of its two streams.
-const LONGEST: usize = 16 << 10;
+/// More is not kept, of each of its two streams: the nodes of the largest of Slurm's jobs are less.
+const LONGEST: usize = 1 << 20;
 
 /// What a program came to.
 pub(crate) struct Said {
