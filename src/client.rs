@@ -183,13 +183,13 @@ impl Client {
     pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let stdin = OwnedFd::from(theirs.try_clone()?);
+        let (stdin, stdout) = match stdout {
+            StdoutAs::Socket => (theirs.try_clone()?, Stdio::from(OwnedFd::from(theirs))),
+            StdoutAs::Pipe => (theirs, Stdio::piped()),
+        };
         command
-            .stdin(Stdio::from(stdin))
-            .stdout(match stdout {
-                StdoutAs::Socket => Stdio::from(OwnedFd::from(theirs)),
-                StdoutAs::Pipe => Stdio::piped(),
-            })
+            .stdin(Stdio::from(OwnedFd::from(stdin)))
+            .stdout(stdout)
             .stderr(Stdio::piped())
             // Ctrl-C in the host's terminal is for the host.
             .process_group(0);
