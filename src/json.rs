@@ -2,23 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{self, Error as _, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::check::LONGEST_TEXT;
 use crate::error::{Error, Result};
+use crate::launcher::Launcher;
 use crate::limit::{Limit, LimitValue};
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
 use crate::role::Role;
+use crate::slurm::Slurm;
 
 impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the setters' names: `host` and `argv` must be there, and
-    /// `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
+    /// `launcher` (see below), `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
     /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
     /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds),
     /// `link_loss` (`terminate`, `keep`) and `kill_tree` (`true`, `false`) may be. Bytes that are not UTF-8 cannot come through JSON.
+    ///
+    /// A launcher is `"ssh"`, `"local"` or `"slurm"`, or an object with one key: `{"command": ["docker", "exec", "-i", "{host}"]}`
+    /// or `{"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}`, each key of which can be left out.
     ///
     /// # Errors
     /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
@@ -87,6 +94,73 @@ struct Json {
     #[serde(default)]
     kill_tree: bool,
     grace: Option<f64>,
+    launcher: Option<JsonLauncher>,
+}
+
+/// A launcher as it stands in JSON: its name, or an object whose one key is the name.
+struct JsonLauncher(Launcher);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with job, srun_program and srun_options")]
+struct JsonSlurm {
+    job: Option<String>,
+    srun_program: Option<String>,
+    #[serde(default)]
+    srun_options: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for JsonLauncher {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<JsonLauncher, D::Error> {
+        deserializer.deserialize_any(LauncherVisitor).map(JsonLauncher)
+    }
+}
+
+/// By hand, because derived code has no enum that is a name or an object, and says of a wrong value only its type.
+struct LauncherVisitor;
+
+impl<'de> Visitor<'de> for LauncherVisitor {
+    type Value = Launcher;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"a launcher: "ssh", "local", "slurm", {"command": […]} or {"slurm": {…}}"#)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<Launcher, E> {
+        match name {
+            "ssh" => Ok(Launcher::Ssh),
+            "local" => Ok(Launcher::Local),
+            "slurm" => Ok(Launcher::Slurm(Slurm::new())),
+            _ => Err(E::invalid_value(Unexpected::Str(name), &self)),
+        }
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Launcher, M::Error> {
+        let Some(key) = map.next_key::<String>()? else { return Err(M::Error::invalid_length(0, &self)) };
+        let launcher = match key.as_str() {
+            "command" => Launcher::command(map.next_value::<Vec<String>>().map_err(|error| of("command", error))?),
+            "slurm" => Launcher::Slurm(map.next_value::<JsonSlurm>().map_err(|error| of("slurm", error))?.into()),
+            _ => return Err(M::Error::unknown_field(&key, &["command", "slurm"])),
+        };
+        match map.next_key::<String>()? {
+            None => Ok(launcher),
+            Some(second) => {
+                Err(M::Error::custom(format!("launcher: `{second}` beside `{key}`, and it is one of them")))
+            }
+        }
+    }
+}
+
+/// The error with the key it is about. serde_json keeps the place that the text ends with.
+fn of<E: de::Error>(key: &str, error: E) -> E {
+    E::custom(format!("launcher.{key}: {error}"))
+}
+
+impl From<JsonSlurm> for Slurm {
+    fn from(json: JsonSlurm) -> Slurm {
+        let slurm = json.job.into_iter().fold(Slurm::new(), Slurm::job);
+        let slurm = json.srun_program.into_iter().fold(slurm, Slurm::srun_program);
+        json.srun_options.into_iter().fold(slurm, Slurm::srun_option)
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,6 +181,7 @@ impl TryFrom<Json> for BootRequest {
 
     fn try_from(json: Json) -> Result<BootRequest> {
         let mut request = BootRequest::new(json.host, json.argv);
+        request.launcher = json.launcher.map(|JsonLauncher(launcher)| launcher);
         request.user = json.user;
         request.name = json.name;
         request.session = json.session;
@@ -191,6 +266,61 @@ mod tests {
         assert_eq!(BootRequest::from_json(json).unwrap(), built);
         let least = r#"{"host": "daq-1", "argv": ["run"], "link_loss": "terminate"}"#;
         assert_eq!(BootRequest::from_json(least).unwrap(), BootRequest::new("daq-1", ["run"]));
+    }
+
+    fn with_launcher(launcher: &str) -> String {
+        format!(r#"{{"host": "h", "argv": ["a"], "launcher": {launcher}}}"#)
+    }
+
+    #[test]
+    fn launchers_of_json_are_those_of_the_setter() {
+        let slurm =
+            Slurm::new().job("4711").srun_program("/opt/bin/srun").srun_option("--mem=1G").srun_option("--exclusive");
+        for (json, launcher) in [
+            (r#""ssh""#, Launcher::Ssh),
+            (r#""local""#, Launcher::Local),
+            (r#""slurm""#, Launcher::Slurm(Slurm::new())),
+            (
+                r#"{"command": ["docker", "exec", "-i", "{host}"]}"#,
+                Launcher::command(["docker", "exec", "-i", "{host}"]),
+            ),
+            (r#"{"slurm": {}}"#, Launcher::Slurm(Slurm::new())),
+            (r#"{"slurm": {"job": "4711"}}"#, Launcher::Slurm(Slurm::new().job("4711"))),
+            (
+                r#"{"slurm": {"job": "4711", "srun_program": "/opt/bin/srun", "srun_options": ["--mem=1G", "--exclusive"]}}"#,
+                Launcher::Slurm(slurm),
+            ),
+        ] {
+            let built = BootRequest::new("h", ["a"]).launcher(launcher);
+            assert_eq!(BootRequest::from_json(&with_launcher(json)).unwrap(), built, "{json}");
+        }
+        assert_eq!(BootRequest::from_json(&with_launcher("null")).unwrap(), BootRequest::new("h", ["a"]));
+    }
+
+    #[test]
+    fn what_is_no_launcher_is_refused_by_its_name() {
+        for (json, names) in [
+            (r#""docker""#, &["\"docker\"", "\"command\"", "line 1 column"][..]),
+            (r#""command""#, &["\"command\"", "[…]"]),
+            ("7", &["`7`", "a launcher"]),
+            ("[]", &["sequence", "a launcher"]),
+            ("{}", &["length 0", "a launcher"]),
+            (r#"{"ssh": {}}"#, &["`ssh`", "`slurm`"]),
+            (r#"{"command": ["a"], "slurm": {}}"#, &["`slurm`", "`command`"]),
+            (r#"{"command": "docker exec"}"#, &["launcher.command", "docker exec", "sequence", "line 1 column"]),
+            (r#"{"command": ["a", 1]}"#, &["launcher.command", "`1`", "string"]),
+            (r#"{"command": []}"#, &["launcher.command[0]", "program"]),
+            (r#"{"slurm": "4711"}"#, &["launcher.slurm", "4711", "srun_options"]),
+            (r#"{"slurm": {"job": 4711}}"#, &["launcher.slurm", "`4711`", "string"]),
+            (r#"{"slurm": {"job": "x"}}"#, &["launcher.job", "\"x\"", "number"]),
+            (r#"{"slurm": {"jobs": "4711"}}"#, &["launcher.slurm", "`jobs`", "`job`"]),
+            (r#"{"slurm": {"srun_options": ["-n4"]}}"#, &["launcher.srun_options[0]", "-n4"]),
+        ] {
+            let said = refused(&with_launcher(json));
+            assert!(names.iter().all(|name| said.contains(name)), "{json}: {said}");
+        }
+        let said = refused(r#"{"host": "h", "argv": ["a"], "link_loss": "keep", "launcher": "slurm"}"#);
+        assert!(said.contains("link_loss"), "{said}");
     }
 
     #[test]
