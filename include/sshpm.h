@@ -345,6 +345,41 @@
 #define SSHPM_ERROR_START_LINK_LOST 214
 
 /**
+ * The launcher's program was not found, or cannot be executed.
+ */
+#define SSHPM_ERROR_LAUNCHER_NOT_FOUND 300
+
+/**
+ * The launcher gave no shell in the time.
+ */
+#define SSHPM_ERROR_LAUNCHER_TIMED_OUT 301
+
+/**
+ * The launcher closed its streams, or was killed, before it had said all.
+ */
+#define SSHPM_ERROR_LAUNCHER_CLOSED 302
+
+/**
+ * The launcher ended before there was a shell; the message has its code and what it said.
+ */
+#define SSHPM_ERROR_LAUNCHER_ENDED 303
+
+/**
+ * Slurm does not know the job, the job has ended, or is another user's.
+ */
+#define SSHPM_ERROR_LAUNCHER_NO_JOB 304
+
+/**
+ * The host is no node of the Slurm job.
+ */
+#define SSHPM_ERROR_LAUNCHER_NOT_IN_JOB 305
+
+/**
+ * No slurmctld answers, or there is no configuration that names one.
+ */
+#define SSHPM_ERROR_LAUNCHER_NO_CONTROLLER 306
+
+/**
  * A timeout: the default of what it is given for; each function says which.
  */
 #define SSHPM_TIMEOUT_DEFAULT -1.0
@@ -633,6 +668,13 @@ typedef struct sshpm_host_results sshpm_host_results;
 typedef struct sshpm_kill_results sshpm_kill_results;
 
 /**
+ * By what a process gets the shell on its host that starts and watches it: ssh, a shell on this machine, a command of
+ * the caller's, or Slurm. All else is the same for all of them: states, events, kills, output. What one of them cannot
+ * do is refused with SSHPM_ERROR_INVALID before anything starts.
+ */
+typedef struct sshpm_launcher sshpm_launcher;
+
+/**
  * A log file on a host, as it grows.
  */
 typedef struct sshpm_log_follower sshpm_log_follower;
@@ -870,6 +912,106 @@ sshpm_result sshpm_signal_from_name(const char *name, int32_t *out_signal);
 sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
 
 /**
+ * Makes a launcher that is the system's ssh: for hosts and requests of a manager that has another one. Without any
+ * launcher, a manager has this one.
+ *
+ * Any thread. Does not block.
+ *
+ * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_launcher_new_ssh(sshpm_launcher **out_launcher);
+
+/**
+ * Makes a launcher that is `/bin/sh` on this machine, as this program's user, with its environment and, at first, in
+ * its home directory. The host is a name and no more: every host is this machine.
+ *
+ * Any thread. Does not block.
+ *
+ * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_launcher_new_local(sshpm_launcher **out_launcher);
+
+/**
+ * Makes a launcher that is a command, such as `docker exec -i {host}`. It has to run what is appended to it:
+ * `/bin/sh`, `-c`, a script, and `sshpm`, four arguments, none of which another shell may read. `{host}`, `{user}` and
+ * `{uuid}` in its arguments stand for those of the process. It has to pass stdin, stdout and stderr on as they are,
+ * without a terminal, and the end of its stdin too. The environment and the first directory are what the command
+ * gives.
+ *
+ * Any thread. Does not block.
+ *
+ * @param argv The program, a path or a name that is looked up in PATH, and its arguments: any bytes. Copied. It need
+ * not end with NULL.
+ * @param argc Their number.
+ * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a number that no array can have. Values are
+ * checked by sshpm_manager_new and sshpm_boot_request_check.
+ */
+sshpm_result sshpm_launcher_new_command(const char *const *argv, size_t argc, sshpm_launcher **out_launcher);
+
+/**
+ * Makes a launcher that starts steps of a Slurm job that exists, as `salloc` and `sbatch` make it: hosts are nodes of
+ * the job. All its processes together may use more CPUs than the job has.
+ *
+ * Any thread. Does not block.
+ *
+ * @param job The job's number; UTF-8. Copied. NULL: the job that this program runs in, which is SLURM_JOB_ID of its
+ * environment.
+ * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_manager_new and
+ * sshpm_boot_request_check.
+ */
+sshpm_result sshpm_launcher_new_slurm(const char *job, sshpm_launcher **out_launcher);
+
+/**
+ * Frees a launcher. Options and requests that it was set in keep their copy.
+ *
+ * Any thread. Does not block.
+ *
+ * @param launcher The launcher. NULL: nothing is done.
+ */
+void sshpm_launcher_free(sshpm_launcher *launcher);
+
+/**
+ * Sets the srun program. scontrol and squeue are taken from where it is. Default: "srun".
+ *
+ * One thread at a time for the same launcher. Does not block.
+ *
+ * @param launcher A launcher of sshpm_launcher_new_slurm.
+ * @param program A path, or a name that is looked up in PATH. Copied.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a launcher that is not Slurm.
+ */
+sshpm_result sshpm_launcher_set_srun_program(sshpm_launcher *launcher, const char *program);
+
+/**
+ * Adds an option of srun(1). It stands before the library's own, which win: where, as what, and with which streams the
+ * step runs.
+ *
+ * One thread at a time for the same launcher. Does not block.
+ *
+ * @param launcher A launcher of sshpm_launcher_new_slurm.
+ * @param option "--name=value" or "--name"; UTF-8. Copied. sshpm_manager_new and sshpm_boot_request_check check it.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a launcher that is not Slurm.
+ */
+sshpm_result sshpm_launcher_add_srun_option(sshpm_launcher *launcher, const char *option);
+
+/**
+ * Asks Slurm for the nodes of the job, which are the hosts for its processes, in Slurm's order.
+ *
+ * Any thread. Blocks at most for 80 s, and 20 s where Slurm's programs do end of SIGKILL.
+ *
+ * @param launcher A launcher of sshpm_launcher_new_slurm.
+ * @param out_hosts Gets the names. They are the caller's, to be freed with sshpm_string_list_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a launcher that is not Slurm, for values that
+ * are not valid, and where no job is given and there is none in the environment. SSHPM_ERROR_LAUNCHER_NO_JOB: Slurm
+ * does not know the job, or it has ended. SSHPM_ERROR_LAUNCHER_NO_CONTROLLER. SSHPM_ERROR_LAUNCHER_NOT_FOUND: squeue
+ * or scontrol is not there. SSHPM_ERROR_LAUNCHER_ENDED, SSHPM_ERROR_LAUNCHER_TIMED_OUT: of one of them.
+ */
+sshpm_result sshpm_launcher_get_hosts(const sshpm_launcher *launcher, sshpm_string_list **out_hosts);
+
+/**
  * Makes options that have the defaults.
  *
  * Any thread. Does not block.
@@ -887,6 +1029,30 @@ sshpm_result sshpm_options_new(sshpm_options **out_options);
  * @param options The options. NULL: nothing is done.
  */
 void sshpm_options_free(sshpm_options *options);
+
+/**
+ * Sets by what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param launcher The launcher. Copied. sshpm_manager_new checks it.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_options_set_launcher(sshpm_options *options,
+                                        const sshpm_launcher *launcher);
+
+/**
+ * Sets the launcher of one host, in place of the manager's. That of a boot request wins over it.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param host The host, as requests and calls name it; UTF-8. Copied.
+ * @param launcher The launcher. Copied. sshpm_manager_new checks it, and the host.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+ */
+sshpm_result sshpm_options_set_host_launcher(sshpm_options *options, const char *host, const sshpm_launcher *launcher);
 
 /**
  * Sets the ssh program. Default: "ssh".
@@ -1076,11 +1242,15 @@ sshpm_result sshpm_boot_request_new(const char *host,
                                     sshpm_boot_request **out_request);
 
 /**
- * Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
- * "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
- * "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
- * "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds), "link_loss"
- * ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+ * Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "launcher"
+ * (see below), "user", "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment"
+ * (object), "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or
+ * "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds),
+ * "link_loss" ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+ *
+ * A launcher is "ssh", "local" or "slurm", or an object with one key: {"command": ["docker", "exec", "-i", "{host}"]}
+ * or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, each key of which can be left
+ * out.
  *
  * Any thread. Does not block.
  *
@@ -1207,6 +1377,18 @@ const sshpm_boot_request *sshpm_boot_request_list_get(const sshpm_boot_request_l
  * @param list The list. NULL: nothing is done.
  */
 void sshpm_boot_request_list_free(sshpm_boot_request_list *list);
+
+/**
+ * Sets by what the process gets its shell. Default: the launcher of its host, if the manager has one for it, else the
+ * manager's.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param launcher The launcher. Copied. sshpm_boot_request_check checks it.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_boot_request_set_launcher(sshpm_boot_request *request, const sshpm_launcher *launcher);
 
 /**
  * Sets the remote user. Default: ssh's choice, which is User of ssh_config, else the current user.
@@ -1605,9 +1787,9 @@ const char *sshpm_kill_results_get_uuid(const sshpm_kill_results *results, size_
  * @param results The results.
  * @param index Its place, from 0.
  * @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
- * again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_...: it had not come to run.
- * SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager.
- * SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ * again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: it had not
+ * come to run. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
+ * manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_kill_results_get_result(const sshpm_kill_results *results, size_t index);
 
@@ -1855,8 +2037,8 @@ sshpm_result sshpm_manager_get_process_stderr(const sshpm_manager *manager,
  * @param out_status Gets the status, or NULL while the process has not ended and when it is not known. It is the
  * caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept,
- * and this manager will not learn how it ends.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED,
+ * SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
                                            const char *uuid,
@@ -1873,8 +2055,9 @@ sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
  * @param out_status Gets the status, or NULL while the process has not ended, and when it is not known or was
  * killed. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table then. So it has with
- * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table
+ * then. So it has with SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how
+ * it ends.
  */
 sshpm_result sshpm_manager_pop_early_exit_status(sshpm_manager *manager,
                                                  const char *uuid,
@@ -1891,8 +2074,9 @@ sshpm_result sshpm_manager_pop_early_exit_status(sshpm_manager *manager,
  * @param out_pid Gets the application's pid on its host.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
- * SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has it no more.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has
+ * it no more.
  */
 sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               const char *uuid,
@@ -1910,8 +2094,8 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
  * @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
- * SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manager,
                                                       const char *uuid,
@@ -1962,8 +2146,9 @@ sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uui
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
  * in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
- * kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
- * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
+ * kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to
+ * run; it has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
+ * manager; it has left the table.
  */
 sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
                                                          const char *uuid,
@@ -1984,8 +2169,9 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
  * @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
- * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it
+ * has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it
+ * has left the table.
  */
 sshpm_result sshpm_manager_kill_process(sshpm_manager *manager,
                                         const char *uuid,
@@ -2117,8 +2303,8 @@ const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
  * Any thread. Does not block.
  *
  * @param event The event.
- * @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or SSHPM_ERROR_LOCAL; SSHPM_OK for all other
- * events, and when the event is NULL.
+ * @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or
+ * SSHPM_ERROR_LOCAL; SSHPM_OK for all other events, and when the event is NULL.
  */
 sshpm_result sshpm_event_get_error(const sshpm_event *event);
 
@@ -2293,8 +2479,9 @@ sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
  * @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_FILE_MISSING: none came.
- * SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that must never be signalled.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_FILE_MISSING: none came. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that
+ * must never be signalled.
  */
 sshpm_result sshpm_manager_read_process_metadata(const sshpm_manager *manager,
                                                  const char *uuid,
@@ -2459,7 +2646,7 @@ void sshpm_metadata_free(sshpm_metadata *metadata);
  * @param user The user there; the files must be this user's. NULL: ssh's choice.
  * @param out_found Gets the processes. They are the caller's, to be freed with sshpm_found_processes_free.
  * @return SSHPM_OK, also where there is none; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
                                           const char *host,
@@ -2478,10 +2665,11 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
  * @param host The host.
  * @param user The user there; the process must be this user's. NULL: ssh's choice.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE:
- * this manager has another process of that uuid. SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another.
- * SSHPM_ERROR_NOT_ADOPTABLE: its host does not have it, it is not kept, or what watched it is gone.
- * SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all. Nothing was changed unless SSHPM_OK.
+ * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
+ * SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: its host does not have
+ * it, it is not kept, or what watched it is gone. SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all.
+ * Nothing was changed unless SSHPM_OK.
  */
 sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
                                          const char *uuid,
@@ -2569,7 +2757,7 @@ void sshpm_found_processes_free(sshpm_found_processes *found);
  * sshpm_boot_request_set_kill_tree.
  * @param out_results Gets the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
  * @return SSHPM_OK, also where processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
- * SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_clean_up_host(const sshpm_manager *manager,
                                          const char *host,
@@ -2657,7 +2845,7 @@ void sshpm_clean_up_results_free(sshpm_clean_up_results *results);
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
  * @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_read_log_file(const sshpm_manager *manager,
                                          const char *host,
@@ -2700,8 +2888,8 @@ sshpm_result sshpm_manager_follow_log_file(const sshpm_manager *manager,
  * @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
  * sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
- * SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL: why
- * no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+ * SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
  */
 sshpm_result sshpm_log_follower_next(const sshpm_log_follower *follower, double timeout_s, sshpm_buffer **out_piece);
 
@@ -2724,10 +2912,10 @@ void sshpm_log_follower_free(sshpm_log_follower *follower);
  * @param host The host.
  * @param user The user there. NULL: ssh's choice.
  * @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
- * such as "publickey": then it always logs in anew. NULL: all.
+ * such as "publickey": then it always logs in anew. NULL: all. Refused where the host has another launcher than ssh.
  * @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
- * SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_validate_host_connection(const sshpm_manager *manager,
                                                     const char *host,
@@ -2867,9 +3055,9 @@ size_t sshpm_host_results_count(const sshpm_host_results *results);
  *
  * @param results The results.
  * @param index Its place, from 0.
- * @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_INVALID for a host or a user
- * that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went wrong. SSHPM_ERROR_INVALID when the index is
- * not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ * @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_INVALID for a host or a user that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
+ * wrong. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_host_results_get_result(const sshpm_host_results *results, size_t index);
 

@@ -294,6 +294,18 @@ template <class Call>
     return text ? std::optional<std::string>(text.get()) : std::nullopt;
 }
 
+/// The same for a list of strings.
+template <class Call>
+[[nodiscard]] std::vector<std::string> receive_texts(Call call) {
+    const std::unique_ptr<sshpm_string_list, freer<sshpm_string_list_free>> list(
+        receive<sshpm_string_list>(std::move(call)));
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < sshpm_string_list_count(list.get()); i++) {
+        texts.emplace_back(sshpm_string_list_get(list.get(), i));
+    }
+    return texts;
+}
+
 /// The same for a plain value.
 template <class T, class Call>
 [[nodiscard]] T receive_value(Call call) {
@@ -770,6 +782,53 @@ public:
     operator exit_status_view() const noexcept { return exit_status_view(get()); }
 };
 
+/// By what a process gets the shell on its host that starts and watches it. Options and requests copy it.
+class launcher : public detail::owner<sshpm_launcher, sshpm_launcher_free> {
+public:
+    /// Takes over a handle of C.
+    explicit launcher(sshpm_launcher *handle) noexcept : owner(handle) {}
+
+    /// The system's ssh.
+    [[nodiscard]] static launcher ssh() { return launcher(detail::receive<sshpm_launcher>(sshpm_launcher_new_ssh)); }
+    /// A shell on this machine.
+    [[nodiscard]] static launcher local() {
+        return launcher(detail::receive<sshpm_launcher>(sshpm_launcher_new_local));
+    }
+    /// A command that runs what is appended to it, such as `docker exec -i {host}`.
+    [[nodiscard]] static launcher command(const std::vector<std::string> &argv) {
+        const detail::c_texts c_argv(argv);
+        return launcher(detail::receive<sshpm_launcher>([&](sshpm_launcher **out) {
+            return sshpm_launcher_new_command(c_argv.data(), c_argv.size(), out);
+        }));
+    }
+    /// Steps of a Slurm job. Nothing: the job that this program runs in.
+    [[nodiscard]] static launcher slurm(std::optional<std::string_view> job = {}) {
+        const detail::c_text c_job(job);
+        return launcher(detail::receive<sshpm_launcher>(
+            [&](sshpm_launcher **out) { return sshpm_launcher_new_slurm(c_job.get(), out); }));
+    }
+
+    /// Sets the srun program, of slurm().
+    launcher &set_srun_program(std::string_view program) {
+        return set(sshpm_launcher_set_srun_program(get(), detail::c_text(program).get()));
+    }
+    /// Adds an option of srun(1), of slurm(): "--name=value" or "--name".
+    launcher &add_srun_option(std::string_view option) {
+        return set(sshpm_launcher_add_srun_option(get(), detail::c_text(option).get()));
+    }
+
+    /// The nodes of the job, of slurm(): the hosts for its processes.
+    [[nodiscard]] std::vector<std::string> get_hosts() const {
+        return detail::receive_texts([&](sshpm_string_list **out) { return sshpm_launcher_get_hosts(get(), out); });
+    }
+
+private:
+    launcher &set(sshpm_result result) {
+        detail::check(result);
+        return *this;
+    }
+};
+
 /// What a manager is made with.
 class options : public detail::owner<sshpm_options, sshpm_options_free> {
 public:
@@ -778,6 +837,12 @@ public:
     /// Takes over a handle of C.
     explicit options(sshpm_options *handle) noexcept : owner(handle) {}
 
+    /// Sets by what shells are started on hosts.
+    options &set_launcher(const launcher &launcher) { return set(sshpm_options_set_launcher(get(), launcher.get())); }
+    /// Sets the launcher of one host.
+    options &set_host_launcher(std::string_view host, const launcher &launcher) {
+        return set(sshpm_options_set_host_launcher(get(), detail::c_text(host).get(), launcher.get()));
+    }
     /// Sets the ssh program.
     options &set_ssh_program(std::string_view program) {
         return set(sshpm_options_set_ssh_program(get(), detail::c_text(program).get()));
@@ -860,6 +925,10 @@ public:
     /// A look at it, as long as it lives.
     operator boot_request_view() const noexcept { return boot_request_view(get()); }
 
+    /// Sets by what the process gets its shell.
+    boot_request &set_launcher(const launcher &launcher) {
+        return set(sshpm_boot_request_set_launcher(get(), launcher.get()));
+    }
     /// Sets the remote user. Nothing: ssh's choice.
     boot_request &set_user(std::optional<std::string_view> user) {
         return set(sshpm_boot_request_set_user(get(), detail::c_text(user).get()));
@@ -1447,14 +1516,8 @@ public:
     }
     /// The uuids in the table, in the order of their starts.
     [[nodiscard]] std::vector<std::string> get_active_process_keys() const {
-        const std::unique_ptr<sshpm_string_list, detail::freer<sshpm_string_list_free>> list(
-            detail::receive<sshpm_string_list>(
-                [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); }));
-        std::vector<std::string> keys;
-        for (std::size_t i = 0; i < sshpm_string_list_count(list.get()); i++) {
-            keys.emplace_back(sshpm_string_list_get(list.get(), i));
-        }
-        return keys;
+        return detail::receive_texts(
+            [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); });
     }
     /// The application's pid on its host. Throws SSHPM_ERROR_NO_METADATA while it is not known.
     [[nodiscard]] std::int64_t get_remote_pid(std::string_view uuid) const {

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     "result",
     "input",
     "log",
     "strings",
     "buffer",
     "role",
+    "launcher",
     "options",
     "request",
     "request_set",

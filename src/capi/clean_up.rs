@@ -58,7 +58,7 @@ impl From<CleanedUp> for CleanUpResult {
 /// sshpm_boot_request_set_kill_tree.
 /// @param out_results Gets the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
 /// @return SSHPM_OK, also where processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
-/// SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_clean_up_host(
     manager: *const sshpm_manager,

@@ -118,8 +118,8 @@ pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *c
 /// Any thread. Does not block.
 ///
 /// @param event The event.
-/// @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or SSHPM_ERROR_LOCAL; SSHPM_OK for all other
-/// events, and when the event is NULL.
+/// @return SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_TAKEN_OVER or
+/// SSHPM_ERROR_LOCAL; SSHPM_OK for all other events, and when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> sshpm_result {
     // SAFETY: the caller's pointer is NULL or to an event.

@@ -57,7 +57,7 @@ impl From<FoundProcess> for Found {
 /// @param user The user there; the files must be this user's. NULL: ssh's choice.
 /// @param out_found Gets the processes. They are the caller's, to be freed with sshpm_found_processes_free.
 /// @return SSHPM_OK, also where there is none; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_find_processes(
     manager: *const sshpm_manager,
@@ -92,10 +92,11 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
 /// @param host The host.
 /// @param user The user there; the process must be this user's. NULL: ssh's choice.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE:
-/// this manager has another process of that uuid. SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another.
-/// SSHPM_ERROR_NOT_ADOPTABLE: its host does not have it, it is not kept, or what watched it is gone.
-/// SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all. Nothing was changed unless SSHPM_OK.
+/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
+/// SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: its host does not have
+/// it, it is not kept, or what watched it is gone. SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all.
+/// Nothing was changed unless SSHPM_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_adopt_process(
     manager: *mut sshpm_manager,

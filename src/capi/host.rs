@@ -45,10 +45,10 @@ impl From<HostInfo> for sshpm_host_info {
 /// @param host The host.
 /// @param user The user there. NULL: ssh's choice.
 /// @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
-/// such as "publickey": then it always logs in anew. NULL: all.
+/// such as "publickey": then it always logs in anew. NULL: all. Refused where the host has another launcher than ssh.
 /// @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
-/// SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_validate_host_connection(
     manager: *const sshpm_manager,
@@ -295,9 +295,9 @@ pub unsafe extern "C" fn sshpm_host_results_count(results: *const sshpm_host_res
 ///
 /// @param results The results.
 /// @param index Its place, from 0.
-/// @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_INVALID for a host or a user
-/// that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went wrong. SSHPM_ERROR_INVALID when the index is
-/// not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+/// @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+/// SSHPM_ERROR_INVALID for a host or a user that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
+/// wrong. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_get_result(
     results: *const sshpm_host_results,

@@ -73,9 +73,9 @@ pub unsafe extern "C" fn sshpm_kill_results_get_uuid(
 /// @param results The results.
 /// @param index Its place, from 0.
 /// @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
-/// again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_...: it had not come to run.
-/// SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager.
-/// SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+/// again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: it had not
+/// come to run. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
+/// manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_get_result(
     results: *const sshpm_kill_results,

@@ -29,7 +29,7 @@ pub struct sshpm_log_follower {
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
 /// @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_read_log_file(
     manager: *const sshpm_manager,
@@ -106,8 +106,8 @@ pub unsafe extern "C" fn sshpm_manager_follow_log_file(
 /// @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
 /// sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
-/// SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL: why
-/// no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+/// SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
+/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_log_follower_next(
     follower: *const sshpm_log_follower,

@@ -21,8 +21,9 @@ use crate::{DEFAULT_KILL_TIMEOUT, KillTimeouts, Role, Signal};
 /// @param out_pid Gets the application's pid on its host.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
-/// SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has it no more.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has
+/// it no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     manager: *const sshpm_manager,
@@ -50,8 +51,8 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
 /// @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start. SSHPM_ERROR_DETACHED,
-/// SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
+/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
     manager: *const sshpm_manager,
@@ -132,8 +133,9 @@ pub unsafe extern "C" fn sshpm_manager_crash_process(
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
 /// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
 /// in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
-/// kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
-/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
+/// kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to
+/// run; it has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
+/// manager; it has left the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
     manager: *mut sshpm_manager,
@@ -166,8 +168,9 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
 /// @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
 /// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it has left the table.
-/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it has left the table.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it
+/// has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it
+/// has left the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_process(
     manager: *mut sshpm_manager,

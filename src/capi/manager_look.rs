@@ -266,8 +266,8 @@ unsafe fn get_status(
 /// @param out_status Gets the status, or NULL while the process has not ended and when it is not known. It is the
 /// caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept,
-/// and this manager will not learn how it ends.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED,
+/// SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     manager: *const sshpm_manager,
@@ -288,8 +288,9 @@ pub unsafe extern "C" fn sshpm_manager_get_exit_status(
 /// @param out_status Gets the status, or NULL while the process has not ended, and when it is not known or was
 /// killed. It is the caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table then. So it has with
-/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table
+/// then. So it has with SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how
+/// it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_pop_early_exit_status(
     manager: *mut sshpm_manager,

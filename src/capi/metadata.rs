@@ -108,8 +108,9 @@ pub unsafe extern "C" fn sshpm_metadata_from_json(
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
 /// @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_FILE_MISSING: none came.
-/// SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that must never be signalled.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
+/// SSHPM_ERROR_FILE_MISSING: none came. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that
+/// must never be signalled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
     manager: *const sshpm_manager,

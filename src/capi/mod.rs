@@ -13,6 +13,7 @@ mod gate;
 mod host;
 mod input;
 mod kill_results;
+mod launcher;
 mod log;
 mod log_file;
 mod manager;

@@ -2,7 +2,8 @@
 
 use std::ffi::c_char;
 
-use super::input::{bytes, call, choice, free, give, handle_mut, output, text, texts, timeout};
+use super::input::{bytes, call, choice, free, give, handle, handle_mut, output, text, texts, timeout};
+use super::launcher::sshpm_launcher;
 use super::result::sshpm_result;
 use crate::{HostKeyPolicy, KillScope, KillStep, Options, Role, Signal};
 
@@ -52,6 +53,49 @@ pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options)
 pub unsafe extern "C" fn sshpm_options_free(options: *mut sshpm_options) {
     // SAFETY: the caller's pointer is NULL or to options that are not used any more.
     unsafe { free(options) };
+}
+
+/// Sets by what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param launcher The launcher. Copied. sshpm_manager_new checks it.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_launcher(
+    options: *mut sshpm_options,
+    launcher: *const sshpm_launcher,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options of this thread and a launcher.
+        let (this, launcher) = unsafe { (handle_mut(options, "options")?, handle(launcher, "launcher")?) };
+        this.options.launcher = launcher.launcher.clone();
+        Ok(())
+    })
+}
+
+/// Sets the launcher of one host, in place of the manager's. That of a boot request wins over it.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param host The host, as requests and calls name it; UTF-8. Copied.
+/// @param launcher The launcher. Copied. sshpm_manager_new checks it, and the host.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_host_launcher(
+    options: *mut sshpm_options,
+    host: *const c_char,
+    launcher: *const sshpm_launcher,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to options of this thread, a string and a launcher.
+        let (this, host, launcher) =
+            unsafe { (handle_mut(options, "options")?, text(host, "host")?, handle(launcher, "launcher")?) };
+        this.options.host_launchers.insert(host.to_owned(), launcher.launcher.clone());
+        Ok(())
+    })
 }
 
 /// Sets the ssh program. Default: "ssh".

@@ -48,11 +48,15 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
     })
 }
 
-/// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "user",
-/// "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment" (object),
-/// "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or "unlimited"),
-/// "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds), "link_loss"
-/// ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+/// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "launcher"
+/// (see below), "user", "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment"
+/// (object), "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or
+/// "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds),
+/// "link_loss" ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+///
+/// A launcher is "ssh", "local" or "slurm", or an object with one key: {"command": ["docker", "exec", "-i", "{host}"]}
+/// or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, each key of which can be left
+/// out.
 ///
 /// Any thread. Does not block.
 ///

@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::input::{bytes, call, choice, handle_mut, text, timeout};
+use super::input::{bytes, call, choice, handle, handle_mut, text, timeout};
+use super::launcher::sshpm_launcher;
 use super::request::sshpm_boot_request;
 use super::result::{Failure, sshpm_result};
 use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Role};
@@ -29,6 +30,27 @@ fn defaults() -> BootRequest {
 /// A time, or else the default.
 fn time(field: &str, seconds: f64, default: Duration) -> Result<Duration, Failure> {
     Ok(timeout(field, seconds)?.unwrap_or(default))
+}
+
+/// Sets by what the process gets its shell. Default: the launcher of its host, if the manager has one for it, else the
+/// manager's.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param launcher The launcher. Copied. sshpm_boot_request_check checks it.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_launcher(
+    request: *mut sshpm_boot_request,
+    launcher: *const sshpm_launcher,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a launcher.
+        let (this, launcher) = unsafe { (handle_mut(request, "request")?, handle(launcher, "launcher")?) };
+        this.request.launcher = Some(launcher.launcher.clone());
+        Ok(())
+    })
 }
 
 /// Sets the remote user. Default: ssh's choice, which is User of ssh_config, else the current user.

@@ -323,6 +323,13 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
         SSHPM_ERROR_START_LINK_LOST => c"start: the link was lost",
         SSHPM_ERROR_START_PROTOCOL => c"start: reports that are not understood",
+        SSHPM_ERROR_LAUNCHER_NOT_FOUND => c"the launcher's program was not found",
+        SSHPM_ERROR_LAUNCHER_TIMED_OUT => c"launcher: no shell in the time",
+        SSHPM_ERROR_LAUNCHER_CLOSED => c"launcher: closed before it had said all",
+        SSHPM_ERROR_LAUNCHER_ENDED => c"launcher: ended before there was a shell",
+        SSHPM_ERROR_LAUNCHER_NO_JOB => c"launcher: Slurm has no such job",
+        SSHPM_ERROR_LAUNCHER_NOT_IN_JOB => c"launcher: the host is no node of the Slurm job",
+        SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => c"launcher: no slurmctld answers",
         _ => UNKNOWN,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::copied;
-use crate::{Error, FileProblem, SshFailure, StartFailure, StartStage};
+use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure, StartStage};
 
 /// The error of the call that failed last in this thread.
 pub(crate) fn last_error(code: c::sshpm_result) -> Error {
@@ -84,8 +84,30 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
         }
         c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_NO_TICKET => ssh(code, message)?,
         c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_LINK_LOST => start(code, message)?,
+        c::SSHPM_ERROR_LAUNCHER_NOT_FOUND..=c::SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => launcher(code, message)?,
         _ => return None,
     })
+}
+
+fn launcher(code: c::sshpm_result, message: &str) -> Option<Error> {
+    let failure = match code {
+        c::SSHPM_ERROR_LAUNCHER_NOT_FOUND => LauncherFailure::NotFound,
+        c::SSHPM_ERROR_LAUNCHER_TIMED_OUT => LauncherFailure::TimedOut,
+        c::SSHPM_ERROR_LAUNCHER_CLOSED => LauncherFailure::Closed,
+        c::SSHPM_ERROR_LAUNCHER_ENDED => {
+            LauncherFailure::Ended(between(message, ": it ended with ", " before ")?.parse().ok()?)
+        }
+        c::SSHPM_ERROR_LAUNCHER_NO_JOB => LauncherFailure::NoJob,
+        c::SSHPM_ERROR_LAUNCHER_NOT_IN_JOB => LauncherFailure::NotInJob,
+        c::SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => LauncherFailure::NoController,
+        _ => return None,
+    };
+    let (who, said) = message.split_once(&format!(": {failure}"))?;
+    // A question to Slurm is about no host.
+    let (launcher, destination) = who.split_once(" on ").unwrap_or((who, ""));
+    let (host, user) = destination_of(destination);
+    let stderr = in_parentheses(said, "it said")?;
+    Some(Error::Launcher { launcher: launcher.to_owned(), host, user, failure, stderr })
 }
 
 fn ssh(code: c::sshpm_result, message: &str) -> Option<Error> {

@@ -91,6 +91,15 @@ impl<T> std::fmt::Debug for Owned<T> {
     }
 }
 
+/// The strings of a list that a function gives.
+pub(crate) fn strings(call: impl FnOnce(*mut *mut c::sshpm_string_list) -> c::sshpm_result) -> Result<Vec<String>> {
+    let list = Owned::given(c::sshpm_string_list_free, call)?;
+    // SAFETY: the list is ours, and what it lends is copied.
+    let string = |at| unsafe { copied(c::sshpm_string_list_get(list.get(), at)).unwrap() };
+    // SAFETY: as above.
+    Ok((0..unsafe { c::sshpm_string_list_count(list.get()) }).map(string).collect())
+}
+
 /// The bytes of a buffer that a function gives, and how many came before them.
 pub(crate) fn bytes(call: impl FnOnce(*mut *mut c::sshpm_buffer) -> c::sshpm_result) -> Result<(Vec<u8>, u64)> {
     Ok(read(&Owned::given(c::sshpm_buffer_free, call)?))

@@ -13,6 +13,7 @@ mod events;
 mod found;
 mod hosts;
 mod input;
+mod launcher;
 mod manager;
 mod options;
 mod output;
@@ -22,13 +23,14 @@ mod status;
 pub use events::{CallbackId, Event, PolledEvents};
 pub use found::{CleanedUp, FoundProcess, FoundState};
 pub use hosts::{HostInfo, LogFollower, ProcessMetadata, metadata_file_path};
+pub use launcher::{Launcher, Slurm};
 pub use manager::{KillResults, KillTimeouts, Manager};
 pub use options::Options;
 pub use output::{OutputSubscription, Pieces};
 pub use request::BootRequest;
 pub use rust::{
-    CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, Limit, LimitValue,
-    LinkLossPolicy, LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids, Signal,
-    SshFailure, StartFailure, StartStage,
+    CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, LauncherFailure, Limit,
+    LimitValue, LinkLossPolicy, LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids,
+    Signal, SshFailure, StartFailure, StartStage,
 };
 pub use status::ExitStatus;

@@ -12,7 +12,7 @@ use crossbeam_channel::Receiver;
 use crate::c;
 use crate::error::error;
 use crate::events::{Callback, Pump, called, finalized};
-use crate::input::{Owned, bytes, check, copied, seconds, text};
+use crate::input::{Owned, bytes, check, copied, seconds, strings, text};
 use crate::output::Pieces;
 use crate::{
     BootRequest, CallbackId, Error, Event, ExitStatus, Options, Output, OutputSubscription, PolledEvents, ProcessState,
@@ -242,15 +242,8 @@ impl Manager {
     }
 
     pub fn active_process_keys(&self) -> Vec<String> {
-        let list = Owned::given(c::sshpm_string_list_free, |out| {
-            // SAFETY: a manager that is ours, and an output that is a local.
-            unsafe { c::sshpm_manager_get_active_process_keys(self.get(), out) }
-        });
-        let list = list.unwrap();
-        // SAFETY: the list is ours, and what it lends is copied.
-        let key = |at| unsafe { copied(c::sshpm_string_list_get(list.get(), at)).unwrap() };
-        // SAFETY: as above.
-        (0..unsafe { c::sshpm_string_list_count(list.get()) }).map(key).collect()
+        // SAFETY: a manager that is ours, and an output that is a local.
+        strings(|out| unsafe { c::sshpm_manager_get_active_process_keys(self.get(), out) }).unwrap()
     }
 
     pub fn remote_pid(&self, uuid: &str) -> Result<i64> {

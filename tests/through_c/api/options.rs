@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::{Owned, check, seconds, text};
-use crate::{HostKeyPolicy, KillScope, KillStep, Result, Role};
+use crate::{HostKeyPolicy, KillScope, KillStep, Launcher, Result, Role};
 
 /// What the handle is set up with when a manager is made: Rust's options are a value that can be copied. What a setter refuses
 /// is told then.
@@ -38,6 +38,23 @@ impl Options {
         let handle = Owned::given(c::sshpm_options_free, |out| unsafe { c::sshpm_options_new(out) })?;
         self.0.iter().try_for_each(|set| set(handle.get()))?;
         Ok(handle)
+    }
+
+    pub fn launcher(self, launcher: Launcher) -> Options {
+        self.set(move |this| {
+            let launcher = launcher.handle()?;
+            // SAFETY: options and a launcher that are ours.
+            check(unsafe { c::sshpm_options_set_launcher(this, launcher.get()) })
+        })
+    }
+
+    pub fn host_launcher(self, host: impl Into<String>, launcher: Launcher) -> Options {
+        let host = host.into();
+        self.set(move |this| {
+            let (host, launcher) = (text("host_launchers", &host)?, launcher.handle()?);
+            // SAFETY: options and a launcher that are ours, and a string.
+            check(unsafe { c::sshpm_options_set_host_launcher(this, host.as_ptr(), launcher.get()) })
+        })
     }
 
     pub fn ssh_program(self, program: impl Into<PathBuf>) -> Options {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::{Owned, check, seconds, text};
-use crate::{Limit, LimitValue, LinkLossPolicy, LogMode, Result, Role};
+use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Result, Role};
 
 #[derive(Debug, Clone, Default)]
 pub struct BootRequest {
@@ -21,6 +21,7 @@ pub struct BootRequest {
 /// One call of a setter.
 #[derive(Debug, Clone)]
 enum Set {
+    Launcher(Launcher),
     User(String),
     Name(String),
     Session(String),
@@ -65,6 +66,10 @@ impl BootRequest {
     fn with(mut self, set: Set) -> BootRequest {
         self.set.push(set);
         self
+    }
+
+    pub fn launcher(self, launcher: Launcher) -> BootRequest {
+        self.with(Set::Launcher(launcher))
     }
 
     pub fn user(self, user: impl Into<String>) -> BootRequest {
@@ -173,6 +178,11 @@ impl Set {
         };
         // SAFETY, of all blocks below: a request that is ours, and strings that live during the call.
         match self {
+            Set::Launcher(launcher) => {
+                let launcher = launcher.handle()?;
+                // SAFETY: as above.
+                check(unsafe { c::sshpm_boot_request_set_launcher(request, launcher.get()) })
+            }
             Set::User(user) => texts("user", user.as_bytes(), c::sshpm_boot_request_set_user),
             Set::Name(name) => texts("name", name.as_bytes(), c::sshpm_boot_request_set_name),
             Set::Session(session) => texts("session", session.as_bytes(), c::sshpm_boot_request_set_session),
