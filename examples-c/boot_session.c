@@ -1,9 +1,10 @@
 /*
  * boot_session: boots a session of processes on remote hosts, shows them, and shuts them down in order.
  *
- *   boot_session [--ssh-config FILE] [--seconds N] [--timeout S] [--verbose] SESSION.json
+ *   boot_session [--ssh-config FILE | --local] [--seconds N] [--timeout S] [--verbose] SESSION.json
  *
  *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --local             every host is this machine: shells are started here, without ssh
  *       --seconds N         shuts down N seconds after the boot; without it, on Ctrl-C or when all have ended
  *       --timeout S         how long the shutdown may take, before what still runs is killed (default 60)
  *       --verbose           the library's log too, on stderr; the table becomes lines
@@ -62,7 +63,7 @@ struct session {
     const char *file, *ssh_config;
     char *title;
     double seconds, timeout_s; /* seconds < 0: no limit */
-    bool verbose, terminal;
+    bool local, verbose, terminal;
     struct process *processes;
     size_t count;
     int name_width, host_width, role_width; /* of the columns */
@@ -200,6 +201,8 @@ static void parse_arguments(struct session *session, int argc, char **argv) {
         const char *value = at + 1 < argc ? argv[at + 1] : NULL;
         if (strcmp(argv[at], "--verbose") == 0) {
             session->verbose = true;
+        } else if (strcmp(argv[at], "--local") == 0) {
+            session->local = true;
         } else if (strcmp(argv[at], "--ssh-config") == 0 && value != NULL) {
             session->ssh_config = argv[++at];
         } else if (strcmp(argv[at], "--seconds") == 0 && value != NULL) {
@@ -216,7 +219,7 @@ static void parse_arguments(struct session *session, int argc, char **argv) {
         }
     }
     if (session->file == NULL) {
-        fail("usage: boot_session [--ssh-config FILE] [--seconds N] [--timeout S] [--verbose] SESSION.json");
+        fail("usage: boot_session [--ssh-config FILE | --local] [--seconds N] [--timeout S] [--verbose] SESSION.json");
     }
 }
 
@@ -729,6 +732,7 @@ static void on_log(int32_t level, const char *target, const char *message, void 
 
 static void make_manager(struct session *session) {
     sshpm_options *options;
+    sshpm_launcher *local;
 
     if (session->verbose) {
         check(sshpm_set_log_callback(SSHPM_LOG_DEBUG, on_log, NULL), "log");
@@ -736,6 +740,11 @@ static void make_manager(struct session *session) {
     check(sshpm_options_new(&options), "options");
     if (session->ssh_config != NULL) {
         check(sshpm_options_set_ssh_config(options, session->ssh_config), "ssh_config");
+    }
+    if (session->local) {
+        check(sshpm_launcher_new_local(&local), "launcher");
+        check(sshpm_options_set_launcher(options, local), "launcher");
+        sshpm_launcher_free(local); /* the options have a copy */
     }
     check(sshpm_manager_new(options, &session->manager), "manager");
     sshpm_options_free(options); /* the manager has a copy */

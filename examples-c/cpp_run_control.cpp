@@ -1,9 +1,10 @@
 /*
  * cpp_run_control: a small run control in C++17. It boots a session, starts again what crashes, and shuts down.
  *
- *   cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json
+ *   cpp_run_control [--ssh-config FILE | --local] [--seconds N] [--crash NAME] SESSION.json
  *
  *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --local             every host is this machine: shells are started here, without ssh
  *       --seconds N         shuts down N seconds after the boot, when all run; without it, on Ctrl-C
  *       --crash NAME        crashes this application once the session is booted, to see what happens
  *
@@ -223,6 +224,7 @@ struct arguments {
     std::optional<std::string> ssh_config, crash;
     std::optional<std::chrono::duration<double>> seconds;
     std::string file;
+    bool local = false;
 };
 
 arguments parse(int argc, char **argv) {
@@ -232,6 +234,8 @@ arguments parse(int argc, char **argv) {
         const bool has_value = at + 1 < argc;
         if (argument == "--ssh-config" && has_value) {
             parsed.ssh_config = argv[++at];
+        } else if (argument == "--local") {
+            parsed.local = true;
         } else if (argument == "--crash" && has_value) {
             parsed.crash = argv[++at];
         } else if (argument == "--seconds" && has_value) {
@@ -245,7 +249,7 @@ arguments parse(int argc, char **argv) {
     }
     if (parsed.file.empty()) {
         throw std::runtime_error(
-            "usage: cpp_run_control [--ssh-config FILE] [--seconds N] [--crash NAME] SESSION.json");
+            "usage: cpp_run_control [--ssh-config FILE | --local] [--seconds N] [--crash NAME] SESSION.json");
     }
     return parsed;
 }
@@ -261,6 +265,9 @@ sshpm::boot_request_list read_session(const std::string &path) {
 int run(const arguments &arguments) {
     sshpm::options options;
     options.set_ssh_config(arguments.ssh_config);
+    if (arguments.local) {
+        options.set_launcher(sshpm::launcher::local());
+    }
     run_control control(options, read_session(arguments.file));
     const stop_signals signals([&] { control.stop(); });
 

@@ -2,9 +2,10 @@
  * crash_and_restart: starts one application, crashes it, and starts it again, as often as is wanted. It is the smallest
  * program that handles a crash: no events, only calls that wait.
  *
- *   crash_and_restart [--ssh-config FILE] [--times N] SESSION.json
+ *   crash_and_restart [--ssh-config FILE | --local] [--times N] SESSION.json
  *
  *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --local             every host is this machine: shells are started here, without ssh
  *       --times N           how often it is crashed (default 3)
  *
  * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json), of which the first one is taken.
@@ -93,17 +94,20 @@ int main(int argc, char **argv) {
     long times = 3, i;
     int at;
     sshpm_options *options;
+    sshpm_launcher *launcher;
     sshpm_manager *manager;
     sshpm_boot_request_list *requests;
     const sshpm_boot_request *request;
     sshpm_exit_status *status;
     char *name;
     int64_t pid, former;
-    bool as_asked;
+    bool local = false, as_asked;
 
     for (at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
             ssh_config = argv[++at];
+        } else if (strcmp(argv[at], "--local") == 0) {
+            local = true;
         } else if (strcmp(argv[at], "--times") == 0 && at + 1 < argc) {
             times = strtol(argv[++at], NULL, 10);
         } else if (argv[at][0] != '-' && file == NULL) {
@@ -114,7 +118,7 @@ int main(int argc, char **argv) {
         }
     }
     if (file == NULL) {
-        fail("usage: crash_and_restart [--ssh-config FILE] [--times N] SESSION.json");
+        fail("usage: crash_and_restart [--ssh-config FILE | --local] [--times N] SESSION.json");
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
@@ -123,6 +127,11 @@ int main(int argc, char **argv) {
     check(sshpm_boot_request_get_name(request, &name), "name");
     check(sshpm_options_new(&options), "options");
     check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
+    if (local) {
+        check(sshpm_launcher_new_local(&launcher), "launcher");
+        check(sshpm_options_set_launcher(options, launcher), "launcher");
+        sshpm_launcher_free(launcher); /* the options have a copy */
+    }
     check(sshpm_manager_new(options, &manager), "manager");
     sshpm_options_free(options);
 

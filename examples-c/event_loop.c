@@ -2,9 +2,10 @@
  * event_loop: a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place for
  * the library's events, for a timer, for Ctrl-C, and for a shutdown that goes on in the background.
  *
- *   event_loop [--ssh-config FILE] [--seconds N] SESSION.json
+ *   event_loop [--ssh-config FILE | --local] [--seconds N] SESSION.json
  *
  *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --local             every host is this machine: shells are started here, without ssh
  *       --seconds N         shuts down N seconds after the boot (default 5); Ctrl-C does so at once
  *
  * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
@@ -236,14 +237,20 @@ static void run(struct loop *loop) {
 
 /* ---- its course ---- */
 
-static void open_loop(struct loop *loop, const char *ssh_config) {
+static void open_loop(struct loop *loop, const char *ssh_config, bool local) {
     sshpm_options *options;
+    sshpm_launcher *launcher;
     loop->signals = open_signals();
     loop->timer = open_timer();
     loop->done = checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     loop->epoll = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     check(sshpm_options_new(&options), "options");
     check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
+    if (local) {
+        check(sshpm_launcher_new_local(&launcher), "launcher");
+        check(sshpm_options_set_launcher(options, launcher), "launcher");
+        sshpm_launcher_free(launcher); /* the options have a copy */
+    }
     check(sshpm_manager_new(options, &loop->manager), "manager");
     sshpm_options_free(options);
     /* Before anything is started, so that no event is missed. */
@@ -279,7 +286,7 @@ int main(int argc, char **argv) {
     struct loop loop;
     const char *file = NULL, *ssh_config = NULL;
     sshpm_boot_request_list *requests;
-    bool good;
+    bool good, local = false;
     int at;
 
     memset(&loop, 0, sizeof loop);
@@ -287,6 +294,8 @@ int main(int argc, char **argv) {
     for (at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
             ssh_config = argv[++at];
+        } else if (strcmp(argv[at], "--local") == 0) {
+            local = true;
         } else if (strcmp(argv[at], "--seconds") == 0 && at + 1 < argc) {
             loop.seconds = strtol(argv[++at], NULL, 10);
         } else if (argv[at][0] != '-' && file == NULL) {
@@ -297,12 +306,12 @@ int main(int argc, char **argv) {
         }
     }
     if (file == NULL) {
-        fail("usage: event_loop [--ssh-config FILE] [--seconds N] SESSION.json");
+        fail("usage: event_loop [--ssh-config FILE | --local] [--seconds N] SESSION.json");
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
     requests = read_session(file);
-    open_loop(&loop, ssh_config);
+    open_loop(&loop, ssh_config, local);
     start_all(&loop, requests);
     sshpm_boot_request_list_free(requests);
     run(&loop);

@@ -1,9 +1,10 @@
 /*
  * recover: a run control that can be killed with -9 in mid-run, and loses nothing when it is started again.
  *
- *   recover [--ssh-config FILE] [--seconds N] [--output DIRECTORY] SESSION.json
+ *   recover [--ssh-config FILE | --local] [--seconds N] [--output DIRECTORY] SESSION.json
  *
  *       --ssh-config FILE    for `ssh -F`, in place of the user's and the system's ssh_config
+ *       --local              every host is this machine: shells are started here, without ssh
  *       --seconds N          shuts down when all have run for N seconds; without it, on Ctrl-C or when all have ended
  *       --output DIRECTORY   before the end, what each application has written is saved there, in NAME.out
  *
@@ -365,15 +366,19 @@ static int open_signals(void) {
 int main(int argc, char **argv) {
     struct session session;
     sshpm_options *options;
+    sshpm_launcher *launcher;
     sshpm_boot_request_list *requests;
     const char *file = NULL, *ssh_config = NULL, *output = NULL;
     double seconds = -1;
     size_t i, good;
+    bool local = false;
     int at, signals;
 
     for (at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
             ssh_config = argv[++at];
+        } else if (strcmp(argv[at], "--local") == 0) {
+            local = true;
         } else if (strcmp(argv[at], "--seconds") == 0 && at + 1 < argc) {
             seconds = strtod(argv[++at], NULL);
         } else if (strcmp(argv[at], "--output") == 0 && at + 1 < argc) {
@@ -386,7 +391,7 @@ int main(int argc, char **argv) {
         }
     }
     if (file == NULL) {
-        fail("usage: recover [--ssh-config FILE] [--seconds N] [--output DIRECTORY] SESSION.json");
+        fail("usage: recover [--ssh-config FILE | --local] [--seconds N] [--output DIRECTORY] SESSION.json");
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
@@ -396,6 +401,11 @@ int main(int argc, char **argv) {
     signals = open_signals();
     check(sshpm_options_new(&options), "options");
     check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
+    if (local) {
+        check(sshpm_launcher_new_local(&launcher), "launcher");
+        check(sshpm_options_set_launcher(options, launcher), "launcher");
+        sshpm_launcher_free(launcher); /* the options have a copy */
+    }
     check(sshpm_manager_new(options, &session.manager), "manager");
     sshpm_options_free(options);
     /* Before anything is started, so that no event is missed. */
