@@ -213,8 +213,9 @@ impl Target<'_> {
             }
             // env(1) says so of what it cannot execute.
             (_, Some(127)) if stderr.starts_with("env:") => LauncherFailure::NotFound,
-            (_, Some(code)) => LauncherFailure::Ended(code),
-            (_, None) => LauncherFailure::Closed,
+            (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
+            // By a signal, or nobody knows how.
+            (_, Some(_) | None) => LauncherFailure::Closed,
         };
         self.failed(failure, stderr)
     }
@@ -317,6 +318,20 @@ mod tests {
         assert_eq!(refused(Launcher::command(["run", "{uuid}"]), None, Some("-v")), "uuid");
         let own = sys::user_name();
         Target { launcher: &Launcher::Local, host: "h", user: Some(&own), uuid: None }.check().unwrap();
+    }
+
+    #[test]
+    fn a_launcher_that_was_killed_has_no_exit_code() {
+        let launcher = Launcher::command(["run"]);
+        let target = Target { launcher: &launcher, host: "h", user: None, uuid: None };
+        for (code, expected) in
+            [(Some(3), LauncherFailure::Ended(3)), (Some(-9), LauncherFailure::Closed), (None, LauncherFailure::Closed)]
+        {
+            match target.diagnose(code, b"") {
+                Error::Launcher { failure, .. } => assert_eq!(failure, expected, "{code:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
