@@ -60,6 +60,12 @@ fn applications_that_are_kept() {
 }
 
 #[test]
+fn processes_without_ssh() {
+    run_with_remote("launchers", Link::Dynamic);
+    run_with_remote("cpp_launchers", Link::Dynamic);
+}
+
+#[test]
 fn sixteen_threads() {
     run_with_remote("threads", Link::Dynamic);
 }

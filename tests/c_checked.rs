@@ -54,7 +54,7 @@ const MEMCHECK: Checker = Checker {
     },
     banner: "Memcheck, a memory error detector",
     // In them a program is missing. There, a child of posix_spawn shares no memory with its parent, and cannot tell it so.
-    not_for: &["codes", "codes_of_ends", "codes_of_keep"],
+    not_for: &["codes", "codes_of_ends", "codes_of_keep", "codes_of_launchers"],
 };
 
 const SANITIZERS: Checker = Checker {

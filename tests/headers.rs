@@ -89,7 +89,7 @@ fn the_cxx_header_compiles_from_cxx17_on() {
 #[test]
 fn the_cxx_tests_compile_as_cxx20() {
     for compiler in ["g++", "clang++"] {
-        for test in ["cpp_life", "cpp_callbacks", "cpp_bad_input", "cpp_keep"] {
+        for test in ["cpp_life", "cpp_callbacks", "cpp_bad_input", "cpp_keep", "cpp_launchers"] {
             let code = format!("#include \"tests/c/{test}.cpp\"\n");
             match compile(compiler, "c++", "c++20", &[&WARNINGS[..], &["-I."]].concat(), &code) {
                 Some(output) => assert_silent(&format!("{compiler} {test}"), &output),

@@ -15,7 +15,7 @@ static_assert(handle<sshpm::manager> && handle<sshpm::options> && handle<sshpm::
 static_assert(handle<sshpm::boot_request_list> && handle<sshpm::exit_status> && handle<sshpm::kill_results>);
 static_assert(handle<sshpm::event> && handle<sshpm::subscription> && handle<sshpm::output_subscription>);
 static_assert(handle<sshpm::buffer> && handle<sshpm::metadata> && handle<sshpm::log_follower>);
-static_assert(handle<sshpm::host_info> && handle<sshpm::host_results> && handle<sshpm::scoped_callback>);
+static_assert(handle<sshpm::launcher> && handle<sshpm::host_info> && handle<sshpm::host_results> && handle<sshpm::scoped_callback>);
 static_assert(std::is_base_of_v<std::runtime_error, sshpm::error>);
 static_assert(std::is_nothrow_copy_constructible_v<sshpm::error>);
 static_assert(std::is_same_v<std::iterator_traits<sshpm::subscription::iterator>::reference, sshpm::event &>);
@@ -43,6 +43,7 @@ void a_nul_inside_is_refused()
     using std::string_literals::operator""s;
     throws(SSHPM_ERROR_INVALID, "behind \"a\"", [] { sshpm::boot_request("a\0b"s, {"true"}); });
     throws(SSHPM_ERROR_INVALID, "behind \"-\"", [] { sshpm::boot_request("a", {"true", "-\0"s}); });
+    throws(SSHPM_ERROR_INVALID, "behind \"b\"", [] { static_cast<void>(sshpm::launcher::command({"a", "b\0"s})); });
     throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::options().set_ssh_config("\0"s); });
     throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::manager().validate_hosts({{"a", "b\0"s}}); });
 }

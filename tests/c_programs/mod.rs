@@ -106,9 +106,12 @@ pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> Path
     program
 }
 
-/// Tells a program where its hosts are and what to start there.
+/// Tells a program where its hosts are and what to start there, and a directory for what it starts on this machine.
 pub fn know(program: &mut Command, remote: &Remote) {
+    let home = remote.dir().join("program");
+    fs::create_dir_all(&home).unwrap();
     program.env("SSHPM_TEST_SSH_CONFIG", remote.ssh_config()).env("SSHPM_TEST_APP", remote.app());
+    program.env("SSHPM_TEST_HOME", home);
 }
 
 #[track_caller]
