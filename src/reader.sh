@@ -7,8 +7,9 @@ _attend_to() {
     _v=
     _l=
     _cut=
-    trap '_u=1; [ -z "$_v" ] || kill -'"$2"' "$_v"' "$2"
+    # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
     [ "${_L:-0}" = 0 ] || _begin_lease
+    trap '_u=1; [ -z "$_v" ] || kill -'"$2"' "$_v"' "$2"
     while [ -z "$_u" ]; do
         _y=$_cut
         {
