@@ -1,6 +1,7 @@
 /**
  * @file sshpm.h
- * Starts, watches and ends processes on remote hosts over the system's ssh.
+ * Starts, watches and ends processes on remote hosts over the system's ssh, or by another launcher: on this machine,
+ * in containers, in a Slurm job.
  *
  * This file is generated from src/capi; change it there.
  *
@@ -375,7 +376,7 @@
 #define SSHPM_ERROR_LAUNCHER_NOT_IN_JOB 305
 
 /**
- * No slurmctld answers, or there is no configuration that names one.
+ * No slurmctld answers, there is no configuration that names one, or munge does not run.
  */
 #define SSHPM_ERROR_LAUNCHER_NO_CONTROLLER 306
 
@@ -476,7 +477,8 @@
 #define SSHPM_LINK_LOSS_KEEP 1
 
 /**
- * Exit source: the ssh client or its connection ended under a process that nobody had asked to end.
+ * Exit source: the ssh client, or that of another launcher, or its connection ended under a process that nobody had
+ * asked to end.
  */
 #define SSHPM_EXIT_SOURCE_CLIENT_MONITORING 1
 
@@ -496,7 +498,7 @@
 #define SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID 4
 
 /**
- * State: ssh is being started, or the remote side is not ready yet.
+ * State: ssh, or another launcher, is being started, or the remote side is not ready yet.
  */
 #define SSHPM_STATE_CONNECTING 1
 
@@ -1827,7 +1829,8 @@ const char *sshpm_kill_results_get_message(const sshpm_kill_results *results, si
 void sshpm_kill_results_free(sshpm_kill_results *results);
 
 /**
- * Makes a manager without processes. No thread and no connection is made yet; ssh is asked for its version.
+ * Makes a manager without processes. No thread and no connection is made yet; ssh, where it is the manager's
+ * launcher, is asked for its version.
  *
  * Any thread. Blocks for some milliseconds, at most 4 s where ssh does not answer.
  *
@@ -1986,7 +1989,8 @@ sshpm_result sshpm_manager_get_remote_pid(const sshpm_manager *manager, const ch
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_ssh_client Gets the pid of the ssh client, on this machine; -1 when it has ended.
+ * @param out_ssh_client Gets the pid of the ssh client, or that of another launcher, on this machine; -1 when it has
+ * ended.
  * @param out_remote Gets the pid of the application, on its host.
  * @param out_remote_monitoring Gets the pid of the shell that watches the application, on its host.
  * @param out_client_monitoring Gets the id of the thread that watches the ssh client, on this machine.

@@ -30,7 +30,8 @@ impl Drop for Callbacks {
     }
 }
 
-/// Makes a manager without processes. No thread and no connection is made yet; ssh is asked for its version.
+/// Makes a manager without processes. No thread and no connection is made yet; ssh, where it is the manager's
+/// launcher, is asked for its version.
 ///
 /// Any thread. Blocks for some milliseconds, at most 4 s where ssh does not answer.
 ///

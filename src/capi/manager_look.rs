@@ -10,7 +10,7 @@ use super::status::{give_status, sshpm_exit_status};
 use super::strings::sshpm_string_list;
 use crate::{Error, ExitStatus, Manager, Output, ProcessState};
 
-/// State: ssh is being started, or the remote side is not ready yet.
+/// State: ssh, or another launcher, is being started, or the remote side is not ready yet.
 pub const SSHPM_STATE_CONNECTING: i32 = 1;
 /// State: the remote pid is known; the setup lines run.
 pub const SSHPM_STATE_STARTING: i32 = 2;
@@ -153,7 +153,8 @@ pub unsafe extern "C" fn sshpm_manager_get_remote_pid(
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_ssh_client Gets the pid of the ssh client, on this machine; -1 when it has ended.
+/// @param out_ssh_client Gets the pid of the ssh client, or that of another launcher, on this machine; -1 when it has
+/// ended.
 /// @param out_remote Gets the pid of the application, on its host.
 /// @param out_remote_monitoring Gets the pid of the shell that watches the application, on its host.
 /// @param out_client_monitoring Gets the id of the thread that watches the ssh client, on this machine.

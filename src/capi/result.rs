@@ -150,7 +150,7 @@ pub const SSHPM_ERROR_LAUNCHER_ENDED: i32 = 303;
 pub const SSHPM_ERROR_LAUNCHER_NO_JOB: i32 = 304;
 /// The host is no node of the Slurm job.
 pub const SSHPM_ERROR_LAUNCHER_NOT_IN_JOB: i32 = 305;
-/// No slurmctld answers, or there is no configuration that names one.
+/// No slurmctld answers, there is no configuration that names one, or munge does not run.
 pub const SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: i32 = 306;
 
 /// Why a call fails: its code, and the text for the thread's last message.

@@ -10,7 +10,8 @@ use super::result::{Failure, SSHPM_ERROR_NO_END_TIME, SSHPM_ERROR_NO_EXIT_CODE, 
 use super::strings::{c_string, pointer_to};
 use crate::{ExitSource, ExitStatus, Signal};
 
-/// Exit source: the ssh client or its connection ended under a process that nobody had asked to end.
+/// Exit source: the ssh client, or that of another launcher, or its connection ended under a process that nobody had
+/// asked to end.
 pub const SSHPM_EXIT_SOURCE_CLIENT_MONITORING: i32 = 1;
 /// Exit source: the remote process ended by itself, or was ended there by somebody else.
 pub const SSHPM_EXIT_SOURCE_REMOTE_MONITORING: i32 = 2;

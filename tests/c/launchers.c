@@ -181,6 +181,27 @@ static void as_steps_of_a_job(void)
     sshpm_manager_free(manager);
 }
 
+/* A wrapper clears away while its lease has hardly begun. One that does not come to that would be ended by force when the
+ * manager is freed, and leave files. */
+static void many_that_end_at_once(void)
+{
+    sshpm_manager *manager = manager_with(command("env", NULL));
+    char uuid[16];
+    int32_t code = 0;
+    for (int i = 0; i < 100; i++) {
+        sshpm_boot_request *request = script_request("alpha", "exit 3");
+        snprintf(uuid, sizeof uuid, "quick-%d", i);
+        OK(sshpm_manager_start_process(manager, uuid, request));
+        sshpm_boot_request_free(request);
+    }
+    for (int i = 0; i < 100; i++) {
+        snprintf(uuid, sizeof uuid, "quick-%d", i);
+        OK(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONG_S, &code));
+        CHECK(code == 3);
+    }
+    sshpm_manager_free(manager);
+}
+
 /* A manager that is freed ends what it has. */
 static void freed_in_mid_run(void)
 {
@@ -201,6 +222,7 @@ int main(void)
     on_this_machine();
     by_commands();
     as_steps_of_a_job();
+    many_that_end_at_once();
     freed_in_mid_run();
     remove_fake_slurm();
     leave_nothing();

@@ -39,7 +39,7 @@
     "esac\n"                                                                                                         \
     "EXPORTED=$export exec \"$@\""
 
-/* A path in the directory that the test has for what runs on this machine. It is valid until the next call but three. */
+/* A path in the directory that the test has for what runs on this machine. Valid until the next call but three. */
 static inline const char *own_path(const char *name)
 {
     static char paths[4][4096];
@@ -78,7 +78,7 @@ static inline void remove_fake_slurm(void)
     CHECK(unlink(own_path("squeue")) == 0 && unlink(own_path("scontrol")) == 0 && unlink(own_path("srun")) == 0);
 }
 
-/* What the wrapper made is gone: a directory that something is in cannot be removed. The wrapper ends a moment after its
+/* What the wrapper made is gone: a directory that is not empty cannot be removed. The wrapper ends a moment after its
  * application. */
 static inline void remove_when_empty(const char *directory)
 {
