@@ -231,7 +231,7 @@ pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Targe
     let program = command.get_program().to_os_string();
     Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
         (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
-            let said = format!("{}: {error}", program.display());
+            let said = format!("{}: {error}", program.to_string_lossy());
             match launcher {
                 Launcher::Ssh => ssh_error(target, SshFailure::SshNotFound, said),
                 _ => target.failed(LauncherFailure::NotFound, said),
