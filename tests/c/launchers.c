@@ -181,8 +181,8 @@ static void as_steps_of_a_job(void)
     sshpm_manager_free(manager);
 }
 
-/* A wrapper clears away while its lease has hardly begun. One that does not come to that would be ended by force when the
- * manager is freed, and leave files. */
+/* A wrapper clears away while its lease has hardly begun. One that does not come to that is ended by force when the
+ * manager is freed, and leaves files. */
 static void many_that_end_at_once(void)
 {
     sshpm_manager *manager = manager_with(command("env", NULL));
