@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
+use crate::event::refuse_inside_callback;
 use crate::local_program;
 
 /// How long one of Slurm's programs may take; srun and squeue try for 9 s to reach a slurmctld that does not answer.
@@ -60,8 +61,9 @@ impl Slurm {
     ///
     /// # Errors
     /// [`Error::Launcher`]: Slurm does not know the job, it has ended, no slurmctld answers, or squeue or scontrol is not here;
-    /// [`Error::Invalid`].
+    /// [`Error::Invalid`], [`Error::InsideCallback`].
     pub fn hosts(&self) -> Result<Vec<String>> {
+        refuse_inside_callback()?;
         self.check("launcher")?;
         let job = self.job_id()?;
         let list = self.ask("squeue", &["--noheader", "--format=%N", &format!("--jobs={job}")])?;

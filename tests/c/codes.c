@@ -231,6 +231,8 @@ static void calls_that_block(const char *uuid, const sshpm_exit_status *status, 
     sshpm_kill_results *results = NULL;
     sshpm_host_results *found = NULL;
     sshpm_metadata *metadata = NULL;
+    sshpm_launcher *launcher = NULL;
+    sshpm_string_list *nodes = NULL;
     sshpm_buffer *buffer = NULL;
     sshpm_event *event = NULL;
     int64_t pid = 0;
@@ -253,6 +255,9 @@ static void calls_that_block(const char *uuid, const sshpm_exit_status *status, 
     INSIDE(sshpm_manager_read_log_file(manager, "alpha", NULL, "/dev/null", 1, 0.0, &buffer));
     INSIDE(sshpm_manager_validate_host_connection(manager, "alpha", NULL, NULL, NULL));
     INSIDE(sshpm_manager_validate_hosts(manager, hosts, NULL, 1, NULL, NULL, &found));
+    OK(sshpm_launcher_new_slurm("1", &launcher));
+    INSIDE(sshpm_launcher_get_hosts(launcher, &nodes));
+    sshpm_launcher_free(launcher);
     __atomic_store_n(&inside->called, 1, __ATOMIC_SEQ_CST);
 }
 
