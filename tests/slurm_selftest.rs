@@ -5,19 +5,25 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
 use support::{DEADLINE, Remote, SlurmCluster, of_remote, require_slurm, wait_until};
 
-/// An srun that does not outlive its test: it waits long for a cluster that has gone.
+/// An srun that does not outlive its test.
 struct Step(Child);
 
 impl Drop for Step {
     fn drop(&mut self) {
-        // It may have ended. Its child ends when it has gone.
-        let _ = self.0.kill();
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
+        // The whole group: srun has a child that sees to the step when srun is killed, and asks for it long where the cluster
+        // has gone.
+        // SAFETY: integers only; nobody else waits for the leader, so the group is still its own.
+        unsafe { libc::kill(-(self.0.id() as i32), libc::SIGKILL) };
         let _ = self.0.wait();
     }
 }
@@ -25,6 +31,7 @@ impl Drop for Step {
 /// A step that waits; returns when it has said its first line.
 fn start_on(cluster: &SlurmCluster, node: &str, script: &str) -> Step {
     let mut srun = cluster.srun(node);
+    srun.process_group(0);
     let mut child = srun.args(["sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
