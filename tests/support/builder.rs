@@ -372,7 +372,7 @@ pub(super) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) {
 }
 
 /// With exactly this mode, whatever the umask is.
-fn make_dir(path: &Path, mode: u32) {
+pub(super) fn make_dir(path: &Path, mode: u32) {
     fs::DirBuilder::new().mode(0o700).create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
 }

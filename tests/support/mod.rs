@@ -9,6 +9,7 @@ mod manage;
 mod procs;
 mod remote;
 mod report;
+mod slurm;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -24,6 +25,7 @@ pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_
 pub use procs::{MARK, ProcessInfo, all as processes, of_remote};
 pub use remote::{HeldConnection, Remote, User, random_hex};
 pub use report::AppReport;
+pub use slurm::{SlurmCluster, require_slurm, slurm_missing};
 
 /// How long the harness waits for what must come: long, as it is only waited out by a test that fails.
 pub const DEADLINE: Duration = Duration::from_secs(10);

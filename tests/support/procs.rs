@@ -53,6 +53,14 @@ impl ProcessInfo {
         matches!(self.state, 'Z' | 'X')
     }
 
+    /// The name of the program, when it is one of Slurm's or munged: the daemons of a cluster, not what runs in it.
+    pub fn slurm_program(&self) -> Option<String> {
+        let name = self.exe.as_deref()?.file_name()?.to_string_lossy().into_owned();
+        // Debian has it as slurmd-wlm.
+        let name = name.strip_suffix("-wlm").unwrap_or(&name).to_owned();
+        ["munged", "slurmctld", "slurmd", "slurmstepd"].contains(&name.as_str()).then_some(name)
+    }
+
     /// An sshd: the listener, a connection's monitor, or its user-level process.
     pub fn is_sshd(&self) -> bool {
         let name = self.exe.as_deref().and_then(|exe| exe.file_name());

@@ -207,7 +207,8 @@ impl Remote {
         self.log().matches("Accepted publickey").count()
     }
 
-    /// All that lives on the remote, daemons too, but for sshd and for what keeps the connections of managers open.
+    /// All that lives on the remote, daemons too, but for sshd and Slurm, and for what keeps the connections of managers
+    /// open.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.split().0
     }
@@ -219,7 +220,7 @@ impl Remote {
 
     fn split(&self) -> (Vec<ProcessInfo>, Vec<ProcessInfo>) {
         let mut others = self.members();
-        others.retain(|process| !process.is_sshd() && process.pid != self.sshd);
+        others.retain(|process| !process.is_sshd() && process.slurm_program().is_none() && process.pid != self.sshd);
         let is_connection =
             |process: &ProcessInfo| process.cmdline.last().is_some_and(|word| word == "sshpm-connection");
         let shells: Vec<_> = others.iter().filter(|process| is_connection(process)).map(|shell| shell.pid).collect();
