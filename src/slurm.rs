@@ -56,8 +56,8 @@ impl Slurm {
         self
     }
 
-    /// The nodes of the job, which are the hosts for its processes, in Slurm's order. Blocks, at most for 80 s, and 20 s where
-    /// Slurm's programs do end of KILL.
+    /// The nodes of the job, which are the hosts for its processes, in Slurm's order. Blocks, at most for 40 s, and 80 s where
+    /// Slurm's programs do not end of KILL.
     ///
     /// # Errors
     /// [`Error::Launcher`]: Slurm does not know the job, it has ended, no slurmctld answers, or squeue or scontrol is not here;

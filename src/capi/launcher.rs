@@ -156,7 +156,7 @@ pub unsafe extern "C" fn sshpm_launcher_add_srun_option(
 
 /// Asks Slurm for the nodes of the job, which are the hosts for its processes, in Slurm's order.
 ///
-/// Any thread. Blocks at most for 80 s, and 20 s where Slurm's programs do end of SIGKILL.
+/// Any thread. Blocks at most for 40 s, and 80 s where Slurm's programs do not end of SIGKILL.
 ///
 /// @param launcher A launcher of sshpm_launcher_new_slurm.
 /// @param out_hosts Gets the names. They are the caller's, to be freed with sshpm_string_list_free.
