@@ -226,7 +226,11 @@ pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Targe
             command.args(ssh::arguments(options, pool.ssh_version(), route, target.host, target.user));
             (command, StdoutAs::Socket)
         }
-        _ => (target.command()?, StdoutAs::Pipe),
+        _ => {
+            let mut command = target.command()?;
+            sys::keep_descriptors_from(&mut command);
+            (command, StdoutAs::Pipe)
+        }
     };
     let program = command.get_program().to_os_string();
     Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -371,6 +373,38 @@ pub(crate) fn ignores_signals() -> bool {
         let known = unsafe { libc::sigaction(signal, ptr::null(), &mut action) } == 0;
         known && action.sa_sigaction == libc::SIG_IGN
     })
+}
+
+/// Has a command's child not inherit this program's descriptors, but for the three streams: those that were opened without
+/// O_CLOEXEC, as most C programs do. ssh closes them itself; an application would hold a listening socket for as long as it lives.
+///
+/// Only where there are any is this a matter of fork(2), which copies the page tables of a large program, and else of
+/// posix_spawn(3): std has no other hook.
+pub(crate) fn keep_descriptors_from(command: &mut Command) {
+    let inherited = inherited_descriptors();
+    if inherited.is_empty() {
+        return;
+    }
+    let close = move || {
+        for fd in &inherited {
+            // SAFETY: fcntl takes integers, and may be called after a fork; one that was closed meanwhile is an error.
+            unsafe { libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+        Ok(())
+    };
+    // SAFETY: it allocates nothing, takes no lock, and calls fcntl alone.
+    unsafe { command.pre_exec(close) };
+}
+
+fn inherited_descriptors() -> Vec<libc::c_int> {
+    let entries = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd"));
+    let numbers = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_inherited = |fd: &libc::c_int| {
+        // SAFETY: fcntl takes integers; one that was closed meanwhile is an error.
+        let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
+        flags >= 0 && flags & libc::FD_CLOEXEC == 0
+    };
+    numbers.filter(|fd| *fd > libc::STDERR_FILENO).filter(is_inherited).collect()
 }
 
 /// The time of `after` from now, or none where that is beyond what the clock counts: then there is no deadline.

@@ -28,6 +28,11 @@ impl Nodes {
         Nodes { cluster: SlurmCluster::start_nodes(&remote, nodes), remote }
     }
 
+    fn start_tracking_parents() -> Nodes {
+        let remote = Remote::start();
+        Nodes { cluster: SlurmCluster::start_tracking_parents(&remote), remote }
+    }
+
     /// Slurm's programs, which know this cluster: an environment is all tests', because they are threads.
     fn program(&self, name: &str) -> PathBuf {
         let [(variable, value)] = &self.cluster.environment()[..] else { panic!("one variable") };
@@ -62,9 +67,15 @@ impl Nodes {
         ProcessInfo::of(pid as i32).unwrap()
     }
 
-    /// Where no daemon is left to end steps, the remote does.
-    fn nothing_left(&self) {
-        self.remote.assert_nothing_left();
+    fn kill_the_controller(&self) {
+        wait_until("slurmctld has ended", TIME, || {
+            let daemons = self.cluster.daemons(&self.remote, "slurmctld");
+            for daemon in &daemons {
+                // It is two processes, and one can end with the other before it is signalled.
+                let _ = daemon.signal(libc::SIGKILL);
+            }
+            daemons.is_empty().then_some(())
+        });
     }
 }
 
@@ -113,7 +124,7 @@ fn fifty_steps_share_a_job_of_two_nodes() {
         assert_eq!(ended, (Some(17), ExitSource::ManualKillThroughRemotePid), "{uuid}: {status}");
     }
     drop(manager);
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
 }
 
 /// Streams are pipes, nothing of Slurm's is among what the application says, and the program's variables for srun do not reach it.
@@ -148,7 +159,7 @@ fn an_application_has_its_streams_to_itself() {
         wait_until("the client has gone", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
         assert_eq!(String::from_utf8_lossy(&manager.process_stderr("u").unwrap().bytes), "err\n");
         drop(manager);
-        nodes.nothing_left();
+        nodes.remote.assert_nothing_left();
     });
 }
 
@@ -177,9 +188,7 @@ fn each_failure_is_told_from_the_others() {
     wait_until("the job has ended", TIME, || nodes.slurm().hosts().is_err().then_some(()));
     assert_eq!(ask(nodes.slurm(), node), LauncherFailure::NoJob);
 
-    for daemon in nodes.cluster.daemons(&nodes.remote, "slurmctld") {
-        daemon.signal(libc::SIGKILL).unwrap();
-    }
+    nodes.kill_the_controller();
     // srun tries for 9 s.
     let slurm = Launcher::Slurm(nodes.slurm());
     let manager = Manager::new(Options::new().launcher(slurm).connect_timeout(TIME)).unwrap();
@@ -204,7 +213,7 @@ fn what_slurm_cannot_do_is_refused_by_its_field() {
     ));
 }
 
-/// Slurm ends the whole step at once, without a word of how.
+/// Slurm ends the wrapper at once, without a word of how; and what of the step it leaves, the manager ends.
 #[test]
 fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     if !require_slurm() {
@@ -226,7 +235,7 @@ fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     let told: Vec<_> = events.try_iter().collect();
     assert!(matches!(&told[..], [Event::Started { .. }, Event::LinkLost { .. }, Event::Exited { .. }]), "{told:?}");
     drop(manager);
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
 }
 
 /// With both of its processes gone nobody ends the step, and its input never ends: the lease does.
@@ -250,7 +259,7 @@ fn a_step_that_nobody_has_any_more_ends_by_its_lease() {
     assert_eq!((status.application_code(), status.link_lost()), (Some(42), true), "{status}");
     assert!(!application.is_alive());
     drop(manager);
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
 }
 
 /// TERM comes to all processes of the step; the wrapper lives on, and tells the end.
@@ -259,14 +268,14 @@ fn a_cancelled_jobs_applications_are_told_with_their_codes() {
     if !require_slurm() {
         return;
     }
-    let nodes = Nodes::start(1);
+    let nodes = Nodes::start_tracking_parents();
     let manager = nodes.manager();
     nodes.start_ready(&manager, "u", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done");
     nodes.cluster.cancel(nodes.cluster.job());
     let status = end_of(&manager, "u");
     assert_eq!((status.code(), status.source(), status.link_lost()), (Some(5), ExitSource::RemoteMonitoring, false));
     drop(manager);
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
 }
 
 /// Running steps need no slurmctld: commands and the end come through.
@@ -278,13 +287,11 @@ fn applications_go_on_without_a_controller() {
     let nodes = Nodes::start(1);
     let manager = nodes.manager();
     nodes.start_ready(&manager, "u", OWN_CODES);
-    for daemon in nodes.cluster.daemons(&nodes.remote, "slurmctld") {
-        daemon.signal(libc::SIGKILL).unwrap();
-    }
+    nodes.kill_the_controller();
     manager.send_signal("u", Signal::CONT).unwrap();
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Running);
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
 }
 
 /// The recorded way of a manager that dies: the step's input ends, and the application by its policy.
@@ -301,6 +308,6 @@ fn a_manager_that_lets_go_ends_its_steps() {
         "trap 'echo hup >/tmp/scratch/hup; exit 42' HUP; echo ready; while :; do sleep 0.05; done",
     );
     drop(manager);
-    nodes.nothing_left();
+    nodes.remote.assert_nothing_left();
     assert_eq!(nodes.remote.read("/tmp/scratch/hup"), b"hup\n");
 }

@@ -35,6 +35,16 @@ pub struct SlurmCluster {
     local_dir: PathBuf,
 }
 
+/// What belongs to a step. Clusters have cgroup, by which all does that it started; for that, the machine's control groups would be
+/// changed.
+#[derive(Clone, Copy)]
+enum Tracking {
+    /// Its process group, which is ended at once and whole.
+    Group,
+    /// What descends from it. One whose parent was killed a moment before can be missed.
+    Parents,
+}
+
 /// Why a cluster did not start.
 enum Failed {
     /// Another program was faster to take a port.
@@ -52,16 +62,24 @@ impl SlurmCluster {
     /// A cluster with nodes n1, n2 and so on, which all are the remote.
     #[track_caller]
     pub fn start_nodes(remote: &Remote, nodes: usize) -> SlurmCluster {
-        SlurmCluster::try_start(remote, nodes).unwrap_or_else(|why| panic!("Slurm did not start: {why}"))
+        let started = SlurmCluster::try_start(remote, nodes, Tracking::Group);
+        started.unwrap_or_else(|why| panic!("Slurm did not start: {why}"))
     }
 
-    fn try_start(remote: &Remote, nodes: usize) -> Result<SlurmCluster, String> {
+    /// A cluster of one node, by which processes belong to a step whose parents do.
+    #[track_caller]
+    pub fn start_tracking_parents(remote: &Remote) -> SlurmCluster {
+        let started = SlurmCluster::try_start(remote, 1, Tracking::Parents);
+        started.unwrap_or_else(|why| panic!("Slurm did not start: {why}"))
+    }
+
+    fn try_start(remote: &Remote, nodes: usize, tracking: Tracking) -> Result<SlurmCluster, String> {
         assert!(
             !remote.users().iter().all(|user| user.shell_name.is_empty()),
             "a remote without a file system of its own"
         );
         for _ in 0..20 {
-            match SlurmCluster::run(remote, nodes) {
+            match SlurmCluster::run(remote, nodes, tracking) {
                 Ok(cluster) => return Ok(cluster),
                 Err(Failed::Port) => end_daemons(remote),
                 Err(Failed::Refused(why)) => return Err(why),
@@ -70,7 +88,7 @@ impl SlurmCluster {
         Err("found no ports".into())
     }
 
-    fn run(remote: &Remote, count: usize) -> Result<SlurmCluster, Failed> {
+    fn run(remote: &Remote, count: usize, tracking: Tracking) -> Result<SlurmCluster, Failed> {
         let nodes: Vec<String> = (1..=count).map(|number| format!("n{number}")).collect();
         let dir = Path::new(REMOTE_DIR).join(&random_hex()[..8]);
         let local_dir = remote.local(&dir);
@@ -81,12 +99,12 @@ impl SlurmCluster {
         // It keeps slurmd from looking for a systemd, and from asking the machine's control groups for anything.
         write(&local_dir.join("cgroup.conf"), "CgroupPlugin=cgroup/v1\n", 0o644);
         let ports = free_ports(count + 1);
-        write(&local_dir.join("slurm.conf"), conf(&dir, &dir, &nodes, &ports), 0o644);
+        write(&local_dir.join("slurm.conf"), conf(&dir, &dir, &nodes, &ports, tracking), 0o644);
         // Clients are not in the remote's file system, and reach munged through /proc.
         let client_dir = remote.dir().join("slurm");
         fs::create_dir_all(&client_dir).expect("a directory for the client's slurm.conf");
         let client_conf = client_dir.join("slurm.conf");
-        write(&client_conf, conf(&dir, &local_dir, &nodes, &ports), 0o644);
+        write(&client_conf, conf(&dir, &local_dir, &nodes, &ports, tracking), 0o644);
         let mut cluster = SlurmCluster { conf: client_conf, nodes, job: 0, local_dir };
 
         // Each becomes a daemon.
@@ -238,7 +256,7 @@ fn find_missing() -> Option<String> {
     }
     // What the daemons themselves have against this machine is not to be known in another way.
     let remote = Remote::start();
-    SlurmCluster::try_start(&remote, 1).err().map(|why| format!("Slurm does not start here: {why}"))
+    SlurmCluster::try_start(&remote, 1, Tracking::Group).err().map(|why| format!("Slurm does not start here: {why}"))
 }
 
 fn find_program(name: &str) -> Option<PathBuf> {
@@ -283,21 +301,26 @@ fn free_ports(count: usize) -> Vec<u16> {
 
 /// slurm.conf, for a reader that has munged's socket in `munge_dir`. What it does not say is Slurm's own default, or is
 /// not the same in all versions.
-fn conf(dir: &Path, munge_dir: &Path, nodes: &[String], ports: &[u16]) -> String {
+fn conf(dir: &Path, munge_dir: &Path, nodes: &[String], ports: &[u16], tracking: Tracking) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("the name of this machine");
     // slurmctld goes by the short one.
     let host = host.trim().split('.').next().unwrap_or_default();
+    let tracking = match tracking {
+        Tracking::Group => "pgid",
+        Tracking::Parents => "linuxproc",
+    };
     let mut conf = format!(
         "ClusterName=sshpm\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={2}\nSlurmUser=root\nSlurmdUser=root\n\
          AuthInfo=socket={1}/munge.socket\nStateSaveLocation={0}/state\nSlurmdSpoolDir={0}/%n\n\
          SlurmctldPidFile={0}/slurmctld.pid\nSlurmdPidFile={0}/slurmd-%n.pid\n\
          SlurmctldLogFile={0}/slurmctld.log\nSlurmdLogFile={0}/slurmd-%n.log\n\
-         ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
+         ProctrackType=proctrack/{3}\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
          SelectTypeParameters=CR_Core\nSchedulerType=sched/builtin\nMpiDefault=none\nReturnToService=2\n\
          SlurmdParameters=config_overrides\n",
         dir.display(),
         munge_dir.display(),
         ports[0],
+        tracking,
     );
     // Nothing listens outside of loopback. Not for clients, who would look for their own host's name.
     if munge_dir == dir {
