@@ -61,8 +61,8 @@ _reach_links() {
     _z3=
     _ok=$_again
 }
-# The link's name is its pid and start time.
-_has_link() { [ -n "$_lk" ] && _is "${_lk%%.*}" "${_lk#*.}"; }
+# The link's name is its pid and start time.  What a client that was killed leaves may wait long for its next parent to see its end.
+_has_link() { [ -n "$_lk" ] && _is "${_lk%%.*}" "${_lk#*.}" && ! _is_zombie; }
 _attend_to_links() {
     case $_c in
     # What the wrapper's other shells report.

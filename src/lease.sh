@@ -12,8 +12,8 @@ _lease() {
     trap '_say unleased' EXIT
     # A sleep of which the shell does not know would outlive it.
     _w=
-    trap '[ -z "$_w" ] || kill -KILL "$_w"; trap - EXIT; exit' USR2
     _v=$!
+    trap '[ -z "$_w" ] && [ "$!" = "$_v" ] || kill -KILL "$!"; trap - EXIT; exit' USR2
     _i=0
     while [ "$_i" -lt "$_L" ]; do
         sleep "$_P" 3<&- 4>&- &

@@ -8,7 +8,7 @@
 # Passes on the commands; a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
 _guard_relay() {
     trap '' HUP INT QUIT PIPE
-    _attend_to _relay TERM
+    _attend_to _relay TERM KILL
 }
 # Opened so, a fifo without a reader does not block.
 _relay() {
@@ -46,7 +46,7 @@ _relay() {
 }
 
 # Whether the link's shell lives.
-_is_open() { _is "$$" "${_C#*.}"; }
+_is_open() { _is "$$" "${_C#*.}" && ! _is_zombie; }
 
 # A name that tells whether the link lives: its pid and start time.
 _name_link() {

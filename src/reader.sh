@@ -2,6 +2,7 @@
 #   _L not empty and not 0: it has a lease, see lease.sh, which is before this then
 
 # $1: the reader, which reads descriptor 3 as its stdin, and returns 0 when all is done.  $2: the signal that ends this.
+# $3: what ends the reader then, if not the same.  A signal that can be caught is lost on a shell that was forked a moment ago.
 _attend_to() {
     _u=
     _v=
@@ -9,7 +10,7 @@ _attend_to() {
     _cut=
     # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
     [ "${_L:-0}" = 0 ] || _begin_lease
-    trap '_u=1; [ -z "$_v" ] || kill -'"$2"' "$_v"' "$2"
+    trap '_u=1; [ -z "$_v" ] || kill -'"${3:-$2}"' "$_v"' "$2"
     while [ -z "$_u" ]; do
         _y=$_cut
         {

@@ -25,7 +25,7 @@ _is_linked() {
     for _e in "$_f".l.*; do
         _q=${_e##*.l.}
         _e=${_q#*.}
-        _is "${_q%%.*}" "$_e" && return
+        _is "${_q%%.*}" "$_e" && ! _is_zombie && return
     done
     return 1
 }

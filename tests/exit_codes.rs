@@ -133,8 +133,9 @@ fn a_core_dump_is_told() {
 fn the_source_says_who_ended_it() {
     let remote = Remote::start();
     let manager = remote.manager();
-    let named =
-        |verbs: &str| remote.request("alpha", verbs).name("readout").session("np04").user(&remote.users()[0].name);
+    let named = |verbs: &str| {
+        remote.request_as(&remote.users()[0], remote.request("alpha", verbs).name("readout").session("np04"))
+    };
     let assert_words = |status: &ExitStatus, sentence: &str, code: &str| {
         assert_eq!(status.sentence(), sentence);
         for part in ["readout", "np04", &remote.users()[0].name, sentence, code] {
@@ -203,7 +204,8 @@ fn an_end_through_the_ssh_client_has_no_code_of_its_own() {
 #[test]
 fn what_cannot_be_learned_is_unknown_and_no_code() {
     let remote = Remote::start();
-    let manager = remote.manager_with(remote.options().lost_timeout(Duration::from_millis(100)));
+    let (gate, gated) = remote.gate();
+    let manager = remote.manager_with(gated.lost_timeout(Duration::from_millis(100)));
     let pid = start(&manager, "p", &remote.request("alpha", "wait"));
     let application = ProcessInfo::of(pid as i32).unwrap();
     // Neither wrapper nor host can answer: the listener does not take a connection, and the wrapper is gone.
@@ -211,6 +213,7 @@ fn what_cannot_be_learned_is_unknown_and_no_code() {
     wrapper.signal(libc::SIGSTOP).unwrap();
     let listener = ProcessInfo::of(std::fs::read_to_string(remote.dir().join("pid")).unwrap().trim().parse().unwrap());
     listener.as_ref().unwrap().signal(libc::SIGSTOP).unwrap();
+    gate.close();
     let client = manager.runtime_pids("p").ssh_client.unwrap();
     ProcessInfo::of(client as i32).unwrap().signal(libc::SIGKILL).unwrap();
     let status = wait_for_end(&manager, "p").unwrap();

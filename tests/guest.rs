@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{ExitSource, Manager, Signal};
-use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, ssh_children, wait_until};
+use support::{By, ProcessInfo, Remote, assert_same_as, clients, isolated, launched_by, local_snapshot, wait_until};
 
 /// A process that ends by itself, one that is killed, and one that loses its link: all tell their codes.
 #[track_caller]
@@ -28,7 +28,7 @@ fn assert_codes_come(manager: &Manager, remote: &Remote) {
     // Cancelled: its client has to be killed by us, also where its pid may be nobody's or another's.
     manager.start_process("cancelled", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
     let is_cancelled = |client: &ProcessInfo| client.cmdline.iter().any(|word| word == "silent");
-    let client = wait_until("an ssh client", TIME, || ssh_children().into_iter().find(is_cancelled));
+    let client = wait_until("a client", TIME, || clients().into_iter().find(is_cancelled));
     manager.kill_process("cancelled", TIME).unwrap();
     wait_for_death(&client);
     finish(manager, remote);
@@ -153,9 +153,11 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
         manager.on_process_exit(|_, _| ()).unwrap();
         start_ready(&manager, "u", &shell(OWN_CODES));
         // A new thread gives itself its name, some time after it was made.
-        wait_until("three named threads", TIME, || {
+        let connect = (launched_by() == By::Ssh).then_some("sshpm-connect");
+        let expected: Vec<_> = connect.into_iter().chain(["sshpm-dispatch", "sshpm-watch"]).collect();
+        wait_until("named threads", TIME, || {
             let ours = local_snapshot().threads.into_iter().filter(|name| name.starts_with("sshpm-"));
-            (ours.count() == 3).then_some(())
+            (ours.count() == expected.len()).then_some(())
         });
         let mut names = Vec::new();
         for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
@@ -171,7 +173,7 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
             }
         }
         names.sort();
-        assert_eq!(names, ["sshpm-connect", "sshpm-dispatch", "sshpm-watch"]);
+        assert_eq!(names, expected);
         let client = client_of(&manager, "u");
         let status = fs::read_to_string(format!("/proc/{}/status", client.pid)).unwrap();
         assert!(signals(&status, "SigBlk").is_empty(), "ssh: {status}");

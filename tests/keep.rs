@@ -80,10 +80,8 @@ fn it_ends_while_there_is_no_link() {
     let application = start_ready(&manager, "u", &counting.request());
     wait_for_lines(&manager, "u", 3);
     let before = SystemTime::now();
-    fs::remove_file(&gate).unwrap();
-    for sshd in remote.session_sshds() {
-        sshd.signal(libc::SIGKILL).unwrap();
-    }
+    gate.close();
+    remote.break_links();
     story.wait("lost");
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::LinkLost);
     assert!(!manager.is_process_alive("u") && application.is_alive());
@@ -91,7 +89,7 @@ fn it_ends_while_there_is_no_link() {
     counting.end(&remote);
     wait_for_death(&application);
     let after = SystemTime::now();
-    fs::write(&gate, "").unwrap();
+    gate.open();
     let status = end_of(&manager, "u");
     assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(7)), "{status}");
     let at = status.ended_at().unwrap();
@@ -217,11 +215,10 @@ fn sshd_is_killed_with_all_its_sessions() {
     let mut story = Story::new(&manager);
     let counting = Counting::new(&remote);
     let application = start_ready(&manager, "u", &counting.request());
-    for sshd in remote.session_sshds() {
-        sshd.signal(libc::SIGKILL).unwrap();
-    }
+    remote.break_links();
     story.wait("restored");
     assert!(application.is_alive());
+    wait_for_lines(&manager, "u", 3);
     counting.end(&remote);
     assert_eq!(end_of(&manager, "u").code(), Some(7));
     assert_counted(&manager, "u");

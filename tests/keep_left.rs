@@ -13,7 +13,7 @@ use std::time::Duration;
 use keeping::*;
 use life::*;
 use sshpm::{CleanUp, ExitSource, FoundState, Manager, StartFailure};
-use support::{ProcessInfo, Remote, wait_until};
+use support::{ProcessInfo, Remote, clients, wait_until};
 
 /// The runtime files whose names end so, as this machine sees them.
 fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -167,15 +167,13 @@ fn a_kill_waits_for_the_link() {
     let mut story = Story::new(&manager);
     let counting = Counting::new(&remote);
     start_ready(&manager, "u", &counting.request());
-    fs::remove_file(&gate).unwrap();
-    for sshd in remote.session_sshds() {
-        sshd.signal(libc::SIGKILL).unwrap();
-    }
+    gate.close();
+    remote.break_links();
     story.wait("not restored");
     let status = std::thread::scope(|scope| {
         let kill = scope.spawn(|| manager.kill_process("u", 2 * TIME).unwrap());
         std::thread::sleep(Duration::from_millis(300));
-        fs::write(&gate, "").unwrap();
+        gate.open();
         kill.join().unwrap()
     });
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
@@ -251,24 +249,24 @@ fn a_setup_that_is_killed_leaves_nothing() {
 #[test]
 fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";
-    let lines = format!(
-        "mkdir -p /tmp/instead; printf '#!/bin/sh\n{slow}\n' >/tmp/instead/date; chmod +x /tmp/instead/date\n\
-         export PATH=/tmp/instead:$PATH\n"
-    );
-    let remote = Remote::builder().user_file("root", ".bashrc", lines).start();
+    let path = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let remote = Remote::builder().env("PATH", path).start();
     if !remote.require_users("a program in the place of date") {
         return;
     }
+    let local = |path: &str| remote.local(Path::new(path));
+    fs::create_dir(local("/tmp/instead")).unwrap();
+    fs::copy(remote.program("date", slow), local("/tmp/instead/date")).unwrap();
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
-    let local = |path: &str| remote.local(Path::new(path));
     let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
     application.signal(libc::SIGKILL).unwrap();
     wait_until("its wrapper notes the time", TIME, || local("/tmp/dates").exists().then_some(()));
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("lost");
     let is_link = |p: &ProcessInfo| {
-        p.cmdline.last().is_some_and(|word| word == "sshpm") && ProcessInfo::of(p.ppid).is_some_and(|up| up.is_sshd())
+        let carries = |up: ProcessInfo| up.is_sshd() || clients().iter().any(|client| client.pid == up.pid);
+        p.cmdline.last().is_some_and(|word| word == "sshpm") && ProcessInfo::of(p.ppid).is_some_and(carries)
     };
     wait_until("the next link", TIME, || remote.processes().into_iter().find(is_link));
     fs::write(local("/tmp/go"), "").unwrap();

@@ -101,7 +101,7 @@ fn what_could_not_be_ended_is_named() {
         "trap 'exit 17' QUIT; {} --reuid 0 sleep 4000 & echo ready; while :; do sleep 0.1; done",
         setpriv.display()
     );
-    start_ready(&manager, "u", &shell(&script).user(&user.name).kill_tree(true));
+    start_ready(&manager, "u", &remote.request_as(&user, shell(&script)).kill_tree(true));
     let stray = sleeper(&remote, "4000");
     let status = manager.kill_process("u", TIME).unwrap();
     assert_eq!((status.code(), status.strays()), (Some(17), &[i64::from(stray.pid)][..]), "{status}");

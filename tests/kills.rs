@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use life::*;
-use sshpm::{BootRequest, Error, ExitSource, KillScope, KillStep, Manager, ProcessState, Signal};
-use support::{Remote, assert_same_as, isolated, local_snapshot, ssh_children, wait_until};
+use sshpm::{BootRequest, Error, ExitSource, KillScope, KillStep, Manager, ProcessState, Signal, StartFailure};
+use support::{By, Remote, assert_same_as, clients, isolated, launched_by, local_snapshot, wait_until};
 
 const SIGTERM: i32 = 15;
 
@@ -61,7 +61,7 @@ fn a_kill_cancels_a_connection_that_is_shared(shared: bool) {
     let manager = Manager::new(options(&remote).share_connections(shared)).unwrap();
     let witness = Witness::new(&manager);
     manager.start_process("u", &BootRequest::new("silent", ["true"])).unwrap();
-    let client = wait_until("an ssh client", TIME, || ssh_children().pop());
+    let client = wait_until("a client", TIME, || clients().pop());
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Connecting);
     assert!(!manager.is_process_alive("u"));
     let status = manager.kill_process("u", TIME).unwrap();
@@ -349,6 +349,11 @@ impl Dice {
     }
 }
 
+/// The three hosts are one: who starts sooner than ssh can finds what was killed under this name, before it ran, still dying.
+fn was_too_soon(error: &Error) -> bool {
+    launched_by() != By::Ssh && matches!(error, Error::StartFailed { reason: StartFailure::UuidInUse, .. })
+}
+
 /// One call, with one of ten uuids. What is refused must be refused for a reason that the call documents.
 fn random_call(manager: &Manager, dice: &mut Dice) {
     let uuid = format!("u{}", dice.roll(10));
@@ -364,6 +369,7 @@ fn random_call(manager: &Manager, dice: &mut Dice) {
         }
         3 | 4 => match manager.kill_process(&uuid, TIME) {
             Ok(_) | Err(Error::UnknownUuid { .. }) => {}
+            Err(error) if was_too_soon(&error) => {}
             other => panic!("kill: {other:?}"),
         },
         5 => match manager.send_signal(&uuid, Signal::QUIT) {
@@ -374,6 +380,7 @@ fn random_call(manager: &Manager, dice: &mut Dice) {
         },
         6 => match manager.wait_until_started(&uuid, brief) {
             Ok(_) | Err(Error::UnknownUuid { .. } | Error::NotRunning { .. } | Error::TimedOut { .. }) => {}
+            Err(error) if was_too_soon(&error) => {}
             other => panic!("wait: {other:?}"),
         },
         7 => drop(manager.pop_early_exit_status(&uuid)),
@@ -405,6 +412,7 @@ fn many_threads_do_as_they_like_and_nothing_is_left() {
         // Of one uuid, one life after the other: each ends, and none ends twice.
         for (uuid, words) in &events {
             let text = words.join(" ").replace("started exited", "life").replace("exited", "life");
+            let text = if launched_by() == By::Ssh { text } else { text.replace("failed", "life") };
             assert!(text.split(' ').all(|word| word == "life"), "{uuid}: {words:?}");
         }
         assert!(events.values().map(Vec::len).sum::<usize>() > 20, "too little has happened: {events:?}");
@@ -415,7 +423,7 @@ fn many_threads_do_as_they_like_and_nothing_is_left() {
 #[track_caller]
 fn finish_all_statuses(manager: &Manager, remote: &Remote) {
     for (uuid, end) in manager.kill_all_processes(&sshpm::KillTimeouts::default()).unwrap() {
-        assert!(end.is_ok(), "{uuid}: {end:?}");
+        assert!(end.as_ref().map_or_else(was_too_soon, |_| true), "{uuid}: {end:?}");
     }
     assert_only_status_files_left(remote);
 }

@@ -155,7 +155,7 @@ fn a_log_that_may_not_be_written_fails_the_start() {
         return support::skipped("no account without privileges");
     };
     let manager = remote.manager();
-    let to = |file: &Path| remote.request("alpha", "print text").user(&user.name).log_file(file);
+    let to = |file: &Path| remote.request_as(&user, remote.request("alpha", "print text")).log_file(file);
     // Of root: it can be entered and read only.
     let dir = remote.scratch().join("of-root");
     fs::create_dir(remote.local(&dir)).unwrap();
@@ -267,7 +267,8 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
         // That there is noise at all.
         let output = remote.ssh(&format!("{}@alpha", user.name)).arg("echo mine").output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "out noise\nhalf a linemine\n", "{name}");
-        run_to_end(&manager, name, &remote.request("alpha", "print mine stderr mine").user(&user.name)).unwrap();
+        run_to_end(&manager, name, &remote.request_as(&user, remote.request("alpha", "print mine stderr mine")))
+            .unwrap();
         assert_eq!(manager.process_stdout(name).unwrap(), Output { bytes: b"mine\n".into(), dropped: 0 }, "{name}");
         assert_eq!(manager.process_stderr(name).unwrap(), Output { bytes: b"mine".into(), dropped: 0 }, "{name}");
     }

@@ -142,6 +142,8 @@ fn files_on_the_host_are_private_whatever_the_umask() {
             // During the setup all of its files are there.
             manager.start_process("u", &request).unwrap();
             wait_until("the setup", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
+            // The two streams have no order, and one that is cancelled before its pid came leaves word of its end.
+            wait_for_pid(&manager, "u");
             let files = remote.runtime_files();
             assert_eq!(files.len(), 3, "two fifos and the metadata: {files:?}");
             for file in &files {
@@ -164,7 +166,7 @@ fn a_directory_that_was_open_to_others_is_closed() {
         let directory = remote.local(Path::new("/tmp/drunc"));
         let _ = fs::create_dir(&directory);
         fs::set_permissions(&directory, Permissions::from_mode(0o1777)).unwrap();
-        let manager = Manager::new(options(&remote).share_connections(share)).unwrap();
+        let manager = Manager::new(remote.options_as().share_connections(share)).unwrap();
         assert_works(&remote, &manager, &remote.users()[0], Path::new("/tmp/drunc"), "an open directory");
         assert_eq!(mode(&directory), 0o700);
         finish(&manager, &remote);
@@ -177,13 +179,12 @@ fn a_status_file_is_private() {
     if !remote.require_users("start-up files need a home") {
         return;
     }
-    let manager = Manager::new(options(&remote).lost_timeout(Duration::from_millis(1))).unwrap();
+    let (gate, gated) = remote.gate();
+    let manager = Manager::new(gated.lost_timeout(Duration::from_millis(1))).unwrap();
     let application = start_ready(&manager, "u", &shell(OWN_CODES).grace(Duration::ZERO).umask(0));
     // Nobody can log in and ask.
-    fs::write(remote.dir().join("ssh_config"), "Host *\n HostName does-not-exist.invalid\n").unwrap();
-    for sshd in remote.session_sshds() {
-        sshd.signal(libc::SIGKILL).unwrap();
-    }
+    gate.close();
+    remote.break_links();
     wait_for_death(&application);
     wait_until("the link is lost", TIME, || {
         matches!(manager.process_state("u").unwrap(), ProcessState::LinkLost | ProcessState::Ended).then_some(())
@@ -198,7 +199,7 @@ fn a_status_file_is_private() {
 fn what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed() {
     let remote = Remote::start();
     let Some((user, other)) = two_users(&remote) else { return };
-    let manager = manager(&remote);
+    let manager = Manager::new(remote.options_as()).unwrap();
     let mut target = Target::new(remote.local(Path::new("/tmp/target")), user.uid);
     let word = target.directory.join("metadata_x.json");
     fs::write(&word, r#"{"pid":42,"hostname":"h","user":"u","started_at":1}"#).unwrap();
@@ -229,7 +230,7 @@ fn what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed
 fn what_stands_in_the_place_of_metadata_is_replaced_and_not_followed() {
     let remote = Remote::start();
     let Some((user, other)) = two_users(&remote) else { return };
-    let manager = manager(&remote);
+    let manager = Manager::new(remote.options_as()).unwrap();
     let target = Target::new(remote.local(Path::new("/tmp/target")), user.uid);
     // The directory is the user's own, and was once open to others.
     let directory = Path::new("/tmp/drunc");
@@ -280,7 +281,7 @@ fn a_directory_in_the_place_of_metadata_is_left_and_told() {
 fn what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended() {
     let remote = Remote::start();
     let Some((user, other)) = two_users(&remote) else { return };
-    let manager = manager(&remote);
+    let manager = Manager::new(remote.options_as()).unwrap();
     let directory = remote.local(Path::new("/tmp/drunc"));
     put("directory", &directory, Path::new("/"), other.uid);
     for obstacle in ["fifo", "link to nothing", "directory"] {

@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{
-    Error, ExitSource, KillTimeouts, LinkLossPolicy, Manager, ProcessState, Role, RuntimePids, Signal, SshFailure,
+    Error, ExitSource, KillTimeouts, LauncherFailure, LinkLossPolicy, Manager, ProcessState, Role, RuntimePids, Signal,
+    SshFailure,
 };
-use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+use support::{
+    By, ProcessInfo, Remote, assert_same_as, clients, is_failure, isolated, launched_by, local_snapshot, wait_until,
+};
 
 #[test]
 fn kill_process_without_metadata() {
@@ -100,10 +103,12 @@ fn kill_process_without_metadata_in_every_state() {
     let status = kill("connecting", Signal::QUIT).unwrap();
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughSshClient, None), "{status}");
     // As if somebody else did it: while it waits for the shared connection, there is no client to signal.
-    manager.start_process("connecting", &silent).unwrap();
-    let failed = manager.kill_process_without_metadata("connecting", Signal::KILL, false, TIME);
-    assert!(matches!(failed, Err(Error::NotRunning { .. })), "{failed:?}");
-    manager.kill_process("connecting", TIME).unwrap();
+    if launched_by() == By::Ssh {
+        manager.start_process("connecting", &silent).unwrap();
+        let failed = manager.kill_process_without_metadata("connecting", Signal::KILL, false, TIME);
+        assert!(matches!(failed, Err(Error::NotRunning { .. })), "{failed:?}");
+        manager.kill_process("connecting", TIME).unwrap();
+    }
     // With a connection of its own there is one: that is a start that failed.
     let unshared = Manager::new(options(&remote).share_connections(false)).unwrap();
     for as_manual_kill in [true, false] {
@@ -112,7 +117,7 @@ fn kill_process_without_metadata_in_every_state() {
         let ended = unshared.kill_process_without_metadata("connecting", Signal::KILL, as_manual_kill, TIME);
         match (as_manual_kill, ended) {
             (true, Ok(status)) => assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}"),
-            (false, Err(Error::Ssh { failure: SshFailure::Other, .. })) => {}
+            (false, Err(error)) if is_failure(&error, SshFailure::Other, LauncherFailure::Closed) => {}
             (_, other) => panic!("{other:?}"),
         }
         wait_for_death(&client);
@@ -237,7 +242,10 @@ fn get_runtime_pids() {
     let (client, application, wrapper) =
         (process(pids.ssh_client), process(pids.remote), process(pids.remote_monitoring));
     assert_eq!(client.ppid, std::process::id() as i32);
-    assert_eq!(client.exe.as_ref().unwrap().file_name().unwrap(), "ssh");
+    match launched_by() {
+        By::Ssh => assert_eq!(client.exe.as_ref().unwrap().file_name().unwrap(), "ssh"),
+        By::Local | By::Command => assert!(clients().contains(&client), "{:?}", client.cmdline),
+    }
     assert_eq!(application.cmdline[0], remote.app());
     assert_eq!(pids.remote, Some(manager.remote_pid("u").unwrap()));
     assert!(wrapper.cmdline[0].to_string_lossy().ends_with("sh"), "{:?}", wrapper.cmdline);
@@ -356,13 +364,22 @@ fn the_log_says_how_to_end_a_process_by_hand() {
             line[line.find(begin).unwrap()..].split(' ').map(str::to_owned).collect::<Vec<_>>()
         };
 
-        let request = shell(OWN_CODES).name("readout").session("np04").user(&user);
+        let request = shell(OWN_CODES).name("readout").session("np04");
+        let request = remote.request_as(&remote.users()[0], request);
         start_ready(&manager, "at-its-host", &request);
         let pid = manager.remote_pid("at-its-host").unwrap();
-        let words = command("at-its-host", "ssh ");
-        assert_eq!(words.join(" "), format!("ssh {user}@alpha kill -9 {pid}"));
-        let status = remote.ssh(&words[1]).args(&words[2..]).stdout(Stdio::null()).status().unwrap();
-        assert!(status.success());
+        let mut by_hand = if launched_by() == By::Ssh {
+            let words = command("at-its-host", "ssh ");
+            assert_eq!(words.join(" "), format!("ssh {user}@alpha kill -9 {pid}"));
+            let mut ssh = remote.ssh(&words[1]);
+            ssh.args(&words[2..]);
+            ssh
+        } else {
+            let words = command("at-its-host", "on alpha: kill ");
+            assert_eq!(words[2..], ["kill", "-9", &pid.to_string()]);
+            remote.by_hand(&words[2..].join(" "))
+        };
+        assert!(by_hand.stdout(Stdio::null()).status().unwrap().success());
         let status = end_of(&manager, "at-its-host");
         assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(137)), "{status}");
         // The line for the end: who it was, what happened, the code.

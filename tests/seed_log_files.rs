@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use life::*;
-use sshpm::{Error, FileProblem, LogFollower, Manager, SshFailure};
-use support::{Remote, assert_same_as, isolated, local_snapshot, wait_until};
+use sshpm::{Error, FileProblem, LauncherFailure, LogFollower, Manager, SshFailure};
+use support::{NOWHERE, Remote, assert_same_as, is_failure, isolated, local_snapshot, wait_until};
 
 #[track_caller]
 fn read(manager: &Manager, path: impl AsRef<Path>, lines: usize) -> Vec<u8> {
@@ -89,14 +89,17 @@ fn read_log_file_of_files_that_cannot_be_read() {
         assert!(matches!(manager.follow_log_file(host, user, path, 1), Err(Error::Invalid { .. })), "{host:?}");
     }
     let refused = manager.read_log_file("refused", None, "/x", 1, TIME);
-    assert!(matches!(refused, Err(Error::Ssh { failure: SshFailure::Refused, .. })), "{refused:?}");
+    assert!(is_failure(&refused.unwrap_err(), SshFailure::Refused, NOWHERE));
     let late = manager.read_log_file("silent", None, "/x", 1, Duration::from_millis(100));
     assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
-    if let (true, Some(user)) = (remote.require_users("root may read all"), remote.user("bash")) {
+    let accounts = remote.accounts();
+    let user = accounts.iter().find(|user| user.shell_name == "bash");
+    if let (true, Some(user)) = (remote.require_users("root may read all"), user) {
         let secret = scratch.join("secret");
         fs::write(remote.local(&secret), "secret\n").unwrap();
         fs::set_permissions(remote.local(&secret), Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(problem(&manager, Some(&user.name), &secret), FileProblem::Unreadable);
+        let as_user = Manager::new(remote.options_as()).unwrap();
+        assert_eq!(problem(&as_user, Some(&user.name), &secret), FileProblem::Unreadable);
         assert_eq!(read(&manager, &secret, 1), b"secret\n");
     }
     remote.assert_nothing_left();
@@ -243,18 +246,16 @@ fn follow_log_file_ends_in_every_way() {
         let error = ended(&directory);
         assert!(matches!(error, Error::RemoteFile { problem: FileProblem::IsDirectory, .. }), "{error}");
         let error = ended(&manager.follow_log_file("refused", None, "/x", 1).unwrap());
-        assert!(matches!(error, Error::Ssh { failure: SshFailure::Refused, .. }), "{error}");
+        assert!(is_failure(&error, SshFailure::Refused, NOWHERE), "{error}");
 
         // The link breaks.
         let file = scratch.join("log");
         fs::write(remote.local(&file), "one\n").unwrap();
         let follower = manager.follow_log_file("alpha", None, &file, 1).unwrap();
         expect(&follower, "one\n");
-        for sshd in remote.session_sshds() {
-            sshd.signal(libc::SIGKILL).unwrap();
-        }
+        remote.break_links();
         let error = ended(&follower);
-        assert!(matches!(error, Error::Ssh { failure: SshFailure::Closed, .. }), "{error}");
+        assert!(is_failure(&error, SshFailure::Closed, LauncherFailure::Closed), "{error}");
         drop(follower);
         remote.assert_nothing_left();
 

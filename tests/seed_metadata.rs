@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use life::*;
-use sshpm::{Error, FileProblem, ProcessMetadata, Role};
-use support::{ProcessInfo, Remote, User, isolated, wait_until};
+use sshpm::{Error, FileProblem, LauncherFailure, Manager, ProcessMetadata, Role, SshFailure};
+use support::{ProcessInfo, Remote, User, is_failure, isolated, wait_until};
 
 /// The metadata file of a uuid, as this process sees it.
 #[track_caller]
@@ -58,7 +58,8 @@ fn read_process_metadata() {
     assert_eq!(metadata.start_time, application.start_time.to_string());
     assert_eq!(metadata.boot_id, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim());
     // Another manager reads it as well.
-    assert_eq!(crate::manager(&remote).read_process_metadata("u", "beta", Some(user), TIME).unwrap(), metadata);
+    let another = Manager::new(remote.options_as()).unwrap();
+    assert_eq!(another.read_process_metadata("u", "beta", Some(user), TIME).unwrap(), metadata);
 
     manager.kill_process("u", TIME).unwrap();
     finish(&manager, &remote);
@@ -94,7 +95,7 @@ fn the_metadata_file_path() {
     let manager = manager(&remote);
     start_ready(&manager, "a-b", &shell(OWN_CODES));
     let read = format!("cat \"{}\"", sshpm::metadata_file_path("a-b"));
-    let output = remote.ssh("alpha").arg(read).output().unwrap();
+    let output = remote.by_hand(&read).output().unwrap();
     let metadata = ProcessMetadata::from_json("a-b", &output.stdout).unwrap();
     assert_eq!(metadata.pid, manager.remote_pid("a-b").unwrap());
     finish(&manager, &remote);
@@ -106,13 +107,13 @@ fn two_users_on_one_host() {
     if !remote.require_users("two users on one host") {
         return;
     }
-    let manager = manager(&remote);
+    let manager = Manager::new(remote.options_as()).unwrap();
     let users: Vec<User> = ["root", "bash", "dash"].iter().filter_map(|shell| remote.user(shell)).collect();
     assert!(users.len() > 1);
     // The same uuid twice on one host, by two managers: the files are each user's own.
     let others: Vec<_> = users.iter().map(|_| crate::manager(&remote)).collect();
     for (user, manager) in users.iter().zip(&others) {
-        start_ready(manager, "same", &shell(OWN_CODES).user(&user.name));
+        start_ready(manager, "same", &remote.request_as(user, shell(OWN_CODES)));
     }
     for (user, other) in users.iter().zip(&others) {
         let metadata = manager.read_process_metadata("same", "alpha", Some(&user.name), TIME).unwrap();
@@ -252,11 +253,9 @@ fn reading_metadata_leaves_nothing_when_its_time_is_over() {
         let reader = scope.spawn(|| manager.read_process_metadata("u", "alpha", None, Duration::from_secs(600)));
         let is_script = |process: &ProcessInfo| process.cmdline.first().is_some_and(|word| word == "sleep");
         wait_until("the script waits", TIME, || remote.processes().iter().any(is_script).then_some(()));
-        for sshd in remote.session_sshds() {
-            sshd.signal(libc::SIGKILL).unwrap();
-        }
+        remote.break_links();
         let error = reader.join().unwrap().unwrap_err();
-        assert!(matches!(error, Error::Ssh { .. }), "{error}");
+        assert!(is_failure(&error, SshFailure::Closed, LauncherFailure::Closed), "{error}");
     });
     remote.assert_nothing_left();
 }

@@ -355,7 +355,7 @@ fn no_start_up_file_is_read_unless_a_line_does() {
         for (kind, line) in [("without", "true"), ("with", ". ~/.profile")] {
             let uuid = format!("{shell}-{kind}");
             let file = remote.scratch().join(&uuid);
-            let request = reporting(&remote, &file).user(&user.name).setup_shell(shell).setup_line(line);
+            let request = remote.request_as(&user, reporting(&remote, &file)).setup_shell(shell).setup_line(line);
             let report = report_of(&manager, &remote, &uuid, request, &file);
             let read = kind == "with";
             assert_eq!(report.var("FROM_FILE").is_some(), read, "{uuid}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{BootRequest, Limit, LimitValue, Manager, StartFailure};
-use support::{DEADLINE, Remote, User, assert_same_as, isolated, local_snapshot, wait_until};
+use support::{By, DEADLINE, Remote, User, assert_same_as, isolated, launched_by, local_snapshot, wait_until};
 
 /// A file on the remote, in its scratch directory.
 fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
@@ -117,7 +117,7 @@ fn a_limit_above_the_hosts_is_named() {
     let Some(user) = remote.user("dash") else { return support::skipped("a limit needs a user that is not root") };
     let manager = manager(&remote);
     // Above the kernel's own bound, fs.nr_open.
-    let request = shell("exit 0").user(user.name).limit(Limit::Nofile, LimitValue::Value(1 << 31));
+    let request = remote.request_as(&user, shell("exit 0")).limit(Limit::Nofile, LimitValue::Value(1 << 31));
     assert_eq!(failure_of(&manager, "plain", &request), StartFailure::Limit("nofile".to_owned()));
     let reason = failure_of(&manager, "setup", &request.setup_line("true"));
     assert_eq!(reason, StartFailure::Limit("nofile".to_owned()));
@@ -134,7 +134,7 @@ fn metadata(remote: &Remote) -> Vec<PathBuf> {
 #[track_caller]
 fn runtime_directory(remote: &Remote, user: &User) -> Option<PathBuf> {
     let manager = manager(remote);
-    start_ready(&manager, "u", &shell(OWN_CODES).user(&user.name));
+    start_ready(&manager, "u", &remote.request_as(user, shell(OWN_CODES)));
     let found = metadata(remote);
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
     finish(&manager, remote);
@@ -150,9 +150,12 @@ fn hidden_files(remote: &Remote) -> Vec<PathBuf> {
     paths.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(".sshpm")).collect()
 }
 
-/// A user that is not root, on a remote of its own; nothing where there are no namespaces.
+/// A user that is not root, where the launcher can have one, on a remote of its own; nothing where there are no namespaces.
 fn user_of(remote: &Remote) -> Option<User> {
-    let user = remote.user("dash").or_else(|| remote.user("bash"));
+    let user = match launched_by() {
+        By::Local => remote.user("root"),
+        _ => remote.user("dash").or_else(|| remote.user("bash")),
+    };
     if user.is_none() {
         support::skipped("runtime directories need users");
     }
@@ -174,7 +177,9 @@ fn the_runtime_directory_is_that_of_the_login_or_one_of_our_own() {
 
 #[test]
 fn a_runtime_directory_of_the_login_that_is_missing_or_not_writable_is_passed_over() {
-    for directory in ["/does/not/exist", "/etc"] {
+    // root can write in the one, where the launcher has no other user.
+    let not_writable = if launched_by() == By::Local { "/sys" } else { "/etc" };
+    for directory in ["/does/not/exist", not_writable] {
         let remote = Remote::builder().env("XDG_RUNTIME_DIR", directory).start();
         let Some(user) = user_of(&remote) else { return };
         assert_eq!(runtime_directory(&remote, &user), Some("/tmp/drunc".into()), "{directory}");

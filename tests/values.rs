@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use sshpm::{BootRequest, Error, Limit, LimitValue, Manager, StartFailure};
-use support::{AppReport, LONG, ProcessInfo, Remote, run_to_end, start, wait_for_end, wait_until};
+use support::{AppReport, By, LONG, ProcessInfo, Remote, launched_by, run_to_end, start, wait_for_end, wait_until};
 
 fn os(bytes: impl Into<Vec<u8>>) -> OsString {
     OsString::from_vec(bytes.into())
@@ -261,7 +261,11 @@ fn lines_while(
 fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
     const READS: &str = "IFS= read -r l && eval \"$l\"";
     let client = ProcessInfo::of(client as i32).unwrap().cmdline;
-    assert_eq!(client[client.len() - 3..], ["--", "alpha", &format!("exec /bin/sh -c '{READS}' sshpm")]);
+    match launched_by() {
+        By::Ssh => assert_eq!(client[client.len() - 3..], ["--", "alpha", &format!("exec /bin/sh -c '{READS}' sshpm")]),
+        By::Local => assert_eq!(client[3..], [READS]),
+        By::Command => assert_eq!(client[client.len() - 4..], ["/bin/sh", "-c", READS, "sshpm"]),
+    }
     assert_eq!(ProcessInfo::of(wrapper as i32).unwrap().cmdline, ["/bin/sh", "-c", READS, "sshpm"]);
 }
 
@@ -325,7 +329,7 @@ fn the_environment_is_the_logins_and_the_requests_and_nothing_else() {
     let manager = remote.manager();
     let file = remote.scratch().join("report");
     let app = remote.app().display().to_string();
-    let login = remote.ssh("alpha").arg(format!("exec {app} report {}", file.display())).status().unwrap();
+    let login = remote.by_hand(&format!("exec {app} report {}", file.display())).status().unwrap();
     assert!(login.success());
     let login = names(&AppReport::wait(&remote, &file).env);
     assert!(login.contains("FROM_SSHD"));
@@ -471,7 +475,7 @@ fn a_limit_that_is_refused_fails_the_start() {
     let manager = remote.manager();
     for setup in [false, true] {
         let mut request =
-            remote.request("alpha", "wait").user(&user.name).limit(Limit::Nofile, LimitValue::Value(1 << 40));
+            remote.request_as(&user, remote.request("alpha", "wait")).limit(Limit::Nofile, LimitValue::Value(1 << 40));
         if setup {
             request = request.setup_line("true");
         }
@@ -526,9 +530,10 @@ fn no_signal_is_blocked_or_ignored() {
                 assert_eq!(without_internal(got.signals(field)), [0; 0], "{field} of the application, {uuid}");
             }
             let client = manager.runtime_pids(uuid).ssh_client.unwrap();
-            assert_eq!(signals(client, "SigBlk"), [0; 0], "of ssh");
+            assert_eq!(signals(client, "SigBlk"), [0; 0], "of the client");
             // ssh itself ignores it.
-            assert_eq!(signals(client, "SigIgn"), [libc::SIGPIPE], "of ssh");
+            let ignored = if launched_by() == By::Ssh { vec![libc::SIGPIPE] } else { vec![] };
+            assert_eq!(signals(client, "SigIgn"), ignored, "of the client");
         }
         for end in manager.kill_all_processes(&LONG.into()).unwrap().into_values() {
             assert_eq!(end.unwrap().code(), Some(128 + libc::SIGQUIT));

@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use sshpm::{BootRequest, Event, FoundProcess, LinkLossPolicy, Manager, Options};
 
 use crate::life::*;
-use crate::support::{Remote, wait_until};
+use crate::support::{Gate, Remote, wait_until};
 
 pub fn kept(request: BootRequest) -> BootRequest {
     request.link_loss(LinkLossPolicy::Keep)
@@ -62,16 +62,14 @@ impl Story {
     }
 }
 
-/// A manager whose host refuses connections while the file does not exist.
-pub fn gated_manager(remote: &Remote) -> (PathBuf, Manager) {
-    gated_manager_with(remote, Options::new())
+/// A manager whose host cannot be reached while the gate is closed.
+pub fn gated_manager(remote: &Remote) -> (Gate<'_>, Manager) {
+    gated_manager_with(remote, |options| options)
 }
 
-pub fn gated_manager_with(remote: &Remote, options: Options) -> (PathBuf, Manager) {
-    let gate = remote.dir().join("gate");
-    fs::write(&gate, "").unwrap();
-    let config = remote.user_config(&format!("Match exec \"test ! -e {}\"\n  Port 1\n", gate.display()));
-    let manager = Manager::new(options.ssh_config(config)).unwrap();
+pub fn gated_manager_with(remote: &Remote, change: impl Fn(Options) -> Options) -> (Gate<'_>, Manager) {
+    let (gate, options) = remote.gate();
+    let manager = Manager::new(change(options)).unwrap();
     (gate, manager)
 }
 

@@ -27,7 +27,7 @@ pub const OWN_CODES: &str =
     "trap '' PIPE; trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; while :; do sleep 0.05; done";
 
 pub fn options(remote: &Remote) -> Options {
-    Options::new().ssh_config(remote.ssh_config())
+    remote.options()
 }
 
 pub fn manager(remote: &Remote) -> Manager {

@@ -24,13 +24,14 @@
 //! --                 what follows is only there to be reported
 //! ```
 //!
-//! One more verb, `guard`, is for the harness: see guard.rs.
+//! Two more verbs, `guard` and `relay`, are for the harness: see guard.rs and relay.rs.
 // Without Rust's own start-up, which ignores SIGPIPE, catches SIGSEGV and opens closed descriptors: what `report`
 // tells must be what the parent gave.
 #![no_main]
 
 mod guard;
 mod procs;
+mod relay;
 
 use std::ffi::{OsStr, OsString, c_char, c_int};
 use std::io::{self, Write};
@@ -85,6 +86,7 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             }),
             b"daemonize" => daemonize(),
             b"guard" => exit(guard::run(arguments)),
+            b"relay" => exit(relay::run(arguments)),
             b"--" => break,
             _ => usage(&verb),
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::launched::launched_by;
 use super::procs::MARK;
 use super::remote::{Remote, User};
 
@@ -50,6 +51,9 @@ pub(super) struct Layout {
     pub command: Vec<PathBuf>,
     /// The command is no sshd itself, but the parent of the listener.
     pub respawns: bool,
+    /// What every login gets, and whether it has an XDG_RUNTIME_DIR of its own.
+    pub env: Vec<(String, String)>,
+    pub runtime_dirs: bool,
     /// How many addresses sshd says that it listens on.
     pub listens: usize,
 }
@@ -116,6 +120,8 @@ impl RemoteBuilder {
             state_dirs: vec![dir.join("runtime/drunc"), dir.join("state/sshpm")],
             command: ["/bin/sh", "-c", if self.respawns { RESPAWN } else { RUN }].map(PathBuf::from).to_vec(),
             respawns: self.respawns,
+            env: self.env.clone(),
+            runtime_dirs: self.runtime_dirs,
             listens: if self.own_network { 1 } else { 3 },
             app,
             dir,
@@ -199,6 +205,12 @@ impl RemoteBuilder {
         let network = if self.own_network { "own-network" } else { "shared-network" };
         let respawn = if self.respawns { "respawn" } else { "once" };
         layout.command.extend([sshd, network.into(), respawn.into()]);
+        if launched_by().is_inside() {
+            // The test process will live there, and needs its own files: target/tmp has its remotes, target/PROFILE its program.
+            let program = std::env::current_exe().expect("the path of this test program");
+            let profile_dir = program.ancestors().nth(2).expect("target/PROFILE").to_owned();
+            layout.command.extend([PathBuf::from(env!("CARGO_TARGET_TMPDIR")), profile_dir]);
+        }
         layout.users = Some(users);
     }
 
@@ -326,7 +338,8 @@ pub fn test_app() -> PathBuf {
         let is_root = |dir: &&Path| dir.join("tests/support/app.rs").is_file();
         let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(is_root).expect("the package");
         let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        let sources = ["app.rs", "guard.rs", "procs.rs"].map(|name| manifest_dir.join("tests/support").join(name));
+        let sources =
+            ["app.rs", "guard.rs", "procs.rs", "relay.rs"].map(|name| manifest_dir.join("tests/support").join(name));
         if modified(&app).is_none() || sources.iter().any(|source| modified(source) > modified(&app)) {
             let profile = match profile_dir.file_name().and_then(OsStr::to_str) {
                 Some("debug") | None => "dev",

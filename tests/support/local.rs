@@ -1,11 +1,14 @@
 //! What the test process itself has: threads, descriptors, children; and how to have it to oneself.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::launched::{By, LAUNCHER, hand_on, launched_by};
 use super::{DEADLINE, ProcessInfo, procs};
 
 /// The name of the test that this process was started for.
@@ -51,6 +54,18 @@ pub fn ssh_children() -> Vec<ProcessInfo> {
     procs::all().into_iter().filter(|process| process.ppid == me && is_ssh(process)).collect()
 }
 
+/// The children of this process that carry sessions, whatever the launcher is: for ssh the masters of connections too.
+pub fn clients() -> Vec<ProcessInfo> {
+    if launched_by() == By::Ssh {
+        return ssh_children();
+    }
+    let me = std::process::id() as i32;
+    // Each has what the first shell on the host is to do among its arguments.
+    let is_first = |word: &OsString| word.to_string_lossy().contains(r#"eval "$l""#);
+    let is_client = |process: &ProcessInfo| process.cmdline.iter().any(is_first);
+    procs::all().into_iter().filter(|process| process.ppid == me && is_client(process)).collect()
+}
+
 fn describe(child: &ProcessInfo) -> String {
     if child.is_zombie() {
         return "zombie".to_owned();
@@ -74,7 +89,9 @@ pub fn assert_same_as(before: &LocalState) {
 }
 
 pub fn isolated_name() -> Option<String> {
-    std::env::var(ISOLATED).ok()
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    // The environment may become a remote's: see launched.rs.
+    NAME.get_or_init(|| std::env::var(ISOLATED).ok()).clone()
 }
 
 /// Whether this process was started for this very test.
@@ -86,6 +103,7 @@ pub fn is_isolated(name: &str) -> bool {
 pub fn isolated_command(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the path of this test program"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ISOLATED, name).stdin(Stdio::null());
+    hand_on(&mut command);
     command
 }
 
@@ -99,13 +117,34 @@ pub fn isolated(name: &str, body: impl FnOnce()) {
 /// The same for a test that takes longer.
 #[track_caller]
 pub fn isolated_within(deadline: Duration, name: &str, body: impl FnOnce()) {
+    isolated_with(deadline, name, isolated_command, body);
+}
+
+/// The same for a test of one launcher, whichever the others have. Not where the remote is this machine.
+#[track_caller]
+pub fn isolated_by(by: By, name: &str, body: impl FnOnce()) {
+    if !is_isolated(name) && !super::namespaces_work() {
+        return super::skipped(
+            "no root or no mount namespaces here: the processes would have this machine's own files",
+        );
+    }
+    let command = |name: &str| {
+        let mut command = isolated_command(name);
+        command.env(LAUNCHER, by.name());
+        command
+    };
+    isolated_with(ISOLATED_DEADLINE, name, command, body);
+}
+
+#[track_caller]
+fn isolated_with(deadline: Duration, name: &str, command: impl FnOnce(&str) -> Command, body: impl FnOnce()) {
     if is_isolated(name) {
         return body();
     }
     // A file, not a pipe: what the test forgets would keep a pipe open, and the wait for its end would hang.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("isolated-{}", super::remote::random_hex()));
     let output = File::create(&path).expect("a file for the output");
-    let mut command = isolated_command(name);
+    let mut command = command(name);
     command.stdout(output.try_clone().expect("dup")).stderr(output);
     let mut child = command.spawn().expect("cannot start this test program again");
     let start = Instant::now();

@@ -11,11 +11,6 @@ use super::Remote;
 pub const LONG: Duration = Duration::from_secs(60);
 
 impl Remote {
-    /// Options that know the remote's hosts.
-    pub fn options(&self) -> Options {
-        Options::new().ssh_config(self.ssh_config())
-    }
-
     #[track_caller]
     pub fn manager(&self) -> Manager {
         self.manager_with(self.options())

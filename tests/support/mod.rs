@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod builder;
+mod launched;
 mod local;
 mod manage;
 mod procs;
@@ -17,9 +18,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use builder::{RemoteBuilder, test_app};
+pub use launched::{By, Gate, LAUNCHER, NOWHERE, handed_options, is_failure, launched_by};
 pub use local::{
-    LocalState, assert_same_as, is_isolated, isolated, isolated_command, isolated_name, isolated_within,
-    local_snapshot, ssh_children,
+    LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_command, isolated_name,
+    isolated_within, local_snapshot, ssh_children,
 };
 pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_until_ready};
 pub use procs::{MARK, ProcessInfo, all as processes, of_remote};

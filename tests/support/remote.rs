@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::builder::{Layout, RemoteBuilder, current_user, test_app, write};
+use super::launched::{self, By, launched_by};
 use super::procs::{self, ProcessInfo};
 use super::{DEADLINE, namespaces_work, network_namespace, skipped, wait_until};
 
@@ -31,6 +32,8 @@ pub struct Remote {
     guard: Child,
     /// sshd's listener, or the listener's parent where that respawns.
     sshd: i32,
+    /// Where the thread that made this came from, if it lives on the remote.
+    outside: Option<File>,
 }
 
 impl Remote {
@@ -80,7 +83,7 @@ impl Remote {
         // Ctrl-C in the terminal ends the tests; the guard must outlive them to clean up.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let guard = command.spawn().expect("cannot start test-app as the guard");
-        let mut remote = Remote { layout, guard, sshd: 0 };
+        let mut remote = Remote { layout, guard, sshd: 0, outside: None };
         let listening = wait_until("sshd listens (see its log in the output)", DEADLINE, || {
             let log = remote.log();
             if log.contains("Bind to port") {
@@ -94,6 +97,10 @@ impl Remote {
         }
         let pid = fs::read_to_string(remote.layout.dir.join("pid")).expect("the pid that setup.sh wrote");
         remote.sshd = pid.trim().parse().expect("a pid");
+        remote.prepare();
+        if launched_by().is_inside() {
+            remote.outside = Some(remote.enter());
+        }
         Some(remote)
     }
 
@@ -180,14 +187,37 @@ impl Remote {
         self.layout.users.is_some()
     }
 
+    pub(super) fn has_users(&self) -> bool {
+        self.layout.users.is_some()
+    }
+
+    /// The variables that logins of this user get beside the usual ones.
+    pub(super) fn login_variables(&self, user: &User) -> Vec<(String, String)> {
+        let mut variables = self.layout.env.clone();
+        if self.layout.runtime_dirs {
+            variables.push(("XDG_RUNTIME_DIR".to_owned(), format!("/run/user/{}", user.uid)));
+        }
+        variables
+    }
+
     /// `mount` in the remote's own view of the file system, which it has when it has users.
     #[track_caller]
     pub fn mount(&self, arguments: &[&str]) {
+        self.enter_and("mount", arguments);
+    }
+
+    #[track_caller]
+    pub fn unmount(&self, place: &str) {
+        self.enter_and("umount", &[place]);
+    }
+
+    #[track_caller]
+    fn enter_and(&self, program: &str, arguments: &[&str]) {
         let root = self.root();
         let sshd = root.parent().and_then(Path::file_name).expect("a remote with users");
         let mut command = Command::new("nsenter");
-        command.arg("-t").arg(sshd).args(["-m", "mount"]).args(arguments);
-        assert!(command.status().expect("nsenter").success(), "mount {arguments:?}");
+        command.arg("-t").arg(sshd).args(["-m", program]).args(arguments);
+        assert!(command.status().expect("nsenter").success(), "{program} {arguments:?}");
     }
 
     #[track_caller]
@@ -253,7 +283,18 @@ impl Remote {
     }
 
     fn members(&self) -> Vec<ProcessInfo> {
-        procs::of_remote(self.guard.id() as i32, &self.layout.mark)
+        let mut members = procs::of_remote(self.guard.id() as i32, &self.layout.mark);
+        if launched_by() != By::Ssh {
+            // What has lost its parents, and has cleaned its environment, is no descendant of the guard; but it sees the remote's files.
+            let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+            let (here, me) = (namespace(self.sshd), std::process::id() as i32);
+            let known: Vec<_> = members.iter().map(|process| process.pid).collect();
+            members.extend(procs::all().into_iter().filter(|process| {
+                let is_new = process.pid != me && !process.is_zombie() && !known.contains(&process.pid);
+                is_new && here.is_some() && namespace(process.pid) == here
+            }));
+        }
+        members
     }
 
     /// A connection that never logs in. sshd has counted it when this returns.
@@ -341,6 +382,9 @@ impl Remote {
     }
 
     fn end(&mut self) -> Option<std::process::ExitStatus> {
+        if let Some(outside) = self.outside.take() {
+            launched::go_to(&outside);
+        }
         // The guard waits for this.
         drop(self.guard.stdin.take());
         // It has a deadline of its own.

@@ -3,11 +3,28 @@
 # checkout may be below one of the directories that get hidden here.
 set -e
 echo $$ >pid
+# Hides $directory, but for what of the paths behind $3 is below it.
+hide_all_but() {
+    shift 3
+    mkdir -p "$place/spare"
+    mount -n -t tmpfs -o mode=755 sshpm-test "$place/spare"
+    for kept; do
+        case $kept in
+        "$directory"/*)
+            mkdir -p "$place/spare/${kept#"$directory"/}"
+            mount -n --bind "$kept" "$place/spare/${kept#"$directory"/}"
+            ;;
+        esac
+    done
+    mount -n --move "$place/spare" $directory
+}
+place=$PWD
 for file in passwd shadow group; do
     mount --bind "$PWD/$file" /etc/$file
 done
 for directory in /tmp /home /run /dev/shm /var/log; do
-    mount -t tmpfs -o mode=755 sshpm-test $directory
+    [ "$#" -lt 4 ] || hide_all_but "$@"
+    [ "$#" -ge 4 ] || mount -t tmpfs -o mode=755 sshpm-test $directory
 done
 for directory in tmp home run; do
     cp -a files/$directory/. /$directory/

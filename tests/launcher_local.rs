@@ -1,0 +1,198 @@
+//! What is special of processes that are started on this machine itself: they could inherit from this program what no sshd gives.
+#![allow(clippy::unwrap_used)]
+
+mod keeping;
+mod life;
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use keeping::*;
+use life::*;
+use sshpm::{BootRequest, Error, FoundState, Launcher, LauncherFailure, Manager};
+use support::{AppReport, By, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until};
+
+/// Without those of glibc itself.
+fn signals(report: &AppReport, field: &str) -> Vec<i32> {
+    report.signals(field).into_iter().filter(|signal| ![32, 33].contains(signal)).collect()
+}
+
+#[test]
+fn what_the_host_program_ignores_and_blocks_is_not_the_applications() {
+    isolated_by(By::Local, "what_the_host_program_ignores_and_blocks_is_not_the_applications", || {
+        let remote = Remote::start();
+        let ignored = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD];
+        // SAFETY: SIG_IGN is no function of ours; the set is initialised by sigfillset before its use.
+        unsafe {
+            for signal in ignored {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
+        }
+        let manager = manager(&remote);
+        for (uuid, line) in [("plain", None), ("set-up", Some("true"))] {
+            let file = remote.scratch().join(uuid);
+            let mut request = app(&remote, &format!("report {} exit 3", file.display()));
+            request = line.into_iter().fold(request, BootRequest::setup_line);
+            start(&manager, uuid, &request);
+            assert_eq!(end_of(&manager, uuid).code(), Some(3), "{uuid}");
+            let report = AppReport::wait(&remote, &file);
+            for field in ["SigBlk", "SigIgn", "SigCgt"] {
+                assert_eq!(signals(&report, field), [0; 0], "{field}, {uuid}");
+            }
+        }
+        start_ready(&manager, "killed", &shell(OWN_CODES));
+        assert_eq!(manager.kill_process("killed", TIME).unwrap().code(), Some(17));
+        finish(&manager, &remote);
+        // SAFETY: as above. The remote's own end waits for its guard.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    });
+}
+
+#[test]
+fn the_environment_is_this_programs_and_paths_begin_at_home() {
+    isolated_by(By::Local, "the_environment_is_this_programs_and_paths_begin_at_home", || {
+        let remote = Remote::start();
+        // SAFETY: this process runs this test only, and its manager has no threads yet.
+        unsafe { std::env::set_var("FROM_THE_HOST_PROGRAM", "it's here") };
+        let home = remote.users()[0].home.clone();
+        fs::create_dir(remote.local(&home.join("work"))).unwrap();
+        let manager = manager(&remote);
+        let file = remote.scratch().join("report");
+        let request = app(&remote, &format!("print out report {} exit 4", file.display()));
+        start(&manager, "u", &request.working_directory("work").log_file("logs.txt"));
+        assert_eq!(end_of(&manager, "u").code(), Some(4));
+        let report = AppReport::wait(&remote, &file);
+        assert_eq!(report.var("FROM_THE_HOST_PROGRAM"), Some("it's here".into()));
+        assert_eq!(report.cwd, home.join("work"));
+        assert_eq!(remote.read(home.join("logs.txt")), b"out\n");
+        assert_eq!(manager.read_log_file("any-name", None, "logs.txt", 1, TIME).unwrap(), b"out\n");
+        finish(&manager, &remote);
+    });
+}
+
+#[test]
+fn what_it_cannot_do_is_refused_by_its_field() {
+    isolated_by(By::Local, "what_it_cannot_do_is_refused_by_its_field", || {
+        let remote = Remote::start();
+        let manager = manager(&remote);
+        let field = |error: Error| match error {
+            Error::Invalid { field, .. } => field,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(field(manager.start_process("u", &shell("exit 0").user("nobody")).unwrap_err()), "user");
+        assert_eq!(field(manager.find_processes("alpha", Some("nobody")).unwrap_err()), "user");
+        assert_eq!(
+            field(manager.validate_host_connection("alpha", None, Some("publickey")).unwrap_err()),
+            "auth_method"
+        );
+        assert!(manager.active_process_keys().is_empty());
+        // Its own is no other.
+        let own = remote.users()[0].name.clone();
+        start(&manager, "u", &shell("exit 5").user(own));
+        assert_eq!(end_of(&manager, "u").code(), Some(5));
+        finish(&manager, &remote);
+    });
+}
+
+#[test]
+fn a_requests_launcher_wins_over_its_hosts_and_that_over_the_managers() {
+    isolated_by(By::Local, "a_requests_launcher_wins_over_its_hosts_and_that_over_the_managers", || {
+        let remote = Remote::start();
+        let fails = |code: i32| Launcher::command(["/bin/sh".to_owned(), "-c".to_owned(), format!("exit {code}")]);
+        let options = remote.options().launcher(fails(7)).host_launcher("beta", fails(8));
+        let manager = Manager::new(options.host_launcher("gamma", Launcher::Local)).unwrap();
+        let outcome = |uuid: &str, host: &str, launcher: Option<Launcher>| {
+            let request = BootRequest::new(host, ["/bin/sh", "-c", "exit 3"]);
+            let request = launcher.into_iter().fold(request, BootRequest::launcher);
+            manager.start_process(uuid, &request).unwrap();
+            let _ = manager.wait_for_process_exit_code(uuid, TIME);
+            match manager.exit_status(uuid).unwrap() {
+                Ok(status) => status.code().unwrap(),
+                Err(Error::Launcher { failure: LauncherFailure::Ended(code), .. }) => code,
+                Err(other) => panic!("{uuid}: {other:?}"),
+            }
+        };
+        assert_eq!(outcome("manager", "alpha", None), 7);
+        assert_eq!(outcome("host", "beta", None), 8);
+        assert_eq!(outcome("local-host", "gamma", None), 3);
+        assert_eq!(outcome("request", "beta", Some(fails(9))), 9);
+        assert_eq!(outcome("local-request", "beta", Some(Launcher::Local)), 3);
+        finish(&manager, &remote);
+    });
+}
+
+#[test]
+fn fifty_at_once_are_all_there() {
+    isolated_by(By::Local, "fifty_at_once_are_all_there", || {
+        let remote = Remote::start();
+        let manager = manager(&remote);
+        let uuids: Vec<_> = (0..50).map(|number| format!("u{number}")).collect();
+        for uuid in &uuids {
+            manager.start_process(uuid, &shell(OWN_CODES)).unwrap();
+        }
+        for uuid in &uuids {
+            wait_until("it is ready", TIME, || stdout(&manager, uuid).contains("ready").then_some(()));
+        }
+        let ends = manager.kill_all_processes(&TIME.into()).unwrap();
+        assert_eq!(ends.len(), 50);
+        assert!(ends.values().all(|end| end.as_ref().unwrap().code() == Some(17)), "{ends:?}");
+        remote.assert_nothing_left();
+    });
+}
+
+/// The child's part of the next test.
+#[test]
+fn keeper_to_be_killed() {
+    if !is_isolated("keeper_to_be_killed") {
+        return;
+    }
+    let variable = |name: &str| std::env::var_os(name).unwrap();
+    let (note, go) = (variable("SSHPM_TEST_NOTE"), variable("SSHPM_TEST_GO"));
+    assert_eq!(launched_by(), By::Local);
+    let manager = Manager::new(handed_options()).unwrap();
+    let request = kept(shell(COUNTS)).environment("GO", go);
+    start_ready(&manager, "kept", &request);
+    start_ready(&manager, "ends", &shell(OWN_CODES));
+    let pids = ["kept", "ends"].map(|uuid| manager.remote_pid(uuid).unwrap().to_string());
+    let part = Path::new(&note).with_extension("part");
+    fs::write(&part, pids.join(" ")).unwrap();
+    fs::rename(part, note).unwrap();
+    // Until this process is killed.
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does() {
+    isolated_by(By::Local, "what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does", || {
+        let remote = Remote::start();
+        let counting = Counting::new(&remote);
+        let note = remote.dir().join("note");
+        let mut child = support::isolated_command("keeper_to_be_killed");
+        remote.hand_to(&mut child);
+        child.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_GO", counting.go());
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
+        let pids: Vec<_> = text.split(' ').map(|pid| support::ProcessInfo::of(pid.parse().unwrap()).unwrap()).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for_death(&pids[1]);
+        let next = manager(&remote);
+        wait_until("its manager has left it", TIME, || {
+            matches!(found(&next, "kept").state, FoundState::Left).then_some(())
+        });
+        assert!(pids[0].is_alive());
+        next.adopt_process("kept", "alpha", None).unwrap();
+        wait_for_lines(&next, "kept", 3);
+        counting.end(&remote);
+        assert_eq!(end_of(&next, "kept").code(), Some(7));
+        assert_counted(&next, "kept");
+        assert_only_status_files_left(&remote);
+    });
+}

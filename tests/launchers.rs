@@ -1,0 +1,290 @@
+//! Each launcher passes the behaviour tests: the bodies that ssh has to pass, once more with each of the others. What one of them cannot do
+//! stands in a table here, with the reason, and is said in the output.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use support::{LAUNCHER, namespaces_work, skipped};
+
+/// The test programs whose tests are of every launcher.
+const BODIES: [&str; 23] = [
+    "disk",
+    "exit_codes",
+    "guest",
+    "hostile_applications",
+    "keep",
+    "keep_left",
+    "keep_links",
+    "kill_tree",
+    "kills",
+    "link_loss",
+    "log_files",
+    "odd_applications",
+    "private_files",
+    "seed_bad_input",
+    "seed_hosts",
+    "seed_kills",
+    "seed_log_files",
+    "seed_metadata",
+    "seed_output",
+    "session",
+    "setup_lines",
+    "start_failures",
+    "values",
+];
+
+const SSH: &str = "it is about ssh's connections, its configuration or its failures";
+const FORM: &str = "it is about the form of the library, its headers or its documents";
+const HARNESS: &str = "it tests the tests";
+const OWN: &str = "it is about launchers itself";
+
+/// The others, and why they are not.
+const OTHERS: [(&str, &str); 30] = [
+    ("abi", FORM),
+    ("c_abi", FORM),
+    ("c_checked", FORM),
+    ("codes", FORM),
+    ("connection_faults", SSH),
+    ("connection_races", SSH),
+    ("connections", SSH),
+    ("containers", OWN),
+    ("fault_parts", HARNESS),
+    ("faults", "it runs by its own dice, for as long as it is told, over ssh"),
+    ("header", FORM),
+    ("headers", FORM),
+    ("hostile_hosts", "it plays ssh itself: what a host says comes to the same code from each launcher"),
+    ("install", FORM),
+    ("keep_panic", "it is about what a panic leaves, whatever the launcher"),
+    ("launcher_command", OWN),
+    ("launcher_local", OWN),
+    ("launcher_slurm", OWN),
+    ("launchers", OWN),
+    ("login_shells", "it is about what sshd starts: no other launcher has login shells"),
+    ("many", "it is about what ssh's connections cost"),
+    ("panics", "it is about what a panic leaves, whatever the launcher"),
+    ("readme", FORM),
+    ("rust_and_c", FORM),
+    ("seed_life", "it is a Python program over the C library, with ssh"),
+    ("slurm_selftest", HARNESS),
+    ("ssh_config", SSH),
+    ("ssh_failures", SSH),
+    ("support_selftest", HARNESS),
+    ("unshared", SSH),
+];
+
+const NO_AUTH: &str = "it logs in nowhere: an auth_method is refused";
+const NO_SOCKETS: &str = "it has no shared connections, and no sockets for them";
+const NO_LOGIN: &str = "it starts no login shell: nobody reads start-up files";
+const OWN_USER: &str = "it starts processes as this program's user only";
+const NO_LEASE: &str = "nothing is between the manager and the process that could be cut in silence: it has no lease";
+
+/// What a launcher cannot do: the launchers, the program, the test, and why.
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 15] = [
+    (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_LEASE),
+    (&[LOCAL], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
+    (&[LOCAL], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
+    (&[LOCAL], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
+    (&[LOCAL, COMMAND], "private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
+    (&[LOCAL], "private_files", "what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended", OWN_USER),
+    (&[LOCAL], "private_files", "what_stands_in_the_place_of_metadata_is_replaced_and_not_followed", OWN_USER),
+    (
+        &[LOCAL],
+        "private_files",
+        "what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed",
+        OWN_USER,
+    ),
+    (
+        &[LOCAL, COMMAND],
+        "private_files",
+        "what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed",
+        NO_SOCKETS,
+    ),
+    (&[LOCAL], "seed_hosts", "a_host_that_ends_what_a_login_leaves_is_told", OWN_USER),
+    (&[LOCAL, COMMAND], "seed_hosts", "validate_host_connection_with_an_auth_method", NO_AUTH),
+    (&[LOCAL], "seed_metadata", "two_users_on_one_host", OWN_USER),
+    (&[LOCAL], "setup_lines", "no_start_up_file_is_read_unless_a_line_does", NO_LOGIN),
+    (&[LOCAL], "start_failures", "a_limit_above_the_hosts_is_named", OWN_USER),
+    (&[LOCAL], "values", "a_limit_that_is_refused_fails_the_start", OWN_USER),
+];
+
+const LOCAL: &str = "local";
+const COMMAND: &str = "command";
+
+/// How many tests run at the same time: they wait more than they work.
+const AT_ONCE: usize = 4;
+
+/// How long one may take. It is only waited out by one that fails.
+const EACH: Duration = Duration::from_secs(100);
+
+#[test]
+fn local_passes_the_behaviour_tests() {
+    run_all(LOCAL);
+}
+
+#[test]
+fn a_command_passes_the_behaviour_tests() {
+    run_all(COMMAND);
+}
+
+/// What is in no table would be left out without a word.
+#[test]
+fn each_test_program_is_in_one_table() {
+    let manifest = fs::read_to_string(manifest_dir().join("Cargo.toml")).unwrap();
+    let files = fs::read_dir(manifest_dir().join("tests")).unwrap().flatten().map(|entry| entry.path());
+    let rust = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut there: BTreeSet<String> = rust.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let named = manifest.split("[[test]]").skip(1).filter_map(|part| part.split('"').nth(1));
+    there.extend(named.map(str::to_owned));
+    let listed: Vec<_> = BODIES.into_iter().chain(OTHERS.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
+    let set: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(set.len(), listed.len(), "one is there twice: {listed:?}");
+    assert_eq!(set, there);
+}
+
+fn manifest_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+struct Test {
+    program: &'static str,
+    name: String,
+}
+
+struct Outcome {
+    why: Option<String>,
+    output: String,
+    took: Duration,
+}
+
+fn run_all(launcher: &str) {
+    if !namespaces_work() {
+        // A manager's own machine would be the remote, with its real files.
+        return skipped(&format!("{launcher} needs a file system of its own: no root or no mount namespaces here"));
+    }
+    let programs = programs();
+    let (mut tests, mut unused) = (Vec::new(), Vec::from_iter(EXCEPTIONS.iter().filter(|e| e.0.contains(&launcher))));
+    for program in BODIES {
+        for name in names_of(&programs[program]) {
+            match unused.iter().position(|(_, of, test, _)| *of == program && *test == name) {
+                Some(at) => skipped(&format!("{launcher}: {program}::{name}: {}", unused.remove(at).3)),
+                None => tests.push(Test { program, name }),
+            }
+        }
+    }
+    assert!(unused.is_empty(), "exceptions for tests that do not exist: {unused:?}");
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    let slowest = Mutex::new((Duration::ZERO, String::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let name = format!("{launcher}: {}::{}", test.program, test.name);
+                    let outcome = run(launcher, &programs[test.program], &test.name);
+                    for line in outcome.output.lines().filter_map(|line| line.find("SKIPPED ").map(|at| &line[at..])) {
+                        skipped(&format!("{launcher}: {}", line.trim_start_matches("SKIPPED ")));
+                    }
+                    let mut slowest = slowest.lock().unwrap();
+                    if outcome.took > slowest.0 {
+                        *slowest = (outcome.took, name.clone());
+                    }
+                    if let Some(why) = outcome.why {
+                        failed.lock().unwrap().push((name, why, outcome.output));
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    for (name, why, output) in &failed {
+        println!("==== {name}: {why}\n{output}");
+    }
+    println!("{launcher}: {} tests; the slowest: {:?}", tests.len(), slowest.into_inner().unwrap());
+    let names: Vec<_> = failed.iter().map(|(name, why, _)| format!("{name}: {why}")).collect();
+    assert!(names.is_empty(), "{} of {} failed:\n{}", names.len(), tests.len(), names.join("\n"));
+}
+
+/// The test programs, built if need be.
+fn programs() -> BTreeMap<&'static str, PathBuf> {
+    let here = std::env::current_exe().unwrap();
+    let profile = match here.ancestors().nth(2).unwrap().file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        name => name,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--no-run", "--package", "sshpm", "--message-format=json", "--profile", profile]);
+    cargo.args(BODIES.iter().flat_map(|name| ["--test", name])).current_dir(manifest_dir());
+    let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "the tests do not build");
+    let lines = output.stdout.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let found = lines.filter_map(|line: serde_json::Value| {
+        let name = BODIES.into_iter().find(|name| line["target"]["name"] == *name)?;
+        Some((name, PathBuf::from(line["executable"].as_str()?)))
+    });
+    let found: BTreeMap<_, _> = found.collect();
+    assert_eq!(found.len(), BODIES.len(), "{found:?}");
+    found
+}
+
+fn names_of(program: &Path) -> Vec<String> {
+    let output = Command::new(program).args(["--list", "--format", "terse"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<_> = text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();
+    assert!(!names.is_empty(), "{}: {text}", program.display());
+    names
+}
+
+/// Runs one test in a process of its own.
+fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
+    // A file, not a pipe: what the test forgets would keep a pipe open.
+    let mut output = tempfile::tempfile().unwrap();
+    let started = Instant::now();
+    let dup = |file: &File| file.try_clone().unwrap();
+    let mut command = Command::new(program);
+    command.args(["--exact", name, "--nocapture"]).env(LAUNCHER, launcher).current_dir(manifest_dir());
+    command.stdin(Stdio::null()).stdout(dup(&output)).stderr(dup(&output)).process_group(0);
+    // What this program has inherited would be the applications' of local, too, and some tests count descriptors.
+    // SAFETY: close_range takes integers, and may be called after a fork.
+    unsafe {
+        command.pre_exec(|| {
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().unwrap();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if started.elapsed() > EACH => {
+                // Its group: a test may have started itself again. The remote's guard sees to the rest.
+                // SAFETY: integers only; the group is the child's, which was not waited for.
+                unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+                child.wait().unwrap();
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let mut bytes = Vec::new();
+    output.rewind().unwrap();
+    output.read_to_end(&mut bytes).unwrap();
+    let output = String::from_utf8_lossy(&bytes).into_owned();
+    let why = match status {
+        None => Some(format!("not within {EACH:?}")),
+        Some(status) if !status.success() => Some(status.to_string()),
+        // A name that is none would be no failure to the test program.
+        Some(_) if !output.contains("1 passed") => Some("no test of this name ran".to_owned()),
+        Some(_) => None,
+    };
+    Outcome { why, output, took: started.elapsed() }
+}

@@ -1,0 +1,329 @@
+//! By which launcher the managers of the behaviour tests come to a remote: ssh, or the one that a variable names. See
+//! tests/launchers.rs, which runs each test once for each of them.
+
+use std::fmt::Write;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use sshpm::{BootRequest, Error, Launcher, LauncherFailure, Options, SshFailure};
+
+use super::builder::test_app;
+use super::local::clients;
+use super::procs::MARK;
+use super::remote::{Remote, User};
+use super::skipped;
+
+/// Names the launcher: "local" or "command". A test with it has to have its process to itself.
+pub const LAUNCHER: &str = "SSHPM_TEST_LAUNCHER";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Ssh,
+    Local,
+    Command,
+}
+
+impl By {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            By::Ssh => "ssh",
+            By::Local => "local",
+            By::Command => "command",
+        }
+    }
+
+    /// Whether the managers' launchers run in the test process's own view of the file system and with its environment.
+    pub(super) fn is_inside(self) -> bool {
+        self == By::Local
+    }
+}
+
+/// By what the managers of this process start shells.
+pub fn launched_by() -> By {
+    static BY: OnceLock<By> = OnceLock::new();
+    *BY.get_or_init(|| {
+        let Ok(name) = env::var(LAUNCHER) else { return By::Ssh };
+        let all = [By::Ssh, By::Local, By::Command];
+        all.into_iter().find(|by| by.name() == name).unwrap_or_else(|| panic!("{LAUNCHER}={name}"))
+    })
+}
+
+/// What a test program has to be started with for the same launcher. The remote's own variables are not for it: it would count as one
+/// of its processes.
+pub(super) fn hand_on(command: &mut Command) {
+    if launched_by() != By::Ssh {
+        command.env(LAUNCHER, launched_by().name()).env_remove(MARK);
+    }
+}
+
+/// Whither a test process of `By::Local` has gone.
+const PLACE: &str = "SSHPM_TEST_PLACE";
+
+impl Remote {
+    /// Makes the calling thread, and those that it starts from now on, one of the remote: with its files and its environment. Gives
+    /// the file system that it had.
+    pub(super) fn enter(&self) -> fs::File {
+        let variables = self.login(&self.users()[0]);
+        enter(self.holder(), &variables)
+    }
+
+    /// What the options and the rest of this need, before the test changes what becomes of children.
+    pub(super) fn prepare(&self) {
+        if launched_by() != By::Ssh {
+            assert!(self.has_users(), "only ssh works without namespaces");
+            self.carrier();
+        }
+    }
+
+    /// What sshd would give a login of this user, as NAME=value.
+    fn login(&self, user: &User) -> Vec<(String, String)> {
+        let home = user.home.display().to_string();
+        let own = [
+            ("USER", user.name.clone()),
+            ("LOGNAME", user.name.clone()),
+            ("HOME", home),
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+            ("SHELL", user.shell.display().to_string()),
+            (MARK, self.mark().to_owned()),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value));
+        own.into_iter().chain(self.login_variables(user)).collect()
+    }
+
+    /// Options by which a manager of another program comes here: those that `handed_options` gives it.
+    pub fn hand_to(&self, command: &mut Command) {
+        let place = match launched_by() {
+            By::Ssh => self.ssh_config().display().to_string(),
+            By::Local => {
+                let carrier = self.carrier();
+                format!("{} {}\n{}", self.holder(), carrier.display(), lines(&self.login(&self.users()[0])))
+            }
+            By::Command => self.carrier().display().to_string(),
+        };
+        command.env(PLACE, place);
+    }
+
+    /// Options of a manager whose hosts are this remote. Those that cannot be reached are so in the way that their names say.
+    pub fn options(&self) -> Options {
+        match launched_by() {
+            By::Ssh => Options::new().ssh_config(self.ssh_config()),
+            By::Local => local_options(&self.carrier()),
+            By::Command => Options::new().launcher(carried_by(&self.carrier())),
+        }
+    }
+
+    /// A gate that is open, and options of a manager that comes to its hosts only while it is: nobody new, when it is closed.
+    pub fn gate(&self) -> (Gate<'_>, Options) {
+        let file = self.dir().join("gate");
+        let shown = file.display();
+        let options = match launched_by() {
+            By::Ssh => {
+                let config = self.user_config(&format!("Match exec \"test ! -e '{shown}'\"\n  Port 1\n"));
+                Options::new().ssh_config(config)
+            }
+            By::Local => self.options(),
+            By::Command => {
+                let script = format!("[ -e '{shown}' ] || exit 3\nexec '{}' \"$@\"", self.carrier().display());
+                Options::new().launcher(carried_by(&self.program("gated-carry", &script)))
+            }
+        };
+        fs::write(&file, "").expect("a gate");
+        (Gate { remote: self, file }, options)
+    }
+
+    /// Breaks the links of all sessions, behind the clients where something carries them there.
+    pub fn break_links(&self) {
+        let carriers = match launched_by() {
+            By::Ssh => self.session_sshds(),
+            By::Local | By::Command => clients(),
+        };
+        for carrier in carriers {
+            // One of sshd's two may have ended with the other.
+            let _ = carrier.signal(libc::SIGKILL);
+        }
+    }
+
+    /// For this user. A command that has no place for a user is not taken for one.
+    pub fn request_as(&self, user: &User, request: BootRequest) -> BootRequest {
+        let request = request.user(&user.name);
+        match launched_by() {
+            By::Ssh | By::Local => request,
+            By::Command => request.launcher(self.launcher_as()),
+        }
+    }
+
+    fn launcher_as(&self) -> Launcher {
+        let carrier = self.carrier().into_os_string();
+        Launcher::command([carrier, "{host}".into(), "{user}".into()])
+    }
+
+    /// The same options, for calls that name a user.
+    pub fn options_as(&self) -> Options {
+        match launched_by() {
+            By::Ssh | By::Local => self.options(),
+            By::Command => self.options().launcher(self.launcher_as()),
+        }
+    }
+
+    /// The users whose processes the launcher can start.
+    pub fn accounts(&self) -> Vec<User> {
+        let mut users = self.users();
+        if launched_by() == By::Local {
+            skipped("a user of a process's own: local starts all as this program's");
+            users.truncate(1);
+        }
+        users
+    }
+
+    /// This script for /bin/sh on the remote, as the first user's, by nothing of the library.
+    pub fn by_hand(&self, script: &str) -> Command {
+        match launched_by() {
+            By::Ssh => {
+                let mut command = self.ssh("alpha");
+                command.arg(script);
+                command
+            }
+            By::Local => {
+                let mut command = Command::new("/bin/sh");
+                command.args(["-c", script]).current_dir(&self.users()[0].home).stdin(Stdio::null());
+                command
+            }
+            By::Command => {
+                let mut command = Command::new(self.carrier());
+                command.args(["alpha", "", "/bin/sh", "-c", script]).stdin(Stdio::null());
+                command
+            }
+        }
+    }
+
+    /// A stand-in for `docker exec -i`: `carry HOST USER COMMAND…`, where an empty user is the first one. It carries the streams, as
+    /// such clients do: who kills it kills nothing on the remote, but ends its input.
+    pub fn carrier(&self) -> PathBuf {
+        let program = self.dir().join("carry");
+        if program.exists() {
+            return program;
+        }
+        let mut script = String::from(
+            "host=$1 user=$2\nshift 2\ncase $host in\n\
+             silent) cat >/dev/null; exec sleep 2 ;;\n\
+             refused | unresolved | unreachable | *key) echo \"$host: no way to it\" >&2; exit 4 ;;\n\
+             esac\ncase $user in\n",
+        );
+        for (at, user) in self.users().iter().enumerate() {
+            let name = if at == 0 { format!("'' | {}", user.name) } else { user.name.clone() };
+            // Not on a command line, where nothing of the kind may stand.
+            let variables = self.dir().join(format!("variables-{}", user.name));
+            fs::write(&variables, lines(&self.login(user))).expect("a file of variables");
+            let _ = writeln!(
+                script,
+                "{name}) exec '{}' relay '{}' nsenter -t {} -m -- \\\n\
+                 setpriv --reuid {uid} --regid {uid} --clear-groups -- env -C {} \"$@\" ;;",
+                test_app().display(),
+                variables.display(),
+                self.holder(),
+                user.home.display(),
+                uid = user.uid,
+            );
+        }
+        script += "*) echo \"no user $user\" >&2; exit 5 ;;\nesac";
+        self.program("carry", &script)
+    }
+}
+
+/// See `Remote::gate`.
+pub struct Gate<'a> {
+    remote: &'a Remote,
+    file: PathBuf,
+}
+
+impl Gate<'_> {
+    pub fn close(&self) {
+        match launched_by() {
+            // This machine is always there, but its shell may not be.
+            By::Local => self.remote.mount(&["--bind", "/dev/null", "/bin/sh"]),
+            By::Ssh | By::Command => fs::remove_file(&self.file).expect("an open gate"),
+        }
+    }
+
+    pub fn open(&self) {
+        match launched_by() {
+            By::Local => self.remote.unmount("/bin/sh"),
+            By::Ssh | By::Command => fs::write(&self.file, "").expect("a gate"),
+        }
+    }
+}
+
+/// Whether it is this failure, as the launcher tells it.
+pub fn is_failure(error: &Error, of_ssh: SshFailure, of_others: LauncherFailure) -> bool {
+    match (launched_by(), error) {
+        (By::Ssh, Error::Ssh { failure, .. }) => *failure == of_ssh,
+        (By::Local | By::Command, Error::Launcher { failure, .. }) => *failure == of_others,
+        _ => false,
+    }
+}
+
+/// How the hosts fail that are nowhere, where a launcher tells no more than its command's code.
+pub const NOWHERE: LauncherFailure = LauncherFailure::Ended(4);
+
+fn lines(variables: &[(String, String)]) -> String {
+    variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+fn carried_by(carrier: &Path) -> Launcher {
+    Launcher::command([carrier.as_os_str(), "{host}".as_ref(), "".as_ref()])
+}
+
+/// Every host is this machine, but for those that are to be nowhere.
+fn local_options(carrier: &Path) -> Options {
+    let nowhere = ["silent", "refused", "unresolved", "unreachable", "wrongkey", "unknownkey", "changedkey"];
+    nowhere.into_iter().fold(Options::new().launcher(Launcher::Local), |options, host| {
+        options.host_launcher(host, carried_by(carrier))
+    })
+}
+
+/// In a program that was started with `Remote::hand_to`: its options.
+pub fn handed_options() -> Options {
+    let place = env::var(PLACE).expect("a place that was handed on");
+    match launched_by() {
+        By::Ssh => Options::new().ssh_config(place),
+        By::Command => Options::new().launcher(carried_by(Path::new(&place))),
+        By::Local => {
+            let (head, variables) = place.split_once('\n').expect("a place, and variables");
+            let (holder, carrier) = head.split_once(' ').expect("a process, and a program");
+            let split = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let variables: Vec<_> = variables.lines().filter_map(split).collect();
+            enter(holder.parse().expect("a pid"), &variables);
+            local_options(Path::new(carrier))
+        }
+    }
+}
+
+/// Has the calling thread see the file system of this process, and gives this process these variables and no others: that is
+/// what the children have that it starts. What it had itself when it was started stays in /proc/self/environ, so it is not taken for one
+/// of the remote's.
+fn enter(holder: i32, variables: &[(String, String)]) -> fs::File {
+    let former = fs::File::open("/proc/thread-self/ns/mnt").expect("the file system of this thread");
+    let namespace = fs::File::open(format!("/proc/{holder}/ns/mnt")).expect("the remote's file system");
+    go_to(&namespace);
+    for (name, _) in env::vars_os() {
+        // SAFETY: no other thread of this process uses the environment: it was started for this one test, which begins with this.
+        unsafe { env::remove_var(name) };
+    }
+    for (name, value) in variables {
+        // SAFETY: as above.
+        unsafe { env::set_var(name, value) };
+    }
+    former
+}
+
+/// Has the calling thread see this file system.
+pub(super) fn go_to(namespace: &fs::File) {
+    // A thread has its root and its directory with the others until it leaves them, and only then it can go.
+    // SAFETY: integers only; the descriptor is open.
+    let gone =
+        unsafe { libc::unshare(libc::CLONE_FS) == 0 && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) == 0 };
+    assert!(gone, "cannot go to another file system: {}", std::io::Error::last_os_error());
+}
