@@ -6,12 +6,14 @@ mod life;
 mod support;
 
 use std::fs;
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Stdio;
 
 use keeping::*;
 use life::*;
-use sshpm::{BootRequest, Error, FoundState, Launcher, LauncherFailure, Manager};
+use sshpm::{BootRequest, Error, FoundState, Launcher, LauncherFailure, LinkLossPolicy, Manager};
 use support::{AppReport, By, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until};
 
 /// Without those of glibc itself.
@@ -50,6 +52,35 @@ fn what_the_host_program_ignores_and_blocks_is_not_the_applications() {
         finish(&manager, &remote);
         // SAFETY: as above. The remote's own end waits for its guard.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    });
+}
+
+/// A C program opens most of its files and sockets so that children inherit them.
+#[test]
+fn the_host_programs_descriptors_are_not_the_applications() {
+    isolated_by(By::Local, "the_host_programs_descriptors_are_not_the_applications", || {
+        let remote = Remote::start();
+        let ends = std::io::pipe().unwrap();
+        for fd in [ends.0.as_raw_fd(), ends.1.as_raw_fd()] {
+            // SAFETY: fcntl takes integers.
+            assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }, 0);
+        }
+        let manager = manager(&remote);
+        let file = remote.scratch().join("report");
+        for (uuid, policy) in [("ended", LinkLossPolicy::Terminate), ("kept", LinkLossPolicy::Keep)] {
+            start(&manager, uuid, &app(&remote, &format!("report {} wait", file.display())).link_loss(policy));
+            let report = AppReport::wait(&remote, &file);
+            let fds: Vec<_> = report.fds.iter().map(|(fd, _)| *fd).collect();
+            assert_eq!(fds, [0, 1, 2], "{uuid}: {:?}", report.fds);
+            fs::remove_file(remote.local(&file)).unwrap();
+        }
+        // Nobody else has it, no wrapper and no link.
+        drop(ends.1);
+        let mut rest = Vec::new();
+        (&ends.0).read_to_end(&mut rest).unwrap();
+        assert!(rest.is_empty());
+        manager.kill_all_processes(&TIME.into()).unwrap();
+        finish(&manager, &remote);
     });
 }
 
