@@ -12,6 +12,8 @@ done
 
 _lease 3<&- >/dev/null &
 _l=$!
+# Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
+TMOUT=0
 while read -r _c <&3; do
     case $_c in ping) kill -USR1 "$_l" ;; esac
 done

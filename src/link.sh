@@ -58,6 +58,8 @@ _name_link() {
 # $1: how the application has ended, if it has; $2: 1 for a link that is yet to be accepted: it ends nothing with it.
 _link() {
     exec 2>/dev/null
+    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
+    TMOUT=0
     _b= _k=${2:-} _e=$1 _u=
     _t1= _t2= _s1= _s2= _c= _cs=
     if [ -z "$_O" ] && [ -z "$_e" ]; then

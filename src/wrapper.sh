@@ -161,6 +161,8 @@ fi
 _attend() {
     # Signals to the wrapper's group must not end the lifeline.  The main shell ends this one by USR2.
     trap '' HUP INT QUIT PIPE TERM
+    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
+    TMOUT=0
     read -r _p <"$_f.x" || exit
     echo "p $_p" >&8
     _s=0
