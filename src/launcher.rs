@@ -260,15 +260,19 @@ fn undo_ignoring() -> Result<&'static [&'static str]> {
     if !sys::ignores_signals() {
         return Ok(&[]);
     }
-    static WAY: std::sync::OnceLock<Option<&'static [&'static str]>> = std::sync::OnceLock::new();
+    static WAY: std::sync::OnceLock<&'static [&'static str]> = std::sync::OnceLock::new();
     let works = |words: &[&str]| {
         let arguments: Vec<_> = words[1..].iter().copied().chain(["/bin/sh", "-c", "echo well"]).collect();
         let said = crate::local_program::run(Path::new(words[0]), &arguments, PROBE);
         // Not by its code: who ignores SIGCHLD has none.
         said.is_some_and(|said| said.texts[1] == b"well\n")
     };
-    let way = WAY.get_or_init(|| [&ENV[..], &PERL[..]].into_iter().find(|words| works(words)));
-    way.ok_or_else(|| {
+    if let Some(way) = WAY.get() {
+        return Ok(way);
+    }
+    // What failed is tried again: it may have been for want of a descriptor or a process.
+    let way = [&ENV[..], &PERL[..]].into_iter().find(|words| works(words));
+    way.map(|way| *WAY.get_or_init(|| way)).ok_or_else(|| {
         let none =
             std::io::Error::other("this program ignores signals, and neither env --default-signal nor perl is here");
         Error::local("starting a launcher", none)

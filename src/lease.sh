@@ -57,7 +57,7 @@ _up() {
     done </proc/"$1"/status
     [ -n "$_u" ]
 }
-# Has the lease of a session of its own kept, as _l.  This shell attends to a reader, which is _v while there is one, and starts it with an
+# Has the lease of a session of its own kept, as _l, started at _ls.  This shell attends to a reader, which is _v while there is one, and starts it with an
 # empty input when _cut is set.
 _begin_lease() {
     if [ -n "$_R" ]; then
@@ -66,4 +66,5 @@ _begin_lease() {
         trap '_cut=1; [ -z "$_v" ] || kill -KILL "$_v"' USR1
     fi
     { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!
+    _started "$_l" && _ls=$_q
 }

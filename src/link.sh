@@ -19,7 +19,7 @@ _relay() {
         # The start may be taken back: the link waits for the application's grace then.
         [ "$_q" != bye ] || _w=$((_G * 5 + 15))
         case $_q in
-        ping) [ -z "$_l" ] || kill -USR1 "$_l" ;;
+        ping) _tell_lease USR1 ;;
         bye | keep | mark | "rest "*) echo "m $_q" 1<>"$_f.l.$_C" ;;
         *) echo "$_q" 1<>"$_f.c" ;;
         esac
@@ -40,7 +40,7 @@ _relay() {
     # Where that shell was killed, sshd waits for what else has its streams.
     if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill "$_t1"; fi
     if [ -n "$_s2" ] && _is "$_t2" "$_s2"; then kill "$_t2"; fi
-    [ -z "$_l" ] || kill -USR2 "$_l"
+    _tell_lease USR2
     rm -f "$_f.l.$_C"
     exit 0
 }

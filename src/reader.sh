@@ -1,12 +1,16 @@
 # A reader that is replaced when somebody kills it, in POSIX sh: without it, nothing would tell that the manager or the link is gone.
 #   _L not empty and not 0: it has a lease, see lease.sh, which is before this then
 
+# One that has ended was reaped, and its pid may be another's.
+_tell_lease() { if [ -n "$_l" ] && _is "$_l" "$_ls"; then kill -"$1" "$_l"; fi; }
+
 # $1: the reader, which reads descriptor 3 as its stdin, and returns 0 when all is done.  $2: the signal that ends this.
 # $3: what ends the reader then, if not the same.  A signal that can be caught is lost on a shell that was forked a moment ago.
 _attend_to() {
     _u=
     _v=
     _l=
+    _ls=
     _cut=
     # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
     [ "${_L:-0}" = 0 ] || _begin_lease
@@ -24,6 +28,7 @@ _attend_to() {
         until wait "$_v" && _u=1; do kill -0 "$_v" || break; done
         _v=
     done
-    [ -z "$_l" ] || { kill -USR2 "$_l"; wait "$_l"; }
+    _tell_lease USR2
+    [ -z "$_l" ] || wait "$_l"
     exit 0
 }

@@ -34,7 +34,7 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 /// The variables of our scripts. One that the login environment exports would be exported with our value: the nonce, for
 /// one. So they are unset first.
 const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _U _V _W _X _Y _a _again _b _bye _c _cs _cut _d _e _eo _f _fail _g _h _how _i _j \
-                    _k _l _left _lk _lost _m _n _o _ok _oo _os _ow _own _p _q _r _ran _rs _s _s1 _s2 _t _t1 _t2 _u _v _w _x _y _z _z2 _z3";
+                    _k _l _left _lk _lost _ls _m _n _o _ok _oo _os _ow _own _p _q _r _ran _rs _s _s1 _s2 _t _t1 _t2 _u _v _w _x _y _z _z2 _z3";
 
 /// The line that runs a script: the shell's `read` takes one line, so a newline in the script becomes a variable.
 pub(crate) fn bootstrap_line(script: &Script) -> Vec<Chunk> {

@@ -208,13 +208,13 @@ _reader() {
                 _say no "$_i"
             fi
             ;;
-        ping) kill -USR1 "$_l" ;;
+        ping) _tell_lease USR1 ;;
         bye) _bye=1 ;;
         *) [ -z "$_C" ] || _attend_to_links ;;
         esac
     done
 
-    [ -z "$_l" ] || kill -USR2 "$_l"
+    _tell_lease USR2
     # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
     if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
