@@ -15,7 +15,7 @@ _l=$!
 # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
 TMOUT=0
 while read -r _c <&3; do
-    case $_c in ping) kill -USR1 "$_l" ;; esac
+    case $_c in ping) kill -VTALRM "$_l" ;; esac
 done
-kill -USR2 "$_l"
+kill -PROF "$_l"
 wait "$_l"

@@ -34,7 +34,7 @@ _prepare() {
 
 # The wrapper, without anything of ssh's.
 _stay() {
-    trap : HUP INT QUIT PIPE TERM
+    trap : HUP INT QUIT PIPE TERM USR1 USR2
     read -r _m _q </proc/self/stat || _m=$(exec sh -c 'echo "$PPID"')
     # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
     exec 3<"$_f.c" 4>&- 7>&- >/dev/null

@@ -1,19 +1,20 @@
 # The lease of a connection, in POSIX sh: every _P seconds a tick is reported, and a ping, which the reader of the commands passes on
-# as USR1, answers it.  After _L ticks without a ping the link is cut or the manager stands still: then sshd's process of
+# as VTALRM, answers it.  After _L ticks without a ping the link is cut or the manager stands still: then sshd's process of
 # this connection is ended, so that everything on it sees the end of its input.  An idle period costs one fork.
 # Where another launcher carries the session (_R is not empty), what its processes are is not known, and the next sshd above may be the one
 # of somebody's login: then the shell that attends to the reader gives it the end of its input.
 
 _lease() {
-    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them.
-    trap '' HUP INT QUIT PIPE TERM
-    trap '_i=0' USR1
+    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch --signal what it names. So these
+    # shells speak to each other by signals that nobody else sends.
+    trap '' HUP INT QUIT PIPE TERM USR1 USR2
+    trap '_i=0' VTALRM
     # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
     trap '_say unleased' EXIT
     # A sleep of which the shell does not know would outlive it.
     _w=
     _v=$!
-    trap '[ -z "$_w" ] && [ "$!" = "$_v" ] || kill -KILL "$!"; trap - EXIT; exit' USR2
+    trap '[ -z "$_w" ] && [ "$!" = "$_v" ] || kill -KILL "$!"; trap - EXIT; exit' PROF
     _i=0
     while [ "$_i" -lt "$_L" ]; do
         sleep "$_P" 3<&- 4>&- &
@@ -27,7 +28,7 @@ _lease() {
     done
     trap - EXIT
     if [ -n "$_R" ]; then
-        if _is "$_R" "$_rs"; then kill -USR1 "$_R"; fi
+        if _is "$_R" "$_rs"; then kill -VTALRM "$_R"; fi
         exit
     fi
     _sshd && kill -TERM "$_p" || exit
@@ -63,7 +64,7 @@ _begin_lease() {
     if [ -n "$_R" ]; then
         read -r _R _q </proc/self/stat || _R=$(exec sh -c 'echo "$PPID"')
         _started "$_R" && _rs=$_q
-        trap '_cut=1; [ -z "$_v" ] || kill -KILL "$_v"' USR1
+        trap '_cut=1; [ -z "$_v" ] || kill -KILL "$_v"' VTALRM
     fi
     { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!
     _started "$_l" && _ls=$_q

@@ -7,7 +7,7 @@
 
 # Passes on the commands; a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
 _guard_relay() {
-    trap '' HUP INT QUIT PIPE
+    trap '' HUP INT QUIT PIPE USR1 USR2
     _attend_to _relay TERM KILL
 }
 # Opened so, a fifo without a reader does not block.
@@ -19,7 +19,7 @@ _relay() {
         # The start may be taken back: the link waits for the application's grace then.
         [ "$_q" != bye ] || _w=$((_G * 5 + 15))
         case $_q in
-        ping) _tell_lease USR1 ;;
+        ping) _tell_lease VTALRM ;;
         bye | keep | mark | "rest "*) echo "m $_q" 1<>"$_f.l.$_C" ;;
         *) echo "$_q" 1<>"$_f.c" ;;
         esac
@@ -40,7 +40,7 @@ _relay() {
     # Where that shell was killed, sshd waits for what else has its streams.
     if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill "$_t1"; fi
     if [ -n "$_s2" ] && _is "$_t2" "$_s2"; then kill "$_t2"; fi
-    _tell_lease USR2
+    _tell_lease PROF
     rm -f "$_f.l.$_C"
     exit 0
 }
@@ -60,6 +60,8 @@ _link() {
     exec 2>/dev/null
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
     TMOUT=0
+    # A signal that is trapped ends dash's read.
+    trap '' USR1 USR2
     _b= _k=${2:-} _e=$1 _u=
     _t1= _t2= _s1= _s2= _c= _cs=
     if [ -z "$_O" ] && [ -z "$_e" ]; then

@@ -26,8 +26,12 @@ pub(crate) struct Said {
 /// Runs it; `None` where that cannot be done. Blocks for twice the time at the most, unless the kernel itself hangs on the program's
 /// file. Nothing is left running.
 pub(crate) fn run(program: &Path, arguments: &[&str], time: Duration) -> Option<Said> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run_command(Command::new(program).args(arguments), time)
+}
+
+/// The same for a program with more than arguments.
+pub(crate) fn run_command(command: &mut Command, time: Duration) -> Option<Said> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Ctrl-C in the host's terminal is for the host; and what the program starts can be ended with it.
     command.process_group(0);
     let mut child = sys::with_empty_mask(|| command.spawn()).ok()?.ok()?;

@@ -28,7 +28,7 @@ _attend_to() {
         until wait "$_v" && _u=1; do kill -0 "$_v" || break; done
         _v=
     done
-    _tell_lease USR2
+    _tell_lease PROF
     [ -z "$_l" ] || wait "$_l"
     exit 0
 }

@@ -78,7 +78,9 @@ impl Slurm {
 
     fn ask(&self, program: &str, arguments: &[&str]) -> Result<String> {
         let path = self.srun_program.with_file_name(program);
-        let Some(said) = local_program::run(&path, arguments, TIME) else {
+        let mut command = Command::new(&path);
+        Slurm::clear_environment(command.args(arguments));
+        let Some(said) = local_program::run_command(&mut command, TIME) else {
             return Err(failed(LauncherFailure::NotFound, format!("{} cannot be executed", path.display())));
         };
         let [stderr, stdout] = said.texts.map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -147,11 +149,11 @@ impl Slurm {
         Ok(arguments)
     }
 
-    /// Has srun go by its arguments alone.
+    /// Has Slurm's programs go by their arguments alone.
     pub(crate) fn clear_environment(command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let is_slurms = text.starts_with("SLURM_") || text.starts_with("SRUN_");
+            let is_slurms = ["SLURM_", "SRUN_", "SQUEUE_", "SCONTROL_"].iter().any(|begin| text.starts_with(begin));
             if is_slurms && !OF_THE_CLUSTER.contains(&&*text) {
                 command.env_remove(&name);
             }

@@ -19,7 +19,7 @@
 # A redirection that fails ends a POSIX shell when it stands at exec or ':', but not at '[': so '[ x ]' tries first.
 
 exec 3<&0 </dev/null
-trap : HUP INT QUIT TERM
+trap : HUP INT QUIT TERM USR1 USR2
 # Nobody reads the reports any more: no try could help.
 trap '_own=1' PIPE
 
@@ -159,8 +159,8 @@ fi
 # Watches over the start, and has the commands read.  It is the background job and the application the foreground one:
 # POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every shell.
 _attend() {
-    # Signals to the wrapper's group must not end the lifeline.  The main shell ends this one by USR2.
-    trap '' HUP INT QUIT PIPE TERM
+    # Signals to the wrapper's group must not end the lifeline.  The main shell ends this one by PROF.
+    trap '' HUP INT QUIT PIPE TERM USR1 USR2
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
     TMOUT=0
     read -r _p <"$_f.x" || exit
@@ -190,11 +190,11 @@ _attend() {
     _again=
     # Its end tells the reader that the wrapper's main shell is gone.
     exec 9>&-
-    _attend_to _reader USR2
+    _attend_to _reader PROF
 }
 # Reads the commands.
 _reader() {
-    trap - USR2
+    trap - PROF
     [ -z "$_C" ] || _reach_links
     while read -r _c _i _a _w _k; do
         case $_c in
@@ -208,13 +208,13 @@ _reader() {
                 _say no "$_i"
             fi
             ;;
-        ping) _tell_lease USR1 ;;
+        ping) _tell_lease VTALRM ;;
         bye) _bye=1 ;;
         *) [ -z "$_C" ] || _attend_to_links ;;
         esac
     done
 
-    _tell_lease USR2
+    _tell_lease PROF
     # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
     if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
@@ -222,9 +222,9 @@ _reader() {
     if _is "$_p" "$_s"; then
         kill -HUP "$_t"
         kill -CONT "$_t"
-        # A trapped signal ends wait at once, so USR2 from the main shell, whose application has ended, ends the grace.
+        # A trapped signal ends wait at once, so PROF from the main shell, whose application has ended, ends the grace.
         _w=
-        trap '[ -z "$_w" ] || kill -KILL "$_w"; exit 0' USR2
+        trap '[ -z "$_w" ] || kill -KILL "$_w"; exit 0' PROF
         sleep "$_G" 4>&- 8>&- & _w=$!
         wait "$_w"
     elif kill -0 "$_m"; then
@@ -346,7 +346,7 @@ _conclude() {
     _say exit "$_x" "$_how" "$_ran" "$_left"
     # The manager answers with good-bye, which ends the reader.  A link that was cut in silence took the report as well: then
     # the reader's input ends without a word, when the lease has.
-    [ -z "$_bye$_lost" ] || kill -USR2 "$_r"
+    [ -z "$_bye$_lost" ] || kill -PROF "$_r"
     until wait "$_r"; do kill -0 "$_r" || break; done
     echo "$_N" >&8
     while read -r _w _a <&8; do

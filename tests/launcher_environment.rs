@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Launcher, LinkLossPolicy, Manager, Options};
-use support::{LONG, ProcessInfo, Remote, isolated, processes, skipped, wait_until};
+use sshpm::{BootRequest, Launcher, LinkLossPolicy, Manager, Options, Slurm};
+use support::{LONG, ProcessInfo, Remote, isolated, processes, random_hex, skipped, wait_until};
 
 /// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
 #[test]
@@ -26,18 +26,20 @@ fn a_shells_idle_time_ends_no_application() {
         let program = remote.program(shell, &format!("shift; TMOUT=1 exec {} \"$@\"", path.display()));
         let manager = Manager::new(Options::new().launcher(Launcher::command([program]))).unwrap();
         let sleep = BootRequest::new("here", ["/bin/sh", "-c", "sleep 4; exit ${TMOUT}7"]);
-        for (uuid, request) in [
-            ("plain", sleep.clone()),
-            ("kept", sleep.clone().link_loss(LinkLossPolicy::Keep)),
-            ("setup", sleep.setup_line("sleep 1.5").setup_shell(path.to_str().unwrap())),
-        ] {
-            manager.start_process(&format!("{shell}-{uuid}"), &request).unwrap();
+        let uuids = [random_hex(), random_hex(), random_hex()];
+        let requests = [
+            sleep.clone(),
+            sleep.clone().link_loss(LinkLossPolicy::Keep),
+            sleep.setup_line("sleep 1.5").setup_shell(path.to_str().unwrap()),
+        ];
+        for (uuid, request) in uuids.iter().zip(&requests) {
+            manager.start_process(uuid, request).unwrap();
         }
         std::thread::sleep(Duration::from_millis(1300));
-        assert!(manager.process_state(&format!("{shell}-setup")).unwrap() == sshpm::ProcessState::Starting, "its setup lasts");
-        for uuid in ["plain", "kept", "setup"] {
-            let code = manager.wait_for_process_exit_code(&format!("{shell}-{uuid}"), LONG);
-            assert_eq!(code.unwrap(), Some(17), "{shell}-{uuid}");
+        assert!(manager.process_state(&uuids[2]).unwrap() == sshpm::ProcessState::Starting, "its setup lasts");
+        for (uuid, request) in uuids.iter().zip(&requests) {
+            let code = manager.wait_for_process_exit_code(uuid, LONG);
+            assert_eq!(code.unwrap(), Some(17), "{shell}: {request:?}");
         }
     }
     drop(remote);
@@ -51,9 +53,10 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         return skipped("no choice of pids here");
     }
     let manager = Manager::new(Options::new().launcher(Launcher::command(["env"]))).unwrap();
-    manager.start_process("u", &BootRequest::new("here", ["sleep", "1000"])).unwrap();
-    manager.wait_until_started("u", LONG).unwrap();
-    let wrapper = manager.runtime_pids("u").remote_monitoring.unwrap() as i32;
+    let uuid = &random_hex();
+    manager.start_process(uuid, &BootRequest::new("here", ["sleep", "1000"])).unwrap();
+    manager.wait_until_started(uuid, LONG).unwrap();
+    let wrapper = manager.runtime_pids(uuid).remote_monitoring.unwrap() as i32;
     let is_sleep = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "sleep");
     // The wrapper's child attends to the reader, and is the lease's parent; that one's child sleeps.
     let lease = wait_until("a lease", LONG, || {
@@ -65,6 +68,8 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         })?;
         parent(sleep.ppid).cloned()
     });
+    // Processes are told apart by start times of 10 ms.
+    std::thread::sleep(Duration::from_millis(50));
     lease.signal(libc::SIGKILL).unwrap();
     // Another test may be faster, and the pid is free when its parent has seen its end.
     let mut victim = wait_until("somebody has its pid", LONG, || {
@@ -77,7 +82,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         child.wait().unwrap();
         None
     });
-    manager.kill_process("u", LONG).unwrap();
+    manager.kill_process(uuid, LONG).unwrap();
     drop(manager);
     let ended = victim.try_wait().unwrap();
     let _ = victim.kill();
@@ -92,6 +97,7 @@ fn a_start_without_descriptors_fails_alone() {
         // SAFETY: SIG_IGN is no function of ours.
         unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
+        let [first, second] = [random_hex(), random_hex()];
         let start = |uuid: &str| {
             manager.start_process(uuid, &BootRequest::new("here", ["true"])).unwrap();
             manager.wait_for_process_exit_code(uuid, LONG)
@@ -102,9 +108,71 @@ fn a_start_without_descriptors_fails_alone() {
         // SAFETY: as above.
         assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
         set(&libc::rlimit { rlim_cur: 3, ..limit });
-        let without = start("without");
+        let without = start(&first);
         set(&limit);
         assert!(without.is_err(), "{without:?}");
-        assert_eq!(start("with").unwrap(), Some(0));
+        assert_eq!(start(&second).unwrap(), Some(0));
+    });
+}
+
+/// What `scancel --signal=USR1` and `sbatch --signal` do to a step: the wrapper's processes get it too.
+#[test]
+fn signals_for_applications_end_no_wrapper() {
+    let manager = Manager::new(Options::new().launcher(Launcher::command(["env"]))).unwrap();
+    let script = "trap 'echo one' USR1; trap 'echo two' USR2; trap 'exit 3' QUIT; while [ $((i += 1)) -lt 1200 ]; do sleep 0.05; done";
+    let request = BootRequest::new("here", ["/bin/sh", "-c", script]);
+    // All tests here share a machine.
+    let (plain, kept) = (&random_hex(), &random_hex());
+    manager.start_process(plain, &request).unwrap();
+    manager.start_process(kept, &request.link_loss(LinkLossPolicy::Keep)).unwrap();
+    for uuid in [plain, kept] {
+        manager.wait_until_started(uuid, LONG).unwrap();
+        let client = manager.runtime_pids(uuid).ssh_client.unwrap() as i32;
+        // Shells: the wrapper or the link, what attends to a reader, the reader, the lease, and the application.
+        let shells = || {
+            let is_shell = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "/bin/sh");
+            below(client).into_iter().filter(is_shell).collect::<Vec<_>>()
+        };
+        wait_until("all of them", LONG, || (shells().len() >= if uuid == plain { 5 } else { 8 }).then_some(()));
+        for (number, said) in [(libc::SIGUSR1, "one\n"), (libc::SIGUSR2, "one\ntwo\n")] {
+            for process in shells() {
+                process.signal(number).unwrap();
+            }
+            wait_until("the application was told", LONG, || {
+                (manager.process_stdout(uuid).unwrap().bytes == said.as_bytes()).then_some(())
+            });
+        }
+        let status = manager.kill_process(uuid, LONG).unwrap();
+        assert_eq!(status.code(), Some(3), "{uuid}: {status}");
+    }
+}
+
+/// A process and all that it started, as far as these still have their parents.
+fn below(pid: i32) -> Vec<ProcessInfo> {
+    let (mut found, all) = (Vec::<ProcessInfo>::new(), processes());
+    found.extend(all.iter().find(|process| process.pid == pid).cloned());
+    let mut at = 0;
+    while at < found.len() {
+        let parent = found[at].pid;
+        found.extend(all.iter().filter(|process| process.ppid == parent).cloned());
+        at += 1;
+    }
+    found
+}
+
+/// Users have SQUEUE_STATES and others set, for squeue to show what they want to see.
+#[test]
+fn a_users_taste_in_squeue_does_not_hide_the_nodes() {
+    isolated("a_users_taste_in_squeue_does_not_hide_the_nodes", || {
+        let remote = Remote::start();
+        remote.program("squeue", r#"[ -n "${SQUEUE_STATES:-}$SLURM_CLUSTERS" ] || echo "n[1-2]""#);
+        remote.program("scontrol", "echo n1; echo n2");
+        // SAFETY: no other thread of this process looks at the environment.
+        unsafe {
+            std::env::set_var("SQUEUE_STATES", "CD");
+            std::env::set_var("SLURM_CLUSTERS", "another");
+        }
+        let slurm = Slurm::new().job("1").srun_program(remote.program("srun", "exit 1"));
+        assert_eq!(slurm.hosts().unwrap(), ["n1", "n2"]);
     });
 }
