@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ pub(crate) struct Lifeline {
     state: Mutex<LifelineState>,
     client: ChildHandle,
     client_pid: u32,
+    /// What else the client has started is not to outlive it.
+    has_group_to_end: AtomicBool,
 }
 
 enum LifelineState {
@@ -98,6 +101,18 @@ impl Lifeline {
 
     pub(crate) fn kill_client(&self) {
         self.client.signal(Signal::KILL);
+    }
+
+    /// The wrapper has begun: whatever carries it ends when it does.
+    pub(crate) fn begun(&self) {
+        self.has_group_to_end.store(false, Ordering::Relaxed);
+    }
+
+    /// A launcher can be a script, and is killed when it hangs; nothing would end the program that it waits for.
+    fn end_group(&self) {
+        if self.has_group_to_end.swap(false, Ordering::Relaxed) {
+            self.client.kill_group();
+        }
     }
 
     pub(crate) fn signal_client(&self, signal: Signal) {
@@ -183,6 +198,7 @@ impl Client {
     pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        let has_group_to_end = AtomicBool::new(stdout == StdoutAs::Pipe);
         let (stdin, stdout) = match stdout {
             StdoutAs::Socket => (theirs.try_clone()?, Stdio::from(OwnedFd::from(theirs))),
             StdoutAs::Pipe => (theirs, Stdio::piped()),
@@ -210,6 +226,7 @@ impl Client {
             state: Mutex::new(LifelineState::Open(Pending { chunks: first_line.into(), taken: 0 })),
             client: handle,
             client_pid: child.id(),
+            has_group_to_end,
         });
         let stdout = child.stdout.take().map_or(Stdout::Socket, Stdout::Pipe);
         let stderr = child.stderr.take();
@@ -296,6 +313,7 @@ impl Client {
 
     fn reap(&mut self) -> Option<i32> {
         self.lifeline.cut();
+        self.lifeline.end_group();
         // ECHILD: the host ignores SIGCHLD or has reaped it.
         let status = self.child.wait().ok()?;
         status.code().or(status.signal().map(|signal| -signal))
@@ -307,6 +325,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.lifeline.close();
         self.lifeline.kill_client();
+        self.lifeline.end_group();
         // An error is ECHILD, as above.
         let _ = self.child.wait();
     }

@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// Another launcher than ssh did not give a shell.
     Launcher {
-        /// Which: `local`, `srun`, or the program of the command.
+        /// Which: `local`, `srun`, or the program of the command; `slurm` of [`Slurm::hosts`](crate::Slurm::hosts).
         launcher: String,
         /// The host, as it was given; empty where it is about none.
         host: String,

@@ -212,7 +212,7 @@ impl Target<'_> {
                 Slurm::failure(&stderr).unwrap_or(LauncherFailure::Closed)
             }
             // env(1) says so of what it cannot execute.
-            (_, Some(127)) if stderr.starts_with("env:") => LauncherFailure::NotFound,
+            (_, Some(126 | 127)) if stderr.starts_with("env:") => LauncherFailure::NotFound,
             (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
             // By a signal, or nobody knows how.
             (_, Some(_) | None) => LauncherFailure::Closed,
@@ -333,6 +333,17 @@ mod tests {
         {
             match target.diagnose(code, b"") {
                 Error::Launcher { failure, .. } => assert_eq!(failure, expected, "{code:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_env_cannot_execute_was_not_found() {
+        let target = Target { launcher: &Launcher::Local, host: "h", user: None, uuid: None };
+        for (code, said) in [(126, "env: 'x': Permission denied"), (127, "env: 'x': No such file or directory")] {
+            match target.diagnose(Some(code), said.as_bytes()) {
+                Error::Launcher { failure, .. } => assert_eq!(failure, LauncherFailure::NotFound, "{said}"),
                 other => panic!("{other:?}"),
             }
         }

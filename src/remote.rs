@@ -122,6 +122,7 @@ fn talk(
     let mut diagnosis = Tail::default();
     let (mut output_begun, mut flow) = (false, Flow::GoOn);
     let mut last_until = None;
+    let lifeline = Arc::clone(client.lifeline());
     loop {
         let look = if seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
         let deadline = [place.deadline, look, last_until].into_iter().flatten().min();
@@ -134,6 +135,7 @@ fn talk(
                 // The two streams have no order: it can come last.
                 Piece::Report(Report::Begin { .. }) => {
                     seat.begun();
+                    lifeline.begun();
                     if flow == Flow::GoOn {
                         flow = sink(piece);
                     }

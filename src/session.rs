@@ -242,6 +242,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Report::Begin { wrapper_pid } => {
                 self.look_at = None;
                 self.seat.begun();
+                if let Some(lifeline) = self.process().lifeline() {
+                    lifeline.begun();
+                }
                 if self.seat.connection().is_none() && self.process().launcher.needs_lease() {
                     self.renew_lease();
                 }

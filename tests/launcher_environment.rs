@@ -176,3 +176,24 @@ fn a_users_taste_in_squeue_does_not_hide_the_nodes() {
         assert_eq!(slurm.hosts().unwrap(), ["n1", "n2"]);
     });
 }
+
+/// A launcher that hangs can be a script that waits for a program.
+#[test]
+fn a_launcher_that_is_given_up_leaves_nothing() {
+    let remote = Remote::start();
+    let seconds = (1 << 20) + std::process::id();
+    let script = remote.program("hangs", &format!("sleep {seconds}; exit"));
+    let manager = Manager::new(Options::new().launcher(Launcher::command([script]))).unwrap();
+    let sleeps = || {
+        let is_it = |process: &ProcessInfo| process.cmdline.get(1).is_some_and(|it| *it == *seconds.to_string());
+        processes().into_iter().filter(|process| is_it(process) && !process.is_zombie()).count()
+    };
+    let uuid = &random_hex();
+    manager.start_process(uuid, &BootRequest::new("here", ["true"])).unwrap();
+    wait_until("it hangs", LONG, || (sleeps() == 1).then_some(()));
+    manager.kill_process(uuid, LONG).unwrap();
+    wait_until("its program has ended", LONG, || (sleeps() == 0).then_some(()));
+    let call = manager.read_log_file("here", None, "x", 1, Duration::from_secs(1));
+    assert!(call.is_err(), "{call:?}");
+    wait_until("that of a call, too", LONG, || (sleeps() == 0).then_some(()));
+}
