@@ -196,7 +196,7 @@ pub(crate) struct Client {
 impl Client {
     /// Starts a launcher's program, and has `first_line` written to the shell on the host.
     pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
-        let (ours, theirs) = UnixStream::pair()?;
+        let (ours, theirs) = sys::socket_pair()?;
         ours.set_nonblocking(true)?;
         let has_group_to_end = AtomicBool::new(stdout == StdoutAs::Pipe);
         let (stdin, stdout) = match stdout {

@@ -123,6 +123,20 @@ fn interrupted_or(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
+/// Two sockets, neither of which is stdin, stdout or stderr of a program that has these closed: what it prints would be commands,
+/// or shell code, for a host.
+pub(crate) fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
+    // While they are held, the next ones are others.
+    let mut low = Vec::new();
+    loop {
+        let pair = UnixStream::pair()?;
+        if pair.0.as_raw_fd().min(pair.1.as_raw_fd()) > libc::STDERR_FILENO {
+            return Ok(pair);
+        }
+        low.push(pair);
+    }
+}
+
 /// Sends without blocking and without SIGPIPE, which a host may have left at its default: the process would end.
 pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     loop {

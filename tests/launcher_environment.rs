@@ -197,3 +197,30 @@ fn a_launcher_that_is_given_up_leaves_nothing() {
     assert!(call.is_err(), "{call:?}");
     wait_until("that of a call, too", LONG, || (sleeps() == 0).then_some(()));
 }
+
+/// A program without stdout prints into whatever has its number.
+#[test]
+fn what_a_program_without_stdout_prints_is_no_command() {
+    isolated("what_a_program_without_stdout_prints_is_no_command", || {
+        let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
+        let uuid = &random_hex();
+        // SAFETY: descriptors of this process, in which nobody else prints now.
+        let stdout = unsafe { libc::dup(1) };
+        // SAFETY: as above.
+        unsafe { libc::close(1) };
+        let started = manager.start_process(uuid, &BootRequest::new("here", ["sleep", "1000"]));
+        let started = started.and_then(|()| manager.wait_until_started(uuid, LONG));
+        let line = "kill 7 KILL group\n";
+        // SAFETY: the pointer and the length are those of the line.
+        unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+        std::thread::sleep(Duration::from_millis(500));
+        let (lives, end) = (manager.is_process_alive(uuid), manager.exit_status(uuid));
+        let _ = manager.kill_process(uuid, LONG);
+        // With it goes whatever has the number.
+        drop(manager);
+        // SAFETY: as above.
+        unsafe { libc::dup2(stdout, 1) };
+        started.unwrap();
+        assert!(lives, "{end:?}");
+    });
+}
