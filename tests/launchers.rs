@@ -49,7 +49,7 @@ const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it is about launchers itself";
 
 /// The others, and why they are not.
-const OTHERS: [(&str, &str); 30] = [
+const OTHERS: [(&str, &str); 31] = [
     ("abi", FORM),
     ("c_abi", FORM),
     ("c_checked", FORM),
@@ -67,6 +67,7 @@ const OTHERS: [(&str, &str); 30] = [
     ("keep_panic", "it is about what a panic leaves, whatever the launcher"),
     ("launcher_command", OWN),
     ("launcher_local", OWN),
+    ("launcher_environment", OWN),
     ("launcher_slurm", OWN),
     ("launchers", OWN),
     ("login_shells", "it is about what sshd starts: no other launcher has login shells"),
