@@ -103,6 +103,11 @@ impl Lifeline {
         self.client.signal(Signal::KILL);
     }
 
+    /// What the client starts is to end with it, until the wrapper has begun.
+    pub(crate) fn own_group(&self) {
+        self.has_group_to_end.store(true, Ordering::Relaxed);
+    }
+
     /// The wrapper has begun: whatever carries it ends when it does.
     pub(crate) fn begun(&self) {
         self.has_group_to_end.store(false, Ordering::Relaxed);
@@ -198,7 +203,6 @@ impl Client {
     pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = sys::socket_pair()?;
         ours.set_nonblocking(true)?;
-        let has_group_to_end = AtomicBool::new(stdout == StdoutAs::Pipe);
         let (stdin, stdout) = match stdout {
             StdoutAs::Socket => (theirs.try_clone()?, Stdio::from(OwnedFd::from(theirs))),
             StdoutAs::Pipe => (theirs, Stdio::piped()),
@@ -226,7 +230,7 @@ impl Client {
             state: Mutex::new(LifelineState::Open(Pending { chunks: first_line.into(), taken: 0 })),
             client: handle,
             client_pid: child.id(),
-            has_group_to_end,
+            has_group_to_end: AtomicBool::new(false),
         });
         let stdout = child.stdout.take().map_or(Stdout::Socket, Stdout::Pipe);
         let stderr = child.stderr.take();

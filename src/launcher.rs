@@ -89,6 +89,12 @@ impl Launcher {
         *self != Launcher::Local
     }
 
+    /// Whether what its client has started before there is a shell is to end with the client. Not for Slurm: srun's second process ends the
+    /// step when the first one is killed. What ssh starts sees the end of its streams.
+    pub(crate) fn owns_what_it_starts(&self) -> bool {
+        matches!(self, Launcher::Local | Launcher::Command(_))
+    }
+
     /// Refuses what could not work anywhere.
     pub(crate) fn check(&self, field: &str) -> Result<()> {
         match self {

@@ -235,7 +235,7 @@ pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Targe
         }
     };
     let program = command.get_program().to_os_string();
-    Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
+    let client = Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
         (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
             let said = format!("{}: {error}", program.to_string_lossy());
             match launcher {
@@ -244,7 +244,11 @@ pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Targe
             }
         }
         _ => Error::local(format!("starting {} to {}", target.launcher.name(), target.host), error),
-    })
+    })?;
+    if target.launcher.owns_what_it_starts() {
+        client.lifeline().own_group();
+    }
+    Ok(client)
 }
 
 /// 128 random bits in hexadecimal.
