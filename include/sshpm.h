@@ -1141,8 +1141,7 @@ sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool sh
 /**
  * Sets for how long a connection's remote side goes on without a word from the manager. When it is over, that side ends
  * the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
- * silence. It holds for a manager that stands still as well, in a debugger for one. Processes of
- * sshpm_launcher_new_local have none: there is no network between.
+ * silence. It holds for a manager that stands still as well, in a debugger for one.
  *
  * One thread at a time for the same options. Does not block.
  *

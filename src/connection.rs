@@ -56,8 +56,6 @@ pub(crate) enum SilentCut {
     Sshd(Lease),
     /// A lease of its own, which ends the session's input: who else carries it is not known.
     Input(Lease),
-    /// There is no network between.
-    Never,
 }
 
 impl SilentCut {
@@ -65,8 +63,8 @@ impl SilentCut {
     pub(crate) fn of(launcher: &Launcher, options: &Options) -> SilentCut {
         match launcher {
             Launcher::Ssh => SilentCut::Sshd(Lease::of(options)),
-            Launcher::Local => SilentCut::Never,
-            Launcher::Command(_) | Launcher::Slurm(_) => SilentCut::Input(Lease::of(options)),
+            // Nothing is between this machine and itself, but a manager can stand still, and a child that it has forked hold the lifeline.
+            Launcher::Local | Launcher::Command(_) | Launcher::Slurm(_) => SilentCut::Input(Lease::of(options)),
         }
     }
 }

@@ -84,11 +84,6 @@ impl Launcher {
         *self == Launcher::Ssh
     }
 
-    /// Whether a link can be cut in silence: not where there is no network between.
-    pub(crate) fn needs_lease(&self) -> bool {
-        *self != Launcher::Local
-    }
-
     /// Whether what its client has started before there is a shell is to end with the client. Not for Slurm: srun's second process ends the
     /// step when the first one is killed. What ssh starts sees the end of its streams.
     pub(crate) fn owns_what_it_starts(&self) -> bool {

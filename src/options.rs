@@ -169,8 +169,8 @@ impl Options {
 
     /// For how long a connection's remote side goes on without a word from this manager, and this one without a word from there.
     /// When it is over, that side ends the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
-    /// silence. It holds for a manager that stands still as well, in a debugger for one. Processes of
-    /// [`Launcher::Local`] have none: there is no network between. Counted in whole seconds, from 3 on. Default: 30 s.
+    /// silence. It holds for a manager that stands still as well, in a debugger for one. Counted in whole seconds, from 3 on.
+    /// Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Options {
         self.lease = lease;
         self

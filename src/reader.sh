@@ -1,5 +1,5 @@
 # A reader that is replaced when somebody kills it, in POSIX sh: without it, nothing would tell that the manager or the link is gone.
-#   _L not empty and not 0: it has a lease, see lease.sh, which is before this then
+#   _L not empty: it has a lease, see lease.sh, which is before this then
 
 # One that has ended was reaped, and its pid may be another's.
 _tell_lease() { if [ -n "$_l" ] && _is "$_l" "$_ls"; then kill -"$1" "$_l"; fi; }
@@ -13,7 +13,7 @@ _attend_to() {
     _ls=
     _cut=
     # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
-    [ "${_L:-0}" = 0 ] || _begin_lease
+    [ -z "$_L" ] || _begin_lease
     trap '_u=1; [ -z "$_v" ] || kill -'"${3:-$2}"' "$_v"' "$2"
     while [ -z "$_u" ]; do
         _y=$_cut

@@ -245,7 +245,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 if let Some(lifeline) = self.process().lifeline() {
                     lifeline.begun();
                 }
-                if self.seat.connection().is_none() && self.process().launcher.needs_lease() {
+                if self.seat.connection().is_none() {
                     self.renew_lease();
                 }
                 self.watcher.stage = StartStage::Setup;

@@ -181,8 +181,6 @@ impl Script {
         script.assign("_G", grace.to_string());
         match cut {
             SilentCut::Connection => {}
-            // Its directories are looked at all the same, see wrapper.sh.
-            SilentCut::Never => script.assign("_L", "0"),
             SilentCut::Sshd(lease) => script.lease(lease),
             SilentCut::Input(lease) => {
                 script.assign("_R", "1");

@@ -95,7 +95,7 @@ _q=
 { read -r _q </proc/sys/kernel/hostname; } || _q=$(uname -n)
 _y=${XDG_STATE_HOME:-}
 case $_y in /*) ;; *) _y=$_h/.local/state ;; esac
-for _f in "$_e/drunc" /tmp/drunc /tmp/drunc-* "$_h/.local/state/sshpm" "$_y/sshpm/$_q"; do
+for _f in "$_e/drunc" /run/user/*/drunc /tmp/drunc /tmp/drunc-* "$_h/.local/state/sshpm" "$_y/sshpm/$_q"; do
     [ -O "$_f" ] && [ ! -L "$_f" ] && _live "$_f/metadata_$_V.json" && _die in-use
 done
 _f=

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Launcher, LinkLossPolicy, Manager, Options, Slurm};
+use sshpm::{BootRequest, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm};
 use support::{LONG, ProcessInfo, Remote, isolated, processes, random_hex, skipped, wait_until};
 
 /// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
@@ -27,16 +27,20 @@ fn a_shells_idle_time_ends_no_application() {
         let manager = Manager::new(Options::new().launcher(Launcher::command([program]))).unwrap();
         let sleep = BootRequest::new("here", ["/bin/sh", "-c", "sleep 4; exit ${TMOUT}7"]);
         let uuids = [random_hex(), random_hex(), random_hex()];
+        let set_up = remote.dir().join(format!("{shell}.set-up"));
+        let setup = format!("sleep 1.5; : >{}", set_up.display());
         let requests = [
             sleep.clone(),
             sleep.clone().link_loss(LinkLossPolicy::Keep),
-            sleep.setup_line("sleep 1.5").setup_shell(path.to_str().unwrap()),
+            BootRequest::new("here", ["/bin/sh", "-c", "exit ${TMOUT}7"])
+                .setup_line(setup)
+                .setup_shell(path.to_str().unwrap()),
         ];
         for (uuid, request) in uuids.iter().zip(&requests) {
             manager.start_process(uuid, request).unwrap();
         }
-        std::thread::sleep(Duration::from_millis(1300));
-        assert!(manager.process_state(&uuids[2]).unwrap() == sshpm::ProcessState::Starting, "its setup lasts");
+        manager.wait_until_started(&uuids[2], LONG).unwrap();
+        assert!(set_up.exists(), "{shell}: it counted as started while its setup lasted");
         for (uuid, request) in uuids.iter().zip(&requests) {
             let code = manager.wait_for_process_exit_code(uuid, LONG);
             assert_eq!(code.unwrap(), Some(17), "{shell}: {request:?}");
@@ -68,8 +72,12 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         })?;
         parent(sleep.ppid).cloned()
     });
-    // Processes are told apart by start times of 10 ms.
-    std::thread::sleep(Duration::from_millis(50));
+    // Processes are told apart by start times, in ticks of 10 ms.
+    wait_until("a process that starts now is another", LONG, || {
+        let uptime = fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        (seconds * 100.0 > lease.start_time as f64 + 2.0).then_some(())
+    });
     lease.signal(libc::SIGKILL).unwrap();
     // Another test may be faster, and the pid is free when its parent has seen its end.
     let mut victim = wait_until("somebody has its pid", LONG, || {
@@ -213,8 +221,9 @@ fn what_a_program_without_stdout_prints_is_no_command() {
         let line = "kill 7 KILL group\n";
         // SAFETY: the pointer and the length are those of the line.
         unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
-        std::thread::sleep(Duration::from_millis(500));
-        let (lives, end) = (manager.is_process_alive(uuid), manager.exit_status(uuid));
+        // A command that had come before would have been obeyed before this one is answered.
+        let told = manager.send_signal(uuid, Signal::CONT);
+        let (lives, end) = (told.is_ok() && manager.is_process_alive(uuid), manager.exit_status(uuid));
         let _ = manager.kill_process(uuid, LONG);
         // With it goes whatever has the number.
         drop(manager);

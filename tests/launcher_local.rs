@@ -9,12 +9,13 @@ use std::fs;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use keeping::*;
 use life::*;
 use sshpm::{BootRequest, Error, FoundState, Launcher, LauncherFailure, LinkLossPolicy, Manager};
-use support::{AppReport, By, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until};
+use support::{AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until};
 
 /// Without those of glibc itself.
 fn signals(report: &AppReport, field: &str) -> Vec<i32> {
@@ -176,7 +177,7 @@ fn fifty_at_once_are_all_there() {
     });
 }
 
-/// The child's part of the next test.
+/// The child's part of the next tests.
 #[test]
 fn keeper_to_be_killed() {
     if !is_isolated("keeper_to_be_killed") {
@@ -185,11 +186,22 @@ fn keeper_to_be_killed() {
     let variable = |name: &str| std::env::var_os(name).unwrap();
     let (note, go) = (variable("SSHPM_TEST_NOTE"), variable("SSHPM_TEST_GO"));
     assert_eq!(launched_by(), By::Local);
-    let manager = Manager::new(handed_options()).unwrap();
+    let manager = Manager::new(handed_options().lease(Duration::from_secs(3))).unwrap();
     let request = kept(shell(COUNTS)).environment("GO", go);
     start_ready(&manager, "kept", &request);
     start_ready(&manager, "ends", &shell(OWN_CODES));
-    let pids = ["kept", "ends"].map(|uuid| manager.remote_pid(uuid).unwrap().to_string());
+    let mut pids = ["kept", "ends"].map(|uuid| manager.remote_pid(uuid).unwrap().to_string()).to_vec();
+    if std::env::var_os("SSHPM_TEST_FORKS").is_some() {
+        // SAFETY: the child calls nothing but pause.
+        let child = match unsafe { libc::fork() } {
+            0 => loop {
+                // SAFETY: no arguments.
+                unsafe { libc::pause() };
+            },
+            child => child,
+        };
+        pids.push(child.to_string());
+    }
     let part = Path::new(&note).with_extension("part");
     fs::write(&part, pids.join(" ")).unwrap();
     fs::rename(part, note).unwrap();
@@ -199,20 +211,47 @@ fn keeper_to_be_killed() {
     }
 }
 
+/// The program above, when its applications run; theirs, and of a child that it has forked.
+fn start_keeper(remote: &Remote, counting: &Counting, variables: &[(&str, &str)]) -> (Child, Vec<ProcessInfo>) {
+    let note = remote.dir().join("note");
+    let mut keeper = support::isolated_command("keeper_to_be_killed");
+    remote.hand_to(&mut keeper);
+    keeper.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_GO", counting.go()).envs(variables.iter().copied());
+    let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
+    let pids = text.split(' ').map(|pid| ProcessInfo::of(pid.parse().unwrap()).unwrap());
+    (keeper, pids.collect())
+}
+
+/// A child that the host program has forked has its descriptors, the lifelines among them.
+#[test]
+fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
+    isolated_by(By::Local, "a_forked_child_that_outlives_the_manager_keeps_nothing_alive", || {
+        let remote = Remote::start();
+        let counting = Counting::new(&remote);
+        let (mut keeper, pids) = start_keeper(&remote, &counting, &[("SSHPM_TEST_FORKS", "1")]);
+        let [_, ends, forked] = &pids[..] else { panic!("{pids:?}") };
+        keeper.kill().unwrap();
+        keeper.wait().unwrap();
+        wait_for_death(ends);
+        assert!(forked.is_alive());
+        forked.signal(libc::SIGKILL).unwrap();
+        let next = manager(&remote);
+        next.adopt_process("kept", "alpha", None).unwrap();
+        counting.end(&remote);
+        assert_eq!(end_of(&next, "kept").code(), Some(7));
+        assert_only_status_files_left(&remote);
+    });
+}
+
 #[test]
 fn what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does() {
     isolated_by(By::Local, "what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does", || {
         let remote = Remote::start();
         let counting = Counting::new(&remote);
-        let note = remote.dir().join("note");
-        let mut child = support::isolated_command("keeper_to_be_killed");
-        remote.hand_to(&mut child);
-        child.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_GO", counting.go());
-        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
-        let pids: Vec<_> = text.split(' ').map(|pid| support::ProcessInfo::of(pid.parse().unwrap()).unwrap()).collect();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let (mut keeper, pids) = start_keeper(&remote, &counting, &[]);
+        keeper.kill().unwrap();
+        keeper.wait().unwrap();
         wait_for_death(&pids[1]);
         let next = manager(&remote);
         wait_until("its manager has left it", TIME, || {

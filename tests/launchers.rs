@@ -87,11 +87,11 @@ const NO_AUTH: &str = "it logs in nowhere: an auth_method is refused";
 const NO_SOCKETS: &str = "it has no shared connections, and no sockets for them";
 const NO_LOGIN: &str = "it starts no login shell: nobody reads start-up files";
 const OWN_USER: &str = "it starts processes as this program's user only";
-const NO_LEASE: &str = "nothing is between the manager and the process that could be cut in silence: it has no lease";
+const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts no link";
 
 /// What a launcher cannot do: the launchers, the program, the test, and why.
 const EXCEPTIONS: [(&[&str], &str, &str, &str); 15] = [
-    (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_LEASE),
+    (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_CARRIER),
     (&[LOCAL], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
     (&[LOCAL], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
     (&[LOCAL], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
