@@ -184,14 +184,16 @@ fn keeper_to_be_killed() {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
+    // The remote's environment takes the place of this one.
     let (note, go) = (variable("SSHPM_TEST_NOTE"), variable("SSHPM_TEST_GO"));
+    let forks = std::env::var_os("SSHPM_TEST_FORKS").is_some();
     assert_eq!(launched_by(), By::Local);
     let manager = Manager::new(handed_options().lease(Duration::from_secs(3))).unwrap();
     let request = kept(shell(COUNTS)).environment("GO", go);
     start_ready(&manager, "kept", &request);
     start_ready(&manager, "ends", &shell(OWN_CODES));
     let mut pids = ["kept", "ends"].map(|uuid| manager.remote_pid(uuid).unwrap().to_string()).to_vec();
-    if std::env::var_os("SSHPM_TEST_FORKS").is_some() {
+    if forks {
         // SAFETY: the child calls nothing but pause.
         let child = match unsafe { libc::fork() } {
             0 => loop {
@@ -237,6 +239,8 @@ fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
         assert!(forked.is_alive());
         forked.signal(libc::SIGKILL).unwrap();
         let next = manager(&remote);
+        let is_left = || matches!(found(&next, "kept").state, FoundState::Left).then_some(());
+        wait_until("its link has ended", TIME, is_left);
         next.adopt_process("kept", "alpha", None).unwrap();
         counting.end(&remote);
         assert_eq!(end_of(&next, "kept").code(), Some(7));
