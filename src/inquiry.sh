@@ -12,7 +12,7 @@ _ours() {
     set -- ${_z##*") "}
     [ "$1" != Z ] && [ "${20}" = "$_T" ]
 }
-# Tells how it ended, where its wrapper has left word of that; else _w is where the wrapper is still at work.
+# Tells how it ended, where its wrapper has left word of that; else _w is where the wrapper, _k, is still at work, unless it was killed.
 _left() {
     _w=
     for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc "/tmp/drunc-${UID:-$(id -u)}" "${HOME:-/nowhere}/.local/state/sshpm"; do
@@ -20,7 +20,7 @@ _left() {
         [ -O "$_d" ] && [ ! -L "$_d" ] || continue
         _f=$_d/metadata_$_V.json
         if [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] && read -r _q <"$_f"; then
-            case $_q in *"\"instance\":\"$_I\""*) _w=$_d ;; esac
+            case $_q in *"\"instance\":\"$_I\""*) _w=$_d _k=${_q#*\"wrapper\":} _k=${_k%%,*} ;; esac
         fi
         _f=$_d/$_V.$_I.end
         [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
@@ -37,9 +37,9 @@ _b=-
 if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do
-        # The wrapper writes the file when it has seen the end, and removes the metadata then; it may have been killed.
-        # It gets 2 s for that, also when the end is ours.
-        if ! _ours && { [ -z "$_w" ] || [ "$_i" -ge "$((_G * 5 + 10))" ]; }; then
+        # The wrapper writes the file when it has seen the end, and removes the metadata then. It gets 2 s for that, also when the end is
+        # ours; but none where it was killed, as Slurm does to a step that has lost its srun.
+        if ! _ours && { [ -z "$_w" ] || ! kill -0 "$_k" || [ "$_i" -ge "$((_G * 5 + 10))" ]; }; then
             # What the wrapper's reader removed can be gone a moment before.
             sleep 0.3 || sleep 1
             _left || {

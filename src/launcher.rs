@@ -90,6 +90,12 @@ impl Launcher {
         matches!(self, Launcher::Local | Launcher::Command(_))
     }
 
+    /// Whether KILL for its client is one for the wrapper too, which can end nothing then: Slurm knows less of what belongs to a step
+    /// than the wrapper does.
+    pub(crate) fn hands_kill_on(&self) -> bool {
+        matches!(self, Launcher::Slurm(_))
+    }
+
     /// Refuses what could not work anywhere.
     pub(crate) fn check(&self, field: &str) -> Result<()> {
         match self {

@@ -245,7 +245,7 @@ impl Process {
     ///
     /// Gives the state that it was in, too.
     pub(crate) fn take(&self, input: Input) -> (State, &'static [Action]) {
-        let (before, actions, lifeline) = {
+        let (before, actions, lifeline, has_begun) = {
             let mut record = self.record.lock();
             let before = record.state;
             let (next, actions) = decide(before, input);
@@ -259,12 +259,14 @@ impl Process {
             if actions.contains(&Action::TellStarted) {
                 record.ran = true;
             }
-            (before, actions, record.lifeline.clone())
+            (before, actions, record.lifeline.clone(), record.pids.remote_monitoring.is_some())
         };
         if let Some(lifeline) = lifeline {
             for action in actions {
                 match action {
                     Action::CloseLifeline => lifeline.close(),
+                    // The wrapper ends by the end of its input. Before it has begun it starts nothing without our word.
+                    Action::KillClient if has_begun && self.launcher.hands_kill_on() => {}
                     Action::KillClient => lifeline.kill_client(),
                     Action::TellStarted | Action::TellLost | Action::TellRestored => {}
                 }

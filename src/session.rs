@@ -149,8 +149,12 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             self.look_at = sys::deadline(Seat::LOOK_AFTER);
         }
         if is_over(self.lease_until) {
-            log::warn!("{}: its connection does not answer and is ended", self.watcher.describe());
-            client.lifeline().kill_client();
+            // One whose input has ended ticks no more; what it still does, the client may not be killed for.
+            let is_closed = matches!(self.process().state(), State::Expiring | State::Cancelling);
+            if !is_closed || !self.process().launcher.hands_kill_on() {
+                log::warn!("{}: its connection does not answer and is ended", self.watcher.describe());
+                client.lifeline().kill_client();
+            }
             self.lease_until = None;
         }
         if is_over(self.cut_client_at) {
