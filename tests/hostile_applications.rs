@@ -90,9 +90,11 @@ fn one_that_never_stops_writing_ends_when_it_is_told_to() {
     let manager = manager(&remote);
     let mut others = Others::start(&manager);
     let uuids = names("endless", 2);
-    // Both streams at once: none of them is read to the exclusion of the other, nor of the reports.
-    start(&manager, &uuids[0], &shell("yes >&2 & exec yes"));
-    start(&manager, &uuids[1], &shell("yes & exec yes >&2"));
+    // Both streams at once: none of them is read to the exclusion of the other, nor of the reports. In lines of some length, because Slurm
+    // makes a message of each.
+    let yes = format!("yes {}", "y".repeat(500));
+    start(&manager, &uuids[0], &shell(&format!("{yes} >&2 & exec {yes}")));
+    start(&manager, &uuids[1], &shell(&format!("{yes} & exec {yes} >&2")));
     for uuid in &uuids {
         wait_until("it writes on both", LONG, || {
             let streams = [manager.process_stdout(uuid), manager.process_stderr(uuid)];
@@ -126,6 +128,7 @@ fn a_daemon_that_never_stops_writing_holds_neither_the_end_nor_the_ssh_client() 
     others.one_ends(&manager);
     others.all_end(&manager);
     // Nobody reads what it writes any more.
+    remote.end_daemons("yes");
     finish(&manager, &remote);
 }
 

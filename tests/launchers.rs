@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{LAUNCHER, namespaces_work, skipped};
+use support::{LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The test programs whose tests are of every launcher.
 const BODIES: [&str; 23] = [
@@ -89,37 +89,52 @@ const NO_LOGIN: &str = "it starts no login shell: nobody reads start-up files";
 const OWN_USER: &str = "it starts processes as this program's user only";
 const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts no link";
 
-/// What a launcher cannot do: the launchers, the program, the test, and why.
-const EXCEPTIONS: [(&[&str], &str, &str, &str); 15] = [
+const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
+
+/// What a launcher cannot do: the launchers, the program, the test or `ALL` of them, and why.
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 19] = [
+    (&[SLURM], "keep", ALL, NO_KEEP),
+    (&[SLURM], "keep_left", ALL, NO_KEEP),
+    (&[SLURM], "keep_links", ALL, NO_KEEP),
     (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_CARRIER),
-    (&[LOCAL], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
-    (&[LOCAL], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
-    (&[LOCAL], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
-    (&[LOCAL, COMMAND], "private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
-    (&[LOCAL], "private_files", "what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended", OWN_USER),
-    (&[LOCAL], "private_files", "what_stands_in_the_place_of_metadata_is_replaced_and_not_followed", OWN_USER),
+    (&[SLURM], "kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
+    (&[LOCAL, SLURM], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
+    (&[LOCAL, SLURM], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
+    (&[LOCAL, SLURM], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
+    (&[LOCAL, COMMAND, SLURM], "private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
     (
-        &[LOCAL],
+        &[LOCAL, SLURM],
+        "private_files",
+        "what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended",
+        OWN_USER,
+    ),
+    (&[LOCAL, SLURM], "private_files", "what_stands_in_the_place_of_metadata_is_replaced_and_not_followed", OWN_USER),
+    (
+        &[LOCAL, SLURM],
         "private_files",
         "what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed",
         OWN_USER,
     ),
     (
-        &[LOCAL, COMMAND],
+        &[LOCAL, COMMAND, SLURM],
         "private_files",
         "what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed",
         NO_SOCKETS,
     ),
-    (&[LOCAL], "seed_hosts", "a_host_that_ends_what_a_login_leaves_is_told", OWN_USER),
-    (&[LOCAL, COMMAND], "seed_hosts", "validate_host_connection_with_an_auth_method", NO_AUTH),
-    (&[LOCAL], "seed_metadata", "two_users_on_one_host", OWN_USER),
-    (&[LOCAL], "setup_lines", "no_start_up_file_is_read_unless_a_line_does", NO_LOGIN),
-    (&[LOCAL], "start_failures", "a_limit_above_the_hosts_is_named", OWN_USER),
-    (&[LOCAL], "values", "a_limit_that_is_refused_fails_the_start", OWN_USER),
+    (&[LOCAL, SLURM], "seed_hosts", "a_host_that_ends_what_a_login_leaves_is_told", OWN_USER),
+    (&[LOCAL, COMMAND, SLURM], "seed_hosts", "validate_host_connection_with_an_auth_method", NO_AUTH),
+    (&[LOCAL, SLURM], "seed_metadata", "two_users_on_one_host", OWN_USER),
+    (&[LOCAL, SLURM], "setup_lines", "no_start_up_file_is_read_unless_a_line_does", NO_LOGIN),
+    (&[LOCAL, SLURM], "start_failures", "a_limit_above_the_hosts_is_named", OWN_USER),
+    (&[LOCAL, SLURM], "values", "a_limit_that_is_refused_fails_the_start", OWN_USER),
 ];
 
 const LOCAL: &str = "local";
 const COMMAND: &str = "command";
+const SLURM: &str = "slurm";
+
+/// All tests of a program.
+const ALL: &str = "*";
 
 /// How many tests run at the same time: they wait more than they work.
 const AT_ONCE: usize = 4;
@@ -135,6 +150,14 @@ fn local_passes_the_behaviour_tests() {
 #[test]
 fn a_command_passes_the_behaviour_tests() {
     run_all(COMMAND);
+}
+
+#[test]
+fn slurm_passes_the_behaviour_tests() {
+    match slurm_missing() {
+        Some(why) => skipped(&why),
+        None => run_all(SLURM),
+    }
 }
 
 /// What is in no table would be left out without a word.
@@ -173,15 +196,21 @@ fn run_all(launcher: &str) {
         return skipped(&format!("{launcher} needs a file system of its own: no root or no mount namespaces here"));
     }
     let programs = programs();
-    let (mut tests, mut unused) = (Vec::new(), Vec::from_iter(EXCEPTIONS.iter().filter(|e| e.0.contains(&launcher))));
+    let exceptions: Vec<_> = EXCEPTIONS.iter().filter(|exception| exception.0.contains(&launcher)).collect();
+    let (mut tests, mut used) = (Vec::new(), vec![0; exceptions.len()]);
     for program in BODIES {
         for name in names_of(&programs[program]) {
-            match unused.iter().position(|(_, of, test, _)| *of == program && *test == name) {
-                Some(at) => skipped(&format!("{launcher}: {program}::{name}: {}", unused.remove(at).3)),
+            let is_it = |test: &str| test == ALL || test == name;
+            match exceptions.iter().position(|(_, of, test, _)| *of == program && is_it(test)) {
+                Some(at) => {
+                    used[at] += 1;
+                    skipped(&format!("{launcher}: {program}::{name}: {}", exceptions[at].3));
+                }
                 None => tests.push(Test { program, name }),
             }
         }
     }
+    let unused: Vec<_> = exceptions.iter().zip(used).filter(|(_, used)| *used == 0).map(|(unused, _)| unused).collect();
     assert!(unused.is_empty(), "exceptions for tests that do not exist: {unused:?}");
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());

@@ -83,6 +83,7 @@ fn a_daemon_that_holds_stdout_holds_neither_the_exit_report_nor_the_ssh_client()
     assert_eq!((status.code(), status.source()), (Some(5), ExitSource::RemoteMonitoring), "{status}");
     // The daemon ends when nobody reads its stdout, so it is the client that has to end first.
     wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
+    remote.end_daemons("daemonize");
     finish(&manager, &remote);
 }
 

@@ -253,7 +253,7 @@ fn reading_metadata_leaves_nothing_when_its_time_is_over() {
         let reader = scope.spawn(|| manager.read_process_metadata("u", "alpha", None, Duration::from_secs(600)));
         let is_script = |process: &ProcessInfo| process.cmdline.first().is_some_and(|word| word == "sleep");
         wait_until("the script waits", TIME, || remote.processes().iter().any(is_script).then_some(()));
-        remote.break_links();
+        remote.break_calls();
         let error = reader.join().unwrap().unwrap_err();
         assert!(is_failure(&error, SshFailure::Closed, LauncherFailure::Closed), "{error}");
     });

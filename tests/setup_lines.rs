@@ -321,6 +321,7 @@ fn what_a_line_leaves_in_the_background_delays_neither_the_start_nor_the_end() {
     start(&manager, "daemon", &shell("exit 5").setup_line(daemon));
     assert_eq!(end_of(&manager, "daemon").code(), Some(5));
     wait_until("the ssh client's end", TIME, || manager.runtime_pids("daemon").ssh_client.is_none().then_some(()));
+    remote.end_daemons("daemonize");
     finish(&manager, &remote);
 }
 

@@ -153,7 +153,7 @@ fn hidden_files(remote: &Remote) -> Vec<PathBuf> {
 /// A user that is not root, where the launcher can have one, on a remote of its own; nothing where there are no namespaces.
 fn user_of(remote: &Remote) -> Option<User> {
     let user = match launched_by() {
-        By::Local => remote.user("root"),
+        By::Local | By::Slurm => remote.user("root"),
         _ => remote.user("dash").or_else(|| remote.user("bash")),
     };
     if user.is_none() {
@@ -178,7 +178,7 @@ fn the_runtime_directory_is_that_of_the_login_or_one_of_our_own() {
 #[test]
 fn a_runtime_directory_of_the_login_that_is_missing_or_not_writable_is_passed_over() {
     // root can write in the one, where the launcher has no other user.
-    let not_writable = if launched_by() == By::Local { "/sys" } else { "/etc" };
+    let not_writable = if matches!(launched_by(), By::Local | By::Slurm) { "/sys" } else { "/etc" };
     for directory in ["/does/not/exist", not_writable] {
         let remote = Remote::builder().env("XDG_RUNTIME_DIR", directory).start();
         let Some(user) = user_of(&remote) else { return };

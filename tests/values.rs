@@ -261,12 +261,18 @@ fn lines_while(
 fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
     const READS: &str = "IFS= read -r l && eval \"$l\"";
     let client = ProcessInfo::of(client as i32).unwrap().cmdline;
+    // Slurm is told no code, and begins elsewhere.
+    let reads = if launched_by() == By::Slurm {
+        format!("cd 2>/dev/null; trap \"exit 0\" EXIT; {READS}")
+    } else {
+        READS.into()
+    };
     match launched_by() {
         By::Ssh => assert_eq!(client[client.len() - 3..], ["--", "alpha", &format!("exec /bin/sh -c '{READS}' sshpm")]),
         By::Local => assert_eq!(client[3..], [READS]),
-        By::Command => assert_eq!(client[client.len() - 4..], ["/bin/sh", "-c", READS, "sshpm"]),
+        By::Command | By::Slurm => assert_eq!(client[client.len() - 4..], ["/bin/sh", "-c", &reads, "sshpm"]),
     }
-    assert_eq!(ProcessInfo::of(wrapper as i32).unwrap().cmdline, ["/bin/sh", "-c", READS, "sshpm"]);
+    assert_eq!(ProcessInfo::of(wrapper as i32).unwrap().cmdline, ["/bin/sh", "-c", &reads, "sshpm"]);
 }
 
 #[test]
@@ -345,7 +351,12 @@ fn the_environment_is_the_logins_and_the_requests_and_nothing_else() {
         let got = report(&manager, &remote, &file, &request);
         // What shells themselves add, the last two ksh93. And `l` is the wrapper's, whatever the login has.
         let shells_own = ["_", "PWD", "OLDPWD", "SHLVL", "l", "A__z", "_AST_FEATURES"];
-        let is_more = |name: &&String| !login.contains(*name) && !shells_own.contains(&name.as_str());
+        let is_slurms = |name: &str| {
+            launched_by() == By::Slurm && ["SLURM", "SRUN_", "TMPDIR"].iter().any(|begin| name.starts_with(begin))
+        };
+        let is_more = |name: &&String| {
+            !login.contains(*name) && !shells_own.contains(&name.as_str()) && !is_slurms(name.as_str())
+        };
         let names = names(&got.env);
         let more: Vec<&String> = names.iter().filter(is_more).collect();
         let expected: &[&str] = if shell.is_some() { &["EXPORTED", "OWN"] } else { &["OWN"] };
@@ -530,10 +541,13 @@ fn no_signal_is_blocked_or_ignored() {
                 assert_eq!(without_internal(got.signals(field)), [0; 0], "{field} of the application, {uuid}");
             }
             let client = manager.runtime_pids(uuid).ssh_client.unwrap();
-            assert_eq!(signals(client, "SigBlk"), [0; 0], "of the client");
-            // ssh itself ignores it.
-            let ignored = if launched_by() == By::Ssh { vec![libc::SIGPIPE] } else { vec![] };
-            assert_eq!(signals(client, "SigIgn"), ignored, "of the client");
+            // srun changes all.
+            if launched_by() != By::Slurm {
+                assert_eq!(signals(client, "SigBlk"), [0; 0], "of the client");
+                // ssh itself ignores it.
+                let ignored = if launched_by() == By::Ssh { vec![libc::SIGPIPE] } else { vec![] };
+                assert_eq!(signals(client, "SigIgn"), ignored, "of the client");
+            }
         }
         for end in manager.kill_all_processes(&LONG.into()).unwrap().into_values() {
             assert_eq!(end.unwrap().code(), Some(128 + libc::SIGQUIT));

@@ -1,22 +1,25 @@
 //! By which launcher the managers of the behaviour tests come to a remote: ssh, or the one that a variable names. See
 //! tests/launchers.rs, which runs each test once for each of them.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 use std::{env, fs};
 
-use sshpm::{BootRequest, Error, Launcher, LauncherFailure, Options, SshFailure};
+use sshpm::{BootRequest, Error, Launcher, LauncherFailure, Options, Slurm, SshFailure};
 
 use super::builder::test_app;
 use super::local::clients;
-use super::procs::MARK;
+use super::procs::{self, MARK, ProcessInfo};
 use super::remote::{Remote, User};
-use super::skipped;
+use super::slurm::SlurmCluster;
+use super::{DEADLINE, skipped, wait_until};
 
-/// Names the launcher: "local" or "command". A test with it has to have its process to itself.
+/// Names the launcher: "local", "command" or "slurm". A test with it has to have its process to itself.
 pub const LAUNCHER: &str = "SSHPM_TEST_LAUNCHER";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub enum By {
     Ssh,
     Local,
     Command,
+    Slurm,
 }
 
 impl By {
@@ -32,6 +36,7 @@ impl By {
             By::Ssh => "ssh",
             By::Local => "local",
             By::Command => "command",
+            By::Slurm => "slurm",
         }
     }
 
@@ -46,7 +51,7 @@ pub fn launched_by() -> By {
     static BY: OnceLock<By> = OnceLock::new();
     *BY.get_or_init(|| {
         let Ok(name) = env::var(LAUNCHER) else { return By::Ssh };
-        let all = [By::Ssh, By::Local, By::Command];
+        let all = [By::Ssh, By::Local, By::Command, By::Slurm];
         all.into_iter().find(|by| by.name() == name).unwrap_or_else(|| panic!("{LAUNCHER}={name}"))
     })
 }
@@ -76,6 +81,23 @@ impl Remote {
             assert!(self.has_users(), "only ssh works without namespaces");
             self.carrier();
         }
+        if launched_by() == By::Slurm {
+            let cluster = SlurmCluster::start_named(self, &["alpha", "beta", "gamma"]);
+            // A step has srun's environment, which is to be as that of a login, with all that a step is known by.
+            let mut script = String::from("exec env -i");
+            let clusters = cluster.environment().into_iter();
+            let clusters = clusters.map(|(name, value)| (text_of(name), text_of(value)));
+            for (name, value) in self.login(&self.users()[0]).into_iter().chain(clusters) {
+                let _ = write!(script, " {name}='{}'", value.replace('\'', r"'\''"));
+            }
+            self.program("srun", &format!("{script} srun \"$@\""));
+            fs::write(self.dir().join("job"), cluster.job().to_string()).expect("the number of a job");
+        }
+    }
+
+    /// The remote as a job's nodes, by this program of it in the place of srun.
+    fn slurm(&self, srun: &str) -> Options {
+        slurm_options(&self.dir().join(srun), &self.carrier())
     }
 
     /// What sshd would give a login of this user, as NAME=value.
@@ -102,6 +124,7 @@ impl Remote {
                 format!("{} {}\n{}", self.holder(), carrier.display(), lines(&self.login(&self.users()[0])))
             }
             By::Command => self.carrier().display().to_string(),
+            By::Slurm => format!("{}\n{}", self.dir().join("srun").display(), self.carrier().display()),
         };
         command.env(PLACE, place);
     }
@@ -112,6 +135,7 @@ impl Remote {
             By::Ssh => Options::new().ssh_config(self.ssh_config()),
             By::Local => local_options(&self.carrier()),
             By::Command => Options::new().launcher(carried_by(&self.carrier())),
+            By::Slurm => self.slurm("srun"),
         }
     }
 
@@ -129,6 +153,11 @@ impl Remote {
                 let script = format!("[ -e '{shown}' ] || exit 3\nexec '{}' \"$@\"", self.carrier().display());
                 Options::new().launcher(carried_by(&self.program("gated-carry", &script)))
             }
+            By::Slurm => {
+                let srun = self.dir().join("srun");
+                self.program("gated-srun", &format!("[ -e '{shown}' ] || exit 3\nexec '{}' \"$@\"", srun.display()));
+                self.slurm("gated-srun")
+            }
         };
         fs::write(&file, "").expect("a gate");
         (Gate { remote: self, file }, options)
@@ -139,10 +168,30 @@ impl Remote {
         let carriers = match launched_by() {
             By::Ssh => self.session_sshds(),
             By::Local | By::Command => clients(),
+            By::Slurm => return lose_steps(),
         };
-        for carrier in carriers {
-            // One of sshd's two may have ended with the other.
-            let _ = carrier.signal(libc::SIGKILL);
+        kill(carriers);
+    }
+
+    /// The same for what has no lease: followers of logs, and calls that wait.
+    pub fn break_calls(&self) {
+        match launched_by() {
+            By::Slurm => kill(clients()),
+            _ => self.break_links(),
+        }
+    }
+
+    /// Ends what applications have left, with this word in its command line, that only ends when nobody reads what it writes: Slurm reads
+    /// on.
+    pub fn end_daemons(&self, word: &str) {
+        if launched_by() == By::Slurm {
+            wait_until("the end of all daemons", DEADLINE, || {
+                let mut left = self.processes();
+                left.retain(|process| process.cmdline.iter().any(|other| other == word));
+                let is_over = left.is_empty();
+                kill(left);
+                is_over.then_some(())
+            });
         }
     }
 
@@ -150,7 +199,7 @@ impl Remote {
     pub fn request_as(&self, user: &User, request: BootRequest) -> BootRequest {
         let request = request.user(&user.name);
         match launched_by() {
-            By::Ssh | By::Local => request,
+            By::Ssh | By::Local | By::Slurm => request,
             By::Command => request.launcher(self.launcher_as()),
         }
     }
@@ -163,7 +212,7 @@ impl Remote {
     /// The same options, for calls that name a user.
     pub fn options_as(&self) -> Options {
         match launched_by() {
-            By::Ssh | By::Local => self.options(),
+            By::Ssh | By::Local | By::Slurm => self.options(),
             By::Command => self.options().launcher(self.launcher_as()),
         }
     }
@@ -171,8 +220,8 @@ impl Remote {
     /// The users whose processes the launcher can start.
     pub fn accounts(&self) -> Vec<User> {
         let mut users = self.users();
-        if launched_by() == By::Local {
-            skipped("a user of a process's own: local starts all as this program's");
+        if matches!(launched_by(), By::Local | By::Slurm) {
+            skipped("a user of a process's own: all start as this program's");
             users.truncate(1);
         }
         users
@@ -191,7 +240,7 @@ impl Remote {
                 command.args(["-c", script]).current_dir(&self.users()[0].home).stdin(Stdio::null());
                 command
             }
-            By::Command => {
+            By::Command | By::Slurm => {
                 let mut command = Command::new(self.carrier());
                 command.args(["alpha", "", "/bin/sh", "-c", script]).stdin(Stdio::null());
                 command
@@ -244,14 +293,14 @@ impl Gate<'_> {
         match launched_by() {
             // This machine is always there, but its shell may not be.
             By::Local => self.remote.mount(&["--bind", "/dev/null", "/bin/sh"]),
-            By::Ssh | By::Command => fs::remove_file(&self.file).expect("an open gate"),
+            By::Ssh | By::Command | By::Slurm => fs::remove_file(&self.file).expect("an open gate"),
         }
     }
 
     pub fn open(&self) {
         match launched_by() {
             By::Local => self.remote.unmount("/bin/sh"),
-            By::Ssh | By::Command => fs::write(&self.file, "").expect("a gate"),
+            By::Ssh | By::Command | By::Slurm => fs::write(&self.file, "").expect("a gate"),
         }
     }
 }
@@ -260,9 +309,20 @@ impl Gate<'_> {
 pub fn is_failure(error: &Error, of_ssh: SshFailure, of_others: LauncherFailure) -> bool {
     match (launched_by(), error) {
         (By::Ssh, Error::Ssh { failure, .. }) => *failure == of_ssh,
-        (By::Local | By::Command, Error::Launcher { failure, .. }) => *failure == of_others,
+        (By::Local | By::Command | By::Slurm, Error::Launcher { failure, .. }) => *failure == of_others,
         _ => false,
     }
+}
+
+/// What is learned of an application whose client was killed: nothing from Slurm, which ends the wrapper with its client.
+pub fn learned<T>(what: T) -> Option<T> {
+    (launched_by() != By::Slurm).then_some(what)
+}
+
+/// Whether this signal ends a client as it would any program. srun ends its step by KILL when it gets another one, and is there until nobody
+/// has the streams of the step any more.
+pub fn ends_the_client(signal: i32) -> bool {
+    launched_by() != By::Slurm || signal == libc::SIGKILL
 }
 
 /// How the hosts fail that are nowhere, where a launcher tells no more than its command's code.
@@ -278,10 +338,45 @@ fn carried_by(carrier: &Path) -> Launcher {
 
 /// Every host is this machine, but for those that are to be nowhere.
 fn local_options(carrier: &Path) -> Options {
+    nowhere_by(carrier, Options::new().launcher(Launcher::Local))
+}
+
+/// The hosts are nodes of the job that the program in the place of srun goes with, but for those that are to be nowhere.
+fn slurm_options(srun: &Path, carrier: &Path) -> Options {
+    let job = fs::read_to_string(srun.with_file_name("job")).expect("the number of a job");
+    let slurm = Slurm::new().job(job).srun_program(srun);
+    // `Remote::break_links` leaves all to the lease.
+    nowhere_by(carrier, Options::new().launcher(Launcher::Slurm(slurm)).lease(Duration::from_secs(3)))
+}
+
+fn nowhere_by(carrier: &Path, options: Options) -> Options {
     let nowhere = ["silent", "refused", "unresolved", "unreachable", "wrongkey", "unknownkey", "changedkey"];
-    nowhere.into_iter().fold(Options::new().launcher(Launcher::Local), |options, host| {
-        options.host_launcher(host, carried_by(carrier))
-    })
+    nowhere.into_iter().fold(options, |options, host| options.host_launcher(host, carried_by(carrier)))
+}
+
+/// KILL for the clients, as the loss of this machine is: both processes of each, of which the second would else see to the end of the
+/// step. What is left of it ends by its lease.
+fn lose_steps() {
+    for client in clients() {
+        let shepherd = |process: &ProcessInfo| process.ppid == client.pid && !process.is_zombie();
+        let shepherd = wait_until("the second process of srun", DEADLINE, || procs::all().into_iter().find(shepherd));
+        // Stopped first: it acts when it sees the other one's end. They may have ended.
+        for signal in [libc::SIGSTOP, libc::SIGKILL] {
+            let _ = shepherd.signal(signal);
+        }
+        let _ = client.signal(libc::SIGKILL);
+    }
+}
+
+fn kill(processes: Vec<ProcessInfo>) {
+    for process in processes {
+        // It may have ended, as one of sshd's two does with the other.
+        let _ = process.signal(libc::SIGKILL);
+    }
+}
+
+fn text_of(value: OsString) -> String {
+    value.into_string().expect("a variable in UTF-8")
 }
 
 /// In a program that was started with `Remote::hand_to`: its options.
@@ -290,6 +385,10 @@ pub fn handed_options() -> Options {
     match launched_by() {
         By::Ssh => Options::new().ssh_config(place),
         By::Command => Options::new().launcher(carried_by(Path::new(&place))),
+        By::Slurm => {
+            let (srun, carrier) = place.split_once('\n').expect("two programs");
+            slurm_options(Path::new(srun), Path::new(carrier))
+        }
         By::Local => {
             let (head, variables) = place.split_once('\n').expect("a place, and variables");
             let (holder, carrier) = head.split_once(' ').expect("a process, and a program");

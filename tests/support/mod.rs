@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use builder::{RemoteBuilder, test_app};
-pub use launched::{By, Gate, LAUNCHER, NOWHERE, handed_options, is_failure, launched_by};
+pub use launched::{By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, is_failure, launched_by, learned};
 pub use local::{
     LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_command, isolated_name,
     isolated_within, local_snapshot, ssh_children,

@@ -53,12 +53,12 @@ impl ProcessInfo {
         matches!(self.state, 'Z' | 'X')
     }
 
-    /// The name of the program, when it is one of Slurm's or munged: the daemons of a cluster, not what runs in it.
+    /// The name of the program, when it is one of Slurm's or munged: the daemons of a cluster and its clients, not what runs in it.
     pub fn slurm_program(&self) -> Option<String> {
         let name = self.exe.as_deref()?.file_name()?.to_string_lossy().into_owned();
         // Debian has it as slurmd-wlm.
         let name = name.strip_suffix("-wlm").unwrap_or(&name).to_owned();
-        ["munged", "slurmctld", "slurmd", "slurmstepd"].contains(&name.as_str()).then_some(name)
+        ["munged", "slurmctld", "slurmd", "slurmstepd", "srun"].contains(&name.as_str()).then_some(name)
     }
 
     /// An sshd: the listener, a connection's monitor, or its user-level process.

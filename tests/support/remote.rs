@@ -232,9 +232,9 @@ impl Remote {
         String::from_utf8_lossy(&log).replace('\r', "")
     }
 
-    /// How many logins there have been.
+    /// How many logins there have been, but for that by which Slurm was started.
     pub fn logins(&self) -> usize {
-        self.log().matches("Accepted publickey").count()
+        self.log().matches("Accepted publickey").count() - usize::from(launched_by() == By::Slurm)
     }
 
     /// All that lives on the remote, daemons too, but for sshd and Slurm, and for what keeps the connections of managers

@@ -62,18 +62,29 @@ impl SlurmCluster {
     /// A cluster with nodes n1, n2 and so on, which all are the remote.
     #[track_caller]
     pub fn start_nodes(remote: &Remote, nodes: usize) -> SlurmCluster {
-        let started = SlurmCluster::try_start(remote, nodes, Tracking::Group);
-        started.unwrap_or_else(|why| panic!("Slurm did not start: {why}"))
+        SlurmCluster::start_with(remote, &numbered(nodes), Tracking::Group)
+    }
+
+    /// A cluster with nodes of these names, which all are the remote.
+    #[track_caller]
+    pub fn start_named(remote: &Remote, nodes: &[&str]) -> SlurmCluster {
+        let nodes: Vec<_> = nodes.iter().map(|&node| node.to_owned()).collect();
+        SlurmCluster::start_with(remote, &nodes, Tracking::Group)
     }
 
     /// A cluster of one node, by which processes belong to a step whose parents do.
     #[track_caller]
     pub fn start_tracking_parents(remote: &Remote) -> SlurmCluster {
-        let started = SlurmCluster::try_start(remote, 1, Tracking::Parents);
+        SlurmCluster::start_with(remote, &numbered(1), Tracking::Parents)
+    }
+
+    #[track_caller]
+    fn start_with(remote: &Remote, nodes: &[String], tracking: Tracking) -> SlurmCluster {
+        let started = SlurmCluster::try_start(remote, nodes, tracking);
         started.unwrap_or_else(|why| panic!("Slurm did not start: {why}"))
     }
 
-    fn try_start(remote: &Remote, nodes: usize, tracking: Tracking) -> Result<SlurmCluster, String> {
+    fn try_start(remote: &Remote, nodes: &[String], tracking: Tracking) -> Result<SlurmCluster, String> {
         assert!(
             !remote.users().iter().all(|user| user.shell_name.is_empty()),
             "a remote without a file system of its own"
@@ -88,8 +99,7 @@ impl SlurmCluster {
         Err("found no ports".into())
     }
 
-    fn run(remote: &Remote, count: usize, tracking: Tracking) -> Result<SlurmCluster, Failed> {
-        let nodes: Vec<String> = (1..=count).map(|number| format!("n{number}")).collect();
+    fn run(remote: &Remote, nodes: &[String], tracking: Tracking) -> Result<SlurmCluster, Failed> {
         let dir = Path::new(REMOTE_DIR).join(&random_hex()[..8]);
         let local_dir = remote.local(&dir);
         fs::create_dir_all(&local_dir).expect("a directory on the remote");
@@ -98,14 +108,14 @@ impl SlurmCluster {
         write(&local_dir.join("munge.key"), random_hex().repeat(4), 0o400);
         // It keeps slurmd from looking for a systemd, and from asking the machine's control groups for anything.
         write(&local_dir.join("cgroup.conf"), "CgroupPlugin=cgroup/v1\n", 0o644);
-        let ports = free_ports(count + 1);
-        write(&local_dir.join("slurm.conf"), conf(&dir, &dir, &nodes, &ports, tracking), 0o644);
+        let ports = free_ports(nodes.len() + 1);
+        write(&local_dir.join("slurm.conf"), conf(&dir, &dir, nodes, &ports, tracking), 0o644);
         // Clients are not in the remote's file system, and reach munged through /proc.
         let client_dir = remote.dir().join("slurm");
         fs::create_dir_all(&client_dir).expect("a directory for the client's slurm.conf");
         let client_conf = client_dir.join("slurm.conf");
-        write(&client_conf, conf(&dir, &local_dir, &nodes, &ports, tracking), 0o644);
-        let mut cluster = SlurmCluster { conf: client_conf, nodes, job: 0, local_dir };
+        write(&client_conf, conf(&dir, &local_dir, nodes, &ports, tracking), 0o644);
+        let mut cluster = SlurmCluster { conf: client_conf, nodes: nodes.to_vec(), job: 0, local_dir };
 
         // Each becomes a daemon.
         let mut script = format!(
@@ -129,11 +139,13 @@ impl SlurmCluster {
         let start = Instant::now();
         loop {
             let log = cluster.log();
-            if log.contains("fatal:") || log.contains("initialization failed") {
+            // A slurmd whose port was taken is a daemon by then.
+            let is_refused = |text: &&str| log.contains(text);
+            if ["fatal:", "initialization failed", "Unable to bind listen port"].iter().any(is_refused) {
                 return Err(cluster.refused(""));
             }
             let idle = cluster.client("sinfo").args(["-h", "-t", "idle", "-o", "%D"]).output().expect("sinfo");
-            if String::from_utf8_lossy(&idle.stdout).trim() == count.to_string() {
+            if String::from_utf8_lossy(&idle.stdout).trim() == nodes.len().to_string() {
                 break;
             }
             assert!(start.elapsed() < DEADLINE, "the nodes of the Slurm cluster are not idle: {idle:?}\n{log}");
@@ -256,7 +268,14 @@ fn find_missing() -> Option<String> {
     }
     // What the daemons themselves have against this machine is not to be known in another way.
     let remote = Remote::start();
-    SlurmCluster::try_start(&remote, 1, Tracking::Group).err().map(|why| format!("Slurm does not start here: {why}"))
+    SlurmCluster::try_start(&remote, &numbered(1), Tracking::Group)
+        .err()
+        .map(|why| format!("Slurm does not start here: {why}"))
+}
+
+/// n1, n2 and so on.
+fn numbered(nodes: usize) -> Vec<String> {
+    (1..=nodes).map(|number| format!("n{number}")).collect()
 }
 
 fn find_program(name: &str) -> Option<PathBuf> {
