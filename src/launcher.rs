@@ -34,8 +34,8 @@ pub enum Launcher {
     /// The system's ssh.
     #[default]
     Ssh,
-    /// `/bin/sh` on this machine, as this program's user, with its environment and, at first, in its home directory. The host
-    /// is a name and no more: every host is this machine.
+    /// `/bin/sh` on this machine, as this program's user, with its environment and, at first, in its home directory (HOME; where that is
+    /// not set, where this program is). The host is a name and no more: every host is this machine.
     Local,
     /// A command that runs what is appended to it, as `docker exec -i {host}` does: `/bin/sh`, `-c`, a script, and `sshpm`, four
     /// arguments, none of which another shell may read. `{host}`, `{user}` and `{uuid}` stand for those of the process. It has to pass

@@ -3,12 +3,13 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm};
+use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
 use support::{LONG, ProcessInfo, Remote, isolated, processes, random_hex, skipped, wait_until};
 
 /// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
@@ -232,4 +233,40 @@ fn what_a_program_without_stdout_prints_is_no_command() {
         started.unwrap();
         assert!(lives, "{end:?}");
     });
+}
+
+/// A program in a login has the runtime directory of systemd; one that cron or sudo starts has not.
+#[test]
+fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
+    let remote = Remote::start();
+    if !remote.require_users("a runtime directory of its own") {
+        return;
+    }
+    let runtime = remote.local(Path::new("/run/user/0"));
+    fs::create_dir_all(&runtime).unwrap();
+    fs::set_permissions(&runtime, Permissions::from_mode(0o700)).unwrap();
+    let holder = remote.holder().to_string();
+    let manager = |words: &[&str]| {
+        let launcher = ["nsenter", "-t", &holder, "-m", "--", "env"].into_iter().chain(words.iter().copied());
+        Manager::new(Options::new().launcher(Launcher::command(launcher))).unwrap()
+    };
+    let with = manager(&["XDG_RUNTIME_DIR=/run/user/0"]);
+    let without = manager(&["-u", "XDG_RUNTIME_DIR"]);
+    for (first, second) in [(&with, &without), (&without, &with)] {
+        let request = BootRequest::new("here", ["sleep", "1000"]);
+        first.start_process("u", &request).unwrap();
+        first.wait_until_started("u", LONG).unwrap();
+        second.start_process("u", &request).unwrap();
+        let refused = second.wait_until_started("u", LONG);
+        let in_use = |error: &Error| matches!(error, Error::StartFailed { reason: StartFailure::UuidInUse, .. });
+        assert!(refused.as_ref().is_err_and(in_use), "{refused:?}");
+        // The home directory is that of this machine, and has what other tests keep.
+        let mut found = second.find_processes("here", None).unwrap();
+        found.retain(|process| process.uuid == "u");
+        assert!(matches!(&found[..], [one] if matches!(one.state, FoundState::Attended)), "{found:?}");
+        first.kill_process("u", LONG).unwrap();
+        second.forget_process("u").unwrap();
+    }
+    drop((with, without));
+    remote.assert_nothing_left();
 }
