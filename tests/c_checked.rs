@@ -147,6 +147,7 @@ impl Checker {
     fn output(&self, mut command: Command) -> (Output, String) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        support::keep_descriptors_from(&mut command);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(self.banner), "{command:?}: the checker was not on\n{said}");

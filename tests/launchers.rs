@@ -283,14 +283,8 @@ fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
     let mut command = Command::new(program);
     command.args(["--exact", name, "--nocapture"]).env(LAUNCHER, launcher).current_dir(manifest_dir());
     command.stdin(Stdio::null()).stdout(dup(&output)).stderr(dup(&output)).process_group(0);
-    // What this program has inherited would be the applications' of local, too, and some tests count descriptors.
-    // SAFETY: close_range takes integers, and may be called after a fork.
-    unsafe {
-        command.pre_exec(|| {
-            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            Ok(())
-        });
-    }
+    // Some tests count descriptors.
+    support::keep_descriptors_from(&mut command);
     let mut child = command.spawn().unwrap();
     let status = loop {
         match child.try_wait().unwrap() {

@@ -43,6 +43,7 @@ pub fn compiler(language: &[&str]) -> Command {
 #[track_caller]
 pub fn run(mut command: Command) -> String {
     let program = command.get_program().to_owned();
+    crate::support::keep_descriptors_from(&mut command);
     let output = command.output().unwrap_or_else(|error| {
         panic!("{program:?} cannot be run ({error}); the C tests need it: apt-get install gcc g++ libc6-dev")
     });

@@ -45,6 +45,19 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut f: impl FnMut() -> Opti
     }
 }
 
+/// Has a program that a test starts not inherit what this one has inherited itself: it would go on to applications, or cost each
+/// of their starts a fork, which a program under ThreadSanitizer may not survive.
+pub fn keep_descriptors_from(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: close_range takes integers, and may be called after a fork.
+    unsafe {
+        command.pre_exec(|| {
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            Ok(())
+        });
+    }
+}
+
 /// Says that this test does not run here. Not with eprintln, which the test runner swallows when a test passes.
 pub fn skipped(reason: &str) {
     let isolated = local::isolated_name();
