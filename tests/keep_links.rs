@@ -40,8 +40,8 @@ fn any_part_of_a_link_is_killed() {
         let counting = Counting::named(&remote, &uuid);
         let application = start_ready(&manager, &uuid, &counting.request());
         wait_for_lines(&manager, &uuid, 3);
-        // With the lease and its sleep, where the link has one.
-        let whole = if launched_by() == By::Command { 7 } else { 5 };
+        // With the lease and its sleep, which are the connection's by ssh.
+        let whole = if launched_by() == By::Ssh { 5 } else { 7 };
         let link = wait_until("the link is whole", TIME, || {
             let link = link_of(&manager, &uuid);
             (link.len() == whole).then_some(link)
