@@ -4,9 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
+use crate::local_program;
 use crate::request::LinkLossPolicy;
 use crate::slurm::Slurm;
 use crate::ssh::BOOTSTRAP;
@@ -214,10 +217,12 @@ impl Target<'_> {
     /// Why it ended before the wrapper began.
     pub(crate) fn diagnose(&self, code: Option<i32>, stderr: &[u8]) -> Error {
         let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
-        let failure = match (self.launcher, code) {
-            (Launcher::Slurm(_), _) if Slurm::failure(&stderr).is_some() => {
-                Slurm::failure(&stderr).unwrap_or(LauncherFailure::Closed)
-            }
+        let told = match self.launcher {
+            Launcher::Slurm(_) => Slurm::failure(&stderr),
+            _ => None,
+        };
+        let failure = match (told, code) {
+            (Some(failure), _) => failure,
             // env(1) says so of what it cannot execute.
             (_, Some(126 | 127)) if stderr.starts_with("env:") => LauncherFailure::NotFound,
             (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
@@ -267,10 +272,10 @@ fn undo_ignoring() -> Result<&'static [&'static str]> {
     if !sys::ignores_signals() {
         return Ok(&[]);
     }
-    static WAY: std::sync::OnceLock<&'static [&'static str]> = std::sync::OnceLock::new();
+    static WAY: OnceLock<&'static [&'static str]> = OnceLock::new();
     let works = |words: &[&str]| {
         let arguments: Vec<_> = words[1..].iter().copied().chain(["/bin/sh", "-c", "echo well"]).collect();
-        let said = crate::local_program::run(Path::new(words[0]), &arguments, PROBE);
+        let said = local_program::run(Path::new(words[0]), &arguments, PROBE);
         // Not by its code: who ignores SIGCHLD has none.
         said.is_some_and(|said| said.texts[1] == b"well\n")
     };
@@ -287,7 +292,7 @@ fn undo_ignoring() -> Result<&'static [&'static str]> {
 }
 
 /// How long `env` may take.
-const PROBE: std::time::Duration = std::time::Duration::from_secs(2);
+const PROBE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -33,10 +33,11 @@ pub(crate) fn read(
     lines: usize,
     timeout: Duration,
 ) -> Result<Vec<u8>> {
-    let script = LogScript::new(shared, host, user, path, lines)?;
+    let target = shared.target(host, user, None)?;
+    let script = LogScript::new(host, path, lines)?;
     let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
     let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
-    let place = Place { target: shared.target(host, user, None)?, deadline: sys::deadline(timeout) };
+    let place = Place { target, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
     let read = remote::run(shared, &run, &mut |piece| match piece {
         Piece::Data(bytes) if content.len() <= LARGEST => {
@@ -69,7 +70,9 @@ pub(crate) fn follow(
     path: &Path,
     lines: usize,
 ) -> Result<LogFollower> {
-    let script = LogScript::new(shared, host, user, path, lines)?;
+    // Before there is a thread.
+    shared.target(host, user, None)?;
+    let script = LogScript::new(host, path, lines)?;
     let (sender, pieces) = bounded(PIECES_AHEAD);
     let link = Arc::new(Mutex::new(Link::Connecting));
     let (user, thread_shared, thread_link) = (user.map(str::to_owned), Arc::clone(shared), Arc::clone(&link));
@@ -152,8 +155,7 @@ struct LogScript {
 }
 
 impl LogScript {
-    fn new(shared: &Shared, host: &str, user: Option<&str>, path: &Path, lines: usize) -> Result<LogScript> {
-        shared.target(host, user, None)?;
+    fn new(host: &str, path: &Path, lines: usize) -> Result<LogScript> {
         check::path("path", path.as_os_str())?;
         Ok(LogScript {
             host: host.to_owned(),
