@@ -13,7 +13,7 @@ use std::time::Duration;
 use sshpm::{
     BootRequest, Error, Event, ExitSource, Launcher, LauncherFailure, LinkLossPolicy, Manager, Options, Signal,
 };
-use support::{LONG, random_hex, skipped, wait_until};
+use support::{LONG, find_program, random_hex, skipped, wait_until};
 
 /// The container's first process: it takes the place of a parent that has ended, and waits for its children as an init does.
 const INIT: &str = "while :; do sleep 1000 & wait $!; done";
@@ -27,11 +27,11 @@ struct Container {
 impl Container {
     /// `None`, after saying why, where there can be none.
     fn start() -> Option<Container> {
-        let Some(busybox) = find("busybox") else {
+        let Some(busybox) = find_program("busybox") else {
             skipped("busybox is not here, and a container needs a system of its own");
             return None;
         };
-        if find("runc").is_none() {
+        if find_program("runc").is_none() {
             skipped("runc is not here");
             return None;
         }
@@ -135,12 +135,6 @@ impl Drop for Container {
 fn is_empty(directory: &Path) -> bool {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).all(|path| path.is_dir() && is_empty(&path))
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    places.map(|place| place.join(program)).find(|file| file.exists())
 }
 
 #[test]

@@ -10,17 +10,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
-use support::{LONG, ProcessInfo, Remote, isolated, processes, random_hex, skipped, wait_until};
+use support::{LONG, ProcessInfo, Remote, find_program, isolated, processes, random_hex, skipped, wait_until};
 
 /// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
 #[test]
 fn a_shells_idle_time_ends_no_application() {
     let remote = Remote::start();
     for shell in ["bash", "ksh93"] {
-        let Some(path) = std::env::split_paths(&std::env::var_os("PATH").unwrap())
-            .map(|directory| directory.join(shell))
-            .find(|path| path.exists())
-        else {
+        let Some(path) = find_program(shell) else {
             skipped(&format!("{shell} is not installed"));
             continue;
         };

@@ -320,10 +320,14 @@ fn users(dir: &Path) -> Vec<User> {
 }
 
 fn sshd() -> PathBuf {
+    find_program("sshd").unwrap_or_else(|| panic!("the tests need a real sshd: apt-get install openssh-server"))
+}
+
+/// Where a program is. Not every user's PATH has the places for daemons.
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from).into_iter().chain(std::env::split_paths(&path));
-    let found = places.map(|place| place.join("sshd")).find(|file| file.exists());
-    found.unwrap_or_else(|| panic!("the tests need a real sshd: apt-get install openssh-server"))
+    places.map(|place| place.join(name)).find(|file| file.exists())
 }
 
 /// The program that the tests start, built if need be: `cargo test --test NAME` does not build examples.

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use builder::{RemoteBuilder, test_app};
+pub use builder::{RemoteBuilder, find_program, test_app};
 pub use launched::{By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, is_failure, launched_by, learned};
 pub use local::{
     LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_command, isolated_name,

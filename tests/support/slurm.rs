@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::builder::{make_dir, write};
+use super::builder::{find_program, make_dir, write};
 use super::procs::ProcessInfo;
 use super::remote::{Remote, random_hex};
 use super::{DEADLINE, namespaces_work, skipped, wait_until};
@@ -276,11 +276,6 @@ fn find_missing() -> Option<String> {
 /// n1, n2 and so on.
 fn numbered(nodes: usize) -> Vec<String> {
     (1..=nodes).map(|number| format!("n{number}")).collect()
-}
-
-fn find_program(name: &str) -> Option<PathBuf> {
-    let places = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
-    places.iter().map(|place| Path::new(place).join(name)).find(|file| file.exists())
 }
 
 fn program(name: &str) -> String {
