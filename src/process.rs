@@ -33,6 +33,17 @@ pub struct RuntimePids {
     pub client_monitoring: Option<i64>,
 }
 
+/// Whom a step of a kill was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// There was no link.
+    Nobody,
+    /// The shell that runs the setup lines, and its children.
+    Setup,
+    /// The application, or by KILL whatever there is.
+    Application,
+}
+
 /// How many commands can wait for their answers.
 const MOST_ANSWERS: usize = 256;
 
@@ -409,18 +420,22 @@ impl Process {
         }
     }
 
-    /// Sends one step of a kill; true when the link took it. One that does not is not this call's error: the process is lost
-    /// then, and its end comes from there.
-    pub(crate) fn kill_step(&self, step: &KillStep) -> bool {
+    /// Sends one step of a kill. One that the link does not take is not this call's error: the process is lost then, and
+    /// its end comes from there.
+    pub(crate) fn kill_step(&self, step: &KillStep) -> Reached {
         let KillStep { mut signal, mut scope, .. } = *step;
+        let mut reached = Reached::Application;
         if !self.has_run() && signal != Signal::KILL {
             // The setup's shell: bash ignores QUIT, and its children are to end as well.
             (signal, scope) = (Signal::TERM, KillScope::Group);
+            reached = Reached::Setup;
         }
-        let sent = self.signal(signal, scope, signal != Signal::KILL);
-        if let Err(error) = &sent {
-            log::debug!("{}: {signal} was not sent: {error}", self.uuid());
+        match self.signal(signal, scope, signal != Signal::KILL) {
+            Ok(_) => reached,
+            Err(error) => {
+                log::debug!("{}: {signal} was not sent: {error}", self.uuid());
+                Reached::Nobody
+            }
         }
-        sent.is_ok()
     }
 }

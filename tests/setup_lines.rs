@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use life::*;
-use sshpm::{BootRequest, Error, ExitSource, Manager, ProcessState, StartFailure, StartStage};
+use sshpm::{BootRequest, Error, ExitSource, Manager, ProcessState, Signal, StartFailure, StartStage};
 use support::{AppReport, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
 /// The shells that read POSIX shell code, where they are installed.
@@ -170,8 +170,25 @@ fn a_setup_that_hangs_is_killed() {
         // Again and again, because TERM can come at any moment of the shell's start.
         assert_eq!(kill_in_setup(manager(&remote), &remote, "sleep 1000"), libc::SIGTERM);
     }
+    // As a shell that has lost the first one.
+    let deaf = "trap 'trap - TERM' TERM; echo ready; while :; do sleep 1000; done";
+    assert_eq!(kill_in_setup(manager(&remote), &remote, deaf), libc::SIGTERM);
     let stubborn = "trap '' TERM; echo ready; sleep 1000";
     assert_eq!(kill_in_setup(impatient_manager(&remote), &remote, stubborn), libc::SIGKILL);
+}
+
+/// The program's own signal comes when it runs, not KILL at the end of the timeout.
+#[test]
+fn a_program_whose_setup_survived_the_kill_gets_its_signal() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let survives = "trap got=1 TERM; echo ready; while [ -z \"$got\" ]; do sleep 1000; done; :";
+    let request = app(&remote, "wait").setup_line(survives);
+    manager.start_process("u", &request).unwrap();
+    wait_until("the trap", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
+    let status = manager.kill_process("u", TIME).unwrap();
+    assert_eq!((status.code(), status.signal()), (Some(131), Some(Signal::QUIT)), "{status}");
+    finish(&manager, &remote);
 }
 
 #[test]
