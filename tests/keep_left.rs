@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use keeping::*;
 use life::*;
-use sshpm::{CleanUp, ExitSource, FoundState, Manager, StartFailure};
+use sshpm::{CleanUp, ExitSource, FoundState, KillTimeouts, Manager, StartFailure};
 use support::{ProcessInfo, Remote, clients, wait_until};
 
 /// The runtime files whose names end so, as this machine sees them.
@@ -23,6 +23,13 @@ fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 
 fn age(file: &Path) {
     assert!(Command::new("touch").args(["-h", "-d", "3 days ago"]).arg(file).status().unwrap().success());
+}
+
+/// The shell of a setup whose line has said that it is ready.
+fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
+    let setup = wait_for_pid(manager, uuid);
+    wait_until("its setup is ready", TIME, || stdout(manager, uuid).contains("ready").then_some(()));
+    setup
 }
 
 fn wait_for_end(manager: &Manager, uuid: &str) {
@@ -113,6 +120,10 @@ fn a_later_start_leaves_the_word_of_one_that_was_kept() {
     wait_for_death(&application);
     let second = manager(&remote);
     wait_for_end(&second, "u");
+    // Its wrapper removes its fifos when it has written that.
+    wait_until("its fifos are removed", TIME, || {
+        files(&remote, |name| name.ends_with(".a") || name.ends_with(".c")).is_empty().then_some(())
+    });
     for file in files(&remote, |_| true) {
         age(&file);
     }
@@ -134,17 +145,17 @@ fn a_start_goes_on_when_its_link_is_killed() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let story = Story::new(&manager);
-    for (uuid, setup) in
-        [("u", "until [ -e \"$GO\" ]; do sleep 0.05; done"), ("v", "until [ -e \"$GO\" ]; do sleep 0.05; done; exit 4")]
-    {
+    for (uuid, setup) in [
+        ("u", "echo ready; until [ -e \"$GO\" ]; do sleep 0.05; done"),
+        ("v", "echo ready; until [ -e \"$GO\" ]; do sleep 0.05; done; exit 4"),
+    ] {
         let go = remote.scratch().join(format!("go-{uuid}"));
         let request = kept(shell(OWN_CODES)).environment("GO", &go).setup_line(setup);
         let mut events = Story::new(&manager);
         manager.start_process(uuid, &request).unwrap();
-        wait_for_pid(&manager, uuid);
+        wait_for_setup(&manager, uuid);
         let wrapper = wait_until("its wrapper", TIME, || manager.runtime_pids(uuid).remote_monitoring) as i32;
         let link = ProcessInfo::of(ProcessInfo::of(wrapper).unwrap().ppid).unwrap();
-        std::thread::sleep(Duration::from_millis(300));
         link.signal(libc::SIGKILL).unwrap();
         events.wait("restored");
         fs::write(remote.local(&go), "").unwrap();
@@ -170,11 +181,13 @@ fn a_kill_waits_for_the_link() {
     gate.close();
     remote.break_links();
     story.wait("not restored");
+    // Ended by the same call, with no link: its end says that the kill has begun.
+    manager.start_process("v", &shell("true")).unwrap();
     let status = std::thread::scope(|scope| {
-        let kill = scope.spawn(|| manager.kill_process("u", 2 * TIME).unwrap());
-        std::thread::sleep(Duration::from_millis(300));
+        let kill = scope.spawn(|| manager.kill_processes(&["u", "v"], &KillTimeouts::from(2 * TIME)).unwrap());
+        story.wait("exited");
         gate.open();
-        kill.join().unwrap()
+        kill.join().unwrap().remove("u").unwrap().unwrap()
     });
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
     finish(&manager, &remote);
@@ -237,9 +250,8 @@ fn a_start_that_is_taken_back_is_over_when_its_setup_is() {
 fn a_setup_that_is_killed_leaves_nothing() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    manager.start_process("u", &kept(shell("true")).setup_line("sleep 1000")).unwrap();
-    let setup = wait_for_pid(&manager, "u");
-    std::thread::sleep(Duration::from_millis(300));
+    manager.start_process("u", &kept(shell("true")).setup_line("echo ready; sleep 1000")).unwrap();
+    let setup = wait_for_setup(&manager, "u");
     setup.signal(libc::SIGKILL).unwrap();
     manager.wait_until_started("u", TIME).unwrap_err();
     finish(&manager, &remote);
