@@ -12,7 +12,7 @@ use crate::launcher::{Launcher, Target};
 use crate::options::Options;
 use crate::output::Tail;
 use crate::pool::{NoSeat, Pool};
-use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::report::{NONCE_BEGIN, NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::ssh::{self, Route};
@@ -251,13 +251,29 @@ pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Targe
     Ok(client)
 }
 
-/// 128 random bits in hexadecimal.
+/// A word that output has by chance only: 186 random bits, six in each character but the first.
 pub(crate) fn nonce() -> Result<[u8; NONCE_LENGTH]> {
-    let random = sys::random::<{ NONCE_LENGTH / 2 }>().map_err(|e| Error::local("making a nonce", e))?;
-    let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
-    let mut nonce = [0; NONCE_LENGTH];
-    for (pair, byte) in nonce.chunks_exact_mut(2).zip(random) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
+    const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.";
+    let random: [u8; NONCE_LENGTH] = sys::random().map_err(|e| Error::local("making a nonce", e))?;
+    let mut nonce = random.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
+    nonce[0] = NONCE_BEGIN;
     Ok(nonce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_passed_on_to_its_last_character() {
+        let mut scanner = Scanner::new(nonce().unwrap());
+        for last in (b' '..=b'~').chain(*b"\t\r\n") {
+            let mut passed = Vec::new();
+            scanner.push(&[b'>', last], &mut |piece| match piece {
+                Piece::Data(bytes) => passed.extend_from_slice(bytes),
+                _ => unreachable!("no nonce was pushed"),
+            });
+            assert_eq!(passed, [b'>', last]);
+        }
+    }
 }

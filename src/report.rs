@@ -8,8 +8,11 @@ use crate::exit_status::ApplicationEnd;
 use crate::output::OutputStream;
 use crate::signal::Signal;
 
-/// 128 random bits, in hexadecimal: what an application writes can not be a report but by chance.
+/// How long a nonce is. It is random: what an application writes can not be a report but by chance.
 pub(crate) const NONCE_LENGTH: usize = 32;
+/// How every nonce begins: with the record separator of ASCII, which text does not have. Output that ends with the beginning of a nonce is
+/// held back until more of it comes, and a prompt may be the last for long.
+pub(crate) const NONCE_BEGIN: u8 = 0x1e;
 /// A report is one write to a pipe; the wrapper's are below 100 bytes. What is longer is none.
 pub(crate) const LONGEST_REPORT: usize = 256;
 

@@ -134,9 +134,10 @@ fn a_daemon_that_never_stops_writing_holds_neither_the_end_nor_the_ssh_client() 
 
 /// What an application can make of a report: words that a manager would act on, behind what is no nonce of its start.
 fn look_alikes() -> Vec<String> {
-    let random = "7f3a9c0e5b1d8246a0c4e8f2b6d09173";
+    let random = "\x1ef3a9c0e5b1d8246a0c4e8f2b6d09173";
     let nonces = [
         "0".repeat(32),
+        format!("\x1e{}", "0".repeat(31)),
         random.to_owned(),
         random[..31].to_owned(),
         format!("{random}0"),
@@ -172,7 +173,7 @@ fn look_alikes_of_reports_are_output_wherever_they_are_torn() {
         }
     }
     // The true report comes behind the beginning of a false one.
-    say("7f3a9c0e5b1d8246");
+    say("\x1ef3a9c0e5b1d8246");
     verbs.extend(["exit", "23"].map(OsString::from));
     start(&manager, "u", &BootRequest::new("alpha", verbs));
     let status = end_of(&manager, "u");

@@ -35,8 +35,8 @@ host=$2
 # Not all of it: a host that reads no further is one of the cases.
 line=$(dd bs=4096 count=1 2>/dev/null)
 n=${line#*_N=}
-n=${n#"${n%%[0-9a-f]*}"}
-n=${n%%[!0-9a-f]*}
+n=${n#"'\''"}
+n=${n%%"'"*}
 say() { echo "$n $*" >&2; }
 runs() { say begin 1 77; say pid 4242 5 boot 2; say running; }
 "#;
