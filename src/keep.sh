@@ -60,6 +60,8 @@ _reach_links() {
     _z2=${_again:-starting}
     _z3=
     _ok=$_again
+    # Who sees to the grace of a start that is taken back.
+    _s1=
 }
 # The link's name is its pid and start time.  What a client that was killed leaves may wait long for its next parent to see its end.
 _has_link() { [ -n "$_lk" ] && _is "${_lk%%.*}" "${_lk#*.}" && ! _is_zombie; }
@@ -73,6 +75,7 @@ _attend_to_links() {
         warn) _z3="$_z3 $_a" ;;
         running) _z2=running ;;
         done)
+            if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill -PROF "$_t1"; fi
             # Nobody else removes what is left of a start that failed.
             _has_link || echo n >&8
             exit 0
@@ -102,11 +105,17 @@ _attend_to_links() {
         if _is "$_p" "$_s"; then
             kill -HUP "$_t"
             kill -CONT "$_t"
-            (
-                exec 3<&- 4>&- 8>&-
-                sleep "$_G"
-                if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
-            ) &
+            if [ -z "$_s1" ]; then
+                (
+                    exec 3<&- 4>&- 8>&-
+                    _w=
+                    trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' PROF
+                    sleep "$_G" & _w=$!
+                    wait "$_w"
+                    if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
+                ) & _t1=$!
+                _started "$_t1" && _s1=$_q
+            fi
         fi
         ;;
     esac
@@ -126,9 +135,21 @@ _leave_word() {
     _say $_q
     _say "done"
     until wait "$_r"; do kill -0 "$_r" || break; done
+    _turn_away
     echo "$_N" >&8
     while read -r _w _a <&8; do
         case $_w in "$_N") break ;; n) [ "$_ran" = 1 ] || { _remove; return; } ;; esac
     done
-    rm -f "$_f.x" "$_f.a" "$_f.c"
+    rm -f "$_f.x" "$_f.a"
+}
+# Links that came when nobody read the commands any more would wait for an answer.
+_turn_away() {
+    rm -f "$_f.c"
+    echo "$_N" >&9
+    while read -r _w _a _q <&9; do
+        case $_w in
+        "$_N") break ;;
+        attach) [ ! -p "$_f.l.$_a" ] || echo over 1<>"$_f.l.$_a" ;;
+        esac
+    done
 }

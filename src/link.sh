@@ -7,12 +7,12 @@
 
 # Passes on the commands; a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
 _guard_relay() {
-    trap '' HUP INT QUIT PIPE USR1 USR2
-    _attend_to _relay TERM KILL
+    trap '' HUP INT QUIT PIPE TERM USR1 USR2
+    _attend_to _relay PROF KILL
 }
 # Opened so, a fifo without a reader does not block.
 _relay() {
-    trap - TERM
+    trap - PROF
     exec 4>&-
     _w=15
     while IFS= read -r _q; do
@@ -75,10 +75,7 @@ _link() {
     _started "$_c" && _cs=$_q
     exec 3<&-
     if [ -n "$_e" ]; then
-        exec 9<>"$_f.l.$_C"
-        _say attached running
-        [ -n "$_O" ] || _say eof 4>&7
-        _say $_e
+        _tell_word
     else
         # It opens when the wrapper has taken it, and ends when the wrapper does.
         exec 9<"$_f.l.$_C"
@@ -102,6 +99,17 @@ _link() {
             _say "$_w" "$_a"
             ;;
         stop) break ;;
+        # The wrapper has ended, and had not taken this link.
+        over)
+            [ -z "$_e" ] || continue
+            _stop_tails
+            if _word; then _tell_word
+            else
+                _clear_away
+                _say gone
+                break
+            fi
+            ;;
         refused)
             _say refused
             break
@@ -110,12 +118,19 @@ _link() {
         esac
     done
     _stop_tails
-    _stop "$_c" "$_cs"
+    _stop "$_c" "$_cs" PROF
     rm -f "$_f.l.$_C"
     if [ -n "$_b" ] && [ -n "$_e" ]; then
         _clear_away
         _say clean
     fi
+}
+# How it has ended, as its wrapper has written.
+_tell_word() {
+    exec 9<>"$_f.l.$_C"
+    _say attached running
+    [ -n "$_O" ] || _say eof 4>&7
+    _say $_e
 }
 # What the manager says to the link.
 _obey() {
@@ -141,14 +156,14 @@ _obey() {
     esac
 }
 _stop_tails() {
-    _stop "$_t1" "$_s1"
-    _stop "$_t2" "$_s2"
+    _stop "$_t1" "$_s1" KILL
+    _stop "$_t2" "$_s2" KILL
     _t1= _t2= _s1= _s2=
 }
-# Ends a child.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a child of
-# the first link.
+# Ends a child by signal $3.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a
+# child of the first link.  A child that was forked a moment ago loses what this shell traps, TERM too: and then the wait is for ever.
 _stop() {
-    [ -n "$2" ] && _is "$1" "$2" && kill "$1" && wait "$1"
+    [ -n "$2" ] && _is "$1" "$2" && kill -"$3" "$1" && wait "$1"
 }
 # The manager has all of it.
 _clear_away() {

@@ -25,6 +25,18 @@ fn age(file: &Path) {
     assert!(Command::new("touch").args(["-h", "-d", "3 days ago"]).arg(file).status().unwrap().success());
 }
 
+/// A PATH that begins with the directory of [`place_instead`].
+const INSTEAD: &str = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Has scripts run in the place of the host's programs.
+fn place_instead(remote: &Remote, programs: &[(&str, &str)]) {
+    let directory = remote.local(Path::new("/tmp/instead"));
+    fs::create_dir(&directory).unwrap();
+    for (name, script) in programs {
+        fs::copy(remote.program(name, script), directory.join(name)).unwrap();
+    }
+}
+
 /// The shell of a setup whose line has said that it is ready.
 fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
     let setup = wait_for_pid(manager, uuid);
@@ -257,18 +269,76 @@ fn a_setup_that_is_killed_leaves_nothing() {
     finish(&manager, &remote);
 }
 
+/// Between a link's look whether the application lives and its word to the wrapper, the application ends, and the wrapper
+/// reads no more; the fifo for that word is there still, or not any more.
+#[test]
+fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
+    let remote = Remote::builder().env("PATH", INSTEAD).start();
+    if !remote.require_users("programs in the place of mkfifo and rm") {
+        return;
+    }
+    let mkfifo = "echo >>/tmp/makes; while [ -e /tmp/hold-mkfifo ]; do sleep 0.05; done; exec /usr/bin/mkfifo \"$@\"";
+    let rm = "case $* in *.c) echo >>/tmp/removes; while [ -e /tmp/hold-rm ]; do sleep 0.05; done ;; esac; exec /usr/bin/rm \"$@\"";
+    place_instead(&remote, &[("mkfifo", mkfifo), ("rm", rm)]);
+    let local = |path: &str| remote.local(Path::new(path));
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let links = |uuid: &str| files(&remote, |name| name.starts_with(uuid) && name.contains(".l."));
+    for (uuid, runs, is_removed) in [("u", true, false), ("v", true, true), ("w", false, false), ("x", false, true)] {
+        let request = match runs {
+            true => kept(shell("echo ready; exec sleep 1000")),
+            false => kept(shell("true")).setup_line("trap '' HUP; echo ready; sleep 1000").grace(2 * TIME),
+        };
+        manager.start_process(uuid, &request).unwrap();
+        let application = wait_for_setup(&manager, uuid);
+        if runs {
+            manager.wait_until_started(uuid, TIME).unwrap();
+        }
+        let former = links(uuid);
+        for file in ["/tmp/makes", "/tmp/removes"] {
+            let _ = fs::remove_file(local(file));
+        }
+        fs::write(local("/tmp/hold-mkfifo"), "").unwrap();
+        if !is_removed {
+            fs::write(local("/tmp/hold-rm"), "").unwrap();
+        }
+        client_of(&manager, uuid).signal(libc::SIGKILL).unwrap();
+        wait_until("the next link has looked", TIME, || local("/tmp/makes").exists().then_some(()));
+        application.signal(libc::SIGKILL).unwrap();
+        wait_until("its wrapper reads no more", TIME, || {
+            let has_fifo = !files(&remote, |name| name.starts_with(uuid) && name.ends_with(".c")).is_empty();
+            (local("/tmp/removes").exists() && has_fifo != is_removed).then_some(())
+        });
+        fs::remove_file(local("/tmp/hold-mkfifo")).unwrap();
+        if !is_removed {
+            wait_until("the next link", TIME, || links(uuid).iter().any(|link| !former.contains(link)).then_some(()));
+            fs::remove_file(local("/tmp/hold-rm")).unwrap();
+        }
+        if runs {
+            let status = end_of(&manager, uuid);
+            assert_eq!((status.application_code(), status.is_unknown()), (Some(137), false), "{status}");
+            assert_eq!(stdout(&manager, uuid), "ready\n");
+        } else {
+            let reason = reason_of(manager.wait_until_started(uuid, TIME).unwrap_err());
+            assert_eq!(reason, StartFailure::LinkLost);
+        }
+    }
+    finish(&manager, &remote);
+    let expected = [&["started", "lost", "restored", "exited"][..]; 2].concat();
+    let failed = [&["lost", "failed"][..]; 2].concat();
+    assert_eq!(story.all(manager), [expected, failed].concat());
+}
+
 /// Its wrapper is about to leave word of the end when the next link comes, and is waited for.
 #[test]
 fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";
-    let path = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let remote = Remote::builder().env("PATH", path).start();
+    let remote = Remote::builder().env("PATH", INSTEAD).start();
     if !remote.require_users("a program in the place of date") {
         return;
     }
     let local = |path: &str| remote.local(Path::new(path));
-    fs::create_dir(local("/tmp/instead")).unwrap();
-    fs::copy(remote.program("date", slow), local("/tmp/instead/date")).unwrap();
+    place_instead(&remote, &[("date", slow)]);
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
     let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));

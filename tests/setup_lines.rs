@@ -185,6 +185,7 @@ fn a_program_whose_setup_survived_the_kill_gets_its_signal() {
     let survives = "trap got=1 TERM; echo ready; while [ -z \"$got\" ]; do sleep 1000; done; :";
     let request = app(&remote, "wait").setup_line(survives);
     manager.start_process("u", &request).unwrap();
+    wait_for_pid(&manager, "u");
     wait_until("the trap", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
     let status = manager.kill_process("u", TIME).unwrap();
     assert_eq!((status.code(), status.signal()), (Some(131), Some(Signal::QUIT)), "{status}");
