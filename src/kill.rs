@@ -12,9 +12,6 @@ use crate::state::{Input, State};
 
 /// How long a kill waits after each of its signals, unless it is told otherwise.
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// When a setup that goes on is told to end once more. bash and mksh lose a signal that comes between their look for
-/// signals and their wait for a child, when they have an EXIT trap: measured in one of 70 that came while a child was forked.
-const SETUP_AGAIN: Duration = Duration::from_millis(500);
 /// How long KILL is waited for when the time for a shutdown is over.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -63,13 +60,17 @@ pub(crate) struct Kill {
     next_step: usize,
     /// When the next step is due; none: never.
     deadline: Option<Instant>,
-    /// The last step, whom it reached, and when.
-    last: Option<(KillStep, Reached, Instant)>,
+    /// The last step, and whom it reached.
+    last: Option<(KillStep, Reached)>,
+    /// When a setup that goes on is told once more: not soon, because it may be cleaning up. bash and mksh lose a signal that comes between
+    /// their look for signals and their wait for a child, when they have an EXIT trap: measured, one of 70 that came while
+    /// they forked.
+    again: Option<Instant>,
 }
 
 impl Kill {
     pub(crate) fn new(process: Arc<Process>, timeout: Duration, until: Option<Instant>) -> Kill {
-        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None, last: None }
+        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None, last: None, again: None }
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -78,11 +79,7 @@ impl Kill {
 
     /// When there is something to do, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let again = match self.last {
-            Some((_, Reached::Setup, at)) => Some(at + SETUP_AGAIN),
-            _ => None,
-        };
-        [self.deadline, again].into_iter().flatten().min()
+        [self.deadline, self.again].into_iter().flatten().min()
     }
 
     /// Does what is due. The answer, once there is one.
@@ -101,9 +98,11 @@ impl Kill {
                 let waited = now.duration_since(self.begun);
                 return Some(Err(Error::StillRunning { uuid: self.process.uuid().to_owned(), waited }));
             };
-            self.send(*step, now);
+            self.send(*step);
             self.next_step += 1;
-            let deadline = now.checked_add(step.wait.unwrap_or(self.timeout));
+            let wait = step.wait.unwrap_or(self.timeout);
+            self.again = now.checked_add(wait / 2).filter(|_| matches!(self.last, Some((_, Reached::Setup))));
+            let deadline = now.checked_add(wait);
             self.deadline = match self.until {
                 None => deadline,
                 Some(until) if self.next_step < sequence.len() => Some(deadline.map_or(until, |at| at.min(until))),
@@ -117,24 +116,25 @@ impl Kill {
 
     /// Sends the last step once more, if that can help.
     fn repeat(&mut self, now: Instant) {
-        let Some((step, reached, at)) = self.last else { return };
+        let Some((step, reached)) = self.last else { return };
+        let is_due = self.again.take_if(|again| *again <= now).is_some();
         let can_help = match reached {
             // A link that was restored takes what the lost one did not.
             Reached::Nobody => self.process.is_alive(),
             // The application has not had its signal: its setup survived its own.
-            Reached::Setup => self.process.has_run() || at + SETUP_AGAIN <= now,
+            Reached::Setup => is_due || self.process.has_run(),
             Reached::Application => false,
         };
         if can_help {
-            self.send(step, now);
+            self.send(step);
         }
     }
 
-    fn send(&mut self, step: KillStep, now: Instant) {
+    fn send(&mut self, step: KillStep) {
         // There was no link when this kill began, and there is one again.
         if matches!(self.process.state(), State::Starting | State::Running) {
             self.process.take(Input::Kill);
         }
-        self.last = Some((step, self.process.kill_step(&step), now));
+        self.last = Some((step, self.process.kill_step(&step)));
     }
 }

@@ -55,28 +55,29 @@ _name_link() {
     _C=$$.$_q
 }
 
-# $1: how the application has ended, if it has; $2: 1 for a link that is yet to be accepted: it ends nothing with it.
+# $1: how the application has ended, if it has; $2: 1 for a link that is yet to be accepted: it ends nothing with it, and has
+# opened its fifo.
 _link() {
     exec 2>/dev/null
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
     TMOUT=0
     # A signal that is trapped ends dash's read.
     trap '' USR1 USR2
-    _b= _k=${2:-} _e=$1 _u=
+    _bye= _k=${2:-} _e=$1 _u=
     _t1= _t2= _s1= _s2= _c= _cs=
     if [ -z "$_O" ] && [ -z "$_e" ]; then
-        tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- & _t1=$!
+        tail -f -c "+$((_oo + 1))" "$_f.out" >&7 3<&- 4>&- 7>&- 8>&- 9<&- & _t1=$!
         _started "$_t1" && _s1=$_q
-        tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- 8>&- & _t2=$!
+        tail -f -c "+$((_eo + 1))" "$_f.err" >&4 3<&- 4>&- 7>&- 8>&- 9<&- & _t2=$!
         _started "$_t2" && _s2=$_q
     fi
     # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
-    { exec >/dev/null 7>&- 8>&-; _guard_relay; } & _c=$!
+    { exec >/dev/null 7>&- 8>&- 9<&-; _guard_relay; } & _c=$!
     _started "$_c" && _cs=$_q
     exec 3<&-
     if [ -n "$_e" ]; then
         _tell_word
-    else
+    elif [ -z "$_k" ]; then
         # It opens when the wrapper has taken it, and ends when the wrapper does.
         exec 9<"$_f.l.$_C"
     fi
@@ -92,18 +93,19 @@ _link() {
             # The wrapper goes now.
             exec 9<>"$_f.l.$_C"
             _say exit "$_a"
-            [ -z "$_b$_u" ] || break
+            [ -z "$_bye$_u" ] || break
             ;;
         running | attached)
             case "$_w $_a" in *running*) _k=1 ;; *) _k= ;; esac
             _say "$_w" "$_a"
             ;;
         stop) break ;;
-        # The wrapper has ended, and had not taken this link.
+        # The wrapper had ended before it took this link; or somebody has removed the fifo by which it would have heard of it.
         over)
             [ -z "$_e" ] || continue
             _stop_tails
             if _word; then _tell_word
+            elif _attended; then break
             else
                 _clear_away
                 _say gone
@@ -120,7 +122,7 @@ _link() {
     _stop_tails
     _stop "$_c" "$_cs" PROF
     rm -f "$_f.l.$_C"
-    if [ -n "$_b" ] && [ -n "$_e" ]; then
+    if [ -n "$_bye" ] && [ -n "$_e" ]; then
         _clear_away
         _say clean
     fi
@@ -138,7 +140,7 @@ _obey() {
     keep) echo keep 1<>"$_f.c" ;;
     mark) _say pong ;;
     bye)
-        _b=1
+        _bye=1
         [ -z "$_e" ]
         ;;
     rest)
@@ -148,7 +150,7 @@ _obey() {
         _say rest 2
         ;;
     eof)
-        [ -z "$_e" ] && { [ -z "$_k" ] || [ -n "$_b" ]; } || return
+        [ -z "$_e" ] && { [ -z "$_k" ] || [ -n "$_bye" ]; } || return
         # The start was not done, or the manager takes it back.
         _u=1
         echo end 1<>"$_f.c"

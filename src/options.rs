@@ -197,8 +197,8 @@ impl Options {
 
     /// How a process is ended. Default: QUIT to the application, and after the timeout KILL to its group. While the
     /// setup lines run there is no application yet: then the group gets TERM where the first step says anything else
-    /// but KILL, because bash ignores QUIT, and every 0.5 s again, because bash can lose it. An application that comes to
-    /// run all the same gets its step's signal then.
+    /// but KILL, because bash ignores QUIT; and once more after half of the step's wait, because bash can lose it. An
+    /// application that comes to run all the same gets its step's signal then.
     pub fn kill_sequence(mut self, steps: impl Into<Vec<KillStep>>) -> Options {
         self.kill_sequence = steps.into();
         self

@@ -335,6 +335,8 @@ impl Watcher {
     pub(crate) fn restored(&mut self, running: bool) {
         self.attached = Attached::Yes;
         let is_starting = !running && !self.process.has_run();
+        // First: a kill that waits for the link sends what is for the program, or for its setup.
+        let began = running && self.process.set_run();
         let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
         let uuid = || self.process.uuid().to_owned();
         if actions.contains(&Action::TellRestored) {
@@ -344,7 +346,7 @@ impl Watcher {
         if self.lost_from == State::Ending {
             self.process.take(Input::Kill);
         }
-        if let (true, Some(remote)) = (running && self.process.set_run(), &self.remote) {
+        if let (true, Some(remote)) = (began, &self.remote) {
             self.shared.hub.send(&Event::Started { uuid: uuid(), pid: remote.pid });
         }
     }

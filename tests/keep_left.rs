@@ -182,6 +182,24 @@ fn a_start_goes_on_when_its_link_is_killed() {
     assert_eq!(story.all(manager), ["lost", "restored", "started", "lost", "restored", "failed", "exited"]);
 }
 
+/// Somebody has removed the fifo for commands: nobody can have a link, and what lives keeps its files until it has ended.
+#[test]
+fn a_link_that_reaches_no_wrapper_removes_nothing_of_what_lives() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let mut story = Story::new(&manager);
+    let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
+    fs::remove_file(files(&remote, |name| name.ends_with(".c")).remove(0)).unwrap();
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    story.wait("not restored");
+    assert!(application.is_alive());
+    assert!(!files(&remote, |name| name.ends_with(".json")).is_empty());
+    application.signal(libc::SIGKILL).unwrap();
+    let status = end_of(&manager, "u");
+    assert_eq!((status.application_code(), status.is_unknown()), (Some(137), false), "{status}");
+    finish(&manager, &remote);
+}
+
 /// A kill that began while there was no link is a kill.
 #[test]
 fn a_kill_waits_for_the_link() {
@@ -193,6 +211,8 @@ fn a_kill_waits_for_the_link() {
     // The same call takes it from the table, when it has begun with what comes before.
     start(&manager, "v", &shell("true"));
     end_of(&manager, "v");
+    // A wrapper whose link breaks would leave word of an end that is known.
+    wait_until("its wrapper is gone", TIME, || files(&remote, |name| name.contains('v')).is_empty().then_some(()));
     gate.close();
     remote.break_links();
     story.wait("not restored");
@@ -283,7 +303,7 @@ fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
     place_instead(&remote, &[("mkfifo", mkfifo), ("rm", rm)]);
     let local = |path: &str| remote.local(Path::new(path));
     let manager = manager(&remote);
-    let mut story = Story::new(&manager);
+    let story = Story::new(&manager);
     let links = |uuid: &str| files(&remote, |name| name.starts_with(uuid) && name.contains(".l."));
     for (uuid, runs, is_removed) in [("u", true, false), ("v", true, true), ("w", false, false), ("x", false, true)] {
         let request = match runs {

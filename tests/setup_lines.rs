@@ -141,7 +141,7 @@ fn a_line_that_hangs_is_ended_by_the_start_timeout() {
 
 /// Kills a setup that runs this line, which the line survives or not, and gives the signal that ended it.
 #[track_caller]
-fn kill_in_setup(manager: Manager, remote: &Remote, line: &str) -> i32 {
+fn kill_in_setup(manager: Manager, remote: &Remote, line: &str, timeout: Duration) -> i32 {
     let witness = Witness::new(&manager);
     manager.start_process("u", &shell("exit 0").setup_line(line)).unwrap();
     wait_for_pid(&manager, "u");
@@ -151,7 +151,7 @@ fn kill_in_setup(manager: Manager, remote: &Remote, line: &str) -> i32 {
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Starting);
     let (waiting, status) = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| manager.wait_until_started("u", TIME));
-        let status = manager.kill_process("u", TIME).unwrap();
+        let status = manager.kill_process("u", timeout).unwrap();
         (waiting.join().unwrap(), status)
     });
     // Where the waiting thread came too late, the process was gone from the table.
@@ -168,13 +168,13 @@ fn a_setup_that_hangs_is_killed() {
     let remote = Remote::start();
     for _ in 0..5 {
         // Again and again, because TERM can come at any moment of the shell's start.
-        assert_eq!(kill_in_setup(manager(&remote), &remote, "sleep 1000"), libc::SIGTERM);
+        assert_eq!(kill_in_setup(manager(&remote), &remote, "sleep 1000", TIME), libc::SIGTERM);
     }
     // As a shell that has lost the first one.
     let deaf = "trap 'trap - TERM' TERM; echo ready; while :; do sleep 1000; done";
-    assert_eq!(kill_in_setup(manager(&remote), &remote, deaf), libc::SIGTERM);
+    assert_eq!(kill_in_setup(manager(&remote), &remote, deaf, TIME / 2), libc::SIGTERM);
     let stubborn = "trap '' TERM; echo ready; sleep 1000";
-    assert_eq!(kill_in_setup(impatient_manager(&remote), &remote, stubborn), libc::SIGKILL);
+    assert_eq!(kill_in_setup(impatient_manager(&remote), &remote, stubborn, TIME), libc::SIGKILL);
 }
 
 /// The program's own signal comes when it runs, not KILL at the end of the timeout.
