@@ -48,7 +48,7 @@ struct Fake {
 impl Fake {
     /// `cases` is the inside of `case $host in … esac`.
     fn new(cases: &str) -> Fake {
-        let fake = Fake { dir: tempfile::tempdir().unwrap() };
+        let fake = Fake { dir: support::temporary_directory() };
         let draft = fake.dir.path().join("draft");
         fs::write(&draft, format!("{PREAMBLE}case $host in\n{cases}\nesac\n")).unwrap();
         fs::set_permissions(&draft, Permissions::from_mode(0o755)).unwrap();

@@ -79,7 +79,7 @@ fn is_here(tool: &str, package: &str) -> bool {
 
 /// A directory outside of the tree, with the README's C program in it.
 fn elsewhere() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = support::temporary_directory();
     assert!(!directory.path().starts_with(ROOT));
     fs::write(directory.path().join("first.c"), readme_block("From C", "c")).unwrap();
     directory

@@ -193,7 +193,7 @@ fn ssh_by(config: &Path) -> Command {
 
 /// Not in the remote's directory, whose path may be too long for a socket.
 fn socket_dir() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
+    support::temporary_directory()
 }
 
 #[track_caller]

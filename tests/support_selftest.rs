@@ -151,7 +151,7 @@ fn owner_to_be_killed() {
 
 #[test]
 fn all_ends_when_the_owner_is_killed() {
-    let note = tempfile::tempdir().unwrap();
+    let note = support::temporary_directory();
     let note = note.path().join("note");
     let mut owner = support::isolated_command("owner_to_be_killed")
         .env("SSHPM_TEST_NOTE", &note)

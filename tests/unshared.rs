@@ -5,7 +5,7 @@ mod life;
 mod sharing;
 mod support;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -41,27 +41,43 @@ fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
     assert!(warnings[0].contains("connections are not shared") && warnings[0].contains(why), "{warnings:#?}");
 }
 
-/// Mounts a small file system for this thread and those that it makes from now on. False, after saying why, where that
-/// cannot be.
-fn mount(directory: &Path, flags: libc::c_ulong, data: &str) -> bool {
-    if !support::namespaces_work() {
-        support::skipped("no root or no mount namespaces here");
-        return false;
-    }
-    let text = |text: &str| CString::new(text).unwrap();
-    let (kind, target, data) = (text("tmpfs"), text(directory.to_str().unwrap()), text(data));
-    // SAFETY: all strings live until the calls return.
-    unsafe {
-        if flags & libc::MS_REMOUNT == 0 {
-            assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
-            let private = libc::MS_PRIVATE | libc::MS_REC;
-            let root = text("/");
-            assert_eq!(libc::mount(kind.as_ptr(), root.as_ptr(), std::ptr::null(), private, std::ptr::null()), 0);
+/// A small file system, for this thread and those that it makes from now on; it goes with this, because its directory could
+/// not be removed else.
+struct Mounted(CString);
+
+impl Mounted {
+    /// `None`, after saying why, where that cannot be.
+    fn at(directory: &Path, data: &str) -> Option<Mounted> {
+        if !support::namespaces_work() {
+            support::skipped("no root or no mount namespaces here");
+            return None;
         }
-        let mounted = libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast());
-        assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
+        // SAFETY: only this thread's.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+        mount(c"/", libc::MS_PRIVATE | libc::MS_REC, "");
+        let directory = CString::new(directory.to_str().unwrap()).unwrap();
+        mount(&directory, 0, data);
+        Some(Mounted(directory))
     }
-    true
+
+    fn make_read_only(&self) {
+        mount(&self.0, libc::MS_REMOUNT | libc::MS_RDONLY, "");
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // SAFETY: the string lives until the call returns. Detached, because something may be in it still.
+        let unmounted = unsafe { libc::umount2(self.0.as_ptr(), libc::MNT_DETACH) };
+        assert!(unmounted == 0 || std::thread::panicking(), "{}", std::io::Error::last_os_error());
+    }
+}
+
+fn mount(directory: &CStr, flags: libc::c_ulong, data: &str) {
+    let (kind, data) = (c"tmpfs".as_ptr(), CString::new(data).unwrap());
+    // SAFETY: all strings live until the call returns.
+    let mounted = unsafe { libc::mount(kind, directory.as_ptr(), kind, flags, data.as_ptr().cast()) };
+    assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
 }
 
 fn own_directory() -> String {
@@ -105,7 +121,7 @@ fn a_full_runtime_directory_is_told_once_and_all_log_in() {
         let base = private_sockets();
         let remote = Remote::start();
         // For the root and the directory, and for nothing else.
-        if mount(base.path(), 0, "nr_inodes=2,mode=700") {
+        if let Some(_mounted) = Mounted::at(base.path(), "nr_inodes=2,mode=700") {
             assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "No space left");
         }
     });
@@ -117,11 +133,11 @@ fn a_read_only_runtime_directory_is_told_once_and_all_log_in() {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();
-        if mount(base.path(), 0, "mode=700") {
+        if let Some(mounted) = Mounted::at(base.path(), "mode=700") {
             let directory = base.path().join(own_directory());
             fs::create_dir(&directory).unwrap();
             fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
-            assert!(mount(base.path(), libc::MS_REMOUNT | libc::MS_RDONLY, ""));
+            mounted.make_read_only();
             assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "Read-only");
         }
     });

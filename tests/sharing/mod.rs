@@ -137,7 +137,7 @@ pub fn wait_until_closed(remote: &Remote) {
 /// tests.
 pub fn private_sockets() -> tempfile::TempDir {
     assert!(crate::support::isolated_name().is_some(), "only where nothing else runs");
-    let base = tempfile::tempdir().unwrap();
+    let base = crate::support::temporary_directory();
     put_sockets_in(base.path());
     base
 }

@@ -29,6 +29,11 @@ pub use remote::{HeldConnection, Remote, User, random_hex};
 pub use report::AppReport;
 pub use slurm::{SlurmCluster, require_slurm, slurm_missing};
 
+/// A directory for the time of a test, by whose name tests/run knows it when it is left.
+pub fn temporary_directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("sshpm-test-").tempdir().expect("a temporary directory")
+}
+
 /// How long the harness waits for what must come: long, as it is only waited out by a test that fails.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
