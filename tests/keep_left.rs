@@ -37,13 +37,6 @@ fn place_instead(remote: &Remote, programs: &[(&str, &str)]) {
     }
 }
 
-/// The shell of a setup whose line has said that it is ready.
-fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
-    let setup = wait_for_pid(manager, uuid);
-    wait_until("its setup is ready", TIME, || stdout(manager, uuid).contains("ready").then_some(()));
-    setup
-}
-
 fn wait_for_end(manager: &Manager, uuid: &str) {
     wait_until("its end is written down", TIME, || {
         matches!(found(manager, uuid).state, FoundState::Ended(_)).then_some(())

@@ -141,9 +141,7 @@ fn files_on_the_host_are_private_whatever_the_umask() {
             }
             // During the setup all of its files are there.
             manager.start_process("u", &request).unwrap();
-            wait_until("the setup", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
-            // The two streams have no order, and one that is cancelled before its pid came leaves word of its end.
-            wait_for_pid(&manager, "u");
+            wait_for_setup(&manager, "u");
             let files = remote.runtime_files();
             assert_eq!(files.len(), 3, "two fifos and the metadata: {files:?}");
             for file in &files {

@@ -144,10 +144,11 @@ fn a_line_that_hangs_is_ended_by_the_start_timeout() {
 fn kill_in_setup(manager: Manager, remote: &Remote, line: &str, timeout: Duration) -> i32 {
     let witness = Witness::new(&manager);
     manager.start_process("u", &shell("exit 0").setup_line(line)).unwrap();
-    wait_for_pid(&manager, "u");
     if line.contains("ready") {
-        wait_until("the trap", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
-    }
+        wait_for_setup(&manager, "u")
+    } else {
+        wait_for_pid(&manager, "u")
+    };
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Starting);
     let (waiting, status) = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| manager.wait_until_started("u", TIME));
@@ -185,8 +186,7 @@ fn a_program_whose_setup_survived_the_kill_gets_its_signal() {
     let survives = "trap got=1 TERM; echo ready; while [ -z \"$got\" ]; do sleep 1000; done; :";
     let request = app(&remote, "wait").setup_line(survives);
     manager.start_process("u", &request).unwrap();
-    wait_for_pid(&manager, "u");
-    wait_until("the trap", TIME, || stdout(&manager, "u").contains("ready").then_some(()));
+    wait_for_setup(&manager, "u");
     let status = manager.kill_process("u", TIME).unwrap();
     assert_eq!((status.code(), status.signal()), (Some(131), Some(Signal::QUIT)), "{status}");
     finish(&manager, &remote);

@@ -116,6 +116,15 @@ pub fn wait_for_pid(manager: &Manager, uuid: &str) -> ProcessInfo {
     ProcessInfo::of(pid as i32).unwrap()
 }
 
+/// The shell of a setup whose line has said that it is ready. The two streams have no order, and one that is cancelled before its
+/// pid came leaves word of its end.
+#[track_caller]
+pub fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
+    let setup = wait_for_pid(manager, uuid);
+    wait_until("its setup is ready", TIME, || stdout(manager, uuid).contains("ready").then_some(()));
+    setup
+}
+
 /// The local ssh client of a process.
 #[track_caller]
 pub fn client_of(manager: &Manager, uuid: &str) -> ProcessInfo {
