@@ -5,24 +5,71 @@ mod support;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
-use support::{LONG, ProcessInfo, Remote, find_program, isolated, processes, random_hex, skipped, wait_until};
+use support::{
+    LONG, ProcessInfo, Remote, find_program, isolated, processes, random_hex, skipped, temporary_directory, wait_until,
+};
+use tempfile::TempDir;
+
+/// The directories that a wrapper writes into, so that it writes into no other of this machine.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(temporary_directory());
+        for (_, dir) in place.variables() {
+            fs::create_dir(&dir).unwrap();
+            fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
+        }
+        place
+    }
+
+    fn variables(&self) -> [(&'static str, PathBuf); 2] {
+        [("XDG_RUNTIME_DIR", "runtime"), ("XDG_STATE_HOME", "state")].map(|(name, dir)| (name, self.0.path().join(dir)))
+    }
+
+    /// A shell on this machine, by way of these words.
+    fn launcher(&self, words: &[&str]) -> Launcher {
+        let variables = self.variables().map(|(name, dir)| format!("{name}={}", dir.display()));
+        let words = words.iter().map(|word| (*word).to_owned());
+        Launcher::command(std::iter::once("env".to_owned()).chain(variables).chain(words))
+    }
+
+    /// For what is started without a command of ours: in a process that has no other thread which looks at its environment.
+    fn enter(&self) {
+        for (name, dir) in self.variables() {
+            // SAFETY: as above.
+            unsafe { std::env::set_var(name, dir) };
+        }
+    }
+
+    /// When all has ended that wrote there.
+    #[track_caller]
+    fn assert_nothing_left(self) {
+        let files = || {
+            let mut found = Command::new("find");
+            found.arg(self.0.path()).args(["!", "-type", "d"]);
+            String::from_utf8(found.output().unwrap().stdout).unwrap()
+        };
+        wait_until("no file is left", LONG, || files().is_empty().then_some(()));
+    }
+}
 
 /// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
 #[test]
 fn a_shells_idle_time_ends_no_application() {
-    let remote = Remote::start();
+    let (remote, place) = (Remote::start(), Place::new());
     for shell in ["bash", "ksh93"] {
         let Some(path) = find_program(shell) else {
             skipped(&format!("{shell} is not installed"));
             continue;
         };
         let program = remote.program(shell, &format!("shift; TMOUT=1 exec {} \"$@\"", path.display()));
-        let manager = Manager::new(Options::new().launcher(Launcher::command([program]))).unwrap();
+        let manager = Manager::new(Options::new().launcher(place.launcher(&[program.to_str().unwrap()]))).unwrap();
         let sleep = BootRequest::new("here", ["/bin/sh", "-c", "sleep 4; exit ${TMOUT}7"]);
         let uuids = [random_hex(), random_hex(), random_hex()];
         let set_up = remote.dir().join(format!("{shell}.set-up"));
@@ -44,7 +91,7 @@ fn a_shells_idle_time_ends_no_application() {
             assert_eq!(code.unwrap(), Some(17), "{shell}: {request:?}");
         }
     }
-    drop(remote);
+    place.assert_nothing_left();
 }
 
 /// The process that takes the pid of a lease that has ended: for want of processes, or by somebody's hand.
@@ -54,7 +101,8 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     if fs::OpenOptions::new().write(true).open(last).is_err() {
         return skipped("no choice of pids here");
     }
-    let manager = Manager::new(Options::new().launcher(Launcher::command(["env"]))).unwrap();
+    let place = Place::new();
+    let manager = Manager::new(Options::new().launcher(place.launcher(&[]))).unwrap();
     let uuid = &random_hex();
     manager.start_process(uuid, &BootRequest::new("here", ["sleep", "1000"])).unwrap();
     manager.wait_until_started(uuid, LONG).unwrap();
@@ -94,12 +142,15 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     let _ = victim.kill();
     let _ = victim.wait();
     assert_eq!(ended, None, "a stranger was ended");
+    place.assert_nothing_left();
 }
 
 /// What undoes ignored signals is looked for at the first start, which may come at a bad time.
 #[test]
 fn a_start_without_descriptors_fails_alone() {
     isolated("a_start_without_descriptors_fails_alone", || {
+        let place = Place::new();
+        place.enter();
         // SAFETY: SIG_IGN is no function of ours.
         unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
@@ -118,13 +169,15 @@ fn a_start_without_descriptors_fails_alone() {
         set(&limit);
         assert!(without.is_err(), "{without:?}");
         assert_eq!(start(&second).unwrap(), Some(0));
+        place.assert_nothing_left();
     });
 }
 
 /// What `scancel --signal=USR1` and `sbatch --signal` do to a step: the wrapper's processes get it too.
 #[test]
 fn signals_for_applications_end_no_wrapper() {
-    let manager = Manager::new(Options::new().launcher(Launcher::command(["env"]))).unwrap();
+    let place = Place::new();
+    let manager = Manager::new(Options::new().launcher(place.launcher(&[]))).unwrap();
     let script = "trap 'echo one' USR1; trap 'echo two' USR2; trap 'exit 3' QUIT; while [ $((i += 1)) -lt 1200 ]; do sleep 0.05; done";
     let request = BootRequest::new("here", ["/bin/sh", "-c", script]);
     // All tests here share a machine.
@@ -151,6 +204,8 @@ fn signals_for_applications_end_no_wrapper() {
         let status = manager.kill_process(uuid, LONG).unwrap();
         assert_eq!(status.code(), Some(3), "{uuid}: {status}");
     }
+    drop(manager);
+    place.assert_nothing_left();
 }
 
 /// A process and all that it started, as far as these still have their parents.
@@ -208,6 +263,8 @@ fn a_launcher_that_is_given_up_leaves_nothing() {
 #[test]
 fn what_a_program_without_stdout_prints_is_no_command() {
     isolated("what_a_program_without_stdout_prints_is_no_command", || {
+        let place = Place::new();
+        place.enter();
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
         let uuid = &random_hex();
         // SAFETY: descriptors of this process, in which nobody else prints now.
@@ -229,6 +286,7 @@ fn what_a_program_without_stdout_prints_is_no_command() {
         unsafe { libc::dup2(stdout, 1) };
         started.unwrap();
         assert!(lives, "{end:?}");
+        place.assert_nothing_left();
     });
 }
 
@@ -242,9 +300,10 @@ fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
     let runtime = remote.local(Path::new("/run/user/0"));
     fs::create_dir_all(&runtime).unwrap();
     fs::set_permissions(&runtime, Permissions::from_mode(0o700)).unwrap();
-    let holder = remote.holder().to_string();
+    let (holder, home) = (remote.holder().to_string(), format!("HOME={}", remote.users()[0].home.display()));
     let manager = |words: &[&str]| {
-        let launcher = ["nsenter", "-t", &holder, "-m", "--", "env"].into_iter().chain(words.iter().copied());
+        let launcher =
+            ["nsenter", "-t", &holder, "-m", "--", "env"].into_iter().chain(words.iter().copied()).chain([&*home]);
         Manager::new(Options::new().launcher(Launcher::command(launcher))).unwrap()
     };
     let with = manager(&["XDG_RUNTIME_DIR=/run/user/0"]);
@@ -257,9 +316,7 @@ fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
         let refused = second.wait_until_started("u", LONG);
         let in_use = |error: &Error| matches!(error, Error::StartFailed { reason: StartFailure::UuidInUse, .. });
         assert!(refused.as_ref().is_err_and(in_use), "{refused:?}");
-        // The home directory is that of this machine, and has what other tests keep.
-        let mut found = second.find_processes("here", None).unwrap();
-        found.retain(|process| process.uuid == "u");
+        let found = second.find_processes("here", None).unwrap();
         assert!(matches!(&found[..], [one] if matches!(one.state, FoundState::Attended)), "{found:?}");
         first.kill_process("u", LONG).unwrap();
         second.forget_process("u").unwrap();
