@@ -281,7 +281,7 @@
 #define SSHPM_ERROR_START_SETUP 201
 
 /**
- * The shell for the setup lines is not on the host.
+ * The shell for the setup lines is not on the host, or cannot be executed there.
  */
 #define SSHPM_ERROR_START_SHELL_NOT_FOUND 202
 
@@ -331,7 +331,7 @@
 #define SSHPM_ERROR_START_UUID_IN_USE_ON_HOST 211
 
 /**
- * It was ended from outside before the application ran.
+ * Its shell ended before the application ran: it was ended from outside, or does not read POSIX shell code.
  */
 #define SSHPM_ERROR_START_ENDED_BEFORE_RUNNING 212
 

@@ -227,7 +227,7 @@ pub enum StartFailure {
         /// The exit code of the line.
         code: i32,
     },
-    /// The shell for the setup lines is not on the host.
+    /// The shell for the setup lines is not on the host, or cannot be executed there.
     ShellNotFound,
     /// The program, or the interpreter that its first line names, does not exist.
     ProgramNotFound,
@@ -248,7 +248,8 @@ pub enum StartFailure {
     RuntimeDirectory,
     /// A process of this uuid, started by another manager, lives on the host.
     UuidInUse,
-    /// It was ended from outside before the application ran; the exit code, 128+n for signal n.
+    /// Its shell ended before the application ran: it was ended from outside, or is no shell that reads POSIX shell code; the
+    /// exit code, 128+n for signal n.
     Ended(i32),
     /// The link was lost while it started, and its host does not know whether it ran.
     LinkLost,
@@ -457,7 +458,9 @@ impl fmt::Display for StartFailure {
                 write!(f, "not running after {:.1} s (start timeout): {stage}", after.as_secs_f64())
             }
             StartFailure::Setup { line, code } => write!(f, "setup line {line} failed with {code}"),
-            StartFailure::ShellNotFound => f.write_str("the shell for the setup lines is not on the host"),
+            StartFailure::ShellNotFound => {
+                f.write_str("the shell for the setup lines is not on the host, or cannot be executed")
+            }
             StartFailure::ProgramNotFound => {
                 f.write_str("the program, or the interpreter its first line names, does not exist on the host")
             }
@@ -477,7 +480,7 @@ impl fmt::Display for StartFailure {
             StartFailure::UuidInUse => {
                 f.write_str("a process of this uuid lives on the host, started by another manager")
             }
-            StartFailure::Ended(code) => write!(f, "it was ended from outside with {code} before the application ran"),
+            StartFailure::Ended(code) => write!(f, "its shell ended with {code} before the application ran"),
             StartFailure::LinkLost => f.write_str("the link was lost while it started; whether it ran is not known"),
             StartFailure::Protocol => f.write_str("the remote side sent reports that this version does not understand"),
         }

@@ -3,11 +3,13 @@
 # The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
 _started() {
     if [ -r /proc/self/stat ]; then
-        # The name can have newlines.
+        # The name can have newlines. A process may end in between: bash, mksh and yash leave the variable as it was when they cannot
+        # read.
         _z=
-        { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+        { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
         set -- ${_z##*") "}
         _q=${20}
+        [ -n "$_q" ]
     else
         _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
         set -- $_q

@@ -8,7 +8,7 @@
 _ours() {
     # The name can have newlines.
     _z=
-    { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$_P"/stat; } || return
+    { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$_P"/stat; } || return
     set -- ${_z##*") "}
     [ "$1" != Z ] && [ "${20}" = "$_T" ]
 }

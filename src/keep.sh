@@ -30,6 +30,8 @@ _prepare() {
     # The first that the reader reads: no report is lost.
     exec 9<>"$_f.c"
     echo "attach $_C $_W" >&9
+    # The link may be slow, and all be over before it reads.
+    exec <>"$_f.l.$_C"
 }
 
 # The wrapper, without anything of ssh's.
@@ -37,7 +39,7 @@ _stay() {
     trap : HUP INT QUIT PIPE TERM USR1 USR2
     read -r _m _q </proc/self/stat || _m=$(exec sh -c 'echo "$PPID"')
     # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
-    exec 3<"$_f.c" 4>&- 7>&- >/dev/null
+    exec 3<"$_f.c" 4>&- 7>&- </dev/null >/dev/null
     _say() { echo "say $*" >&9; }
     _L=
     _run
@@ -76,6 +78,7 @@ _attend_to_links() {
         running) _z2=running ;;
         done)
             if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill -PROF "$_t1"; fi
+            _end_handing_over
             # Nobody else removes what is left of a start that failed.
             _has_link || echo n >&8
             exit 0
@@ -95,7 +98,7 @@ _attend_to_links() {
         elif [ -p "$_f.l.$_i" ] && { _say stop; exec 4<>"$_f.l.$_i"; } 9<>"$_f.l.$_i"; then
             _lk=$_i _ow=$_a
             _say wrapper "$_m"
-            _say pid "$_p" "$_s" "$_b" "$_d"
+            [ -z "$_p" ] || _say pid "$_p" "$_s" "$_b" "$_d"
             for _q in $_z3; do _say warn "$_q"; done
             _say attached "$_z2"
         fi
@@ -123,8 +126,6 @@ _attend_to_links() {
 
 # The application has ended: word of it, and all it wrote, stay until a manager has it.
 _leave_word() {
-    # Before the link is told: it removes the fifo.
-    _free_observer
     _q="exit $_x $_how $_ran $_left"
     # A shell that cannot fork ends: on a host without processes, it is told at least.
     trap '_say $_q; _say "done"' EXIT

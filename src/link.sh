@@ -55,8 +55,8 @@ _name_link() {
     _C=$$.$_q
 }
 
-# $1: how the application has ended, if it has; $2: 1 for a link that is yet to be accepted: it ends nothing with it, and has
-# opened its fifo.
+# $1: how the application has ended, if it has; if not, the fifo is open, as 8 for writing too until the wrapper's first word.
+# $2: 1 for a link that is yet to be accepted: it ends nothing with it.
 _link() {
     exec 2>/dev/null
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
@@ -75,13 +75,9 @@ _link() {
     { exec >/dev/null 7>&- 8>&- 9<&-; _guard_relay; } & _c=$!
     _started "$_c" && _cs=$_q
     exec 3<&-
-    if [ -n "$_e" ]; then
-        _tell_word
-    elif [ -z "$_k" ]; then
-        # It opens when the wrapper has taken it, and ends when the wrapper does.
-        exec 9<"$_f.l.$_C"
-    fi
+    [ -z "$_e" ] || _tell_word
     while read -r _w _a <&9; do
+        # It ends when the wrapper does.
         exec 8>&-
         case $_w in
         m) _obey $_a || break ;;

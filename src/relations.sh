@@ -14,7 +14,7 @@ _has_wrapper() {
 # The process group of process $1.
 _group() {
     _z=
-    { while IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+    { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
     set -- ${_z##*") "}
     _q=${3:-}
     [ -n "$_q" ]

@@ -421,8 +421,8 @@ impl Watcher {
             return self.settle(Input::StartFailed, |_| Err(failed(StartFailure::Ended(end.code))));
         }
         self.settle(Input::Exit, |state| match state {
-            State::Connecting => Err(failed(StartFailure::Protocol)),
-            State::Starting => Err(failed(StartFailure::Ended(end.code))),
+            State::Connecting if ran => Err(failed(StartFailure::Protocol)),
+            State::Connecting | State::Starting => Err(failed(StartFailure::Ended(end.code))),
             State::Expiring => Err(failed(self.timed_out())),
             State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),

@@ -301,6 +301,8 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -311,5 +313,25 @@ mod tests {
             start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, "m", SilentCut::Connection).concat();
         assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
         assert!(!line.windows(8).any(|w| w == b"notebook"));
+    }
+
+    /// A stat that can be opened and not read, as a directory can, is that of a process that has just ended.
+    #[test]
+    fn a_process_that_ends_while_it_is_looked_at_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("stat")).unwrap();
+        // One that goes round and round is ended by its CPU time.
+        let script = format!(
+            "ulimit -t 5\n{IDENTITY}\n_q=old\n_started ../$1 && echo started\n_is ../$1 '' && echo same\necho done"
+        );
+        for words in [&["sh"][..], &["bash"], &["dash"], &["ksh93"], &["mksh"], &["yash"], &["zsh"], &["busybox", "sh"]]
+        {
+            let mut shell = Command::new(words[0]);
+            shell.args(&words[1..]).args(["-c", &script, "sh"]).arg(dir.path());
+            match shell.output() {
+                Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n", "{words:?}: {output:?}"),
+                Err(error) => eprintln!("SKIPPED {words:?}: {error}"),
+            }
+        }
     }
 }

@@ -13,8 +13,8 @@
 #
 # The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never ends:
 # a pipe that needs no other process.  This shell's own messages go there too (2>&8), because "Killed" in it, or its
-# absence, tells death by a signal from an exit code above 128.  Lines: p PID, x (the program is next), f WHY (the
-# start failed), b (the manager says good-bye), l (the link is gone), and what the shell says.
+# absence, tells death by a signal from an exit code above 128.  Lines: p PID, o PID START (who hands over), x (the program is
+# next), f WHY (the start failed), b (the manager says good-bye), l (the link is gone), and what the shell says.
 #
 # A redirection that fails ends a POSIX shell when it stands at exec or ':', but not at '[': so '[ x ]' tries first.
 
@@ -126,21 +126,14 @@ for _q in "${_j%/*}"/*.end; do
     break
 done
 
-# An observer may still wait for an inner process that has died.  Opened so, a fifo does not block, and it stays open: an end
-# without a word is a success.
-_free_observer() {
-    [ -z "$_S$_C" ] || [ ! -p "$_f.x" ] || {
-        echo gone >&9
-        exec 3<&9
-    } 9<>"$_f.x"
-}
 # Removes what this instance made; the metadata file only while it is this instance's.
 _remove() {
-    _free_observer
+    # A mv whose shell was ended finds nothing any more, or has done its work.
+    [ ! -f "$_f.tmp" ] || rm -f "$_f.tmp"
     if [ -n "$_j" ] && { IFS= read -r _q <"$_j"; }; then
-        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_f.tmp" "$_j" ${_C:+"$_f".*}; return ;; esac
+        case $_q in *"\"instance\":\"$_I\""*) rm -f "$_f.x" "$_f.a" "$_j" ${_C:+"$_f".*}; return ;; esac
     fi
-    [ ! -p "$_f.a" ] || rm -f "$_f.x" "$_f.a" "$_f.tmp" ${_C:+"$_f".*}
+    [ ! -p "$_f.a" ] || rm -f "$_f.x" "$_f.a" ${_C:+"$_f".*}
 }
 _quit() { rm -f "$_f.x" "$_f.a"; _die "$@"; }
 
@@ -164,6 +157,18 @@ _attend() {
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
     TMOUT=0
     read -r _p <"$_f.x" || exit
+    _o=
+    _os=
+    _bye=
+    _again=
+    # The main shell's word: there is nobody.
+    if [ "$_p" = gone ]; then _p= _t=; else _introduce; fi
+    # Its end tells the reader that the wrapper's main shell is gone.
+    exec 9>&-
+    _attend_to _reader PROF
+}
+# The inner process is there: who it is is written down, and reported.
+_introduce() {
     echo "p $_p" >&8
     _s=0
     _started "$_p" && _s=$_q
@@ -181,16 +186,8 @@ _attend() {
     _t=-$_p
     kill -0 "$_t" || { _t=$_p; _say warn group; }
     _say pid "$_p" "$_s" "$_b" "$_d"
-    _o=
-    _os=
     # The reader does it for one that is kept, when the manager says so: it must have the pid before.
     [ -n "$_C" ] || _release
-
-    _bye=
-    _again=
-    # Its end tells the reader that the wrapper's main shell is gone.
-    exec 9>&-
-    _attend_to _reader PROF
 }
 # Reads the commands.
 _reader() {
@@ -215,8 +212,7 @@ _reader() {
     done
 
     _tell_lease PROF
-    # The observer would wait for ever at a fifo that somebody has removed. When it has ended, its pid may be another's.
-    if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi
+    _end_handing_over
     # End of input: the manager knows the end, or lets go, or it or the link is gone.
     if [ -n "$_bye" ]; then echo b >&8; else echo l >&8; fi
     if _is "$_p" "$_s"; then
@@ -240,23 +236,28 @@ _reader() {
 }
 # The inner process goes on.
 _release() {
+    if [ -z "$_S$_C" ]; then
+        _hand_over
+        return
+    fi
+    # Commands do not wait for it.
+    _hand_over & _o=$!
+    _started "$_o" && _os=$_q
+    echo "o $_o $_os" >&8
+}
+# Gives the inner process what it is to run.  It holds the fifo open then until its exec, which closes it: no line is success.
+_hand_over() {
     # Without, it would wait for ever.
     _put "$_X" >"$_f.x" || kill -KILL "$_t"
-    if [ -n "$_S" ]; then
-        _observe & _o=$!
-        _started "$_o" && _os=$_q
-    else
-        _observe
-    fi
-}
-# The inner process holds the fifo open until its exec, which closes it: no line is success.
-_observe() {
     # One that cannot be opened any more tells nothing.
     _w=-
     { read -r _w || _w=; } <"$_f.x"
     [ -z "$_w" ] || return
     if [ -z "$_C" ]; then _say running; else echo "say running" 1<>"$_f.c"; fi
 }
+# Who hands over would wait for ever for a process that has died, or at a fifo that somebody has removed.  When it has ended, its
+# pid may be another's.
+_end_handing_over() { if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi; }
 
 _h=/bin/sh
 if [ -n "$_H" ]; then
@@ -310,6 +311,8 @@ _take_notes() {
     _ran=0
     _bye=
     _lost=
+    _o=
+    _os=
     # s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
     _how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
     _how=${_how:--}
@@ -318,6 +321,7 @@ _take_notes() {
         case $_w in
         "$_N") break ;;
         p) _p=$_a ;;
+        o) _o=${_a% *} _os=${_a#* } ;;
         x) _ran=1 ;;
         f) _ran=0 _fail=$_a ;;
         b) _bye=1 ;;
@@ -326,7 +330,25 @@ _take_notes() {
         esac
     done
 }
+# Nobody waits any more for the inner process.
+_let_go() {
+    if [ -n "$_S$_C" ]; then
+        _end_handing_over
+        [ -n "$_p" ] || _answer_for_it
+    # Before its program, or the end of its start: then who attends is still on its way to the reader, and would hand over to nobody.
+    elif [ "$_ran$_fail" = 0 ]; then kill -PROF "$_r"
+    else _answer_for_it
+    fi
+}
+# Opened so, a fifo does not block, and it stays open: an end without a word is a success.
+_answer_for_it() {
+    [ ! -p "$_f.x" ] || {
+        echo gone >&9
+        exec 3<&9
+    } 9<>"$_f.x"
+}
 _conclude() {
+    _let_go
     # What is left of the group has no supervisor any more.  The group id cannot be another's while it has members.
     _left=0
     if [ -n "$_p" ] && kill -0 "-$_p"; then
@@ -336,7 +358,8 @@ _conclude() {
     _z=
     [ -z "$_T" ] || _end_escaped
     for _q in $_z; do _say stray "$_q"; done
-    [ -n "$_p$_fail" ] || case $_x in 126 | 127) _fail="exec 0 $_x" ;; esac
+    # Then it was the shell that could not be executed.
+    [ -n "$_p$_fail" ] || case $_x in 126 | 127) if [ -n "$_H" ]; then _fail=shell; else _fail="exec 0 $_x"; fi ;; esac
     [ -z "$_fail" ] || _say fail $_fail
     if [ -n "$_C" ]; then
         _leave_word
@@ -366,7 +389,7 @@ _conclude() {
 if [ -n "$_C" ]; then
     _prepare
     _stay &
-    exec 5>&- 6>&- 8>&- 9>&-
+    exec 5>&- 6>&- 8<&0 9<"$_f.l.$_C" </dev/null
     _link
     exit
 fi

@@ -1,12 +1,14 @@
 //! Every login shell with noisy or broken start-up files, and every shell that `/bin/sh` can be.
 #![allow(clippy::unwrap_used)]
 
+mod dying_shells;
 mod life;
 mod support;
 
 use std::path::Path;
 use std::time::Duration;
 
+use dying_shells::assert_leave_nothing;
 use life::shells::{Life, installed};
 use life::*;
 use sshpm::{Error, Event, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
@@ -134,7 +136,7 @@ fn assert_lives_with_sh(name: &str) {
     life.begin();
     life.end();
     assert_is_kept(&remote, &manager);
-    finish(&manager, &remote);
+    assert_leave_nothing(&remote, &manager);
 }
 
 /// One that is kept outlives its link, and all that it writes is read; it can be signalled by what a job in the background ignores.

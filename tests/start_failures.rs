@@ -1,6 +1,7 @@
 //! Starts that fail say why and never give an exit code; starts that have less than they should work all the same.
 #![allow(clippy::unwrap_used)]
 
+mod dying_shells;
 mod life;
 mod support;
 
@@ -10,17 +11,10 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dying_shells::{assert_leave_nothing, file};
 use life::*;
 use sshpm::{BootRequest, Limit, LimitValue, Manager, StartFailure};
 use support::{By, DEADLINE, Remote, User, assert_same_as, isolated, launched_by, local_snapshot, wait_until};
-
-/// A file on the remote, in its scratch directory.
-fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
-    let path = remote.scratch().join(name);
-    fs::write(remote.local(&path), content).unwrap();
-    fs::set_permissions(remote.local(&path), fs::Permissions::from_mode(mode)).unwrap();
-    path.into_os_string()
-}
 
 /// The head of a real ELF program for another machine (s390x, big-endian), which no kernel for PCs executes.
 fn foreign_elf() -> Vec<u8> {
@@ -95,6 +89,13 @@ fn too_many_bytes_of_arguments_are_no_exit_code() {
     let request = variables.fold(shell("exit 0"), |request, (name, value)| request.environment(name, value));
     assert_eq!(failure_of(&manager, "environment", &request), StartFailure::NotExecutable);
     finish(&manager, &remote);
+}
+
+#[test]
+fn a_shell_that_ends_before_the_program_runs_leaves_nothing() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    assert_leave_nothing(&remote, &manager);
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
 pub const SSHPM_ERROR_START_TIMED_OUT: i32 = 200;
 /// A setup line failed; the message has its number and code.
 pub const SSHPM_ERROR_START_SETUP: i32 = 201;
-/// The shell for the setup lines is not on the host.
+/// The shell for the setup lines is not on the host, or cannot be executed there.
 pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
 /// The program, or the interpreter that its first line names, does not exist.
 pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;
@@ -130,7 +130,7 @@ pub const SSHPM_ERROR_START_ENVIRONMENT: i32 = 209;
 pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: i32 = 210;
 /// A process of this uuid, started by another manager, lives on the host.
 pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: i32 = 211;
-/// It was ended from outside before the application ran.
+/// Its shell ended before the application ran: it was ended from outside, or does not read POSIX shell code.
 pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
 /// The remote side spoke in a way that this version does not know.
 pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;

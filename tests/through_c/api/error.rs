@@ -163,7 +163,7 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_START_RUNTIME_DIRECTORY => StartFailure::RuntimeDirectory,
         c::SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => StartFailure::UuidInUse,
         c::SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => {
-            StartFailure::Ended(between(said, "from outside with ", " before ")?.parse().ok()?)
+            StartFailure::Ended(between(said, "its shell ended with ", " before ")?.parse().ok()?)
         }
         c::SSHPM_ERROR_START_PROTOCOL => StartFailure::Protocol,
         c::SSHPM_ERROR_START_LINK_LOST => StartFailure::LinkLost,

@@ -1,0 +1,71 @@
+//! Shells that end before the program runs: by somebody's KILL, for want of memory, or because they are no shells.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use sshpm::{BootRequest, LinkLossPolicy, Manager, StartFailure};
+
+use crate::life::{end_of, failure_of, finish};
+use crate::support::{By, Remote, launched_by};
+
+/// A file on the remote, in its scratch directory.
+pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
+    let path = remote.scratch().join(name);
+    fs::write(remote.local(&path), content).unwrap();
+    fs::set_permissions(remote.local(&path), fs::Permissions::from_mode(mode)).unwrap();
+    path.into_os_string()
+}
+
+/// What the shell is, and why the start has failed, if it has.
+type Case = (&'static str, Vec<u8>, Option<StartFailure>);
+
+/// One for each step of the hand-shake. A shell's arguments are `-c TEXT STEM`, and STEM is that of the two fifos.
+fn cases() -> [Case; 8] {
+    use StartFailure::{Ended, ProgramNotFound, ShellNotFound};
+    let dies = "kill -KILL $$\n";
+    let tells = "#!/bin/sh\necho $$ >\"$3.x\"\n";
+    let reads = format!("{tells}IFS= read -r line <\"$3.x\"\n");
+    [
+        ("no-shell", b"#!/bin/sh\nexit 3\n".into(), Some(Ended(3))),
+        ("no-interpreter", b"#!/no/such/interpreter\n".into(), Some(ShellNotFound)),
+        ("silent", format!("#!/bin/sh\n{dies}").into(), Some(Ended(137))),
+        ("told", format!("{tells}{dies}").into(), Some(Ended(137))),
+        ("opened", format!("{tells}exec 5<\"$3.x\"\n{dies}").into(), Some(Ended(137))),
+        ("read", format!("{reads}{dies}").into(), Some(Ended(137))),
+        ("failed", format!("{reads}echo f exec 0 127 >\"$3.a\"\n{dies}").into(), Some(ProgramNotFound)),
+        // From here on it cannot be told from the program.
+        ("about-to-run", format!("{reads}echo x >\"$3.a\"\n{dies}").into(), None),
+    ]
+}
+
+/// Tries each without and with setup lines, kept and not, and with more to read than a pipe holds.
+#[track_caller]
+pub fn assert_leave_nothing(remote: &Remote, manager: &Manager) {
+    for (name, content, expected) in cases() {
+        let shell = file(remote, name, &content, 0o755).into_string().unwrap();
+        let small = BootRequest::new("alpha", ["/bin/sleep", "1000"]).setup_shell(shell);
+        let large = small.clone().environment("A", "x".repeat(100_000));
+        for (size, request) in [("small", small), ("large", large)] {
+            let mut requests = vec![request.clone(), request.setup_line("true")];
+            if launched_by() != By::Slurm {
+                requests.extend(requests.clone().into_iter().map(|request| request.link_loss(LinkLossPolicy::Keep)));
+            }
+            for (at, request) in requests.iter().enumerate() {
+                assert_ends(manager, &format!("{name}-{size}-{at}"), request, expected.as_ref());
+            }
+        }
+    }
+    finish(manager, remote);
+}
+
+#[track_caller]
+fn assert_ends(manager: &Manager, uuid: &str, request: &BootRequest, expected: Option<&StartFailure>) {
+    match expected {
+        Some(reason) => assert_eq!(failure_of(manager, uuid, request), *reason, "{uuid}"),
+        None => {
+            manager.start_process(uuid, request).unwrap();
+            assert_eq!(end_of(manager, uuid).code(), Some(137), "{uuid}");
+        }
+    }
+}
