@@ -281,7 +281,7 @@
 #define SSHPM_ERROR_START_SETUP 201
 
 /**
- * The shell for the setup lines is not on the host, or cannot be executed there.
+ * The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
  */
 #define SSHPM_ERROR_START_SHELL_NOT_FOUND 202
 

@@ -35,7 +35,7 @@ _name_link
 if _word || { ! _attended && _word; }; then
     (umask 077 && mkfifo "$_f.l.$_C") && _link "$_e"
 elif _attended; then
-    # Open for writing too until the wrapper's first word: a refusal that comes before the link reads would be lost. Open before it is
+    # Open for writing too until the first word: a refusal that comes before the link reads would be lost. Open before it is
     # named: a wrapper that ends removes it.
     if (umask 077 && mkfifo "$_f.l.$_C") && exec 8<>"$_f.l.$_C" 9<"$_f.l.$_C" && echo "attach $_C $_W" 1<>"$_f.c"; then
         # The wrapper looks once more when it has removed it: what came later than that made a file.

@@ -227,7 +227,7 @@ pub enum StartFailure {
         /// The exit code of the line.
         code: i32,
     },
-    /// The shell for the setup lines is not on the host, or cannot be executed there.
+    /// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
     ShellNotFound,
     /// The program, or the interpreter that its first line names, does not exist.
     ProgramNotFound,

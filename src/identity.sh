@@ -1,25 +1,33 @@
 # Who a process is, in POSIX sh: its pid, its start time and the boot it was started in name one for ever.
 
-# The start time of process $1: field 22 of its stat, counted behind the last ')' because the name is free text.
+# What stat says of process $1, behind the last ')' because its name is free text: _z is its state and what follows.
+_stat() {
+    [ -n "$1" ] || return
+    # The name can have newlines. A process may end in between: bash, mksh and yash leave the variable as it was when they cannot
+    # read.
+    _z=
+    { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
+    _z=${_z##*") "}
+    [ -n "$_z" ]
+}
+# The start time of process $1: field 22 of its stat.
 _started() {
     if [ -r /proc/self/stat ]; then
-        # The name can have newlines. A process may end in between: bash, mksh and yash leave the variable as it was when they cannot
-        # read.
-        _z=
-        { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
-        set -- ${_z##*") "}
+        _stat "$1" || return
+        set -- $_z
         _q=${20}
-        [ -n "$_q" ]
     else
+        _z=
         _q=$(LC_ALL=C ps -o lstart= -p "$1") || return
         set -- $_q
         _q=$1-$2-$3-$4-$5
     fi
+    [ -n "$_q" ]
 }
 # Is process $1 the one that was started then, $2?
 _is() { _started "$1" && [ "$_q" = "$2" ]; }
 # Whether that one has ended, and waits for its parent to see it.
-_is_zombie() { case ${_z##*") "} in Z*) return 0 ;; *) return 1 ;; esac; }
+_is_zombie() { case $_z in Z*) return 0 ;; *) return 1 ;; esac; }
 _b=-
 { read -r _b </proc/sys/kernel/random/boot_id; }
 # Does the process that metadata file $1 speaks of live?  Its instance is _k.

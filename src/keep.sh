@@ -48,7 +48,7 @@ _stay() {
 # INT and QUIT are ignored in what a background job starts, and only another program can undo that.
 _undo_ignoring() {
     if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"
-    elif command -v perl >/dev/null; then set -- perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV' "$@"
+    elif command -v perl >/dev/null; then set -- perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV or exit 127' "$@"
     else _say warn signals
     fi
     _inner "$@"

@@ -55,7 +55,7 @@ _name_link() {
     _C=$$.$_q
 }
 
-# $1: how the application has ended, if it has; if not, the fifo is open, as 8 for writing too until the wrapper's first word.
+# $1: how the application has ended, if it has; if not, the fifo is open, as 8 for writing too until the first word.
 # $2: 1 for a link that is yet to be accepted: it ends nothing with it.
 _link() {
     exec 2>/dev/null
@@ -100,8 +100,9 @@ _link() {
         over)
             [ -z "$_e" ] || continue
             _stop_tails
-            if _word; then _tell_word
-            elif _attended; then break
+            # Only what attach.sh begins finds a word that was left, or another wrapper.
+            if [ -n "$_k" ] && _word; then _tell_word
+            elif [ -n "$_k" ] && _attended; then break
             else
                 _clear_away
                 _say gone

@@ -13,9 +13,8 @@ _has_wrapper() {
 }
 # The process group of process $1.
 _group() {
-    _z=
-    { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$1"/stat; } || return
-    set -- ${_z##*") "}
+    _stat "$1" || return
+    set -- $_z
     _q=${3:-}
     [ -n "$_q" ]
 }

@@ -20,21 +20,24 @@ _escaped() {
     for _w in /proc/[0-9]*; do
         _session "${_w#/proc/}" && [ "$_q" = "$_p" ] && set -- "$@" "${_w#/proc/}"
     done
-    _z=
+    _v=
     for _w in "$@"; do
-        case " $_z $$ $PPID " in *" $_w "*) continue ;; esac
-        _is_dead "$_w" || _z="$_z $_w"
+        case " $_v $$ $PPID " in *" $_w "*) continue ;; esac
+        _is_dead "$_w" || _v="$_v $_w"
     done
+    _z=$_v
     [ -n "$_z" ]
 }
 # The session of process $1.
 _session() {
-    { IFS= read -r _q <"/proc/$1/stat"; } || return
-    set -- ${_q##*") "}
+    _stat "$1" || return
+    set -- $_z
     _q=${4:-}
+    # Where the pid was never told, _p is empty: that is nobody's session.
+    [ -n "$_q" ]
 }
 _is_dead() {
-    { IFS= read -r _q <"/proc/$1/stat"; } || return 0
-    case ${_q##*") "} in Z* | X*) return 0 ;; esac
+    _stat "$1" || return 0
+    case $_z in Z* | X*) return 0 ;; esac
     return 1
 }

@@ -14,7 +14,8 @@
 # The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never ends:
 # a pipe that needs no other process.  This shell's own messages go there too (2>&8), because "Killed" in it, or its
 # absence, tells death by a signal from an exit code above 128.  Lines: p PID, o PID START (who hands over), x (the program is
-# next), f WHY (the start failed), b (the manager says good-bye), l (the link is gone), and what the shell says.
+# next), f WHY (the start failed), b (the manager says good-bye), l (the link is gone), n (there was none any more), and what the
+# shell says.
 #
 # A redirection that fails ends a POSIX shell when it stands at exec or ':', but not at '[': so '[ x ]' tries first.
 
@@ -156,13 +157,14 @@ _attend() {
     trap '' HUP INT QUIT PIPE TERM USR1 USR2
     # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
     TMOUT=0
-    read -r _p <"$_f.x" || exit
+    # One that ended before it wrote: the link is told of it by the reader.
+    read -r _p <"$_f.x" || { [ -n "$_C" ] || exit; _p=gone; }
     _o=
     _os=
     _bye=
     _again=
     # The main shell's word: there is nobody.
-    if [ "$_p" = gone ]; then _p= _t=; else _introduce; fi
+    if [ "$_p" = gone ]; then _p= _t= _s=; else _introduce; fi
     # Its end tells the reader that the wrapper's main shell is gone.
     exec 9>&-
     _attend_to _reader PROF
@@ -282,7 +284,7 @@ echo "$$" >"$0.x"; IFS= read -r _sshpm_l <"$0.x" && eval "$_sshpm_l"' "$_f"
     _g=
     if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
     elif command -v setsid >/dev/null; then set -- setsid "$@"
-    elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV' "$@"
+    elif command -v perl >/dev/null; then set -- perl -MPOSIX -e 'setsid; exec @ARGV or exit 127' "$@"
     else _g=1
     fi
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use life::*;
-use sshpm::{BootRequest, CleanUp, LinkLossPolicy, Manager};
+use sshpm::{BootRequest, CleanUp, LinkLossPolicy, Manager, Signal, StartFailure};
 use support::{ProcessInfo, Remote, wait_until};
 
 /// Starts a daemon of a session of its own, and one that clears its environment but stays in the application's session.
@@ -83,6 +83,29 @@ fn no_stranger_is_ended() {
 }
 
 /// What it cannot end, because it has become another user's, is named.
+/// A name can have a newline, and what follows it looks like anything; where a shell has told no pid, nothing is of its session.
+#[test]
+fn a_name_with_a_newline_makes_nobody_its_relative() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let odd = file(&remote, "a\nb", &fs::read("/bin/sleep").unwrap(), 0o755);
+    start(&manager, "stranger", &BootRequest::new("alpha", [odd.clone(), "1000".into()]));
+    manager.wait_until_started("stranger", TIME).unwrap();
+    let no_shell = file(&remote, "no-shell", b"#!/bin/sh\nexit 3\n", 0o755).into_string().unwrap();
+    let request = request().setup_shell(no_shell);
+    assert_eq!(failure_of(&manager, "fails", &request), StartFailure::Ended(3));
+    assert!(manager.is_process_alive("stranger"));
+    assert_eq!(manager.kill_process("stranger", TIME).unwrap().signal(), Some(Signal::QUIT));
+    // One that is of the application's session, and of a group of its own.
+    let script = format!("trap 'exit 17' QUIT; set -m; env -i '{}' 1000 & echo ready; wait", odd.to_str().unwrap());
+    start_ready(&manager, "u", &BootRequest::new("alpha", ["bash", "-c", &script]).kill_tree(true));
+    let is_odd = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == odd.to_str().unwrap());
+    let child = wait_until("its child", TIME, || remote.processes().into_iter().find(is_odd));
+    assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
+    assert!(!child.is_alive());
+    finish(&manager, &remote);
+}
+
 #[test]
 fn what_could_not_be_ended_is_named() {
     let remote = Remote::start();

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dying_shells::{assert_leave_nothing, file};
+use dying_shells::assert_leave_nothing;
 use life::*;
 use sshpm::{BootRequest, Limit, LimitValue, Manager, StartFailure};
 use support::{By, DEADLINE, Remote, User, assert_same_as, isolated, launched_by, local_snapshot, wait_until};
@@ -96,6 +96,16 @@ fn a_shell_that_ends_before_the_program_runs_leaves_nothing() {
     let remote = Remote::start();
     let manager = manager(&remote);
     assert_leave_nothing(&remote, &manager);
+    if !remote.require_users("setsid and perl would be the real ones") {
+        return;
+    }
+    // What makes the session else: perl, and then a shell.
+    for program in ["/usr/bin/setsid", "/usr/bin/perl"] {
+        if Path::new(program).exists() {
+            remote.mount(&["--bind", "/dev/null", program]);
+            assert_leave_nothing(&remote, &manager);
+        }
+    }
 }
 
 #[test]

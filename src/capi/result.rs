@@ -110,7 +110,7 @@ pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
 pub const SSHPM_ERROR_START_TIMED_OUT: i32 = 200;
 /// A setup line failed; the message has its number and code.
 pub const SSHPM_ERROR_START_SETUP: i32 = 201;
-/// The shell for the setup lines is not on the host, or cannot be executed there.
+/// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
 pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
 /// The program, or the interpreter that its first line names, does not exist.
 pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;

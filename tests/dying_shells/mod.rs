@@ -1,27 +1,15 @@
 //! Shells that end before the program runs: by somebody's KILL, for want of memory, or because they are no shells.
 
-use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use sshpm::{BootRequest, LinkLossPolicy, Manager, StartFailure};
 
-use crate::life::{end_of, failure_of, finish};
+use crate::life::{end_of, failure_of, file, finish};
 use crate::support::{By, Remote, launched_by};
-
-/// A file on the remote, in its scratch directory.
-pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
-    let path = remote.scratch().join(name);
-    fs::write(remote.local(&path), content).unwrap();
-    fs::set_permissions(remote.local(&path), fs::Permissions::from_mode(mode)).unwrap();
-    path.into_os_string()
-}
 
 /// What the shell is, and why the start has failed, if it has.
 type Case = (&'static str, Vec<u8>, Option<StartFailure>);
 
 /// One for each step of the hand-shake. A shell's arguments are `-c TEXT STEM`, and STEM is that of the two fifos.
-fn cases() -> [Case; 8] {
+fn cases() -> [Case; 9] {
     use StartFailure::{Ended, ProgramNotFound, ShellNotFound};
     let dies = "kill -KILL $$\n";
     let tells = "#!/bin/sh\necho $$ >\"$3.x\"\n";
@@ -29,9 +17,10 @@ fn cases() -> [Case; 8] {
     [
         ("no-shell", b"#!/bin/sh\nexit 3\n".into(), Some(Ended(3))),
         ("no-interpreter", b"#!/no/such/interpreter\n".into(), Some(ShellNotFound)),
+        ("opened-to-tell", format!("#!/bin/sh\n: >\"$3.x\"\n{dies}").into(), Some(Ended(137))),
         ("silent", format!("#!/bin/sh\n{dies}").into(), Some(Ended(137))),
         ("told", format!("{tells}{dies}").into(), Some(Ended(137))),
-        ("opened", format!("{tells}exec 5<\"$3.x\"\n{dies}").into(), Some(Ended(137))),
+        ("opened-to-read", format!("{tells}exec 5<\"$3.x\"\n{dies}").into(), Some(Ended(137))),
         ("read", format!("{reads}{dies}").into(), Some(Ended(137))),
         ("failed", format!("{reads}echo f exec 0 127 >\"$3.a\"\n{dies}").into(), Some(ProgramNotFound)),
         // From here on it cannot be told from the program.

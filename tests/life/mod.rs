@@ -7,6 +7,7 @@ pub mod shells;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,14 @@ pub fn failure_of(manager: &Manager, uuid: &str, request: &BootRequest) -> Start
     assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Failed);
     assert!(!manager.is_process_alive(uuid));
     reason
+}
+
+/// A file on the remote, in its scratch directory.
+pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
+    let path = remote.scratch().join(name);
+    fs::write(remote.local(&path), content).unwrap();
+    fs::set_permissions(remote.local(&path), PermissionsExt::from_mode(mode)).unwrap();
+    path.into_os_string()
 }
 
 #[track_caller]
