@@ -25,10 +25,16 @@ pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], t
     bootstrap_line(&script)
 }
 
-/// Comments and indentation need not cross the network: the remote shell reads its input byte by byte.
+/// Comments and indentation need not cross the network: the remote shell reads its input byte by byte. Nor need a newline where a
+/// blank does: quoted, it takes seven bytes.
 pub(crate) fn without_comments(script: &str) -> Vec<u8> {
     let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
+    lines.flat_map(|line| [line, if needs_more(line) { " " } else { "\n" }]).collect::<String>().into_bytes()
+}
+
+/// Whether a command, or a list of them, has to follow these. No quoted text of the scripts has lines that end so.
+fn needs_more(line: &str) -> bool {
+    line == "else" || [" then", " do", " {", ";;", "&&", "||"].iter().any(|end| line.ends_with(end))
 }
 
 /// The variables of our scripts. One that the login environment exports would be exported with our value: the nonce, for
@@ -117,6 +123,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::process::Command;
+
+    #[test]
+    fn a_script_is_as_short_as_it_can_be() {
+        let script = "# Says.\nf() {\n    # It is.\n    if [ x ] &&\n        [ y ]; then\n        a\n    else\n        b\n    fi\n}\n";
+        assert_eq!(without_comments(script), b"f() { if [ x ] && [ y ]; then a\nelse b\nfi\n}\n");
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

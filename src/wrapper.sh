@@ -159,10 +159,7 @@ _attend() {
     TMOUT=0
     # One that ended before it wrote: the link is told of it by the reader.
     read -r _p <"$_f.x" || { [ -n "$_C" ] || exit; _p=gone; }
-    _o=
-    _os=
-    _bye=
-    _again=
+    _o= _os= _bye= _again=
     # The main shell's word: there is nobody.
     if [ "$_p" = gone ]; then _p= _t= _s=; else _introduce; fi
     # Its end tells the reader that the wrapper's main shell is gone.
@@ -309,12 +306,7 @@ _inner() (
 # What the notebook holds, up to our own mark.
 _take_notes() {
     echo "$_N" >&8
-    _p=
-    _ran=0
-    _bye=
-    _lost=
-    _o=
-    _os=
+    _p= _ran=0 _bye= _lost= _o= _os=
     # s: the shell told of a signal, c: and of a core dump, -: it was silent, u: it is always (zsh, and bash with -c).
     _how=${BASH_VERSION:+u}${ZSH_VERSION:+u}
     _how=${_how:--}
