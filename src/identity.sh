@@ -26,6 +26,8 @@ _started() {
 }
 # Is process $1 the one that was started then, $2?
 _is() { _started "$1" && [ "$_q" = "$2" ]; }
+# Signal $1 for process $2, if it is the one that was started then, $3: one that has ended was reaped, and its pid may be another's.
+_tell() { _is "$2" "$3" && kill -"$1" "$2"; }
 # Whether that one has ended, and waits for its parent to see it.
 _is_zombie() { case $_z in Z*) return 0 ;; *) return 1 ;; esac; }
 _b=-

@@ -1,17 +1,10 @@
-# Asks after a process whose link was lost, in POSIX sh, behind the assignments of its parameters:
+# Asks after a process whose link was lost, in POSIX sh, behind the assignments of its parameters and identity.sh:
 #   _N nonce   _V uuid   _I instance   _P pid   _T its start time   _B the boot it was started in
 #   _G seconds that its wrapper may take to end it
 # Reports how it ended, if its wrapper left a status file, and removes that; else that it is gone.  A process that outlives
 # its wrapper's time is killed: its link loss policy is to be ended.
 
-
-_ours() {
-    # The name can have newlines.
-    _z=
-    { while _q= && IFS= read -r _q || [ -n "$_q" ]; do _z="$_z $_q"; done </proc/"$_P"/stat; } || return
-    set -- ${_z##*") "}
-    [ "$1" != Z ] && [ "${20}" = "$_T" ]
-}
+_ours() { _is "$_P" "$_T" && ! _is_zombie; }
 # Tells how it ended, where its wrapper has left word of that; else _w is where the wrapper, _k, is still at work, unless it was killed.
 _left() {
     _w=
@@ -32,8 +25,6 @@ _left() {
     done
     return 1
 }
-_b=-
-{ read -r _b </proc/sys/kernel/random/boot_id; }
 if [ "$_b" = "$_B" ]; then
     _i=0
     while ! _left; do

@@ -77,7 +77,7 @@ _attend_to_links() {
         warn) _z3="$_z3 $_a" ;;
         running) _z2=running ;;
         done)
-            if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill -PROF "$_t1"; fi
+            _tell PROF "$_t1" "$_s1"
             _end_handing_over
             # Nobody else removes what is left of a start that failed.
             _has_link || echo n >&8

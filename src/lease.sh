@@ -28,7 +28,7 @@ _lease() {
     done
     trap - EXIT
     if [ -n "$_R" ]; then
-        if _is "$_R" "$_rs"; then kill -VTALRM "$_R"; fi
+        _tell VTALRM "$_R" "$_rs"
         exit
     fi
     _sshd && kill -TERM "$_p" || exit

@@ -38,8 +38,8 @@ _relay() {
         sleep 0.1
     fi
     # Where that shell was killed, sshd waits for what else has its streams.
-    if [ -n "$_s1" ] && _is "$_t1" "$_s1"; then kill "$_t1"; fi
-    if [ -n "$_s2" ] && _is "$_t2" "$_s2"; then kill "$_t2"; fi
+    _tell TERM "$_t1" "$_s1"
+    _tell TERM "$_t2" "$_s2"
     _tell_lease PROF
     rm -f "$_f.l.$_C"
     exit 0
@@ -159,10 +159,10 @@ _stop_tails() {
     _stop "$_t2" "$_s2" KILL
     _t1= _t2= _s1= _s2=
 }
-# Ends a child by signal $3.  One that has ended was reaped, and its pid may be another's.  Not all are waited for: the wrapper is a
-# child of the first link.  A child that was forked a moment ago loses what this shell traps, TERM too: and then the wait is for ever.
+# Ends a child by signal $3.  Not all are waited for: the wrapper is a child of the first link.  A child that was forked a moment
+# ago loses what this shell traps, TERM too: and then the wait is for ever.
 _stop() {
-    [ -n "$2" ] && _is "$1" "$2" && kill -"$3" "$1" && wait "$1"
+    _tell "$3" "$1" "$2" && wait "$1"
 }
 # The manager has all of it.
 _clear_away() {

@@ -1,8 +1,7 @@
 # A reader that is replaced when somebody kills it, in POSIX sh: without it, nothing would tell that the manager or the link is gone.
 #   _L not empty: it has a lease, see lease.sh, which is before this then
 
-# One that has ended was reaped, and its pid may be another's.
-_tell_lease() { if [ -n "$_l" ] && _is "$_l" "$_ls"; then kill -"$1" "$_l"; fi; }
+_tell_lease() { _tell "$1" "$_l" "$_ls"; }
 
 # $1: the reader, which reads descriptor 3 as its stdin, and returns 0 when all is done.  $2: the signal that ends this.
 # $3: what ends the reader then, if not the same.  A signal that can be caught is lost on a shell that was forked a moment ago.

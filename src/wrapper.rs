@@ -115,7 +115,7 @@ pub(crate) fn inquiry_line(
         ("_B", boot.as_bytes()),
         ("_G", grace.as_bytes()),
     ];
-    short_line(nonce, &values, &[include_str!("inquiry.sh")])
+    short_line(nonce, &values, &[IDENTITY, include_str!("inquiry.sh")])
 }
 
 /// By which tree.sh knows what an application has started.

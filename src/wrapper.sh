@@ -254,9 +254,8 @@ _hand_over() {
     [ -z "$_w" ] || return
     if [ -z "$_C" ]; then _say running; else echo "say running" 1<>"$_f.c"; fi
 }
-# Who hands over would wait for ever for a process that has died, or at a fifo that somebody has removed.  When it has ended, its
-# pid may be another's.
-_end_handing_over() { if [ -n "$_os" ] && _is "$_o" "$_os"; then kill -KILL "$_o"; fi; }
+# Who hands over would wait for ever for a process that has died, or at a fifo that somebody has removed.
+_end_handing_over() { _tell KILL "$_o" "$_os"; }
 
 _h=/bin/sh
 if [ -n "$_H" ]; then
