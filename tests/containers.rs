@@ -74,9 +74,9 @@ impl Container {
         for library in libraries {
             let inside = root.join(library.strip_prefix("/").unwrap());
             fs::create_dir_all(inside.parent().unwrap()).unwrap();
-            fs::copy(&library, &inside).unwrap();
+            support::install(&library, &inside, 0o755);
         }
-        fs::copy(busybox, root.join("bin/busybox")).unwrap();
+        support::install(busybox, &root.join("bin/busybox"), 0o755);
         let links =
             Command::new("chroot").arg(&root).args(["/bin/busybox", "--install", "-s", "/bin"]).status().unwrap();
         assert!(links.success());

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
 use support::{
-    LONG, ProcessInfo, Remote, find_program, isolated, processes, random_hex, skipped, temporary_directory, wait_until,
+    LONG, ProcessInfo, Remote, files_below, find_program, isolated, processes, random_hex, skipped,
+    temporary_directory, wait_until,
 };
 use tempfile::TempDir;
 
@@ -50,12 +51,7 @@ impl Place {
     /// When all has ended that wrote there.
     #[track_caller]
     fn assert_nothing_left(self) {
-        let files = || {
-            let mut found = Command::new("find");
-            found.arg(self.0.path()).args(["!", "-type", "d"]);
-            String::from_utf8(found.output().unwrap().stdout).unwrap()
-        };
-        wait_until("no file is left", LONG, || files().is_empty().then_some(()));
+        wait_until("no file is left", LONG, || files_below(self.0.path()).is_empty().then_some(()));
     }
 }
 

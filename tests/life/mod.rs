@@ -7,7 +7,6 @@ pub mod shells;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use parking_lot::Mutex;
 use sshpm::{BootRequest, Error, Event, ExitStatus, KillScope, KillStep, KillTimeouts};
 use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
 
-use crate::support::{ProcessInfo, Remote, wait_until};
+use crate::support::{ProcessInfo, Remote, install, wait_until};
 
 /// Longer than anything takes: only a test that fails waits it out.
 pub const TIME: Duration = Duration::from_secs(30);
@@ -98,11 +97,12 @@ pub fn failure_of(manager: &Manager, uuid: &str, request: &BootRequest) -> Start
     reason
 }
 
-/// A file on the remote, in its scratch directory.
+/// A file on the remote, in its scratch directory, which can be run at once.
 pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
     let path = remote.scratch().join(name);
-    fs::write(remote.local(&path), content).unwrap();
-    fs::set_permissions(remote.local(&path), PermissionsExt::from_mode(mode)).unwrap();
+    let draft = remote.dir().join(format!("{name}.draft"));
+    fs::write(&draft, content).unwrap();
+    install(&draft, &remote.local(&path), mode);
     path.into_os_string()
 }
 

@@ -12,7 +12,9 @@ mod remote;
 mod report;
 mod slurm;
 
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -32,6 +34,26 @@ pub use slurm::{SlurmCluster, require_slurm, slurm_missing};
 /// A directory for the time of a test, by whose name tests/run knows it when it is left.
 pub fn temporary_directory() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("sshpm-test-").tempdir().expect("a temporary directory")
+}
+
+/// A copy that can be run at once. By another process, because a program that is open for writing cannot run (ETXTBSY), and another
+/// thread's child may hold our descriptor for a moment.
+#[track_caller]
+pub fn install(from: &Path, to: &Path, mode: u32) {
+    let status = Command::new("install").arg("-m").arg(format!("{mode:o}")).args([from, to]).status();
+    assert!(status.expect("install(1)").success(), "{}", to.display());
+}
+
+/// What stands below a directory, but for other directories. What goes away meanwhile is not there.
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let (mut dirs, mut files) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir { &mut dirs } else { &mut files }.push(entry.path());
+        }
+    }
+    files
 }
 
 /// How long the harness waits for what must come: long, as it is only waited out by a test that fails.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::builder::{Layout, RemoteBuilder, current_user, test_app, write};
 use super::launched::{self, By, launched_by};
 use super::procs::{self, ProcessInfo};
-use super::{DEADLINE, namespaces_work, network_namespace, skipped, wait_until};
+use super::{DEADLINE, files_below, install, namespaces_work, network_namespace, skipped, wait_until};
 
 /// An account on the remote.
 #[derive(Debug, Clone)]
@@ -207,6 +207,14 @@ impl Remote {
         self.enter_and("mount", arguments);
     }
 
+    /// A program that the remote is not to have, if it has it.
+    #[track_caller]
+    pub fn take_away(&self, program: &str) {
+        if self.local(Path::new(program)).exists() {
+            self.mount(&["--bind", "/dev/null", program]);
+        }
+    }
+
     #[track_caller]
     pub fn unmount(&self, place: &str) {
         self.enter_and("umount", &[place]);
@@ -323,10 +331,7 @@ impl Remote {
     pub fn program(&self, name: &str, script: &str) -> PathBuf {
         let (draft, program) = (self.layout.dir.join(format!("{name}.sh")), self.layout.dir.join(name));
         write(&draft, format!("#!/bin/sh\n{script}\n"), 0o755);
-        // By cp, because a program that is open for writing cannot run (ETXTBSY), and another thread's child may
-        // hold our descriptor for a moment.
-        let copied = Command::new("cp").arg(&draft).arg(&program).status().expect("cp");
-        assert!(copied.success());
+        install(&draft, &program, 0o755);
         program
     }
 
@@ -363,12 +368,10 @@ impl Remote {
             dirs.extend(drunc.map(|name| Path::new("/tmp").join(name)));
         }
         let mut files = Vec::new();
-        while let Some(dir) = dirs.pop() {
-            for entry in fs::read_dir(self.local(&dir)).into_iter().flatten().flatten() {
-                let path = dir.join(entry.file_name());
-                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if is_dir { &mut dirs } else { &mut files }.push(path);
-            }
+        for dir in dirs {
+            let local = self.local(&dir);
+            let found = files_below(&local).into_iter();
+            files.extend(found.map(|file| dir.join(file.strip_prefix(&local).expect("a file below it"))));
         }
         files.sort();
         files
