@@ -67,7 +67,9 @@ seen_from() { realpath -m -s --relative-to="$1" "$2"; }
 
 build() {
     # rustup puts cargo where only new login shells look.
-    if ! command -v cargo >/dev/null; then PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH; fi
+    # The tilde works without HOME too. A PATH that bash has made up is not exported by itself.
+    if ! command -v cargo >/dev/null; then PATH=${CARGO_HOME:-~/.cargo}/bin:$PATH; fi
+    export PATH
     command -v cargo >/dev/null || die "cargo is not there: install Rust, see https://rustup.rs"
     # Named, so that it is known where the libraries will be, whatever the user's cargo is set to.
     local triple=${CARGO_BUILD_TARGET:-} target=${CARGO_TARGET_DIR:-$root/target}/install library

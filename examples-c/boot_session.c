@@ -12,7 +12,8 @@
  * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
  * Ctrl-C or SIGTERM shuts down, also while booting; a second one does not wait any longer.
  *
- * Exit code: 0 when each process came to run and ended because it was asked to; 1 when not; 2 when nothing was begun.
+ * Exit code: 0 when each process came to run and ended because it was asked to; 1 when not, or when stdout could not be
+ * written; 2 when nothing was begun.
  *
  * How it works: the library tells what happens by events; their queue has a descriptor, which the main loop gives to
  * poll(2), together with a pipe that its signal handler writes to. So it waits for everything in one place.
@@ -35,6 +36,7 @@
 #include <unistd.h>
 
 #include "sshpm.h"
+#include "streams.h"
 
 enum phase { BOOTING, RUNNING, ENDING, OVER };
 
@@ -551,8 +553,8 @@ static void boot(struct session *session, const sshpm_boot_request_list *request
     for (i = 0; i < session->count; i++) {
         struct process *process = &session->processes[i];
         process->since = now();
-        if (sshpm_manager_start_process(session->manager, process->name, sshpm_boot_request_list_get(requests, i)) !=
-            SSHPM_OK) {
+        if (sshpm_manager_start_process(session->manager, process->name, sshpm_boot_request_list_get(requests, i),
+                                        NULL) != SSHPM_OK) {
             process->refused = copy(sshpm_last_error_message());
             process->state = SSHPM_STATE_FAILED;
             process->until = process->since;
@@ -757,6 +759,7 @@ int main(int argc, char **argv) {
     sshpm_boot_request_list *requests;
     int code;
 
+    fill_standard_streams();
     memset(&session, 0, sizeof session);
     session.seconds = -1;
     session.name_width = session.host_width = session.role_width = 4; /* those of the headings, at least */
@@ -771,5 +774,5 @@ int main(int argc, char **argv) {
     follow(&session);
     code = finish(&session);
     free_session(&session);
-    return code;
+    return output_is_complete("boot_session") ? code : 1;
 }

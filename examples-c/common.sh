@@ -111,8 +111,9 @@ allow_services() {
 
 # rustup puts cargo where only new login shells look.
 find_cargo() {
-    if ! command -v cargo >/dev/null && [[ -x ${CARGO_HOME:-$HOME/.cargo}/bin/cargo ]]; then
-        PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
-    fi
+    # The tilde works without HOME too. A PATH that bash has made up is not exported by itself.
+    local bin=${CARGO_HOME:-~/.cargo}/bin
+    if ! command -v cargo >/dev/null && [[ -x $bin/cargo ]]; then PATH=$bin:$PATH; fi
+    export PATH
     command -v cargo >/dev/null || die "cargo is not there: install Rust, see https://rustup.rs"
 }

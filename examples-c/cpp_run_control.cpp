@@ -20,6 +20,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <fstream>
 #include <functional>
@@ -36,6 +37,7 @@
 #include <pthread.h>
 
 #include "sshpm.hpp"
+#include "streams.h"
 
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
@@ -98,8 +100,8 @@ public:
 
     /// Starts all, and waits until each runs. Whether they all do.
     bool boot() {
-        for (const auto &[name, application] : applications_) {
-            manager_.start_process(name, requests_[application.place]);
+        for (auto &[name, application] : applications_) {
+            start(name, application);
         }
         const auto begun = clock_type::now();
         while (!stopped_ && !failed_ && count(&member::running) < applications_.size()) {
@@ -147,7 +149,8 @@ public:
 
 private:
     struct member {
-        std::size_t place; ///< among the requests
+        std::size_t place;              ///< among the requests
+        std::uint64_t start_number = 0; ///< of the start whose events count
         bool running = false;
         int crashes = 0;
     };
@@ -163,6 +166,10 @@ private:
         return found;
     }
 
+    void start(const std::string &name, member &application) {
+        application.start_number = manager_.start_process(name, requests_[application.place]);
+    }
+
     void take_event(sshpm::timeout wait) {
         // Nothing, when the time is over or stop() was called: then the caller looks.
         if (const auto event = events_.next(wait)) {
@@ -173,6 +180,10 @@ private:
     void take(const sshpm::event &event) {
         const std::string name(event.get_uuid());
         member &application = applications_.at(name);
+        if (event.get_start_number() != application.start_number) {
+            // A late event of a process that was started again since says nothing about the new one.
+            return;
+        }
         switch (event.get_type()) {
         case sshpm::event_type::started:
             application.running = true;
@@ -206,7 +217,7 @@ private:
             return;
         }
         // Its uuid is free again, as it has ended.
-        manager_.start_process(name, requests_[application.place]);
+        start(name, application);
         restarts_++;
         std::cout << name << " is started again\n";
     }
@@ -283,7 +294,13 @@ int run(const arguments &arguments) {
 
 int main(int argc, char **argv) {
     try {
-        return run(parse(argc, argv));
+        fill_standard_streams();
+        const int code = run(parse(argc, argv));
+        std::cout.flush();
+        if (!std::cout) {
+            throw std::runtime_error("not all output could be written to stdout");
+        }
+        return code;
     } catch (const sshpm::error &error) {
         std::cerr << "cpp_run_control: " << error.what() << " (" << error.short_text() << ")\n";
     } catch (const std::exception &error) {

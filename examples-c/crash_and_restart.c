@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "sshpm.h"
+#include "streams.h"
 
 #define LONGEST_S 60.0
 
@@ -67,7 +68,7 @@ static sshpm_boot_request_list *read_session(const char *path) {
 /* Starts it under the uuid that it always has, and gives its pid. */
 static int64_t start(sshpm_manager *manager, const char *uuid, const sshpm_boot_request *request) {
     int64_t pid;
-    check(sshpm_manager_start_process(manager, uuid, request), uuid);
+    check(sshpm_manager_start_process(manager, uuid, request, NULL), uuid);
     check(sshpm_manager_wait_until_started(manager, uuid, LONGEST_S, &pid), uuid);
     printf("%s runs with pid %" PRId64 "\n", uuid, pid);
     return pid;
@@ -103,6 +104,7 @@ int main(int argc, char **argv) {
     int64_t pid, former;
     bool local = false, as_asked;
 
+    fill_standard_streams();
     for (at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
             ssh_config = argv[++at];
@@ -150,5 +152,5 @@ int main(int argc, char **argv) {
     sshpm_manager_free(manager);
     sshpm_string_free(name);
     sshpm_boot_request_list_free(requests);
-    return as_asked ? 0 : 1;
+    return output_is_complete("crash_and_restart") && as_asked ? 0 : 1;
 }

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "sshpm.h"
+#include "streams.h"
 
 /* What a descriptor of the loop is for. */
 enum source { EVENTS, TIMER, SIGNALS, DONE };
@@ -277,7 +278,7 @@ static void start_all(struct loop *loop, const sshpm_boot_request_list *requests
         const sshpm_boot_request *request = sshpm_boot_request_list_get(requests, i);
         char *name;
         check(sshpm_boot_request_get_name(request, &name), "name");
-        check(sshpm_manager_start_process(loop->manager, name, request), name);
+        check(sshpm_manager_start_process(loop->manager, name, request, NULL), name);
         sshpm_string_free(name);
     }
 }
@@ -289,6 +290,7 @@ int main(int argc, char **argv) {
     bool good, local = false;
     int at;
 
+    fill_standard_streams();
     memset(&loop, 0, sizeof loop);
     loop.seconds = 5;
     for (at = 1; at < argc; at++) {
@@ -318,5 +320,5 @@ int main(int argc, char **argv) {
     close_loop(&loop);
     printf("%zu of %zu ran, %zu have ended\n", loop.started, loop.processes, loop.ended);
     good = !loop.failed && loop.started == loop.processes && loop.ended == loop.processes;
-    return good ? 0 : 1;
+    return output_is_complete("event_loop") && good ? 0 : 1;
 }

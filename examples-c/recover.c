@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "sshpm.h"
+#include "streams.h"
 
 /* How long a manager that was killed may take to be gone from its hosts: they wait for its word for 30 s. */
 #define LEAVING_S 60
@@ -177,7 +178,7 @@ static bool adopt(struct session *session, struct process *process) {
         state = sshpm_found_processes_get_state(found, place); /* 0, when it is not there */
         pid = sshpm_metadata_get_pid(sshpm_found_processes_get_metadata(found, place));
         if (state == SSHPM_FOUND_LEFT || state == SSHPM_FOUND_ENDED) {
-            check(sshpm_manager_adopt_process(session->manager, process->name, process->host, process->user),
+            check(sshpm_manager_adopt_process(session->manager, process->name, process->host, process->user, NULL),
                   process->name);
             process->ready = true;
             if (state == SSHPM_FOUND_ENDED) {
@@ -206,7 +207,7 @@ static void boot_or_adopt(struct session *session) {
     for (i = 0; i < session->count; i++) {
         struct process *process = &session->processes[i];
         if (!adopt(session, process)) {
-            check(sshpm_manager_start_process(session->manager, process->name, process->request), process->name);
+            check(sshpm_manager_start_process(session->manager, process->name, process->request, NULL), process->name);
         }
     }
 }
@@ -374,6 +375,7 @@ int main(int argc, char **argv) {
     bool local = false;
     int at, signals;
 
+    fill_standard_streams();
     for (at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--ssh-config") == 0 && at + 1 < argc) {
             ssh_config = argv[++at];
@@ -420,5 +422,5 @@ int main(int argc, char **argv) {
     close(signals);
     free_session(&session);
     sshpm_boot_request_list_free(requests);
-    return good == session.count && !session.failed ? 0 : 1;
+    return output_is_complete("recover") && good == session.count && !session.failed ? 0 : 1;
 }

@@ -18,7 +18,37 @@
  * Timeouts are seconds: a number from 0 on, INFINITY for no limit, or SSHPM_TIMEOUT_DEFAULT.
  *
  * Threads: each function says from where it can be called, and how long it can block. The library's own threads have
- * all signals blocked. It installs no signal handler, and a broken link raises no SIGPIPE.
+ * all signals blocked and never unblock one. It installs no signal handler, and a broken link raises no SIGPIPE.
+ *
+ * Children on this machine, ssh or another launcher, are started by posix_spawn. Each begins with an empty signal mask,
+ * the default action for every signal, a process group of its own, and no descriptor but its three streams, whatever the
+ * program blocks, ignores or has open. The program may ignore SIGCHLD or reap all children: exit codes come from the
+ * hosts.
+ *
+ * System: Linux with glibc 2.24 or newer, and no older glibc than that of the machine where the library was built.
+ *
+ * Order: when a process ends, its event is first in the queue of every subscription; then the exit callbacks run, one
+ * after another; then the functions that ended the process return: sshpm_manager_kill_process, _kill_processes,
+ * _kill_processes_by_role, _kill_all_processes, _kill_process_without_metadata and _shutdown. So when one of these has
+ * given the end of a process, no callback for that end runs any more, whether or not the uuid has been started again.
+ * They wait for callbacks only as long as their timeouts allow: a kill as long as the waits of all its steps add up to,
+ * counted from the call; _kill_process_without_metadata as long as its timeout; _shutdown as long as it may block.
+ * After that they give the end although a callback still runs. Functions that only wait or look may give an end before
+ * the callbacks have run: sshpm_manager_wait_for_process_exit_code, _get_exit_status and _pop_early_exit_status.
+ *
+ * Kept processes: the host of a process with SSHPM_LINK_LOSS_KEEP keeps its exit status and its output until this
+ * program has got the end: until a subscription has given the event, an exit callback has returned, or a function has
+ * given the end or dropped it (sshpm_manager_forget_process, a start that replaces it). When none of that has happened
+ * before the manager is detached or freed or dies, the next manager can adopt the process and gets its end.
+ *
+ * Ending the program: the library's threads call callbacks until the very end of the program, also while exit() runs
+ * destructors and while an interpreter is finalized. So before that, remove each exit callback with
+ * sshpm_manager_remove_callback, or free the manager with sshpm_manager_free; and turn the log off with
+ * sshpm_set_log_callback(SSHPM_LOG_OFF, NULL, NULL). These functions wait for a callback that runs, but
+ * sshpm_manager_free waits 5 s at most: then the callback can go on. In Python, call them in a function that atexit
+ * runs: later, the interpreter ends foreign threads inside their callbacks, which crashes the program. Load the library
+ * with ctypes.CDLL, which releases the GIL during each call. With ctypes.PyDLL, a call that waits for a callback holds
+ * the GIL, for which the callback waits: the two wait for each other.
  *
  * Unloading: a program that has loaded the library with dlopen may dlclose it when no manager is left, no log callback
  * is set, and no thread is inside of one of its functions; with a manager, its threads would run in memory that has gone.
@@ -33,11 +63,11 @@
 #include <stdint.h>
 
 /** The version of this header; that of the library is sshpm_version(). */
-#define SSHPM_VERSION "0.1.0"
+#define SSHPM_VERSION "0.2.0"
 /** The first number of the version. */
 #define SSHPM_VERSION_MAJOR 0
 /** The second number of the version. */
-#define SSHPM_VERSION_MINOR 1
+#define SSHPM_VERSION_MINOR 2
 /** The third number of the version. */
 #define SSHPM_VERSION_PATCH 0
 
@@ -291,7 +321,7 @@
 #define SSHPM_ERROR_START_PROGRAM_NOT_FOUND 203
 
 /**
- * The program cannot be executed: permission, format, or too many bytes of arguments and environment.
+ * The host's kernel refuses the program, most often for its format: it is for another machine, or damaged.
  */
 #define SSHPM_ERROR_START_NOT_EXECUTABLE 204
 
@@ -331,7 +361,8 @@
 #define SSHPM_ERROR_START_UUID_IN_USE_ON_HOST 211
 
 /**
- * Its shell ended before the application ran: it was ended from outside, or does not read POSIX shell code.
+ * The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else sent a
+ * signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message has its exit code.
  */
 #define SSHPM_ERROR_START_ENDED_BEFORE_RUNNING 212
 
@@ -341,9 +372,29 @@
 #define SSHPM_ERROR_START_PROTOCOL 213
 
 /**
- * The link was lost while the process started; whether it ran is not known.
+ * The link broke before the program was known to run; whether it ran for a moment is not known.
  */
 #define SSHPM_ERROR_START_LINK_LOST 214
+
+/**
+ * The program is a directory, or another thing that is no regular file.
+ */
+#define SSHPM_ERROR_START_PROGRAM_NOT_FILE 215
+
+/**
+ * The user may not execute the program.
+ */
+#define SSHPM_ERROR_START_PROGRAM_PERMISSION 216
+
+/**
+ * Arguments and environment have more bytes than the host's kernel takes.
+ */
+#define SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE 217
+
+/**
+ * The shell that starts it ended on its host: most likely no process could be made there.
+ */
+#define SSHPM_ERROR_START_NO_PROCESS 218
 
 /**
  * The launcher's program was not found, or cannot be executed.
@@ -538,29 +589,31 @@
 #define SSHPM_EVENT_STARTED 1
 
 /**
- * Event: the process ended. It is the last event of a process that had started.
+ * Event: the process ended. No event of this start follows.
  */
 #define SSHPM_EVENT_EXITED 2
 
 /**
- * Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over;
- * of a process that is kept, SSHPM_EVENT_LINK_RESTORED.
+ * Event: the connection broke, or the client on this machine was killed. For a kept process (SSHPM_LINK_LOSS_KEEP),
+ * SSHPM_EVENT_LINK_RESTORED follows when the link is back. Otherwise SSHPM_EVENT_EXITED follows, at the latest after
+ * the lost timeout; or SSHPM_EVENT_START_FAILED, if the start had failed.
  */
 #define SSHPM_EVENT_LINK_LOST 3
 
 /**
- * Event: the process did not come to run. It is the only event of such a process.
+ * Event: the start failed: the program was not executed, or was ended at once. No event of this start follows.
  */
 #define SSHPM_EVENT_START_FAILED 4
 
 /**
- * Event: a process that is kept (SSHPM_LINK_LOSS_KEEP) was taken over again, or was adopted.
+ * Event: the manager has a link to a kept process again, or adopted the process.
  */
 #define SSHPM_EVENT_LINK_RESTORED 5
 
 /**
- * Event: the link to a process that is kept does not come back, see sshpm_event_get_error. It is tried on, and told again when
- * the reason changes; after SSHPM_ERROR_TAKEN_OVER it is not tried any more.
+ * Event: an attempt to restore the link to a kept process failed; sshpm_event_get_error says why. The manager goes on
+ * trying, and sends this event again when the reason changes. After SSHPM_ERROR_TAKEN_OVER it stops, and no event of
+ * this start follows.
  */
 #define SSHPM_EVENT_LINK_NOT_RESTORED 6
 
@@ -585,7 +638,8 @@
 #define SSHPM_FOUND_LEFT 2
 
 /**
- * Found: it runs, and what watched it on its host does not: nobody can learn how it ends. It can be cleaned up.
+ * Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
+ * sshpm_manager_clean_up_host ends it.
  */
 #define SSHPM_FOUND_ORPHANED 3
 
@@ -727,11 +781,12 @@ typedef int32_t sshpm_result;
 typedef void (*sshpm_log_callback)(int32_t level, const char *target, const char *message, void *user_data);
 
 /**
- * Is called once for each process that ends or does not come to run: with its uuid, and either how it ended, or NULL
- * and why it did not start, as code and message. `error` is SSHPM_OK and `error_message` NULL where there is a
- * status. All of them are valid until it returns. It must not throw.
+ * Is called once for each start that ends or fails, with the uuid, the start number, and either the exit status, or
+ * NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` NULL.
+ * The pointers are valid until the callback returns. It must not throw.
  */
 typedef void (*sshpm_exit_callback)(const char *uuid,
+                                    uint64_t start_number,
                                     const sshpm_exit_status *status,
                                     sshpm_result error,
                                     const char *error_message,
@@ -782,8 +837,9 @@ const char *sshpm_strerror(sshpm_result code);
 const char *sshpm_last_error_message(void);
 
 /**
- * Sets who gets the library's log; without one there is none. When this returns, a former callback is not running
- * and is not called any more; called from inside that callback, it returns at once.
+ * Sets the callback that gets the library's log; without one there is no log. When this returns, a former callback is
+ * not running and is not called any more; called from inside that callback, it returns at once. Before the program
+ * ends, turn the log off: see "Ending the program" at the top of this header.
  *
  * Any thread. Blocks while a former callback runs.
  *
@@ -1063,7 +1119,8 @@ sshpm_result sshpm_options_set_host_launcher(sshpm_options *options, const char 
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param program A path, or a name that is looked up in PATH. Copied.
+ * @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path, one
+ * with a slash, against the current directory.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_ssh_program(sshpm_options *options, const char *program);
@@ -1074,7 +1131,8 @@ sshpm_result sshpm_options_set_ssh_program(sshpm_options *options, const char *p
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param file Its path. Copied. NULL: the default.
+ * @param file Its path, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a relative path
+ * against the current directory; relative paths inside the file are ssh's, which resolves them whenever it runs.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_ssh_config(sshpm_options *options, const char *file);
@@ -1086,7 +1144,8 @@ sshpm_result sshpm_options_set_ssh_config(sshpm_options *options, const char *fi
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it.
+ * @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Paths in it should be absolute: ssh
+ * resolves others against the current directory whenever it runs.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_options_add_ssh_option(sshpm_options *options, const char *option);
@@ -1169,7 +1228,8 @@ sshpm_result sshpm_options_set_host_key_policy(sshpm_options *options, int32_t p
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param file Its path. Copied. NULL: the user's.
+ * @param file Its path. Copied. NULL: the user's. sshpm_manager_new resolves a relative path against the current
+ * directory; "none", and what begins with "~", "%" or "${", has the meaning that ssh_config(5) gives it.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_known_hosts_file(sshpm_options *options, const char *file);
@@ -1544,7 +1604,9 @@ sshpm_result sshpm_boot_request_set_log_file(sshpm_boot_request *request, const 
 sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_t mode);
 
 /**
- * Sets how long it may take from sshpm_manager_start_process until the program runs.
+ * Sets how long a start may wait until it has a session on its host, and, counted anew, how long it may take from
+ * there until the program runs. So start-up files of the login shell, which run for a shared connection and once more
+ * for each session on it, may take nearly as long as this, whether or not connections are shared.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1610,6 +1672,18 @@ int32_t sshpm_exit_status_get_source(const sshpm_exit_status *status);
  * @return The name, which is the status': valid until it is freed. NULL when the status is NULL.
  */
 const char *sshpm_exit_status_get_source_name(const sshpm_exit_status *status);
+
+/**
+ * Which start of its uuid the process was: the number that sshpm_manager_start_process or sshpm_manager_adopt_process
+ * gave for it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param status The status.
+ * @return The start number; 0 for a status of found processes, which no start of this manager belongs to, and when the
+ * status is NULL.
+ */
+uint64_t sshpm_exit_status_get_start_number(const sshpm_exit_status *status);
 
 /**
  * The code as it was seen: of the ssh client for the two sources that go through it, 0 to 255 or minus the number of
@@ -1854,18 +1928,26 @@ sshpm_result sshpm_manager_new(const sshpm_options *options, sshpm_manager **out
 void sshpm_manager_free(sshpm_manager *manager);
 
 /**
- * Checks the request, enters the process in the table, and returns. All else is told by events, callbacks and
- * sshpm_manager_wait_until_started. The uuid of a process that has ended can be used again, and replaces it.
+ * Checks the request, enters the process in the table, starts its watcher thread and returns. Events, callbacks and
+ * sshpm_manager_wait_until_started report everything else. The uuid of a process that has ended can be used again; the
+ * new process replaces the old one in the table. The start number tells the two apart: a manager numbers its starts
+ * and adoptions from 1, each number is higher than those before it, and events, callbacks and exit statuses carry it.
+ * Some numbers may be missing. Events and callbacks can come before this function returns; from the first of them on,
+ * sshpm_manager_get_start_number knows the number.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid Names the process: 1 to 128 letters, digits, '.', '_' and '-'.
  * @param request What to run. Copied.
+ * @param out_start_number Gets the start number. NULL: not wanted.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
- * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when there is no thread to be had. Nothing was started unless SSHPM_OK.
+ * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless SSHPM_OK.
  */
-sshpm_result sshpm_manager_start_process(sshpm_manager *manager, const char *uuid, const sshpm_boot_request *request);
+sshpm_result sshpm_manager_start_process(sshpm_manager *manager,
+                                         const char *uuid,
+                                         const sshpm_boot_request *request,
+                                         uint64_t *out_start_number);
 
 /**
  * Starts nothing any more and lets go of all processes: each ends by its link loss policy.
@@ -1890,9 +1972,10 @@ sshpm_result sshpm_manager_detach(sshpm_manager *manager);
 sshpm_result sshpm_manager_forget_process(sshpm_manager *manager, const char *uuid);
 
 /**
- * Has a callback called for each process that ends or does not come to run, from now on. All callbacks of a manager
- * run one after the other, on one thread of the library. In one, functions that do not block can be called; those
- * that block return SSHPM_ERROR_INSIDE_CALLBACK.
+ * Registers a callback that is called once for each start that ends or fails from now on. All callbacks of a manager
+ * run one after another, on one thread of the library. Inside a callback, functions that do not block can be called;
+ * those that block return SSHPM_ERROR_INSIDE_CALLBACK. Before the program ends, remove the callback or free the
+ * manager: see "Ending the program" at the top of this header.
  *
  * Any thread, also in callbacks. Does not block.
  *
@@ -1911,8 +1994,9 @@ sshpm_result sshpm_manager_on_process_exit(sshpm_manager *manager,
                                            uint64_t *out_id);
 
 /**
- * Ends a callback. When this returns it does not run, is not called any more, and its finalizer was called. Called
- * from inside that callback it returns at once, and the finalizer is called when the callback has returned.
+ * Removes a callback. When this returns, the callback is not running and is not called any more, and its finalizer was
+ * called. Called from inside that callback it returns at once, and the finalizer is called when the callback has
+ * returned.
  *
  * Any thread, also in callbacks. Blocks while the callback runs.
  *
@@ -1921,6 +2005,19 @@ sshpm_result sshpm_manager_on_process_exit(sshpm_manager *manager,
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_manager_remove_callback(sshpm_manager *manager, uint64_t id);
+
+/**
+ * The number of the start that the table has for this uuid, as sshpm_manager_start_process or
+ * sshpm_manager_adopt_process gave it.
+ *
+ * Any thread, also in callbacks. Does not block.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param out_start_number Gets the start number.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
+ */
+sshpm_result sshpm_manager_get_start_number(const sshpm_manager *manager, const char *uuid, uint64_t *out_start_number);
 
 /**
  * The state of a process.
@@ -2033,7 +2130,11 @@ sshpm_result sshpm_manager_get_process_stderr(const sshpm_manager *manager,
                                               sshpm_buffer **out_buffer);
 
 /**
- * How a process ended that is still in the table.
+ * Gets how a process ended that is still in the table. The exit callbacks may not have run yet.
+ *
+ * A call that gives a status, or the reason of a failed start, takes the end: the host of a kept process then removes
+ * the exit status and the output, and no other manager can get them. The process stays in this table, and the call can
+ * be repeated. sshpm_manager_get_process_state looks without taking the end.
  *
  * Any thread, also in callbacks. Does not block.
  *
@@ -2050,8 +2151,9 @@ sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
                                            sshpm_exit_status **out_status);
 
 /**
- * How a process ended that nobody killed, or why it did not come to run; it leaves the table with that. So each end
- * is given once, also to many threads.
+ * Gets how a process ended that nobody killed, or why it did not come to run, and takes it from the table: so each end
+ * is given once, also to many threads. The exit callbacks may not have run yet. A call that gives an end takes it, as
+ * sshpm_manager_get_exit_status does.
  *
  * Any thread, also in callbacks. Does not block.
  *
@@ -2089,7 +2191,8 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               int64_t *out_pid);
 
 /**
- * Waits until a process has ended. It stays in the table.
+ * Waits until a process has ended. It stays in the table. The exit callbacks may not have run yet. A call that
+ * returns an end, or why the start failed, takes it, as sshpm_manager_get_exit_status does.
  *
  * Any thread. Blocks at most for the timeout.
  *
@@ -2163,8 +2266,9 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
                                                          sshpm_exit_status **out_status);
 
 /**
- * Ends a process by the kill sequence, and takes it from the table; of one that has ended already it gives how. A
- * start that has no remote pid yet is cancelled.
+ * Ends a process by the kill sequence, waits for the exit callbacks, takes the process from the table and gives how it
+ * ended, also if it had ended before. A start that has no remote pid yet is taken back: what has begun on the host ends
+ * by HUP, after its grace by KILL.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
  *
@@ -2281,6 +2385,17 @@ int32_t sshpm_event_get_type(const sshpm_event *event);
 const char *sshpm_event_get_uuid(const sshpm_event *event);
 
 /**
+ * Which start of its uuid the event belongs to: the number that sshpm_manager_start_process or
+ * sshpm_manager_adopt_process gave for it.
+ *
+ * Any thread. Does not block.
+ *
+ * @param event The event.
+ * @return The start number; 0 when the event is NULL.
+ */
+uint64_t sshpm_event_get_start_number(const sshpm_event *event);
+
+/**
  * The application's pid on its host, of SSHPM_EVENT_STARTED.
  *
  * Any thread. Does not block.
@@ -2302,8 +2417,7 @@ int64_t sshpm_event_get_pid(const sshpm_event *event);
 const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 
 /**
- * Why the process did not come to run, of SSHPM_EVENT_START_FAILED; why the link does not come back, of
- * SSHPM_EVENT_LINK_NOT_RESTORED.
+ * Why the start failed, of SSHPM_EVENT_START_FAILED; why the link was not restored, of SSHPM_EVENT_LINK_NOT_RESTORED.
  *
  * Any thread. Does not block.
  *
@@ -2335,7 +2449,8 @@ void sshpm_event_free(sshpm_event *event);
 
 /**
  * Subscribes to all events from now on. The queue has no bound: a subscriber that is slow loses nothing and delays
- * nobody.
+ * nobody. Events that are not received stay in it, some hundred bytes each; that of a failed start also has what ssh or
+ * the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that is not read.
  *
  * Any thread. Does not block.
  *
@@ -2627,7 +2742,7 @@ const char *sshpm_metadata_get_log_file(const sshpm_metadata *metadata);
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return Seconds; 0 where the file has none, and when the metadata are NULL.
+ * @return Seconds; INFINITY where the request had no limit, 0 where the file has none, and when the metadata are NULL.
  */
 double sshpm_metadata_get_grace(const sshpm_metadata *metadata);
 
@@ -2642,7 +2757,8 @@ void sshpm_metadata_free(sshpm_metadata *metadata);
 
 /**
  * Lists the processes of a user that have a metadata file on a host: those of all managers, of dead ones too. Who lives
- * is checked by pid, start time and boot.
+ * is checked by pid, start time and boot. The list has at most 10,000 processes and 16 MiB of metadata; what a host
+ * lists beyond that is dropped. Files that are no metadata are left out, and one warning in the log counts them.
  *
  * Any thread. Blocks at most for the connect timeout, and 60 s.
  *
@@ -2659,9 +2775,9 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
                                           sshpm_found_processes **out_found);
 
 /**
- * Makes a process that is kept (SSHPM_LINK_LOSS_KEEP) and that no manager has one of this manager, with all its
- * functions; all its output is read from its beginning. SSHPM_EVENT_LINK_RESTORED is its first event. One that has ended
- * in the meantime is told as ended.
+ * Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls: all functions of this manager work on it then.
+ * Its output is read from the beginning, and SSHPM_EVENT_LINK_RESTORED is its first event. If it has ended in the
+ * meantime, its end is reported like any other.
  *
  * Any thread. Blocks at most for two times the connect timeout, and 120 s.
  *
@@ -2669,6 +2785,7 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
  * @param uuid The process.
  * @param host The host.
  * @param user The user there; the process must be this user's. NULL: ssh's choice.
+ * @param out_start_number Gets the start number, as sshpm_manager_start_process gives it. NULL: not wanted.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
@@ -2679,7 +2796,8 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
 sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
                                          const char *uuid,
                                          const char *host,
-                                         const char *user);
+                                         const char *user,
+                                         uint64_t *out_start_number);
 
 /**
  * The number of processes that were found.
@@ -2749,8 +2867,9 @@ const sshpm_exit_status *sshpm_found_processes_get_status(const sshpm_found_proc
 void sshpm_found_processes_free(sshpm_found_processes *found);
 
 /**
- * Ends the processes of a user on a host that no manager has, by SIGHUP and after the grace SIGKILL, and removes what
- * they and their managers left. Those of managers that live are left alone.
+ * Ends the processes of a user on a host that no manager can reach, by SIGHUP and after the grace SIGKILL, and removes
+ * what they and their managers left. Those that a manager can reach are left alone. One whose link is lost at this
+ * moment cannot be reached, whether or not its manager lives. There are results for at most 10,000 processes.
  *
  * Any thread. Blocks at most for two times the connect timeout, the grace and 8 s for each process, and 120 s.
  *
@@ -2862,7 +2981,9 @@ sshpm_result sshpm_manager_read_log_file(const sshpm_manager *manager,
 
 /**
  * Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
- * yet.
+ * yet. While it does not, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
+ * coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
+ * that of busybox always does.
  *
  * Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
  *

@@ -13,7 +13,7 @@
  * Handles can be moved, not copied, and free what they own when they end. One that was moved from is like NULL in C:
  * its functions throw SSHPM_ERROR_NULL_ARGUMENT, or give what is empty.
  *
- * Strings that go in are copied; one with a NUL byte inside throws SSHPM_ERROR_INVALID. An std::string_view that comes
+ * Strings that go in are copied, see sshpm::input_text and sshpm::optional_input_text. An std::string_view that comes
  * out belongs to the object that gave it, and is valid until that ends.
  *
  * Callbacks may throw. No exception crosses the C functions: each callback says what becomes of its exceptions.
@@ -35,6 +35,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -229,6 +230,77 @@ enum class stream : std::int32_t {
 /// Not for users of this header.
 namespace detail {
 
+inline void check_text(std::string_view text) {
+    const auto nul = text.find('\0');
+    if (nul != std::string_view::npos) {
+        const std::string before(text.substr(0, nul));
+        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + before + "\"");
+    }
+}
+
+} // namespace detail
+
+/// A string that goes in: anything that an std::string_view can be made of. It is a copy. Throws
+/// SSHPM_ERROR_NULL_ARGUMENT for a null pointer, and SSHPM_ERROR_INVALID for a NUL byte inside.
+class input_text {
+public:
+    /// Copies a string.
+    template <class T, std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int> = 0>
+    input_text(const T &from) {
+        if constexpr (std::is_pointer_v<T>) {
+            if (from == nullptr) {
+                throw error(SSHPM_ERROR_NULL_ARGUMENT, "a string is NULL");
+            }
+        }
+        copy_ = std::string_view(from);
+        detail::check_text(copy_);
+    }
+    /// Throws.
+    input_text(std::nullptr_t) : input_text(static_cast<const char *>(nullptr)) {}
+
+    /// As C takes it.
+    [[nodiscard]] const char *c_str() const noexcept { return copy_.c_str(); }
+
+private:
+    std::string copy_;
+};
+
+/// A string that goes in and that can be left out: nothing, std::nullopt and null pointers are NULL in C.
+class optional_input_text {
+public:
+    /// Nothing.
+    optional_input_text() noexcept = default;
+    /// Nothing.
+    optional_input_text(std::nullopt_t) noexcept {}
+    /// Nothing.
+    optional_input_text(std::nullptr_t) noexcept {}
+    /// Copies a string, unless it is a null pointer.
+    template <class T, std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int> = 0>
+    optional_input_text(const T &from) {
+        if constexpr (std::is_pointer_v<T>) {
+            if (from == nullptr) {
+                return;
+            }
+        }
+        copy_.emplace(from);
+    }
+    /// Copies a string, if there is one.
+    template <class T, std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int> = 0>
+    optional_input_text(const std::optional<T> &from) {
+        if (from) {
+            *this = optional_input_text(*from);
+        }
+    }
+
+    /// As C takes it.
+    [[nodiscard]] const char *c_str() const noexcept { return copy_ ? copy_->c_str() : nullptr; }
+
+private:
+    std::optional<input_text> copy_;
+};
+
+namespace detail {
+
 inline void check(sshpm_result result) {
     if (result != SSHPM_OK) {
         throw error(result, sshpm_last_error_message());
@@ -313,29 +385,6 @@ template <class T, class Call>
     check(call(&value));
     return value;
 }
-
-inline void check_text(std::string_view text) {
-    const auto nul = text.find('\0');
-    if (nul != std::string_view::npos) {
-        const std::string before(text.substr(0, nul));
-        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + before + "\"");
-    }
-}
-
-/// A string as C takes it, or NULL.
-class c_text {
-public:
-    c_text(std::string_view text) : text_(text) { check_text(text); }
-    c_text(std::optional<std::string_view> text) : text_(text) {
-        if (text) {
-            check_text(*text);
-        }
-    }
-    [[nodiscard]] const char *get() const noexcept { return text_ ? text_->c_str() : nullptr; }
-
-private:
-    std::optional<std::string> text_;
-};
 
 /// Strings as C takes them; they must live as long as this.
 class c_texts {
@@ -471,7 +520,9 @@ private:
 template <class Self>
 class exit_status_functions {
 public:
-    /// By whose hand or whose eyes the end came to be known.
+    /// Which start of its uuid the process was; 0 in a found process, which no start of this manager belongs to.
+    [[nodiscard]] std::uint64_t get_start_number() const noexcept { return sshpm_exit_status_get_start_number(self()); }
+    /// Who ended the process, or who observed that it ended.
     [[nodiscard]] exit_source get_source() const noexcept { return exit_source{sshpm_exit_status_get_source(self())}; }
     /// The name of the source, for logs.
     [[nodiscard]] std::string_view get_source_name() const noexcept {
@@ -655,17 +706,15 @@ private:
 }
 
 /// The role that the place in the session's tree implies.
-[[nodiscard]] inline std::string role_from_tree_id(std::string_view tree_id, bool controller) {
-    const detail::c_text c_tree_id(tree_id);
-    return detail::receive_text([&](char **out) { return sshpm_role_from_tree_id(c_tree_id.get(), controller, out); })
+[[nodiscard]] inline std::string role_from_tree_id(const input_text &tree_id, bool controller) {
+    return detail::receive_text([&](char **out) { return sshpm_role_from_tree_id(tree_id.c_str(), controller, out); })
         .value_or("");
 }
 
 /// The number of a signal on this machine.
-[[nodiscard]] inline std::int32_t signal_from_name(std::string_view name) {
-    const detail::c_text c_name(name);
+[[nodiscard]] inline std::int32_t signal_from_name(const input_text &name) {
     return detail::receive_value<std::int32_t>(
-        [&](std::int32_t *out) { return sshpm_signal_from_name(c_name.get(), out); });
+        [&](std::int32_t *out) { return sshpm_signal_from_name(name.c_str(), out); });
 }
 
 /// The name of a signal, without SIG; its number where POSIX has no name.
@@ -674,9 +723,8 @@ private:
 }
 
 /// Where the metadata file of a process is, as a shell on its host would read it.
-[[nodiscard]] inline std::string metadata_file_path(std::string_view uuid) {
-    const detail::c_text c_uuid(uuid);
-    return detail::receive_text([&](char **out) { return sshpm_metadata_file_path(c_uuid.get(), out); }).value_or("");
+[[nodiscard]] inline std::string metadata_file_path(const input_text &uuid) {
+    return detail::receive_text([&](char **out) { return sshpm_metadata_file_path(uuid.c_str(), out); }).value_or("");
 }
 
 /// Gets the level, the part of the library that it is from, and the text of a message of the log. The texts are valid
@@ -802,19 +850,18 @@ public:
         }));
     }
     /// Steps of a Slurm job. Nothing: the job that this program runs in.
-    [[nodiscard]] static launcher slurm(std::optional<std::string_view> job = {}) {
-        const detail::c_text c_job(job);
+    [[nodiscard]] static launcher slurm(const optional_input_text &job = {}) {
         return launcher(detail::receive<sshpm_launcher>(
-            [&](sshpm_launcher **out) { return sshpm_launcher_new_slurm(c_job.get(), out); }));
+            [&](sshpm_launcher **out) { return sshpm_launcher_new_slurm(job.c_str(), out); }));
     }
 
     /// Sets the srun program, of slurm().
-    launcher &set_srun_program(std::string_view program) {
-        return set(sshpm_launcher_set_srun_program(get(), detail::c_text(program).get()));
+    launcher &set_srun_program(const input_text &program) {
+        return set(sshpm_launcher_set_srun_program(get(), program.c_str()));
     }
     /// Adds an option of srun(1), of slurm(): "--name=value" or "--name".
-    launcher &add_srun_option(std::string_view option) {
-        return set(sshpm_launcher_add_srun_option(get(), detail::c_text(option).get()));
+    launcher &add_srun_option(const input_text &option) {
+        return set(sshpm_launcher_add_srun_option(get(), option.c_str()));
     }
 
     /// The nodes of the job, of slurm(): the hosts for its processes.
@@ -840,20 +887,20 @@ public:
     /// Sets by what shells are started on hosts.
     options &set_launcher(const launcher &launcher) { return set(sshpm_options_set_launcher(get(), launcher.get())); }
     /// Sets the launcher of one host.
-    options &set_host_launcher(std::string_view host, const launcher &launcher) {
-        return set(sshpm_options_set_host_launcher(get(), detail::c_text(host).get(), launcher.get()));
+    options &set_host_launcher(const input_text &host, const launcher &launcher) {
+        return set(sshpm_options_set_host_launcher(get(), host.c_str(), launcher.get()));
     }
     /// Sets the ssh program.
-    options &set_ssh_program(std::string_view program) {
-        return set(sshpm_options_set_ssh_program(get(), detail::c_text(program).get()));
+    options &set_ssh_program(const input_text &program) {
+        return set(sshpm_options_set_ssh_program(get(), program.c_str()));
     }
     /// Sets the file for `ssh -F`. Nothing: ssh's own two files.
-    options &set_ssh_config(std::optional<std::string_view> file) {
-        return set(sshpm_options_set_ssh_config(get(), detail::c_text(file).get()));
+    options &set_ssh_config(const optional_input_text &file) {
+        return set(sshpm_options_set_ssh_config(get(), file.c_str()));
     }
     /// Adds an option of ssh_config(5): "Keyword=value".
-    options &add_ssh_option(std::string_view option) {
-        return set(sshpm_options_add_ssh_option(get(), detail::c_text(option).get()));
+    options &add_ssh_option(const input_text &option) {
+        return set(sshpm_options_add_ssh_option(get(), option.c_str()));
     }
     /// Sets how long a host may take to answer.
     options &set_connect_timeout(timeout time) { return set(sshpm_options_set_connect_timeout(get(), time.seconds())); }
@@ -870,8 +917,8 @@ public:
         return set(sshpm_options_set_host_key_policy(get(), static_cast<std::int32_t>(policy)));
     }
     /// Sets a known_hosts file. Nothing: the user's.
-    options &set_known_hosts_file(std::optional<std::string_view> file) {
-        return set(sshpm_options_set_known_hosts_file(get(), detail::c_text(file).get()));
+    options &set_known_hosts_file(const optional_input_text &file) {
+        return set(sshpm_options_set_known_hosts_file(get(), file.c_str()));
     }
     /// Sets how many of the last bytes of each stream are kept.
     options &set_output_limit(std::size_t bytes) { return set(sshpm_options_set_output_limit(get(), bytes)); }
@@ -911,15 +958,14 @@ class boot_request : public detail::owner<sshpm_boot_request, sshpm_boot_request
                      public detail::boot_request_functions<boot_request> {
 public:
     /// A request to run a program, the first of `argv`, with its arguments on a host.
-    boot_request(std::string_view host, const std::vector<std::string> &argv) : owner(make(host, argv)) {}
+    boot_request(const input_text &host, const std::vector<std::string> &argv) : owner(make(host, argv)) {}
     /// Takes over a handle of C.
     explicit boot_request(sshpm_boot_request *handle) noexcept : owner(handle) {}
 
     /// Reads a request from a JSON object.
-    [[nodiscard]] static boot_request from_json(std::string_view json) {
-        const detail::c_text c_json(json);
+    [[nodiscard]] static boot_request from_json(const input_text &json) {
         return boot_request(detail::receive<sshpm_boot_request>(
-            [&](sshpm_boot_request **out) { return sshpm_boot_request_from_json(c_json.get(), out); }));
+            [&](sshpm_boot_request **out) { return sshpm_boot_request_from_json(json.c_str(), out); }));
     }
 
     /// A look at it, as long as it lives.
@@ -930,50 +976,50 @@ public:
         return set(sshpm_boot_request_set_launcher(get(), launcher.get()));
     }
     /// Sets the remote user. Nothing: ssh's choice.
-    boot_request &set_user(std::optional<std::string_view> user) {
-        return set(sshpm_boot_request_set_user(get(), detail::c_text(user).get()));
+    boot_request &set_user(const optional_input_text &user) {
+        return set(sshpm_boot_request_set_user(get(), user.c_str()));
     }
     /// Sets the name that people know the process by.
-    boot_request &set_name(std::string_view name) {
-        return set(sshpm_boot_request_set_name(get(), detail::c_text(name).get()));
+    boot_request &set_name(const input_text &name) {
+        return set(sshpm_boot_request_set_name(get(), name.c_str()));
     }
     /// Sets the session that the process belongs to.
-    boot_request &set_session(std::string_view session) {
-        return set(sshpm_boot_request_set_session(get(), detail::c_text(session).get()));
+    boot_request &set_session(const input_text &session) {
+        return set(sshpm_boot_request_set_session(get(), session.c_str()));
     }
     /// Sets the place in the session's tree.
-    boot_request &set_tree_id(std::string_view tree_id) {
-        return set(sshpm_boot_request_set_tree_id(get(), detail::c_text(tree_id).get()));
+    boot_request &set_tree_id(const input_text &tree_id) {
+        return set(sshpm_boot_request_set_tree_id(get(), tree_id.c_str()));
     }
     /// Sets the role, which decides when the process is shut down.
-    boot_request &set_role(std::string_view role) {
-        return set(sshpm_boot_request_set_role(get(), detail::c_text(role).get()));
+    boot_request &set_role(const input_text &role) {
+        return set(sshpm_boot_request_set_role(get(), role.c_str()));
     }
     /// Adds a line of shell code that runs before the program.
-    boot_request &add_setup_line(std::string_view line) {
-        return set(sshpm_boot_request_add_setup_line(get(), detail::c_text(line).get()));
+    boot_request &add_setup_line(const input_text &line) {
+        return set(sshpm_boot_request_add_setup_line(get(), line.c_str()));
     }
     /// Sets the shell for the setup lines. Nothing: bash where the host has it, else sh.
-    boot_request &set_setup_shell(std::optional<std::string_view> shell) {
-        return set(sshpm_boot_request_set_setup_shell(get(), detail::c_text(shell).get()));
+    boot_request &set_setup_shell(const optional_input_text &shell) {
+        return set(sshpm_boot_request_set_setup_shell(get(), shell.c_str()));
     }
     /// Sets a variable of the application's environment.
-    boot_request &set_environment(std::string_view name, std::string_view value) {
-        return set(sshpm_boot_request_set_environment(get(), detail::c_text(name).get(), detail::c_text(value).get()));
+    boot_request &set_environment(const input_text &name, const input_text &value) {
+        return set(sshpm_boot_request_set_environment(get(), name.c_str(), value.c_str()));
     }
     /// Sets the working directory. Nothing: the login directory, or where the setup lines go.
-    boot_request &set_working_directory(std::optional<std::string_view> directory) {
-        return set(sshpm_boot_request_set_working_directory(get(), detail::c_text(directory).get()));
+    boot_request &set_working_directory(const optional_input_text &directory) {
+        return set(sshpm_boot_request_set_working_directory(get(), directory.c_str()));
     }
     /// Sets the file mode creation mask.
     boot_request &set_umask(std::uint32_t mask) { return set(sshpm_boot_request_set_umask(get(), mask)); }
     /// Sets a resource limit of the application, or SSHPM_UNLIMITED.
-    boot_request &set_limit(std::string_view name, std::uint64_t value) {
-        return set(sshpm_boot_request_set_limit(get(), detail::c_text(name).get(), value));
+    boot_request &set_limit(const input_text &name, std::uint64_t value) {
+        return set(sshpm_boot_request_set_limit(get(), name.c_str(), value));
     }
     /// Sets the remote file that stdout and stderr go to. Nothing: no file.
-    boot_request &set_log_file(std::optional<std::string_view> file) {
-        return set(sshpm_boot_request_set_log_file(get(), detail::c_text(file).get()));
+    boot_request &set_log_file(const optional_input_text &file) {
+        return set(sshpm_boot_request_set_log_file(get(), file.c_str()));
     }
     /// Sets what becomes of a log file that exists.
     boot_request &set_log_mode(log_mode mode) {
@@ -993,11 +1039,10 @@ public:
     boot_request &set_kill_tree(bool kill_tree) { return set(sshpm_boot_request_set_kill_tree(get(), kill_tree)); }
 
 private:
-    [[nodiscard]] static sshpm_boot_request *make(std::string_view host, const std::vector<std::string> &argv) {
-        const detail::c_text c_host(host);
+    [[nodiscard]] static sshpm_boot_request *make(const input_text &host, const std::vector<std::string> &argv) {
         const detail::c_texts c_argv(argv);
         return detail::receive<sshpm_boot_request>([&](sshpm_boot_request **out) {
-            return sshpm_boot_request_new(c_host.get(), c_argv.data(), c_argv.size(), out);
+            return sshpm_boot_request_new(host.c_str(), c_argv.data(), c_argv.size(), out);
         });
     }
 
@@ -1017,10 +1062,9 @@ public:
     explicit boot_request_list(sshpm_boot_request_list *handle) noexcept : owner(handle) {}
 
     /// Reads a session: a JSON array of requests.
-    [[nodiscard]] static boot_request_list from_json(std::string_view json) {
-        const detail::c_text c_json(json);
+    [[nodiscard]] static boot_request_list from_json(const input_text &json) {
         return boot_request_list(detail::receive<sshpm_boot_request_list>(
-            [&](sshpm_boot_request_list **out) { return sshpm_boot_request_list_from_json(c_json.get(), out); }));
+            [&](sshpm_boot_request_list **out) { return sshpm_boot_request_list_from_json(json.c_str(), out); }));
     }
 
     /// The number of requests.
@@ -1091,6 +1135,8 @@ public:
     [[nodiscard]] event_type get_type() const noexcept { return event_type{sshpm_event_get_type(get())}; }
     /// The process.
     [[nodiscard]] std::string_view get_uuid() const noexcept { return detail::view(sshpm_event_get_uuid(get())); }
+    /// Which start of its uuid the event belongs to.
+    [[nodiscard]] std::uint64_t get_start_number() const noexcept { return sshpm_event_get_start_number(get()); }
     /// The application's pid on its host, of event_type::started.
     [[nodiscard]] std::optional<std::int64_t> get_pid() const noexcept {
         return detail::known(sshpm_event_get_pid(get()));
@@ -1100,7 +1146,7 @@ public:
         const sshpm_exit_status *status = sshpm_event_get_status(get());
         return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
     }
-    /// Why the process did not come to run, of event_type::start_failed; why the link does not come back, of
+    /// Why the start failed, of event_type::start_failed; why the link was not restored, of
     /// event_type::link_not_restored; else SSHPM_OK.
     [[nodiscard]] sshpm_result get_error() const noexcept { return sshpm_event_get_error(get()); }
     /// The text of the event.
@@ -1255,10 +1301,9 @@ public:
     /// Takes over a handle of C.
     explicit metadata(sshpm_metadata *handle) noexcept : owner(handle) {}
     /// Reads the content of a metadata file.
-    [[nodiscard]] static metadata from_json(std::string_view uuid, std::string_view json) {
-        const detail::c_text c_uuid(uuid), c_json(json);
+    [[nodiscard]] static metadata from_json(const input_text &uuid, const input_text &json) {
         return metadata(detail::receive<sshpm_metadata>(
-            [&](sshpm_metadata **out) { return sshpm_metadata_from_json(c_uuid.get(), c_json.get(), out); }));
+            [&](sshpm_metadata **out) { return sshpm_metadata_from_json(uuid.c_str(), json.c_str(), out); }));
     }
     /// A look at it, as long as it lives.
     operator metadata_view() const noexcept { return metadata_view(get()); }
@@ -1438,15 +1483,16 @@ struct runtime_pids {
     std::optional<std::int64_t> client_monitoring; ///< The thread that watches the ssh client, on this machine.
 };
 
-/// What an exit callback is told. All of it is valid until the callback returns.
+/// What an exit callback gets. All of it is valid until the callback returns.
 struct process_exit {
     std::string_view uuid;                  ///< The process.
-    std::optional<exit_status_view> status; ///< How it ended; nothing, when it did not come to run.
-    sshpm_result error;                     ///< Why it did not come to run; SSHPM_OK where there is a status.
-    std::string_view error_message;         ///< The same as text.
+    std::uint64_t start_number;             ///< Which start of its uuid ended.
+    std::optional<exit_status_view> status; ///< How the process ended; nothing, when its start failed.
+    sshpm_result error;                     ///< Why the start failed; SSHPM_OK where there is a status.
+    std::string_view error_message;         ///< Why the start failed, as text.
 };
 
-/// Is called for each process that ends or does not come to run.
+/// Is called once for each start that ends or fails.
 using exit_function = std::function<void(const process_exit &)>;
 
 /// Gets what a callback has thrown. What it throws itself is dropped.
@@ -1468,15 +1514,17 @@ public:
     /// Takes over a handle of C.
     explicit manager(sshpm_manager *handle) noexcept : owner(handle) {}
 
-    /// Enters a process in the table; a thread of the library starts it.
-    void start_process(std::string_view uuid, boot_request_view request) {
-        detail::check(sshpm_manager_start_process(get(), detail::c_text(uuid).get(), request.get()));
+    /// Enters a process in the table, where a thread of the library starts it. Returns the start number.
+    std::uint64_t start_process(const input_text &uuid, boot_request_view request) {
+        return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
+            return sshpm_manager_start_process(get(), uuid.c_str(), request.get(), out);
+        });
     }
     /// Starts nothing any more and lets go of all processes.
     void detach() { detail::check(sshpm_manager_detach(get())); }
     /// Takes a process that has ended from the table.
-    void forget_process(std::string_view uuid) {
-        detail::check(sshpm_manager_forget_process(get(), detail::c_text(uuid).get()));
+    void forget_process(const input_text &uuid) {
+        detail::check(sshpm_manager_forget_process(get(), uuid.c_str()));
     }
 
     /// Has a function called for each process that ends or does not come to run, from now on. What it throws goes to
@@ -1502,16 +1550,20 @@ public:
     /// Ends a callback. When this returns it does not run, and is not called any more.
     void remove_callback(std::uint64_t id) { detail::check(sshpm_manager_remove_callback(get(), id)); }
 
+    /// The number of the start that the table has for this uuid.
+    [[nodiscard]] std::uint64_t get_start_number(const input_text &uuid) const {
+        return value<std::uint64_t>(sshpm_manager_get_start_number, uuid);
+    }
     /// The state of a process.
-    [[nodiscard]] process_state get_process_state(std::string_view uuid) const {
+    [[nodiscard]] process_state get_process_state(const input_text &uuid) const {
         return process_state{value<std::int32_t>(sshpm_manager_get_process_state, uuid)};
     }
     /// Whether a process is starting, running or ending; false for one that is not known.
-    [[nodiscard]] bool is_process_alive(std::string_view uuid) const {
+    [[nodiscard]] bool is_process_alive(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_process_alive, uuid);
     }
     /// Whether the remote side itself watches a process; false for one that is not known.
-    [[nodiscard]] bool is_monitoring_remotely(std::string_view uuid) const {
+    [[nodiscard]] bool is_monitoring_remotely(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_monitoring_remotely, uuid);
     }
     /// The uuids in the table, in the order of their starts.
@@ -1520,76 +1572,72 @@ public:
             [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); });
     }
     /// The application's pid on its host. Throws SSHPM_ERROR_NO_METADATA while it is not known.
-    [[nodiscard]] std::int64_t get_remote_pid(std::string_view uuid) const {
+    [[nodiscard]] std::int64_t get_remote_pid(const input_text &uuid) const {
         return value<std::int64_t>(sshpm_manager_get_remote_pid, uuid);
     }
     /// What pids are known of a process.
-    [[nodiscard]] runtime_pids get_runtime_pids(std::string_view uuid) const {
+    [[nodiscard]] runtime_pids get_runtime_pids(const input_text &uuid) const {
         std::int64_t ssh_client = -1, remote = -1, remote_monitoring = -1, client_monitoring = -1;
-        detail::check(sshpm_manager_get_runtime_pids(get(), detail::c_text(uuid).get(), &ssh_client, &remote,
+        detail::check(sshpm_manager_get_runtime_pids(get(), uuid.c_str(), &ssh_client, &remote,
                                                      &remote_monitoring, &client_monitoring));
         return {detail::known(ssh_client), detail::known(remote), detail::known(remote_monitoring),
                 detail::known(client_monitoring)};
     }
     /// The last part of what the application wrote to stdout, if it has no log file.
-    [[nodiscard]] buffer get_process_stdout(std::string_view uuid) const {
+    [[nodiscard]] buffer get_process_stdout(const input_text &uuid) const {
         return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stdout, uuid));
     }
     /// The same for stderr.
-    [[nodiscard]] buffer get_process_stderr(std::string_view uuid) const {
+    [[nodiscard]] buffer get_process_stderr(const input_text &uuid) const {
         return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stderr, uuid));
     }
-    /// How a process ended that is still in the table; nothing, while it has not ended and when it is not known. Throws
-    /// why it did not come to run.
-    [[nodiscard]] std::optional<exit_status> get_exit_status(std::string_view uuid) const {
+    /// Gets how a process ended that is still in the table; nothing, while it has not ended and when it is not known.
+    /// Throws why it did not come to run. A call that gives or throws an end takes it: the host of a kept process then
+    /// removes the exit status and the output, and no other manager can get them.
+    [[nodiscard]] std::optional<exit_status> get_exit_status(const input_text &uuid) const {
         return status_or_nothing(handle<sshpm_exit_status>(sshpm_manager_get_exit_status, uuid));
     }
     /// How a process ended that nobody killed; it leaves the table with that. Nothing, while it has not ended and when
     /// it is not known. Throws why it did not come to run.
-    [[nodiscard]] std::optional<exit_status> pop_early_exit_status(std::string_view uuid) {
-        const detail::c_text c_uuid(uuid);
+    [[nodiscard]] std::optional<exit_status> pop_early_exit_status(const input_text &uuid) {
         return status_or_nothing(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
-            return sshpm_manager_pop_early_exit_status(get(), c_uuid.get(), out);
+            return sshpm_manager_pop_early_exit_status(get(), uuid.c_str(), out);
         }));
     }
 
     /// Waits until the application runs, and gives its pid. Throws why it did not start.
-    std::int64_t wait_until_started(std::string_view uuid, timeout wait = {}) const {
-        const detail::c_text c_uuid(uuid);
+    std::int64_t wait_until_started(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int64_t>([&](std::int64_t *out) {
-            return sshpm_manager_wait_until_started(get(), c_uuid.get(), wait.seconds(), out);
+            return sshpm_manager_wait_until_started(get(), uuid.c_str(), wait.seconds(), out);
         });
     }
     /// Waits until a process has ended, and gives the code to show and to judge by.
-    std::int32_t wait_for_process_exit_code(std::string_view uuid, timeout wait = {}) const {
-        const detail::c_text c_uuid(uuid);
+    std::int32_t wait_for_process_exit_code(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int32_t>([&](std::int32_t *out) {
-            return sshpm_manager_wait_for_process_exit_code(get(), c_uuid.get(), wait.seconds(), out);
+            return sshpm_manager_wait_for_process_exit_code(get(), uuid.c_str(), wait.seconds(), out);
         });
     }
 
     /// Sends a signal to the application alone.
-    void send_signal(std::string_view uuid, std::int32_t signal) {
-        detail::check(sshpm_manager_send_signal(get(), detail::c_text(uuid).get(), signal));
+    void send_signal(const input_text &uuid, std::int32_t signal) {
+        detail::check(sshpm_manager_send_signal(get(), uuid.c_str(), signal));
     }
     /// Makes a crash: sends a signal to the application alone.
-    void crash_process(std::string_view uuid, std::int32_t signal) {
-        detail::check(sshpm_manager_crash_process(get(), detail::c_text(uuid).get(), signal));
+    void crash_process(const input_text &uuid, std::int32_t signal) {
+        detail::check(sshpm_manager_crash_process(get(), uuid.c_str(), signal));
     }
     /// Ends a process by signalling its local ssh client; `kill_process` is for all other purposes.
-    exit_status kill_process_without_metadata(std::string_view uuid, std::int32_t signal, bool as_manual_kill,
+    exit_status kill_process_without_metadata(const input_text &uuid, std::int32_t signal, bool as_manual_kill,
                                               timeout wait = {}) {
-        const detail::c_text c_uuid(uuid);
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
-            return sshpm_manager_kill_process_without_metadata(get(), c_uuid.get(), signal, as_manual_kill,
+            return sshpm_manager_kill_process_without_metadata(get(), uuid.c_str(), signal, as_manual_kill,
                                                                wait.seconds(), out);
         }));
     }
     /// Ends a process by the kill sequence, and takes it from the table.
-    exit_status kill_process(std::string_view uuid, timeout wait = {}) {
-        const detail::c_text c_uuid(uuid);
+    exit_status kill_process(const input_text &uuid, timeout wait = {}) {
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
-            return sshpm_manager_kill_process(get(), c_uuid.get(), wait.seconds(), out);
+            return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
         }));
     }
     /// Ends processes, role by role in the shutdown order, with a timeout for each of them or the default for all.
@@ -1601,13 +1649,12 @@ public:
         }));
     }
     /// Ends those of the processes that have a role, at the same time.
-    kill_results kill_processes_by_role(std::string_view role, const std::vector<std::string> &uuids,
+    kill_results kill_processes_by_role(const input_text &role, const std::vector<std::string> &uuids,
                                         const std::vector<timeout> &timeouts = {}) {
-        const detail::c_text c_role(role);
         const detail::c_texts c_uuids(uuids);
         const detail::c_timeouts c_timeouts(timeouts, uuids.size());
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
-            return sshpm_manager_kill_processes_by_role(get(), c_role.get(), c_uuids.data(), c_uuids.size(),
+            return sshpm_manager_kill_processes_by_role(get(), role.c_str(), c_uuids.data(), c_uuids.size(),
                                                         c_timeouts.data(), out);
         }));
     }
@@ -1629,68 +1676,62 @@ public:
             [&](sshpm_subscription **out) { return sshpm_manager_subscribe(get(), out); }));
     }
     /// Subscribes to what the application writes from now on. The subscription can outlive the manager.
-    [[nodiscard]] output_subscription subscribe_output(std::string_view uuid) {
-        const detail::c_text c_uuid(uuid);
+    [[nodiscard]] output_subscription subscribe_output(const input_text &uuid) {
         return output_subscription(detail::receive<sshpm_output_subscription>([&](sshpm_output_subscription **out) {
-            return sshpm_manager_subscribe_output(get(), c_uuid.get(), out);
+            return sshpm_manager_subscribe_output(get(), uuid.c_str(), out);
         }));
     }
 
     /// Waits on a host for the metadata file of a process, and reads it.
-    [[nodiscard]] metadata read_process_metadata(std::string_view uuid, std::string_view host,
-                                                 std::optional<std::string_view> user = std::nullopt,
+    [[nodiscard]] metadata read_process_metadata(const input_text &uuid, const input_text &host,
+                                                 const optional_input_text &user = std::nullopt,
                                                  timeout wait = {}) const {
-        const detail::c_text c_uuid(uuid), c_host(host), c_user(user);
         return metadata(detail::receive<sshpm_metadata>([&](sshpm_metadata **out) {
-            return sshpm_manager_read_process_metadata(get(), c_uuid.get(), c_host.get(), c_user.get(), wait.seconds(),
+            return sshpm_manager_read_process_metadata(get(), uuid.c_str(), host.c_str(), user.c_str(), wait.seconds(),
                                                        out);
         }));
     }
     /// Lists the processes of a user that have a metadata file on a host.
-    [[nodiscard]] found_processes find_processes(std::string_view host,
-                                                 std::optional<std::string_view> user = std::nullopt) const {
-        const detail::c_text c_host(host), c_user(user);
+    [[nodiscard]] found_processes find_processes(const input_text &host,
+                                                 const optional_input_text &user = std::nullopt) const {
         return found_processes(detail::receive<sshpm_found_processes>([&](sshpm_found_processes **out) {
-            return sshpm_manager_find_processes(get(), c_host.get(), c_user.get(), out);
+            return sshpm_manager_find_processes(get(), host.c_str(), user.c_str(), out);
         }));
     }
-    /// Makes a process that is kept, and that no manager has, one of this manager.
-    void adopt_process(std::string_view uuid, std::string_view host,
-                       std::optional<std::string_view> user = std::nullopt) {
-        const detail::c_text c_uuid(uuid), c_host(host), c_user(user);
-        detail::check(sshpm_manager_adopt_process(get(), c_uuid.get(), c_host.get(), c_user.get()));
+    /// Adopts a kept process that no manager controls. Returns the start number.
+    std::uint64_t adopt_process(const input_text &uuid, const input_text &host,
+                                const optional_input_text &user = std::nullopt) {
+        return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
+            return sshpm_manager_adopt_process(get(), uuid.c_str(), host.c_str(), user.c_str(), out);
+        });
     }
     /// Ends the processes of a user on a host that no manager has, and removes what they and their managers left.
-    clean_up_results clean_up_host(std::string_view host, std::optional<std::string_view> user = std::nullopt,
+    clean_up_results clean_up_host(const input_text &host, const optional_input_text &user = std::nullopt,
                                    timeout grace = {}, bool kill_tree = false) const {
-        const detail::c_text c_host(host), c_user(user);
         return clean_up_results(detail::receive<sshpm_clean_up_results>([&](sshpm_clean_up_results **out) {
-            return sshpm_manager_clean_up_host(get(), c_host.get(), c_user.get(), grace.seconds(), kill_tree, out);
+            return sshpm_manager_clean_up_host(get(), host.c_str(), user.c_str(), grace.seconds(), kill_tree, out);
         }));
     }
     /// Reads the last lines of a file on a host.
-    [[nodiscard]] buffer read_log_file(std::string_view host, std::optional<std::string_view> user,
-                                       std::string_view path, std::size_t lines, timeout wait = {}) const {
-        const detail::c_text c_host(host), c_user(user), c_path(path);
+    [[nodiscard]] buffer read_log_file(const input_text &host, const optional_input_text &user,
+                                       const input_text &path, std::size_t lines, timeout wait = {}) const {
         return buffer(detail::receive<sshpm_buffer>([&](sshpm_buffer **out) {
-            return sshpm_manager_read_log_file(get(), c_host.get(), c_user.get(), c_path.get(), lines, wait.seconds(),
+            return sshpm_manager_read_log_file(get(), host.c_str(), user.c_str(), path.c_str(), lines, wait.seconds(),
                                                out);
         }));
     }
     /// Follows a file on a host as it grows. The follower can outlive the manager.
-    [[nodiscard]] log_follower follow_log_file(std::string_view host, std::optional<std::string_view> user,
-                                               std::string_view path, std::size_t lines) const {
-        const detail::c_text c_host(host), c_user(user), c_path(path);
+    [[nodiscard]] log_follower follow_log_file(const input_text &host, const optional_input_text &user,
+                                               const input_text &path, std::size_t lines) const {
         return log_follower(detail::receive<sshpm_log_follower>([&](sshpm_log_follower **out) {
-            return sshpm_manager_follow_log_file(get(), c_host.get(), c_user.get(), c_path.get(), lines, out);
+            return sshpm_manager_follow_log_file(get(), host.c_str(), user.c_str(), path.c_str(), lines, out);
         }));
     }
     /// Logs in to a host, and tells what it learned. Throws what went wrong.
-    host_info validate_host_connection(std::string_view host, std::optional<std::string_view> user = std::nullopt,
-                                       std::optional<std::string_view> auth_method = std::nullopt) const {
-        const detail::c_text c_host(host), c_user(user), c_auth_method(auth_method);
+    host_info validate_host_connection(const input_text &host, const optional_input_text &user = std::nullopt,
+                                       const optional_input_text &auth_method = std::nullopt) const {
         return host_info(detail::receive<sshpm_host_info>([&](sshpm_host_info **out) {
-            return sshpm_manager_validate_host_connection(get(), c_host.get(), c_user.get(), c_auth_method.get(), out);
+            return sshpm_manager_validate_host_connection(get(), host.c_str(), user.c_str(), auth_method.c_str(), out);
         }));
     }
     /// Logs in to many hosts at the same time. `progress` is called on this thread; after it has thrown it is not
@@ -1720,11 +1761,11 @@ private:
         exit_function function;
         exception_function on_exception;
 
-        static void call(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                         const char *error_message, void *slot) noexcept {
+        static void call(const char *uuid, std::uint64_t start_number, const sshpm_exit_status *status,
+                         sshpm_result error, const char *error_message, void *slot) noexcept {
             const auto &self = *static_cast<const exit_slot *>(slot);
             try {
-                self.function({detail::view(uuid),
+                self.function({detail::view(uuid), start_number,
                                status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt, error,
                                detail::view(error_message)});
             } catch (...) {
@@ -1771,15 +1812,13 @@ private:
     }
 
     template <class T, class Function>
-    [[nodiscard]] T value(Function function, std::string_view uuid) const {
-        const detail::c_text c_uuid(uuid);
-        return detail::receive_value<T>([&](T *out) { return function(get(), c_uuid.get(), out); });
+    [[nodiscard]] T value(Function function, const input_text &uuid) const {
+        return detail::receive_value<T>([&](T *out) { return function(get(), uuid.c_str(), out); });
     }
 
     template <class T, class Function>
-    [[nodiscard]] T *handle(Function function, std::string_view uuid) const {
-        const detail::c_text c_uuid(uuid);
-        return detail::receive<T>([&](T **out) { return function(get(), c_uuid.get(), out); });
+    [[nodiscard]] T *handle(Function function, const input_text &uuid) const {
+        return detail::receive<T>([&](T **out) { return function(get(), uuid.c_str(), out); });
     }
 };
 

@@ -28,10 +28,28 @@ pub(crate) fn uuid(uuid: &str) -> Result<()> {
 pub(crate) fn host(field: &str, host: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._:%-[]".contains(&b);
     if host.is_empty() || host.len() > LONGEST_HOST || host.starts_with('-') || !host.bytes().all(good) {
-        let reason = "a host is a name or an address of 1 to 253 letters, digits and '._:%-[]', and no option";
+        let reason = match host.split_once('@') {
+            Some(_) => "it must not name the user; set the user separately",
+            None => "a host is a name or an address of 1 to 253 letters, digits and '._:%-[]', and no option",
+        };
+        return Err(Error::invalid(field, host, reason));
+    }
+    if has_port(host) {
+        let reason = "it must not have a port; set Port in ssh_config, or by an ssh option, Port=N";
         return Err(Error::invalid(field, host, reason));
     }
     Ok(())
+}
+
+/// Whether it is `name:port`, or `[address]:port`. An IPv6 address has more than one colon, or a zone.
+fn has_port(host: &str) -> bool {
+    match host.rsplit_once(':') {
+        Some((name, port)) => {
+            let is_number = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            is_number && (name.ends_with(']') || !name.contains(':'))
+        }
+        None => false,
+    }
 }
 
 /// A host, and the user there if it is not ssh's choice.
@@ -61,6 +79,14 @@ pub(crate) fn text(field: &str, text: &[u8], longest: usize) -> Result<()> {
         return Err(Error::invalid(field, text, format!("it has {} bytes; {longest} is the most", text.len())));
     }
     Ok(())
+}
+
+/// A text of which no error may show anything.
+pub(crate) fn secret(field: &str, secret: &[u8], longest: usize) -> Result<()> {
+    text(field, secret, longest).map_err(|error| match error {
+        Error::Invalid { field, reason, .. } => Error::Invalid { field, value: "…".to_owned(), reason },
+        other => other,
+    })
 }
 
 pub(crate) fn path(field: &str, path: &OsStr) -> Result<()> {
@@ -125,5 +151,5 @@ pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
     if name == "_" || THE_SHELLS.contains(&name) || name.starts_with("_sshpm_") {
         return Err(Error::invalid("environment", name, "the shell keeps a value of its own in this variable"));
     }
-    text(&field, value.as_bytes(), LONGEST_STRING.saturating_sub(name.len() + 1))
+    secret(&field, value.as_bytes(), LONGEST_STRING.saturating_sub(name.len() + 1))
 }

@@ -26,6 +26,8 @@ _end() {
     _await_end "$((_G * 10))" || { _signal KILL; _await_end 20; }
 }
 
+# No more of the processes that could not be ended than a report holds.
+_name_some() { _z="$1 $2 $3 $4 $5 $6 $7 $8"; }
 # Does metadata file $1 speak of instance $2?
 _names() {
     _q=
@@ -43,6 +45,7 @@ for _d in "$@"; do
         _state_of "$_j"
         _x=$_f
         _I=$_k
+        _wrapper_pid=$_w
         _z=
         case $_a in
         attended)
@@ -56,10 +59,11 @@ for _d in "$@"; do
                 _z=
                 # The wrapper writes its word, and goes; nobody is to read it.
                 _i=0
-                while [ -p "$_x.c" ] && [ "$_i" -lt 20 ]; do
+                while _started "$_wrapper_pid" && ! _is_zombie && [ "$_i" -lt 20 ]; do
                     _i=$((_i + 1))
                     sleep 0.1 || sleep 1
                 done
+                _z=
             else
                 _z=" $_p"
                 _a=running
@@ -74,26 +78,29 @@ for _d in "$@"; do
             _z="$_z$_y"
         fi
         if [ "$_a" != running ]; then
-            [ -z "$_I" ] || rm -f "$_x".*
+            [ -z "$_I" ] || _remove_files "$_x" gone
             # A start may have put its own in this place.
             [ -n "$_I" ] && ! _names "$_j" "$_I" || rm -f "$_j"
         fi
+        _name_some $_z
         _say cleaned "$_V" "$_a" $_z
     done
-    # Words that nobody asked for; and what a start leaves that was killed before it had a metadata file, which none is about to make.
-    for _e in "$_d"/*.????????????????.end "$_d"/*.????????????????.[xac] "$_d"/*.????????????????.l.*; do
+    # Removes the words that nobody asked for, and what killed wrappers left of starts that had no metadata file yet.
+    for _e in "$_d"/*.????????????????.*; do
         case $_e in
-        *.end | *.[xac]) _f=${_e%.*} ;;
-        *) _f=${_e%.l.*} ;;
+        *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _f=${_e%.*} ;;
+        # Behind these stands the name of a link, which has three parts.
+        *.end.*.*.* | *.l.*.*.*) _f=${_e%.*.*.*.*} ;;
+        # And behind this that of a reader.
+        *.r.*.*) _f=${_e%.*.*.*} ;;
+        *) continue ;;
         esac
         _V=${_f##*/}
-        _names "$_d/metadata_${_V%.*}.json" "${_V##*.}" && continue
-        if [ -p "$_e" ] && [ -n "$(find "$_e" -mmin +60)" ]; then
-            _j=$_e
-            _is_linked || rm -f "$_j"
-        elif [ -f "$_e" ]; then
-            case $_e in *.end) rm -f "$_e" ;; esac
-        fi
+        [ -e "$_e" ] && ! _names "$_d/metadata_${_V%.*}.json" "${_V##*.}" || continue
+        case $_e in
+        "$_f".end*) [ ! -f "$_e" ] || rm -f "$_e" ;;
+        *) _is_linked || _remove_abandoned "$_f" ;;
+        esac
     done
 done
 _say clean

@@ -5,19 +5,22 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::local::{self, Child, ChildHandle, Streams};
 use crate::signal::Signal;
-use crate::sys::{self, ChildHandle, Polled};
+use crate::sys::{self, Polled};
 
 /// What the remote side is told by: commands are lines, and the end of input tells that the manager or the link is gone.
 ///
@@ -25,26 +28,41 @@ use crate::sys::{self, ChildHandle, Polled};
 pub(crate) struct Lifeline {
     socket: UnixStream,
     state: Mutex<LifelineState>,
-    client: ChildHandle,
-    client_pid: u32,
+    client: Arc<ChildHandle>,
     /// What else the client has started is not to outlive it.
     has_group_to_end: AtomicBool,
 }
 
 enum LifelineState {
     Open(Pending),
+    /// A block is on its way, and nothing may follow until the host reports again: its `head` may read more than the block.
+    Held {
+        block: Pending,
+        /// It is to be closed then.
+        close: bool,
+    },
     Closed,
 }
 
-/// Bytes that the socket did not take yet: only the first line is larger than its buffer.
+impl LifelineState {
+    fn pending(&mut self) -> Option<&mut Pending> {
+        match self {
+            LifelineState::Open(pending) | LifelineState::Held { block: pending, .. } => Some(pending),
+            LifelineState::Closed => None,
+        }
+    }
+}
+
+/// Bytes that the socket did not take yet: a script or the block of a start can be larger than its buffer.
+#[derive(Default)]
 struct Pending {
     chunks: VecDeque<Chunk>,
     /// How much of the first chunk was taken.
     taken: usize,
 }
 
-/// How many commands can wait behind a line that the socket does not take. Reports are answered: a host that reads nothing
-/// and reports without end would have them wait without end.
+/// How many commands can wait behind bytes that the socket does not take. Reports are answered: a host that reads
+/// nothing and reports without end would have them wait without end.
 const MOST_PENDING: usize = 1024;
 
 /// A part of what is sent. The scripts are the same for all, and are not copied for each.
@@ -74,7 +92,7 @@ impl Lifeline {
             if pending.chunks.len() >= MOST_PENDING {
                 return false;
             }
-            // The watcher is still writing the first line, and goes on with this.
+            // The watcher is still writing what came before, and goes on with this.
             pending.chunks.push_back(Chunk::Owned(line.as_bytes().to_vec()));
             return true;
         }
@@ -82,13 +100,45 @@ impl Lifeline {
         sys::send(&self.socket, line.as_bytes()).is_ok_and(|sent| sent == line.len())
     }
 
+    /// From here on, the block goes first: until `resume`, commands are refused, and a `close` waits.
+    pub(crate) fn hold(&self) {
+        let mut state = self.state.lock();
+        if let LifelineState::Open(pending) = &mut *state {
+            *state = LifelineState::Held { block: mem::take(pending), close: false };
+        }
+    }
+
+    /// Sends the block that the lifeline is held for. It can be larger than the socket takes: the client's thread writes the rest
+    /// when there is room.
+    pub(crate) fn send_block(&self, chunks: Vec<Chunk>) {
+        if let LifelineState::Held { block, .. } = &mut *self.state.lock() {
+            block.chunks.extend(chunks);
+        }
+        self.flush();
+    }
+
+    /// The host has reported behind the block, so it has read that, and what follows now goes to nobody else.
+    pub(crate) fn resume(&self) {
+        let mut state = self.state.lock();
+        if let LifelineState::Held { block, close } = &mut *state {
+            let close = *close;
+            *state = LifelineState::Open(mem::take(block));
+            drop(state);
+            if close {
+                self.close();
+            }
+        }
+    }
+
     /// Ends the remote side's input, and says that this is meant: nobody will ask how the process ended. What was not yet
-    /// written is not: half a first line runs nothing there.
+    /// written is not: half a script runs nothing there.
     pub(crate) fn close(&self) {
+        if let LifelineState::Held { close, .. } = &mut *self.state.lock() {
+            *close = true;
+            return;
+        }
         self.send("bye\n");
-        *self.state.lock() = LifelineState::Closed;
-        // It fails when the client has closed its side already.
-        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        self.cut();
     }
 
     /// Nothing is sent any more, not even that the end is meant: when the client has ended, because a master that carried the
@@ -100,7 +150,7 @@ impl Lifeline {
     }
 
     pub(crate) fn kill_client(&self) {
-        self.client.signal(Signal::KILL);
+        self.client.signal(libc::SIGKILL);
     }
 
     /// What the client starts is to end with it, until the wrapper has begun.
@@ -121,7 +171,7 @@ impl Lifeline {
     }
 
     pub(crate) fn signal_client(&self, signal: Signal) {
-        self.client.signal(signal);
+        self.client.signal(signal.number());
     }
 
     /// Whether the client is known to have ended.
@@ -132,17 +182,17 @@ impl Lifeline {
     }
 
     pub(crate) fn client_pid(&self) -> u32 {
-        self.client_pid
+        self.client.pid()
     }
 
     fn has_pending(&self) -> bool {
-        matches!(&*self.state.lock(), LifelineState::Open(pending) if !pending.chunks.is_empty())
+        self.state.lock().pending().is_some_and(|pending| !pending.chunks.is_empty())
     }
 
     /// Writes what the socket takes now.
     fn flush(&self) {
         let mut state = self.state.lock();
-        let LifelineState::Open(pending) = &mut *state else { return };
+        let Some(pending) = state.pending() else { return };
         match pending.flush(&self.socket) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -174,7 +224,7 @@ pub(crate) enum StdoutAs {
 
 enum Stdout {
     Socket,
-    Pipe(ChildStdout),
+    Pipe(File),
     Ended,
 }
 
@@ -195,53 +245,31 @@ pub(crate) struct Client {
     child: Child,
     lifeline: Arc<Lifeline>,
     stdout: Stdout,
-    stderr: Option<ChildStderr>,
+    stderr: Option<File>,
 }
 
 impl Client {
-    /// Starts a launcher's program, and has `first_line` written to the shell on the host.
-    pub(crate) fn spawn(mut command: Command, stdout: StdoutAs, first_line: Vec<Chunk>) -> io::Result<Client> {
+    /// Starts a launcher's program, and has `script` written to the shell on the host.
+    pub(crate) fn spawn(command: &Command, stdout: StdoutAs, script: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = sys::socket_pair()?;
         ours.set_nonblocking(true)?;
-        let (stdin, stdout) = match stdout {
-            StdoutAs::Socket => (theirs.try_clone()?, Stdio::from(OwnedFd::from(theirs))),
-            StdoutAs::Pipe => (theirs, Stdio::piped()),
-        };
-        command
-            .stdin(Stdio::from(OwnedFd::from(stdin)))
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            // Ctrl-C in the host's terminal is for the host.
-            .process_group(0);
-        let mut child = sys::with_empty_mask(|| command.spawn())??;
-        // The command holds the child's side of the socket: its end could not be seen.
-        drop(command);
-        let handle = match ChildHandle::new(child.id()) {
-            Ok(handle) => handle,
-            Err(error) => {
-                // It was told nothing yet, so nothing runs. It was started a moment ago: its pid is nobody else's.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(error);
+        let stdin = OwnedFd::from(theirs);
+        let (stdout, childs_stdout) = match stdout {
+            StdoutAs::Socket => (Stdout::Socket, stdin.try_clone()?),
+            StdoutAs::Pipe => {
+                let (reader, writer) = sys::output_pipe()?;
+                (Stdout::Pipe(reader), writer)
             }
         };
+        let (stderr, childs_stderr) = sys::output_pipe()?;
+        let child = local::spawn(command, Streams { stdin, stdout: childs_stdout, stderr: childs_stderr })?;
         let lifeline = Arc::new(Lifeline {
             socket: ours,
-            state: Mutex::new(LifelineState::Open(Pending { chunks: first_line.into(), taken: 0 })),
-            client: handle,
-            client_pid: child.id(),
+            state: Mutex::new(LifelineState::Open(Pending { chunks: script.into(), taken: 0 })),
+            client: Arc::clone(child.handle()),
             has_group_to_end: AtomicBool::new(false),
         });
-        let stdout = child.stdout.take().map_or(Stdout::Socket, Stdout::Pipe);
-        let stderr = child.stderr.take();
-        let client = Client { child, lifeline, stdout, stderr };
-        if let Some(stderr) = &client.stderr {
-            sys::set_nonblocking(stderr.as_fd())?;
-        }
-        if let Stdout::Pipe(stdout) = &client.stdout {
-            sys::set_nonblocking(stdout.as_fd())?;
-        }
-        Ok(client)
+        Ok(Client { child, lifeline, stdout, stderr: Some(stderr) })
     }
 
     pub(crate) fn lifeline(&self) -> &Arc<Lifeline> {
@@ -318,8 +346,7 @@ impl Client {
     fn reap(&mut self) -> Option<i32> {
         self.lifeline.cut();
         self.lifeline.end_group();
-        // ECHILD: the host ignores SIGCHLD or has reaped it.
-        let status = self.child.wait().ok()?;
+        let status = self.child.wait()?;
         status.code().or(status.signal().map(|signal| -signal))
     }
 }
@@ -330,8 +357,7 @@ impl Drop for Client {
         self.lifeline.close();
         self.lifeline.kill_client();
         self.lifeline.end_group();
-        // An error is ECHILD, as above.
-        let _ = self.child.wait();
+        self.child.wait();
     }
 }
 
@@ -359,4 +385,26 @@ fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Re
         }
     }
     Ok(Left::More)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_waits_for_the_block_that_the_lifeline_is_held_for() {
+        let mut client = Client::spawn(&Command::new("cat"), StdoutAs::Pipe, Vec::new()).unwrap();
+        let lifeline = Arc::clone(client.lifeline());
+        lifeline.hold();
+        lifeline.close();
+        assert!(!lifeline.send("kill 1 TERM group\n"));
+        lifeline.send_block(vec![b"go\n".into()]);
+        let mut text = Vec::new();
+        while text != b"go\n" {
+            assert_eq!(client.pump(None, |_, bytes| text.extend(bytes)).unwrap(), Pumped::Some, "{text:?}");
+        }
+        lifeline.resume();
+        while client.pump(None, |_, bytes| text.extend(bytes)).unwrap() != Pumped::Ended(Some(0)) {}
+        assert_eq!(String::from_utf8(text).unwrap(), "go\nbye\n");
+    }
 }

@@ -7,9 +7,9 @@
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -23,11 +23,12 @@ use crate::output::Tail;
 use crate::pool::Pool;
 use crate::remote;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::script::short_line;
+use crate::script::short_script;
 use crate::seat::Tries;
 use crate::ssh::{self, Route};
 use crate::sys;
 use crate::watcher::DIAGNOSIS;
+use crate::wrapper::CONNECTION;
 
 /// The longest time between ticks: an unused connection closes at one.
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
@@ -88,7 +89,8 @@ impl Lease {
 pub(crate) struct Connection {
     pub id: u64,
     pub destination: Destination,
-    socket: OnceLock<PathBuf>,
+    /// `None` before its first client.
+    socket: Mutex<Option<Arc<Path>>>,
     made_at: Instant,
     /// Milliseconds from then to when it is expected to have ticked again; 0: it is not open.
     good_until: AtomicU64,
@@ -112,7 +114,7 @@ impl Connection {
         Connection {
             id,
             destination,
-            socket: OnceLock::new(),
+            socket: Mutex::new(None),
             made_at: Instant::now(),
             good_until: AtomicU64::new(0),
             state: Mutex::new(ConnectionState::Waiting),
@@ -120,13 +122,18 @@ impl Connection {
         }
     }
 
-    /// Where its sessions come in. Empty before it is open.
-    pub(crate) fn socket(&self) -> &Path {
-        self.socket.get().map_or(Path::new(""), PathBuf::as_path)
+    /// Where its sessions come in. `None` before its first client.
+    pub(crate) fn socket(&self) -> Option<Arc<Path>> {
+        self.socket.lock().clone()
+    }
+
+    /// Whether ssh has logged in: it makes its socket then.
+    pub(crate) fn has_logged_in(&self) -> bool {
+        self.socket().is_some_and(|socket| socket.exists())
     }
 
     fn has_lost_directory(&self) -> bool {
-        self.socket().parent().is_some_and(|directory| !directory.exists())
+        self.socket().is_some_and(|socket| socket.parent().is_some_and(|directory| !directory.exists()))
     }
 
     /// Whether it has told in time that it works.
@@ -325,19 +332,19 @@ struct Master<'a> {
 impl<'a> Master<'a> {
     fn open(connection: &'a Connection, pool: &'a Arc<Pool>) -> std::result::Result<Master<'a>, MasterEnd> {
         let Destination { host, user } = &connection.destination;
-        let socket = match connection.socket.get() {
+        let socket = match connection.socket() {
             Some(socket) => socket,
             None => {
-                let socket = pool.directory().new_socket().map_err(MasterEnd::CannotShare)?;
-                connection.socket.get_or_init(|| socket)
+                let socket = Arc::from(pool.directory().new_socket().map_err(MasterEnd::CannotShare)?);
+                Arc::clone(connection.socket.lock().insert(socket))
             }
         };
         let nonce = remote::nonce().map_err(MasterEnd::Failed)?;
         let lease = Lease::of(pool.options());
-        let line = first_line(&nonce, lease);
+        let script = own_script(&nonce, lease);
         let target = Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None };
         let client =
-            remote::spawn(pool, pool.options(), Route::Master(socket), &target, line).map_err(MasterEnd::Failed)?;
+            remote::spawn(pool, pool.options(), &Route::Master(socket), &target, script).map_err(MasterEnd::Failed)?;
         if !connection.runs(client.lifeline()) {
             client.lifeline().close();
             client.lifeline().kill_client();
@@ -436,7 +443,9 @@ impl<'a> Master<'a> {
             }
         });
         // ssh removes it, unless it was killed.
-        let _ = std::fs::remove_file(self.connection.socket());
+        if let Some(socket) = self.connection.socket() {
+            let _ = std::fs::remove_file(socket);
+        }
         let said = self.diagnosis.get().bytes;
         if self.last_tick.is_none() {
             let Destination { host, user } = &self.connection.destination;
@@ -455,14 +464,11 @@ impl<'a> Master<'a> {
 }
 
 /// The script of a connection's own session.
-fn first_line(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<Chunk> {
+fn own_script(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<Chunk> {
     let (period, ticks) = (lease.period.as_secs().to_string(), lease.ticks.to_string());
     let values = [("_P", period.as_bytes()), ("_L", ticks.as_bytes())];
-    short_line(nonce, &values, &[LEASE, include_str!("connection.sh")])
+    short_script(nonce, &values, &CONNECTION)
 }
-
-/// The lease's remote side, see there.
-pub(crate) const LEASE: &str = include_str!("lease.sh");
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
-# The session that keeps a shared connection open, in POSIX sh, behind short.sh and lease.sh, and the assignments of its
-# parameters:
+# The session that keeps a shared connection open, in POSIX sh, behind short.sh, lease.sh, directories.sh and the
+# assignments of its parameters:
 #   _N nonce   _P seconds between ticks   _L how many ticks without a ping end the connection
 # It ends with its input: then the manager has closed the connection, or is gone.
 
 # The runtime directories are private, see wrapper.sh: once for all processes of the connection, not a fork for each.
-set --
-for _d in "${XDG_RUNTIME_DIR:-/nowhere}/drunc" /tmp/drunc /tmp/drunc-* "${HOME:-/nowhere}/.local/state/sshpm"; do
-    [ -L "$_d" ] || [ ! -O "$_d" ] || set -- "$@" "$_d"
+for _d in "$@"; do
+    shift
+    [ ! -d "$_d" ] || set -- "$@" "$_d"
 done
 [ "$#" -eq 0 ] || chmod 700 "$@"
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +99,12 @@ pub enum Error {
         user: Option<String>,
         /// What went wrong.
         reason: StartFailure,
-        /// The last part of what was written to stderr until then, where there is no log file.
+        /// What of the request the reason is about, shortened to 80 characters where it was longer: the program, the
+        /// path of the working directory or of the log file, the name of the variable, the shell, or the setup line.
+        subject: Option<String>,
+        /// The log file, as it was given, where it has what was written to stderr until then.
+        log_file: Option<PathBuf>,
+        /// The last part of what was written to stderr until then, at most 4 KiB, where there is no log file.
         output: String,
     },
     /// A file on a host cannot be read.
@@ -213,12 +219,15 @@ pub enum LauncherFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFailure {
-    /// `start_timeout` was over.
+    /// The start timeout was over: while the process waited for a session on its host, or counted from that session.
+    /// What had begun on the host was ended: the program may have run for a moment.
     TimedOut {
         /// The time that was given.
         after: Duration,
         /// How far the start had come.
         stage: StartStage,
+        /// How long the process had waited for its session before that; zero where it got none.
+        waited: Duration,
     },
     /// A setup line failed.
     Setup {
@@ -229,10 +238,17 @@ pub enum StartFailure {
     },
     /// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
     ShellNotFound,
-    /// The program, or the interpreter that its first line names, does not exist.
+    /// The program, or the interpreter that its first line names, does not exist, or stands in a directory that the
+    /// user may not search.
     ProgramNotFound,
-    /// The program exists and cannot be executed: no permission, a directory, another machine's format, too many
-    /// bytes of arguments and environment.
+    /// The program is a directory, or another thing that is no regular file.
+    ProgramNotFile,
+    /// The user may not execute the program.
+    ProgramPermission,
+    /// Arguments and environment have more bytes than the host's kernel takes.
+    ArgumentsTooLarge,
+    /// The host's kernel refuses the program for another reason, most often its format: it is for another machine, or
+    /// damaged.
     NotExecutable,
     /// The working directory does not exist or cannot be entered.
     WorkingDirectory,
@@ -246,12 +262,19 @@ pub enum StartFailure {
     Environment,
     /// The host has no directory where a fifo can be made.
     RuntimeDirectory,
+    /// The shell that starts it ended on its host: most likely no process could be made there, for a limit of the user's
+    /// processes (`ulimit -u`), of a cgroup, or of memory.
+    NoProcess,
     /// A process of this uuid, started by another manager, lives on the host.
     UuidInUse,
-    /// Its shell ended before the application ran: it was ended from outside, or is no shell that reads POSIX shell code; the
-    /// exit code, 128+n for signal n.
+    /// The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else
+    /// sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code. Its exit code, 128+n for
+    /// signal n. A shell that catches the signal, or that waits for a command which the signal ended, has a code of its
+    /// own.
     Ended(i32),
-    /// The link was lost while it started, and its host does not know whether it ran.
+    /// The link broke before the program was known to run. Its wrapper ends what it had started by then; whether the
+    /// program ran for a moment is not known. Where the start was being killed when its link broke, no failure but an
+    /// unknown end is reported.
     LinkLost,
     /// The remote side spoke in a way that this version does not know.
     Protocol,
@@ -277,8 +300,11 @@ pub enum FileProblem {
 pub enum StartStage {
     /// It waited for a turn to connect: connections to one host are opened eight at a time.
     Queued,
-    /// ssh had not given a session, or a start-up file of the login shell hangs or has swallowed its input.
+    /// The host had not answered, or not let ssh log in. Where the process logs in by itself, this is also the stage of
+    /// a start-up file of the login shell that hangs or has swallowed its input.
     Connecting,
+    /// ssh had logged in, and a start-up file of the login shell takes long, hangs, or has swallowed its input.
+    StartUpFiles,
     /// The remote side had begun, and a setup line or the working directory hangs.
     Setup,
 }
@@ -291,8 +317,40 @@ impl Error {
         Error::Invalid { field: field.into(), value: shortened(value.as_ref()), reason: reason.into() }
     }
 
+    /// Adds what the failure of a start is about.
+    pub(crate) fn about(mut self, of_request: Option<String>) -> Error {
+        if let Error::StartFailed { subject, .. } = &mut self {
+            *subject = of_request.map(|text| shortened(text.as_bytes()));
+        }
+        self
+    }
+
+    /// The error for a log. Setup lines may have secrets, and so may what a shell says of them.
+    pub(crate) fn without_setup_lines(&self) -> Error {
+        let mut error = self.clone();
+        if let Error::StartFailed { reason: StartFailure::Setup { .. }, subject, output, .. } = &mut error {
+            *subject = None;
+            output.clear();
+        }
+        error
+    }
+
     pub(crate) fn local(what: impl Into<String>, source: io::Error) -> Error {
         Error::Local { what: what.into(), source: Arc::new(source) }
+    }
+}
+
+/// What a host has written, without what would steer the reader's terminal.
+fn printable(text: &str) -> String {
+    let is_hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.trim().chars().map(|c| if is_hidden(c) { '?' } else { c }).collect()
+}
+
+/// A hint for a path that was meant for a shell, which would put the home directory in the place of the tilde.
+fn about_tilde(path: &str) -> &'static str {
+    match path.starts_with("~/") {
+        true => " (the tilde is literal; leave \"~/\" out, relative paths begin at the login directory)",
+        false => "",
     }
 }
 
@@ -323,7 +381,7 @@ impl fmt::Display for Error {
             Error::LinkDown { uuid } => write!(f, "the link to process {uuid:?} takes no commands; is its host up?"),
             Error::Ssh { host, user, failure, stderr } => {
                 write!(f, "ssh to {}: {failure}", Destination(user, host))?;
-                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", stderr.trim()) }
+                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", printable(stderr)) }
             }
             Error::Launcher { launcher, host, user, failure, stderr } => {
                 f.write_str(launcher)?;
@@ -331,13 +389,28 @@ impl fmt::Display for Error {
                     write!(f, " on {}", Destination(user, host))?;
                 }
                 write!(f, ": {failure}")?;
-                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", stderr.trim()) }
+                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", printable(stderr)) }
             }
-            Error::StartFailed { uuid, host, user, reason, output } => {
-                write!(f, "process {uuid:?} on {}: {reason}", Destination(user, host))?;
-                if output.trim().is_empty() { Ok(()) } else { write!(f, " (stderr: {})", output.trim()) }
+            Error::StartFailed { uuid, host, user, reason, subject, log_file, output } => {
+                write!(f, "process {uuid:?} on {}: ", Destination(user, host))?;
+                match (subject, reason) {
+                    (Some(line), StartFailure::Setup { .. }) => write!(f, "{line:?}: ")?,
+                    (Some(subject), StartFailure::ProgramNotFound) if subject.contains(' ') => {
+                        write!(f, "{subject:?} (no shell splits this; pass each argument separately): ")?;
+                    }
+                    (Some(subject), _) => write!(f, "{subject:?}{}: ", about_tilde(subject))?,
+                    (None, _) => {}
+                }
+                reason.fmt(f)?;
+                match log_file {
+                    _ if !output.trim().is_empty() => write!(f, " (stderr: {})", printable(output)),
+                    Some(log_file) => write!(f, " (stderr is in {:?})", log_file.display().to_string()),
+                    None => Ok(()),
+                }
             }
-            Error::RemoteFile { host, path, problem } => write!(f, "{path:?} on {host}: {problem}"),
+            Error::RemoteFile { host, path, problem } => {
+                write!(f, "{path:?}{} on {host}: {problem}", about_tilde(path))
+            }
             Error::BadMetadata { uuid, reason } => {
                 write!(f, "the metadata file of process {uuid:?} is not one: {reason}; nothing was done with it")
             }
@@ -451,11 +524,31 @@ impl fmt::Display for LauncherFailure {
     }
 }
 
+impl StartFailure {
+    /// Whether the log file, if there is one, was open by then.
+    pub(crate) fn is_behind_log_file(&self) -> bool {
+        use StartFailure as S;
+        match self {
+            S::TimedOut { stage, .. } => *stage == StartStage::Setup,
+            S::Setup { .. } | S::ProgramNotFound | S::ProgramNotFile | S::ProgramPermission | S::ArgumentsTooLarge => {
+                true
+            }
+            S::NotExecutable | S::WorkingDirectory | S::Limit(_) | S::Environment | S::Ended(_) => true,
+            S::ShellNotFound | S::LogDirectory | S::LogFile | S::RuntimeDirectory => false,
+            S::NoProcess | S::UuidInUse | S::LinkLost | S::Protocol => false,
+        }
+    }
+}
+
 impl fmt::Display for StartFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartFailure::TimedOut { after, stage } => {
-                write!(f, "not running after {:.1} s (start timeout): {stage}", after.as_secs_f64())
+            StartFailure::TimedOut { after, stage, waited } => {
+                write!(f, "not running after {:.1} s (start timeout): {stage}", after.as_secs_f64())?;
+                match waited.is_zero() {
+                    true => Ok(()),
+                    false => write!(f, "; before that, it waited {:.1} s for its session", waited.as_secs_f64()),
+                }
             }
             StartFailure::Setup { line, code } => write!(f, "setup line {line} failed with {code}"),
             StartFailure::ShellNotFound => {
@@ -464,9 +557,16 @@ impl fmt::Display for StartFailure {
             StartFailure::ProgramNotFound => {
                 f.write_str("the program, or the interpreter its first line names, does not exist on the host")
             }
-            StartFailure::NotExecutable => f.write_str(
-                "the program cannot be executed (permission, format, or too many bytes of arguments and environment)",
+            StartFailure::ProgramNotFile => f.write_str("the program is a directory, or no regular file"),
+            StartFailure::ProgramPermission => f.write_str(
+                "the user may not execute the program; see its mode, and whether its file system is mounted noexec",
             ),
+            StartFailure::ArgumentsTooLarge => {
+                f.write_str("arguments and environment have more bytes than the host takes (getconf ARG_MAX)")
+            }
+            StartFailure::NotExecutable => {
+                f.write_str("the host's kernel does not execute the program; is it for another machine, or damaged?")
+            }
             StartFailure::WorkingDirectory => f.write_str("the working directory cannot be entered; does it exist?"),
             StartFailure::LogDirectory => f.write_str("the directory of the log file does not exist; create it"),
             StartFailure::LogFile => f.write_str("the log file cannot be written, or the former one not renamed"),
@@ -476,6 +576,10 @@ impl fmt::Display for StartFailure {
             StartFailure::Environment => f.write_str("the shell does not let a variable of the environment be set"),
             StartFailure::RuntimeDirectory => f.write_str(
                 "no directory for the handshake's fifo; XDG_RUNTIME_DIR, /tmp, /dev/shm and home were tried",
+            ),
+            StartFailure::NoProcess => f.write_str(
+                "the shell that starts it ended, most likely because no process could be made on the host; \
+                 see the limits of the user's processes (ulimit -u) and of memory",
             ),
             StartFailure::UuidInUse => {
                 f.write_str("a process of this uuid lives on the host, started by another manager")
@@ -505,7 +609,22 @@ impl fmt::Display for StartStage {
             StartStage::Connecting => {
                 "there was no shell on the host in that time, or a start-up file of the login shell hangs or reads its input"
             }
+            StartStage::StartUpFiles => {
+                "ssh had logged in, and a start-up file of the login shell takes long, hangs, or reads its input"
+            }
             StartStage::Setup => "a setup line, the log file or the working directory hangs",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_steers_no_terminal() {
+        let stderr = " \u{1b}[2Jfirst\n\tsecond\0\n".to_owned();
+        let error = Error::Ssh { host: "alpha".into(), user: None, failure: SshFailure::Refused, stderr };
+        assert!(error.to_string().ends_with("(ssh said: ?[2Jfirst\n\tsecond?)"), "{error}");
     }
 }

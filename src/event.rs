@@ -3,124 +3,207 @@
 //! Lock order: each lock here is taken alone, and none is held while an event is sent or a callback runs.
 
 use std::cell::Cell;
+use std::iter;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle, ThreadId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
 use crate::exit_status::ExitStatus;
+use crate::process::{Announcement, Process};
+use crate::queue::Queue;
 use crate::sys;
 
-/// What a manager tells its subscribers. Of one process the events come in the order in which they happened; between
-/// processes there is no order.
+/// Something that happened to a process.
+///
+/// The events of one start come in the order in which they happened. There is no order between different processes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Event {
-    /// The application runs: its setup is done and its program was executed.
+pub struct Event {
+    /// The process.
+    pub uuid: String,
+    /// Which start of this uuid the event belongs to: the number that [`Manager::start_process`] or
+    /// [`Manager::adopt_process`] returned for it.
+    ///
+    /// [`Manager::start_process`]: crate::Manager::start_process
+    /// [`Manager::adopt_process`]: crate::Manager::adopt_process
+    pub start_number: u64,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a process.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The application runs: its setup is done, and its program was executed.
     Started {
-        /// The process.
-        uuid: String,
         /// The application's pid on its host.
         pid: i64,
     },
-    /// The process ended. It is the last event of a process that had started.
+    /// The process ended. No event of this start follows.
     Exited {
-        /// The process.
-        uuid: String,
-        /// How it ended.
+        /// How the process ended.
         status: ExitStatus,
     },
-    /// The ssh client, or that of another launcher, ended without a word about the application: the connection broke, or the client was killed.
-    /// `Exited` follows, when the host has been asked or `lost_timeout` is over; of a process that is kept, `LinkRestored`.
+    /// The client on this machine (ssh, or that of another launcher) ended without a report of how the application
+    /// ended: the connection broke, or the client was killed. The manager now queries the host. For a kept process,
+    /// `LinkRestored` follows when the link is back. Otherwise `Exited` follows, at the latest after
+    /// [`lost_timeout`](crate::Options::lost_timeout); or `StartFailed`, if the start had failed.
     LinkLost {
-        /// The process.
-        uuid: String,
-        /// What ssh said last, where it said anything.
+        /// The last message of the client, or how it ended.
         reason: String,
     },
-    /// A process that is kept was taken over again, and all that it wrote meanwhile follows; or it was adopted.
-    LinkRestored {
-        /// The process.
-        uuid: String,
-    },
-    /// The link to a process that is kept does not come back, for this reason; it is tried on, and told again when the
-    /// reason changes. After [`Error::TakenOver`] it is not tried any more.
+    /// The manager has a link to a kept process again, or adopted the process. The output that it wrote in the
+    /// meantime follows.
+    LinkRestored,
+    /// An attempt to restore the link to a kept process failed. The manager goes on trying, and sends this event again
+    /// when the reason changes. After [`Error::TakenOver`] it stops, and no event of this start follows.
     LinkNotRestored {
-        /// The process.
-        uuid: String,
-        /// Why.
+        /// Why the attempt failed.
         error: Error,
     },
-    /// The process did not come to run. It is the only event of such a process.
+    /// The start failed: the program was not executed, or was ended at once. No event of this start follows.
     StartFailed {
-        /// The process.
-        uuid: String,
-        /// Why.
+        /// Why the start failed.
         error: Error,
     },
 }
 
-impl Event {
-    /// The process that the event is about.
-    pub fn uuid(&self) -> &str {
+impl EventKind {
+    /// How the process ended, or why its start failed. `None` for events that do not end it.
+    fn end(&self) -> Option<std::result::Result<&ExitStatus, &Error>> {
         match self {
-            Event::Started { uuid, .. }
-            | Event::Exited { uuid, .. }
-            | Event::LinkLost { uuid, .. }
-            | Event::LinkRestored { uuid }
-            | Event::LinkNotRestored { uuid, .. }
-            | Event::StartFailed { uuid, .. } => uuid,
+            EventKind::Exited { status } => Some(Ok(status)),
+            EventKind::StartFailed { error } => Some(Err(error)),
+            EventKind::Started { .. }
+            | EventKind::LinkLost { .. }
+            | EventKind::LinkRestored
+            | EventKind::LinkNotRestored { .. } => None,
         }
     }
 }
 
-/// A subscription for event loops: a queue of events with a descriptor that is readable while events wait.
+/// A queue of a manager's events, made by [`Manager::subscribe`](crate::Manager::subscribe).
 ///
-/// [`Manager::subscribe`](crate::Manager::subscribe) gives a plain channel; this adds one eventfd.
+/// The queue is unbounded: a slow subscriber loses no event and delays nobody. Events that are not received stay in it,
+/// some hundred bytes each; that of a failed start also has what ssh or the setup wrote last (4 KiB each) and the setup line
+/// that failed. So drop a subscription that is not read. A start has two events, two more for each link that is lost and
+/// restored, and one whenever the reason changes why a link is not restored. Links that break soon after one another are
+/// restored after pauses of up to 45 s. Several threads can receive from one subscription; each event goes to one of them. Dropping
+/// the subscription ends it. It can outlive its manager: when the manager is gone and every event has been received, the
+/// calls below report that the queue is disconnected.
+///
+/// The descriptor is for poll(2) and event loops. It is readable while events wait, and now and then when none does.
+/// Do not read from it: [`try_recv`](Subscription::try_recv) takes the events, and makes it unreadable with the last.
 #[derive(Debug)]
-pub struct PolledEvents {
-    events: Receiver<Event>,
+pub struct Subscription {
+    queue: Queue<Delivery>,
     fd: Arc<OwnedFd>,
 }
 
-impl PolledEvents {
-    /// The next event, or `None` when none waits. Never blocks.
-    pub fn next(&self) -> Option<Event> {
-        let event = self.events.try_recv();
-        self.settle();
-        // Empty, or the manager is gone.
-        event.ok()
+impl Subscription {
+    /// Waits for the next event and returns it. Blocks until there is one.
+    ///
+    /// # Errors
+    /// [`RecvError`] when the manager is gone and no event is left.
+    pub fn recv(&self) -> std::result::Result<Event, RecvError> {
+        let received = self.queue.recv();
+        self.update_fd();
+        received.map(Delivery::receive)
     }
 
-    /// Makes the descriptor say what the queue says: for those who take events from the channel themselves.
-    pub(crate) fn settle(&self) {
-        if self.events.is_empty() {
+    /// Waits for the next event and returns it. Blocks at most for the timeout.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError::Timeout`] when no event came in time; [`RecvTimeoutError::Disconnected`] when the manager
+    /// is gone and no event is left.
+    pub fn recv_timeout(&self, timeout: Duration) -> std::result::Result<Event, RecvTimeoutError> {
+        let received = self.queue.recv_timeout(timeout);
+        self.update_fd();
+        received.map(Delivery::receive)
+    }
+
+    /// Returns the next event if one is waiting. Does not block.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] when no event is waiting; [`TryRecvError::Disconnected`] when the manager is gone and
+    /// no event is left.
+    pub fn try_recv(&self) -> std::result::Result<Event, TryRecvError> {
+        let received = self.queue.try_recv();
+        self.update_fd();
+        received.map(Delivery::receive)
+    }
+
+    /// Iterates over the events as [`recv`](Subscription::recv) returns them: it waits for each, and ends when the
+    /// manager is gone and no event is left.
+    pub fn iter(&self) -> impl Iterator<Item = Event> {
+        iter::from_fn(|| self.recv().ok())
+    }
+
+    /// Iterates over the events that are waiting. Does not block.
+    pub fn try_iter(&self) -> impl Iterator<Item = Event> {
+        iter::from_fn(|| self.try_recv().ok())
+    }
+
+    /// Returns the number of events that are waiting.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Returns whether no event is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The queue itself, to select on. Whoever receives from it calls [`update_fd`](Subscription::update_fd) then.
+    pub(crate) fn queue(&self) -> &Receiver<Delivery> {
+        self.queue.receiver()
+    }
+
+    /// Makes the descriptor unreadable when no event is left.
+    pub(crate) fn update_fd(&self) {
+        if self.is_empty() {
             sys::event_fd_clear(&self.fd);
-            // An event that came between the look and the clearing must keep the descriptor readable.
-            if !self.events.is_empty() {
-                self.signal();
+            // An event that came between the look and the clearing must leave the descriptor readable.
+            if !self.is_empty() {
+                self.signal_fd();
             }
         }
     }
 
     /// Makes the descriptor readable.
-    pub(crate) fn signal(&self) {
+    pub(crate) fn signal_fd(&self) {
         sys::event_fd_signal(&self.fd);
-    }
-
-    /// The channel behind it, for blocking waits.
-    pub fn receiver(&self) -> &Receiver<Event> {
-        &self.events
     }
 }
 
-impl AsFd for PolledEvents {
+/// An event on its way to a subscriber or to the callbacks.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    event: Event,
+    /// The process that ends with this event. Weak, so that a queue which nobody reads keeps no process alive.
+    ended: Weak<Process>,
+}
+
+impl Delivery {
+    /// The event, now that the program gets it.
+    pub(crate) fn receive(self) -> Event {
+        if let Some(process) = self.ended.upgrade() {
+            process.acknowledge();
+        }
+        self.event
+    }
+}
+
+impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -129,8 +212,8 @@ impl AsFd for PolledEvents {
 #[derive(Clone)]
 struct Subscriber {
     id: u64,
-    events: Sender<Event>,
-    fd: Option<Arc<OwnedFd>>,
+    queue: Sender<Delivery>,
+    fd: Arc<OwnedFd>,
 }
 
 #[derive(Default)]
@@ -139,8 +222,9 @@ struct Subscribers {
     list: Vec<Subscriber>,
 }
 
-/// What is called when a process has ended or failed to start: its uuid, and how it ended or why it did not start.
-pub type ExitCallback = Arc<dyn Fn(&str, std::result::Result<&ExitStatus, &Error>) + Send + Sync>;
+/// A callback for the end of a process: it gets the uuid, the start number, and how the process ended or why its start
+/// failed.
+type ExitCallback = Arc<dyn Fn(&str, u64, std::result::Result<&ExitStatus, &Error>) + Send + Sync>;
 
 /// Names a registered callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,7 +239,7 @@ pub(crate) struct Hub {
 }
 
 struct Dispatcher {
-    events: Sender<Event>,
+    queue: Sender<Delivery>,
     thread: JoinHandle<()>,
 }
 
@@ -190,44 +274,49 @@ impl Hub {
         Hub { subscribers: Mutex::default(), callbacks: Arc::default(), dispatcher: Mutex::default() }
     }
 
-    pub(crate) fn subscribe(&self) -> Receiver<Event> {
-        self.add_subscriber(None)
-    }
-
-    pub(crate) fn subscribe_polled(&self) -> Result<PolledEvents> {
+    pub(crate) fn subscribe(&self) -> Result<Subscription> {
         let fd = Arc::new(sys::event_fd().map_err(|e| Error::local("making an eventfd", e))?);
-        Ok(PolledEvents { events: self.add_subscriber(Some(Arc::clone(&fd))), fd })
-    }
-
-    fn add_subscriber(&self, fd: Option<Arc<OwnedFd>>) -> Receiver<Event> {
-        // Unbounded: a subscriber that is slow loses nothing, and a process has at most three events.
-        let (sender, receiver) = unbounded();
+        let (sender, queue) = unbounded();
         let mut subscribers = self.subscribers.lock();
         subscribers.next += 1;
         let id = subscribers.next;
-        subscribers.list.push(Subscriber { id, events: sender, fd });
-        receiver
+        subscribers.list.push(Subscriber { id, queue: sender, fd: Arc::clone(&fd) });
+        Ok(Subscription { queue: queue.into(), fd })
     }
 
-    pub(crate) fn send(&self, event: &Event) {
+    /// Puts an event into every subscription's queue. Then has the callbacks called, if the process ends with it.
+    pub(crate) fn send(&self, process: &Arc<Process>, kind: EventKind) {
+        let event = Event { uuid: process.uuid().to_owned(), start_number: process.start_number, kind };
+        let is_end = event.kind.end().is_some();
+        let delivery = Delivery { event, ended: if is_end { Arc::downgrade(process) } else { Weak::new() } };
         let subscribers = self.subscribers.lock().list.clone();
         let mut gone = Vec::new();
         for subscriber in &subscribers {
-            if subscriber.events.send(event.clone()).is_err() {
-                gone.push(subscriber.id);
-            } else if let Some(fd) = &subscriber.fd {
-                sys::event_fd_signal(fd);
+            match subscriber.queue.send(delivery.clone()) {
+                Ok(()) => sys::event_fd_signal(&subscriber.fd),
+                Err(_) => gone.push(subscriber.id),
             }
         }
         if !gone.is_empty() {
             self.subscribers.lock().list.retain(|subscriber| !gone.contains(&subscriber.id));
         }
-        if matches!(event, Event::Exited { .. } | Event::StartFailed { .. }) {
-            let dispatcher = self.dispatcher.lock().as_ref().map(|dispatcher| dispatcher.events.clone());
-            if let Some(dispatcher) = dispatcher {
+        if is_end {
+            self.dispatch(process, delivery);
+        }
+    }
+
+    /// Hands the end of a process to the callbacks, if there are any.
+    fn dispatch(&self, process: &Process, delivery: Delivery) {
+        let has_callbacks = !self.callbacks.table.lock().registered.is_empty();
+        let dispatcher = self.dispatcher.lock().as_ref().map(|dispatcher| dispatcher.queue.clone());
+        match dispatcher.filter(|_| has_callbacks) {
+            Some(dispatcher) => {
+                // First: the dispatcher can be done with it at any time.
+                process.announce(Announcement::Queued);
                 // It fails only when the dispatcher has ended, and that ends after the last process.
-                let _ = dispatcher.send(event.clone());
+                let _ = dispatcher.send(delivery);
             }
+            None => process.announce(Announcement::Complete),
         }
     }
 
@@ -235,12 +324,12 @@ impl Hub {
         {
             let mut dispatcher = self.dispatcher.lock();
             if dispatcher.is_none() {
-                let (events, receiver) = unbounded();
+                let (queue, receiver) = unbounded();
                 let callbacks = Arc::clone(&self.callbacks);
                 let thread =
                     sys::spawn_thread("sshpm-dispatch", sys::USUAL_STACK, move || callbacks.dispatch(&receiver))
                         .map_err(|e| Error::local("starting the dispatcher thread", e))?;
-                *dispatcher = Some(Dispatcher { events, thread });
+                *dispatcher = Some(Dispatcher { queue, thread });
             }
         }
         let mut table = self.callbacks.table.lock();
@@ -265,8 +354,8 @@ impl Hub {
 
     /// Ends the dispatcher behind the last event. Waits for it until `deadline`, unless it is the calling thread.
     pub(crate) fn close(&self, deadline: Instant) {
-        let Some(Dispatcher { events, thread }) = self.dispatcher.lock().take() else { return };
-        drop(events);
+        let Some(Dispatcher { queue, thread }) = self.dispatcher.lock().take() else { return };
+        drop(queue);
         if thread.thread().id() == thread::current().id() {
             return;
         }
@@ -287,40 +376,134 @@ impl Hub {
 }
 
 impl Callbacks {
-    fn dispatch(&self, events: &Receiver<Event>) {
+    fn dispatch(&self, queue: &Receiver<Delivery>) {
         INSIDE_CALLBACK.set(true);
-        for event in events {
-            let outcome = match &event {
-                Event::Exited { status, .. } => Ok(status),
-                Event::StartFailed { error, .. } => Err(error),
-                Event::Started { .. }
-                | Event::LinkLost { .. }
-                | Event::LinkRestored { .. }
-                | Event::LinkNotRestored { .. } => continue,
-            };
+        for Delivery { event, ended } in queue {
             let ids: Vec<u64> = self.table.lock().registered.iter().map(|(id, _)| *id).collect();
-            for id in ids {
-                self.call(id, event.uuid(), outcome);
+            let returned = ids.into_iter().filter(|id| self.call(*id, &event)).count();
+            let Some(process) = ended.upgrade() else { continue };
+            if returned > 0 {
+                process.acknowledge();
             }
+            process.announce(Announcement::Complete);
         }
         self.table.lock().ended = true;
         self.returned.notify_all();
     }
 
-    fn call(&self, id: u64, uuid: &str, outcome: std::result::Result<&ExitStatus, &Error>) {
+    /// Calls one callback. True when it was still there, and has returned.
+    fn call(&self, id: u64, event: &Event) -> bool {
+        let Some(end) = event.kind.end() else { return false };
         let callback = {
             let mut table = self.table.lock();
-            let Some((_, callback)) = table.registered.iter().find(|(known, _)| *known == id) else { return };
+            let Some((_, callback)) = table.registered.iter().find(|(known, _)| *known == id) else { return false };
             let callback = Arc::clone(callback);
             table.running = Some((id, thread::current().id()));
             callback
         };
         // A panic must not end the thread that all callbacks share.
-        if panic::catch_unwind(AssertUnwindSafe(|| callback(uuid, outcome))).is_err() {
-            log::error!("a callback on the exit of {uuid} panicked");
+        let returned = panic::catch_unwind(AssertUnwindSafe(|| callback(&event.uuid, event.start_number, end))).is_ok();
+        if !returned {
+            log::error!("a callback for the exit of process {:?} panicked", event.uuid);
         }
         drop(callback);
         self.table.lock().running = None;
         self.returned.notify_all();
+        returned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launcher::Launcher;
+    use crate::request::BootRequest;
+    use crate::state::Input;
+    use crate::wrapper::Instance;
+
+    fn failure() -> Error {
+        Error::ShutDown
+    }
+
+    /// A process whose start failed.
+    fn failed_process() -> Arc<Process> {
+        let instance = Instance { uuid: "u".to_owned(), id: String::new() };
+        let process = Process::new(instance, BootRequest::new("h", ["true"]), Launcher::Local);
+        assert!(process.settle(Input::StartFailed, |_| Err(failure())));
+        Arc::new(process)
+    }
+
+    fn send_end(hub: &Hub, process: &Arc<Process>) {
+        hub.send(process, EventKind::StartFailed { error: failure() });
+    }
+
+    fn is_complete(process: &Process) -> bool {
+        process.outcome_after(Announcement::Complete).is_some()
+    }
+
+    #[test]
+    fn the_first_receive_acknowledges_the_end_and_nothing_before_it() {
+        let receives: [fn(&Subscription); 4] = [
+            |subscription| drop(subscription.recv().unwrap()),
+            |subscription| drop(subscription.recv_timeout(Duration::MAX).unwrap()),
+            |subscription| drop(subscription.try_recv().unwrap()),
+            |subscription| assert_eq!(subscription.try_iter().count(), 1),
+        ];
+        for receive in receives {
+            let (hub, process) = (Hub::new(), failed_process());
+            let (first, second) = (hub.subscribe().unwrap(), hub.subscribe().unwrap());
+            hub.send(&process, EventKind::LinkRestored);
+            receive(&first);
+            assert!(!process.is_acknowledged(), "that was not the end");
+            send_end(&hub, &process);
+            assert!(!process.is_acknowledged() && is_complete(&process), "no callback is waited for");
+            receive(&first);
+            assert!(process.is_acknowledged());
+            assert_eq!(second.len(), 2);
+        }
+    }
+
+    #[test]
+    fn a_queue_that_nobody_reads_keeps_no_process_alive() {
+        let (hub, process) = (Hub::new(), failed_process());
+        let subscription = hub.subscribe().unwrap();
+        send_end(&hub, &process);
+        let weak = Arc::downgrade(&process);
+        drop(process);
+        assert!(weak.upgrade().is_none());
+        assert!(matches!(subscription.recv().unwrap().kind, EventKind::StartFailed { .. }));
+    }
+
+    #[test]
+    fn a_callback_acknowledges_the_end_when_it_has_returned() {
+        let (hub, process) = (Hub::new(), failed_process());
+        let (called, calls) = crossbeam_channel::bounded(0);
+        let (leave, left) = crossbeam_channel::bounded(0);
+        let id = hub.register(Arc::new(move |_, _, _| {
+            called.send(()).unwrap();
+            left.recv().unwrap();
+        }));
+        send_end(&hub, &process);
+        calls.recv().unwrap();
+        assert!(process.outcome_after(Announcement::Queued).is_some());
+        assert!(!process.is_acknowledged() && !is_complete(&process), "it runs");
+        leave.send(()).unwrap();
+        hub.unregister(id.unwrap());
+        hub.close(Instant::now() + Duration::from_secs(60));
+        assert!(process.is_acknowledged() && is_complete(&process));
+    }
+
+    #[test]
+    fn a_callback_that_panics_or_is_gone_acknowledges_nothing() {
+        let (hub, process) = (Hub::new(), failed_process());
+        let id = hub.register(Arc::new(|_, _, _| panic!("expected in this test"))).unwrap();
+        send_end(&hub, &process);
+        hub.unregister(id);
+        let other = failed_process();
+        send_end(&hub, &other);
+        assert!(is_complete(&other), "there is no callback to wait for");
+        hub.close(Instant::now() + Duration::from_secs(60));
+        assert!(!process.is_acknowledged() && is_complete(&process));
+        assert!(!other.is_acknowledged());
     }
 }

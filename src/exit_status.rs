@@ -14,7 +14,7 @@ pub enum ExitSource {
     ClientMonitoring,
     /// The remote process ended by itself, or was ended there by somebody else.
     RemoteMonitoring,
-    /// The manager ended it by closing or killing its ssh client: a start that was cancelled, a shutdown by dropping.
+    /// The manager ended it by closing or killing its ssh client: it took back a start, or was dropped.
     ManualKillThroughSshClient,
     /// The manager ended it by signals to the remote pid.
     ManualKillThroughRemotePid,
@@ -88,6 +88,7 @@ pub struct ExitStatus {
     /// When it was known.
     seen_at: SystemTime,
     strays: Arc<[i64]>,
+    start_number: u64,
 }
 
 impl ExitStatus {
@@ -106,11 +107,26 @@ impl ExitStatus {
             process,
             seen_at: SystemTime::now(),
             strays: Arc::default(),
+            start_number: 0,
         }
+    }
+
+    pub(crate) fn of_start(self, start_number: u64) -> ExitStatus {
+        ExitStatus { start_number, ..self }
     }
 
     pub(crate) fn with_strays(self, strays: &[i64]) -> ExitStatus {
         ExitStatus { strays: strays.into(), ..self }
+    }
+
+    /// Which start of its uuid the process was: the number that [`Manager::start_process`] or
+    /// [`Manager::adopt_process`] returned for it. 0 in [`FoundState::Ended`](crate::FoundState::Ended), which no start
+    /// of this manager belongs to.
+    ///
+    /// [`Manager::start_process`]: crate::Manager::start_process
+    /// [`Manager::adopt_process`]: crate::Manager::adopt_process
+    pub fn start_number(&self) -> u64 {
+        self.start_number
     }
 
     /// The pids, on its host, of processes that it started and that could not be ended with it, although

@@ -1,6 +1,9 @@
 //! What comes from hosts is read by two parsers: that of reports and that of metadata. Random input of a shape that gets
-//! deep into them is tried for a time: `SSHPM_FUZZ_SECONDS`, 30 if not set. Both have it at the same time.
+//! deep into them is tried for a time: `SSHPM_FUZZ_SECONDS`, 30 if not set. In the same time, hosts that talk at random
+//! and without end answer every call that listens to a host (see `hosts.rs`), and the memory that this takes is counted.
 //! `SSHPM_FUZZ_SEED` tries what a failed run has tried, as far as the time allows.
+
+mod hosts;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
+use crate::check;
 use crate::error::Error;
 use crate::metadata::ProcessMetadata;
 use crate::report::{Failure, LONGEST_REPORT, NONCE_LENGTH, Piece, Report, Scanner, Step};
@@ -20,7 +24,7 @@ const BATCH: u32 = 64;
 const MOST_PID: i64 = i32::MAX as i64;
 
 #[test]
-fn parsers_survive_what_hosts_send() {
+fn what_hosts_send_is_survived_in_bounded_memory() {
     let seconds = std::env::var("SSHPM_FUZZ_SECONDS").ok().map_or(30, |text| text.parse().expect("a number"));
     let seed = match std::env::var("SSHPM_FUZZ_SEED") {
         Ok(text) => seed_from(&text).expect("64 hexadecimal digits"),
@@ -32,8 +36,9 @@ fn parsers_survive_what_hosts_send() {
     std::thread::scope(|scope| {
         let reports = scope.spawn(|| Fuzz::new(seed).run(until, Fuzz::reports));
         let metadata = scope.spawn(|| Fuzz::new(seed).run(until, Fuzz::metadata));
-        for (what, half) in [("reports", reports), ("metadata", metadata)] {
-            match half.join() {
+        let hosts = scope.spawn(|| Fuzz::new(seed).run(until, Fuzz::hosts));
+        for (what, part) in [("reports", reports), ("metadata", metadata), ("hosts", hosts)] {
+            match part.join() {
                 Ok(cases) => say(&format!("fuzz: {what}: {cases} cases in {seconds} s")),
                 Err(panicked) => std::panic::resume_unwind(panicked),
             }
@@ -82,12 +87,18 @@ impl Fuzz {
     /// A batch of one property; a failure is shrunk to a small case first.
     #[track_caller]
     fn holds<S: Strategy>(&mut self, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
+        self.holds_for(BATCH, strategy, property);
+    }
+
+    #[track_caller]
+    fn holds_for<S: Strategy>(&mut self, cases: u32, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
+        let config = ProptestConfig { cases, ..self.runner.config().clone() };
         // A runner of its own: one that has had its cases tries no more.
-        let mut runner = TestRunner::new_with_rng(self.runner.config().clone(), self.runner.new_rng());
+        let mut runner = TestRunner::new_with_rng(config, self.runner.new_rng());
         if let Err(failure) = runner.run(strategy, property) {
             panic!("{failure}");
         }
-        self.cases += u64::from(BATCH);
+        self.cases += u64::from(cases);
     }
 
     fn reports(&mut self) {
@@ -146,10 +157,11 @@ const WORDS: [&str; 34] = [
 /// What a wrapper can say, with all that its numbers can be.
 fn report() -> impl Strategy<Value = Report> {
     let text = || "[A-Za-z0-9:_-]{1,64}";
+    let user = prop::option::of("[A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,31}");
     let step = select(vec![Step::Environment, Step::Setup, Step::Directory, Step::Limit, Step::Exec]);
     let failed = (step, any::<u32>(), 0..=255i32);
     prop_oneof![
-        (1..=MOST_PID).prop_map(|wrapper_pid| Report::Begin { wrapper_pid }),
+        (1..=MOST_PID, user).prop_map(|(wrapper_pid, user)| Report::Begin { wrapper_pid, user }),
         (2..=MOST_PID, text(), text()).prop_map(|(pid, start_time, boot_id)| Report::Pid { pid, start_time, boot_id }),
         (any::<u64>(), any::<bool>()).prop_map(|(id, done)| Report::Answer { id, done }),
         failed.prop_map(|(step, number, code)| Report::Fail(Failure::Step { step, number, code })),
@@ -160,7 +172,9 @@ fn report() -> impl Strategy<Value = Report> {
 /// A report as its line, made here once more.
 fn said(report: &Report) -> Vec<u8> {
     let words = match report {
-        Report::Begin { wrapper_pid } => format!("begin 1 {wrapper_pid}"),
+        Report::Begin { wrapper_pid, user } => {
+            format!("begin 1 {wrapper_pid} {}", user.as_deref().unwrap_or_default())
+        }
         Report::Pid { pid, start_time, boot_id } => format!("pid {pid} {start_time} {boot_id} 2"),
         Report::Answer { id, done } => format!("{} {id}", if *done { "ok" } else { "no" }),
         Report::Fail(Failure::Step { step, number, code }) => {
@@ -249,7 +263,9 @@ fn any_cut_gives_the_same(stream: &[u8], lengths: &[usize]) -> TestCaseResult {
 fn is_in_range(report: &Report) -> TestCaseResult {
     let is_token = |text: &str| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
     let good = match report {
-        Report::Begin { wrapper_pid } => (1..=MOST_PID).contains(wrapper_pid),
+        Report::Begin { wrapper_pid, user } => {
+            (1..=MOST_PID).contains(wrapper_pid) && user.as_ref().is_none_or(|user| check::user(user).is_ok())
+        }
         Report::Pid { pid, start_time, boot_id } => {
             (2..=MOST_PID).contains(pid) && is_token(start_time) && is_token(boot_id)
         }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::unbounded;
 
 use crate::error::{Error, Result, StartFailure};
+use crate::output::Head;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
-use crate::script::short_line;
+use crate::script::short_script;
 use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::Shared;
+use crate::wrapper::VALIDATE;
 
 /// A user on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -63,8 +65,8 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
     let place = Place { target, deadline };
-    let line = |nonce: &_| short_line(nonce, &[], &[include_str!("validate.sh")]);
-    let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Vec::new());
+    let line = |nonce: &_| short_script(nonce, &[], &VALIDATE);
+    let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Head::of(LARGEST));
     let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };
     remote::run(shared, &script, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
@@ -75,8 +77,8 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
             round_trip = Some(asked.elapsed());
             Flow::GoOn
         }
-        Piece::Data(bytes) if text.len() < LARGEST => {
-            text.extend_from_slice(bytes);
+        Piece::Data(bytes) => {
+            text.push(bytes);
             Flow::GoOn
         }
         Piece::Report(Report::Eof) => Flow::Last,
@@ -87,8 +89,11 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
         host: host.to_owned(),
         user: user.map(str::to_owned),
         reason: StartFailure::Protocol,
+        subject: None,
+        log_file: None,
         output: String::new(),
     };
+    let text = text.into_bytes();
     let text = String::from_utf8_lossy(&text);
     let values: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
     let value = |key| values.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());

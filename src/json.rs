@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{self, Error as _, MapAccess, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Unexpected, Visitor,
+};
 use serde::{Deserialize, Deserializer};
 
 use crate::check::LONGEST_TEXT;
@@ -15,6 +19,7 @@ use crate::launcher::Launcher;
 use crate::limit::{Limit, LimitValue};
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
 use crate::role::Role;
+use crate::seconds;
 use crate::slurm::Slurm;
 
 impl BootRequest {
@@ -32,7 +37,7 @@ impl BootRequest {
     /// [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
     pub fn from_json(json: &str) -> Result<BootRequest> {
         check_size(json)?;
-        serde_json::from_str::<Json>(json)?.try_into()
+        object::<Json>(json.as_bytes())?.try_into()
     }
 
     /// Reads a session: a JSON array of requests.
@@ -41,15 +46,15 @@ impl BootRequest {
     /// As [`from_json`](BootRequest::from_json); the field of an invalid value begins with the request's place: `[3].host`.
     pub fn list_from_json(json: &str) -> Result<Vec<BootRequest>> {
         check_size(json)?;
-        let list: Vec<Json> = serde_json::from_str(json)?;
+        let list: Vec<Object<Json>> = serde_json::from_str(json)?;
         let numbered = list.into_iter().enumerate();
-        numbered.map(|(at, json)| BootRequest::try_from(json).map_err(|error| located(error, at))).collect()
+        numbered.map(|(at, Object(json))| BootRequest::try_from(json).map_err(|error| located(error, at))).collect()
     }
 }
 
 fn check_size(json: &str) -> Result<()> {
     if json.len() > LONGEST_TEXT {
-        return Err(Error::invalid("json", json, format!("it has {} bytes; {LONGEST_TEXT} is the most", json.len())));
+        return Err(Error::invalid("json", "…", format!("it has {} bytes; {LONGEST_TEXT} is the most", json.len())));
     }
     Ok(())
 }
@@ -61,11 +66,60 @@ fn located(error: Error, at: usize) -> Error {
     }
 }
 
+/// A value that must be a JSON object. Derived code alone would take an array too, by the order of the fields.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Object<T>, D::Error> {
+        deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Object)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object: {\"key\": value, …}")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> std::result::Result<T, M::Error> {
+        T::deserialize(MapAccessDeserializer::new(Named { map, key: String::new() }))
+    }
+}
+
+/// The entries of an object. An error about a value names its key, which serde's own errors do not.
+struct Named<M> {
+    map: M,
+    key: String,
+}
+
+impl<'de, M: MapAccess<'de>> MapAccess<'de> for Named<M> {
+    type Error = M::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, M::Error> {
+        let Some(key) = self.map.next_key::<String>()? else { return Ok(None) };
+        self.key = key;
+        seed.deserialize(self.key.as_str().into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> std::result::Result<V::Value, M::Error> {
+        self.map.next_value_seed(seed).map_err(|error| of(&self.key, error))
+    }
+}
+
+/// Reads a JSON text that must be an object.
+pub(crate) fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(json).map(|Object(value)| value)
+}
+
 /// A request as it stands in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {
     host: String,
+    #[serde(deserialize_with = "strings")]
     argv: Vec<String>,
     user: Option<String>,
     #[serde(default)]
@@ -76,10 +130,10 @@ struct Json {
     tree_id: String,
     #[serde(default)]
     role: Role,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strings")]
     setup: Vec<String>,
     setup_shell: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "environment")]
     environment: BTreeMap<String, String>,
     working_directory: Option<String>,
     umask: Option<String>,
@@ -97,11 +151,29 @@ struct Json {
     launcher: Option<JsonLauncher>,
 }
 
+fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    without_showing(deserializer, "expected an array of strings")
+}
+
+fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<BTreeMap<String, String>, D::Error> {
+    without_showing(deserializer, "expected an object of strings")
+}
+
+/// Reads what may be secret: serde's own errors quote the value.
+fn without_showing<'de, D, T>(deserializer: D, expected: &str) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    T::deserialize(value).map_err(|_| D::Error::custom(expected))
+}
+
 /// A launcher as it stands in JSON: its name, or an object whose one key is the name.
 struct JsonLauncher(Launcher);
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with job, srun_program and srun_options")]
+#[serde(deny_unknown_fields)]
 struct JsonSlurm {
     job: Option<String>,
     srun_program: Option<String>,
@@ -138,21 +210,22 @@ impl<'de> Visitor<'de> for LauncherVisitor {
         let Some(key) = map.next_key::<String>()? else { return Err(M::Error::invalid_length(0, &self)) };
         let launcher = match key.as_str() {
             "command" => Launcher::command(map.next_value::<Vec<String>>().map_err(|error| of("command", error))?),
-            "slurm" => Launcher::Slurm(map.next_value::<JsonSlurm>().map_err(|error| of("slurm", error))?.into()),
+            "slurm" => {
+                let Object(slurm) = map.next_value::<Object<JsonSlurm>>().map_err(|error| of("slurm", error))?;
+                Launcher::Slurm(slurm.into())
+            }
             _ => return Err(M::Error::unknown_field(&key, &["command", "slurm"])),
         };
         match map.next_key::<String>()? {
             None => Ok(launcher),
-            Some(second) => {
-                Err(M::Error::custom(format!("launcher: `{second}` beside `{key}`, and it is one of them")))
-            }
+            Some(second) => Err(M::Error::custom(format!("`{second}` beside `{key}`, and it is one of them"))),
         }
     }
 }
 
 /// The error with the key it is about. serde_json keeps the place that the text ends with.
 fn of<E: de::Error>(key: &str, error: E) -> E {
-    E::custom(format!("launcher.{key}: {error}"))
+    E::custom(format!("{key}: {error}"))
 }
 
 impl From<JsonSlurm> for Slurm {
@@ -226,8 +299,8 @@ fn octal(digits: &str) -> Result<u32> {
 }
 
 pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| Error::invalid(field, seconds.to_string(), "a time is a number of seconds from 0 on"))
+    seconds::to_duration(seconds)
+        .ok_or_else(|| Error::invalid(field, seconds.to_string(), "a time is a number of seconds from 0 on"))
 }
 
 #[cfg(test)]
@@ -307,13 +380,14 @@ mod tests {
             ("{}", &["length 0", "a launcher"]),
             (r#"{"ssh": {}}"#, &["`ssh`", "`slurm`"]),
             (r#"{"command": ["a"], "slurm": {}}"#, &["`slurm`", "`command`"]),
-            (r#"{"command": "docker exec"}"#, &["launcher.command", "docker exec", "sequence", "line 1 column"]),
-            (r#"{"command": ["a", 1]}"#, &["launcher.command", "`1`", "string"]),
+            (r#"{"command": "docker exec"}"#, &["launcher: command: ", "docker exec", "sequence", "line 1 column"]),
+            (r#"{"command": ["a", 1]}"#, &["launcher: command: ", "`1`", "string"]),
             (r#"{"command": []}"#, &["launcher.command[0]", "program"]),
-            (r#"{"slurm": "4711"}"#, &["launcher.slurm", "4711", "srun_options"]),
-            (r#"{"slurm": {"job": 4711}}"#, &["launcher.slurm", "`4711`", "string"]),
+            (r#"{"slurm": "4711"}"#, &["launcher: slurm: ", "4711", "an object"]),
+            (r#"{"slurm": ["4711", null, []]}"#, &["launcher: slurm: ", "sequence", "an object"]),
+            (r#"{"slurm": {"job": 4711}}"#, &["launcher: slurm: ", "`4711`", "string"]),
             (r#"{"slurm": {"job": "x"}}"#, &["launcher.job", "\"x\"", "number"]),
-            (r#"{"slurm": {"jobs": "4711"}}"#, &["launcher.slurm", "`jobs`", "`job`"]),
+            (r#"{"slurm": {"jobs": "4711"}}"#, &["launcher: slurm: ", "`jobs`", "`job`"]),
             (r#"{"slurm": {"srun_options": ["-n4"]}}"#, &["launcher.srun_options[0]", "-n4"]),
         ] {
             let said = refused(&with_launcher(json));
@@ -324,17 +398,53 @@ mod tests {
     }
 
     #[test]
+    fn an_array_is_no_object_however_many_elements_it_has() {
+        let array = r#"["h", ["a"], null, "", "", "", "unknown", [], null, {}, null, null, {}, null, "fresh", null,
+            "terminate", false, null, null]"#;
+        for said in [refused(array), BootRequest::list_from_json(&format!("[{array}]")).unwrap_err().to_string()] {
+            assert!(said.contains("invalid type: sequence, expected an object"), "{said}");
+        }
+        let said = BootRequest::list_from_json(r#"{"host": "h", "argv": ["a"]}"#).unwrap_err().to_string();
+        assert!(said.contains("invalid type: map, expected a sequence"), "{said}");
+    }
+
+    #[test]
+    fn a_time_that_is_too_long_for_a_duration_is_the_longest() {
+        let request = BootRequest::from_json(r#"{"host": "h", "argv": ["a"], "start_timeout": 1e300, "grace": 1e20}"#);
+        let built = BootRequest::new("h", ["a"]).start_timeout(Duration::MAX).grace(Duration::MAX);
+        assert_eq!(request.unwrap(), built);
+    }
+
+    #[test]
     fn bad_json_is_refused_with_its_key() {
         assert!(refused(r#"{"host": "h", "argv": ["a"], "hots": 1}"#).contains("hots"));
         assert!(refused(r#"{"host": "h", "argv": ["a"]"#).contains("EOF"));
         assert!(refused(r#"{"argv": ["a"]}"#).contains("host"));
-        assert!(refused(r#"{"host": "h", "argv": "a"}"#).contains("sequence"));
+        for argv in [r#""secret""#, r#"["a", ["secret"]]"#, r#"{"secret": 1}"#] {
+            let said = refused(&format!(r#"{{"host": "h", "argv": {argv}}}"#));
+            assert!(
+                said.contains("argv: expected an array of strings at line 1") && !said.contains("secret"),
+                "{said}"
+            );
+        }
+        for setup in [r#""secret""#, r#"["true", ["secret"]]"#] {
+            let said = refused(&format!(r#"{{"host": "h", "argv": ["a"], "setup": {setup}}}"#));
+            assert!(said.contains("setup: expected an array") && !said.contains("secret"), "{said}");
+        }
+        for environment in [r#""secret""#, r#"{"A": 4711}"#, r#"{"A": ["secret"]}"#] {
+            let said = refused(&format!(r#"{{"host": "h", "argv": ["a"], "environment": {environment}}}"#));
+            let shows = said.contains("secret") || said.contains("4711");
+            assert!(said.contains("environment: expected an object of strings at line 1") && !shows, "{said}");
+        }
         assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"cores": 1}}"#).contains("cores"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "limits": {"core": -1}}"#).contains("unlimited"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "start_timeout": -1}"#).contains("start_timeout"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "umask": "888"}"#).contains("888"));
         assert!(refused(r#"{"host": "h", "argv": ["a"], "link_loss": "stay"}"#).contains("stay"));
-        assert!(refused(r#"{"host": "h", "argv": ["a"], "kill_tree": 1}"#).contains("boolean"));
+        assert!(
+            refused(r#"{"host": "h", "argv": ["a"], "kill_tree": 1}"#).contains("kill_tree: invalid type: integer `1`")
+        );
+        assert!(refused(r#"{"host": "h", "argv": ["a"], "user": 5}"#).contains("expected a string at line 1 column"));
         let list = BootRequest::list_from_json(r#"[{"host": "h", "argv": ["a"]}, {"host": "-h", "argv": ["a"]}]"#);
         assert!(matches!(list, Err(Error::Invalid { field, .. }) if field == "[1].host"));
     }

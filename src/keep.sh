@@ -21,11 +21,10 @@ _choose() {
 # Makes what the link and the wrapper speak by, and the files that the output goes to when it has no log file.
 _prepare() {
     _name_link
-    (
-        umask 077
-        mkfifo "$_f.c" "$_f.l.$_C"
-        [ -n "$_O" ] || { [ x ] >"$_f.out" && [ x ] >"$_f.err"; }
-    ) || { rm -f "$_f".*; _die runtime; }
+    mkfifo "$_f.c" "$_f.l.$_C" && { [ -n "$_O" ] || { [ x ] >"$_f.out" && [ x ] >"$_f.err"; }; } || {
+        rm -f "$_f".*
+        _die runtime
+    }
     [ -n "$_O" ] || exec 5>>"$_f.out" 6>>"$_f.err"
     # The first that the reader reads: no report is lost.
     exec 9<>"$_f.c"
@@ -36,13 +35,27 @@ _prepare() {
 
 # The wrapper, without anything of ssh's.
 _stay() {
-    trap : HUP INT QUIT PIPE TERM USR1 USR2
+    trap : HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
+    trap _fail_staying EXIT
     read -r _m _q </proc/self/stat || _m=$(exec sh -c 'echo "$PPID"')
     # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
     exec 3<"$_f.c" 4>&- 7>&- </dev/null >/dev/null
     _say() { echo "say $*" >&9; }
     _L=
     _run
+}
+
+# There is no process for who attends, which tells the link, or for the application.
+_fail_staying() {
+    if [ -z "$_r" ]; then
+        echo "fail no-process" 1<>"$_f.l.$_C"
+        return
+    fi
+    # It is there for as long as this shell is.
+    _answer_for_it gone
+    _say fail no-process
+    _say "done"
+    wait "$_r"
 }
 
 # INT and QUIT are ignored in what a background job starts, and only another program can undo that.
@@ -59,14 +72,17 @@ _reach_links() {
     _say() { echo "$*" >&4; }
     exec 4>/dev/null
     _lk= _ow=
-    _z2=${_again:-starting}
     _z3=
-    _ok=$_again
+    # What a reader that was killed had heard stands in empty files: they can be made where a disk is full.
+    _is_released=
+    _z2=starting
+    [ ! -e "$_f.kept" ] || _is_released=1
+    [ ! -e "$_f.ran" ] || _z2=running
     # Who sees to the grace of a start that is taken back.
     _s1=
+    _had_run=
 }
-# The link's name is its pid and start time.  What a client that was killed leaves may wait long for its next parent to see its end.
-_has_link() { [ -n "$_lk" ] && _is "${_lk%%.*}" "${_lk#*.}" && ! _is_zombie; }
+_has_link() { [ -n "$_lk" ] && _link_lives "$_lk"; }
 _attend_to_links() {
     case $_c in
     # What the wrapper's other shells report.
@@ -75,20 +91,38 @@ _attend_to_links() {
         # Each link is told when it comes.
         pid) return ;;
         warn) _z3="$_z3 $_a" ;;
-        running) _z2=running ;;
+        running)
+            _z2=running
+            [ x ] >"$_f.ran"
+            ;;
+        exit) case $_k in 1*) _had_run=1 ;; esac ;;
         done)
             _tell PROF "$_t1" "$_s1"
             _end_handing_over
-            # Nobody else removes what is left of a start that failed.
-            _has_link || echo n >&8
-            exit 0
+            # Without a process to wait with, it does not.
+            trap _end_done EXIT
+            # The wrapper removes what is left of a start that failed, but not before the link has read the output: the link's
+            # end can come without a word.
+            # A link whose relay was killed does not end.
+            _i=0
+            while [ -z "$_had_run" ] && [ "$_i" -lt 50 ] && _has_link && _pause; do _i=$((_i + 1)); done
+            _end_done
             ;;
         esac
         _say "$_i $_a $_w $_k"
         ;;
     # The manager knows the pid: from here on, what is started is not lost with the link.
     keep)
-        [ -n "$_ok" ] || { _ok=1; _release; }
+        if [ -z "$_is_released" ]; then
+            _is_released=1
+            [ x ] >"$_f.kept"
+            if [ -n "$_is_alone" ]; then _fail_release
+            else
+                trap _fail_release EXIT
+                _release
+                trap - EXIT
+            fi
+        fi
         ;;
     # attach LINK MANAGER
     attach)
@@ -106,17 +140,21 @@ _attend_to_links() {
     # The manager takes the start back, or it or the link went before it was done.
     end)
         if _is "$_p" "$_s"; then
-            kill -HUP "$_t"
+            _signal HUP "$_t"
             kill -CONT "$_t"
-            if [ -z "$_s1" ]; then
+            if [ -n "$_is_alone" ]; then _end_grace
+            elif [ -z "$_s1" ]; then
+                # Without a process to wait for, there is no grace.
+                trap _end_grace EXIT
                 (
                     exec 3<&- 4>&- 8>&-
                     _w=
-                    trap '[ -z "$_w" ] || kill -KILL "$_w"; exit' PROF
+                    trap 'trap - EXIT; [ -z "$_w" ] || kill -KILL "$_w"; exit' PROF
+                    trap _end_grace EXIT
                     sleep "$_G" & _w=$!
                     wait "$_w"
-                    if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
                 ) & _t1=$!
+                trap - EXIT
                 _started "$_t1" && _s1=$_q
             fi
         fi
@@ -124,18 +162,28 @@ _attend_to_links() {
     esac
 }
 
+# Whether a link has the end, or none is to be waited for.
+_end_done() {
+    { [ -n "$_had_run" ] && _has_link; } || echo n >&8
+    exit 0
+}
+# There is no process to hand over with.
+_fail_release() {
+    kill -0 "$_t" && _say fail no-process
+    kill -KILL "$_t"
+}
+_end_grace() {
+    if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
+}
+
 # The application has ended: word of it, and all it wrote, stay until a manager has it.
 _leave_word() {
-    _q="exit $_x $_how $_ran $_left"
-    # A shell that cannot fork ends: on a host without processes, it is told at least.
-    trap '_say $_q; _say "done"' EXIT
-    _q="$_q $(date +%s)"
-    umask 077
-    [ "$_ran" = 0 ] || { [ x ] >"$_f.tmp" && _put "$_q" >"$_f.tmp" && mv -f "$_f.tmp" "$_f.end"; }
+    [ "$_ran" = 0 ] || _write_word "$_end"
     trap - EXIT
-    _say $_q
+    _say $_end
     _say "done"
     until wait "$_r"; do kill -0 "$_r" || break; done
+    _answer_for_it ""
     _turn_away
     echo "$_N" >&8
     while read -r _w _a <&8; do

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, TryRecvError};
+
 use crate::error::{Error, Result};
 use crate::exit_status::ExitStatus;
 use crate::options::KillStep;
-use crate::process::{Outcome, Process, Reached};
+use crate::process::{Announcement, Outcome, Process, Reached};
 use crate::state::{Input, State};
 
 /// How long a kill waits after each of its signals, unless it is told otherwise.
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a wrapper may take to answer. A link that is slower, or a host, counts as one that hears nobody.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long KILL is waited for when the time for a shutdown is over.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -57,11 +61,15 @@ pub(crate) struct Kill {
     /// When a shutdown's time is over.
     until: Option<Instant>,
     begun: Instant,
+    /// How long the exit callbacks of an ended process are waited for; none: for ever.
+    limit: Option<Instant>,
     next_step: usize,
     /// When the next step is due; none: never.
     deadline: Option<Instant>,
     /// The last step, and whom it reached.
     last: Option<(KillStep, Reached)>,
+    /// The answer to a signal, and until when a wrapper that hears anybody has given it.
+    answer: Option<(Receiver<bool>, Instant)>,
     /// When a setup that goes on is told once more: not soon, because it may be cleaning up. bash and mksh lose a signal that comes between
     /// their look for signals and their wait for a child, when they have an EXIT trap: measured, one of 70 that came while
     /// they forked.
@@ -69,8 +77,24 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    pub(crate) fn new(process: Arc<Process>, timeout: Duration, until: Option<Instant>) -> Kill {
-        Kill { process, timeout, until, begun: Instant::now(), next_step: 0, deadline: None, last: None, again: None }
+    pub(crate) fn new(process: Arc<Process>, timeout: Duration, until: Option<Instant>, sequence: &[KillStep]) -> Kill {
+        let begun = Instant::now();
+        let all_steps =
+            sequence.iter().map(|step| step.wait.unwrap_or(timeout)).fold(Duration::ZERO, Duration::saturating_add);
+        let last = until.map(|until| until.max(begun + LAST_WAIT));
+        let limit = [begun.checked_add(all_steps), last].into_iter().flatten().min();
+        Kill {
+            process,
+            timeout,
+            until,
+            begun,
+            limit,
+            next_step: 0,
+            deadline: None,
+            last: None,
+            answer: None,
+            again: None,
+        }
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -79,16 +103,23 @@ impl Kill {
 
     /// When there is something to do, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.deadline, self.again].into_iter().flatten().min()
+        let answer = self.answer.as_ref().map(|(_, until)| *until);
+        [self.deadline, self.again, answer].into_iter().flatten().min()
     }
 
     /// Does what is due. The answer, once there is one.
     pub(crate) fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
         loop {
-            if let Some(outcome) = self.process.told_outcome() {
+            if let Some(outcome) = self.process.outcome_after(Announcement::Complete) {
                 return Some(outcome);
             }
             let now = Instant::now();
+            if let Some(outcome) = self.process.outcome() {
+                // It is being announced, and its callbacks run. No step is due any more.
+                (self.deadline, self.again, self.answer) = (self.limit, None, None);
+                return self.limit.is_some_and(|limit| limit <= now).then_some(outcome);
+            }
+            self.look_for_answer(now);
             let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
             if !due {
                 self.repeat(now);
@@ -114,6 +145,17 @@ impl Kill {
         }
     }
 
+    /// Gives the link up when a signal is not answered: nobody on the host reads commands any more.
+    fn look_for_answer(&mut self, now: Instant) {
+        let Some((answer, until)) = &self.answer else { return };
+        match answer.try_recv() {
+            Err(TryRecvError::Empty) if *until > now => return,
+            Err(TryRecvError::Empty) => self.process.give_up_link(),
+            Ok(_) | Err(TryRecvError::Disconnected) => {}
+        }
+        self.answer = None;
+    }
+
     /// Sends the last step once more, if that can help.
     fn repeat(&mut self, now: Instant) {
         let Some((step, reached)) = self.last else { return };
@@ -135,6 +177,10 @@ impl Kill {
         if matches!(self.process.state(), State::Starting | State::Running) {
             self.process.take(Input::Kill);
         }
-        self.last = Some((step, self.process.kill_step(&step)));
+        let (reached, answer) = self.process.kill_step(&step);
+        self.last = Some((step, reached));
+        if let (None, Some(answer), Some(until)) = (&self.answer, answer, Instant::now().checked_add(ANSWER)) {
+            self.answer = Some((answer, until));
+        }
     }
 }

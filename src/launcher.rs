@@ -1,15 +1,14 @@
 //! By what a shell is started on a host: ssh, nothing but a shell on this machine, a command of the caller's, or Slurm.
 
 use std::ffi::{OsStr, OsString};
+use std::mem;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
-use std::time::Duration;
 
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
-use crate::local_program;
+use crate::options::resolve_program;
 use crate::request::LinkLossPolicy;
 use crate::slurm::Slurm;
 use crate::ssh::BOOTSTRAP;
@@ -43,7 +42,9 @@ pub enum Launcher {
     /// A command that runs what is appended to it, as `docker exec -i {host}` does: `/bin/sh`, `-c`, a script, and `sshpm`, four
     /// arguments, none of which another shell may read. `{host}`, `{user}` and `{uuid}` stand for those of the process. It has to pass
     /// stdin, stdout and stderr on as they are, without a terminal, and the end of its stdin too. The environment and the first
-    /// directory are what the command gives.
+    /// directory are what the command gives. Where its program is a relative path, that is resolved against the current
+    /// directory of [`Manager::new`](crate::Manager::new) or, for a boot request, of
+    /// [`start_process`](crate::Manager::start_process).
     Command(Vec<OsString>),
     /// A step of a Slurm job: the host is one of its nodes.
     Slurm(Slurm),
@@ -93,10 +94,17 @@ impl Launcher {
         matches!(self, Launcher::Local | Launcher::Command(_))
     }
 
-    /// Whether KILL for its client is one for the wrapper too, which can end nothing then: Slurm knows less of what belongs to a step
-    /// than the wrapper does.
-    pub(crate) fn hands_kill_on(&self) -> bool {
-        matches!(self, Launcher::Slurm(_))
+    /// Makes the path of its program absolute, if it is a relative one.
+    pub(crate) fn resolve_path(&mut self) {
+        match self {
+            Launcher::Ssh | Launcher::Local => {}
+            Launcher::Command(argv) => argv.iter_mut().take(1).for_each(|program| {
+                let mut path = PathBuf::from(mem::take(program));
+                resolve_program(&mut path);
+                *program = path.into_os_string();
+            }),
+            Launcher::Slurm(slurm) => slurm.resolve_path(),
+        }
     }
 
     /// Refuses what could not work anywhere.
@@ -184,7 +192,7 @@ impl Target<'_> {
                 words
             }
         };
-        let mut words = undo_ignoring()?.iter().map(OsString::from).chain(words);
+        let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         if let Launcher::Slurm(_) = self.launcher {
@@ -223,8 +231,6 @@ impl Target<'_> {
         };
         let failure = match (told, code) {
             (Some(failure), _) => failure,
-            // env(1) says so of what it cannot execute.
-            (_, Some(126 | 127)) if stderr.starts_with("env:") => LauncherFailure::NotFound,
             (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
             // By a signal, or nobody knows how.
             (_, Some(_) | None) => LauncherFailure::Closed,
@@ -260,39 +266,6 @@ fn check_command(field: &str, argv: &[OsString]) -> Result<()> {
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
-
-/// The words before a command that give all signals back their default, where this program ignores one: no shell undoes
-/// what was ignored before it began, and applications would inherit it. ssh needs none of this: its applications are sshd's.
-///
-/// std does it for SIGPIPE alone, and `pre_exec` would have it fork, which is slow for a large program.
-fn undo_ignoring() -> Result<&'static [&'static str]> {
-    const ENV: [&str; 2] = ["env", "--default-signal"];
-    const PERL: [&str; 3] =
-        ["perl", "-e", r#"$SIG{$_} = "DEFAULT" for keys %SIG; exec @ARGV; print STDERR "env: $!\n"; exit 127"#];
-    if !sys::ignores_signals() {
-        return Ok(&[]);
-    }
-    static WAY: OnceLock<&'static [&'static str]> = OnceLock::new();
-    let works = |words: &[&str]| {
-        let arguments: Vec<_> = words[1..].iter().copied().chain(["/bin/sh", "-c", "echo well"]).collect();
-        let said = local_program::run(Path::new(words[0]), &arguments, PROBE);
-        // Not by its code: who ignores SIGCHLD has none.
-        said.is_some_and(|said| said.texts[1] == b"well\n")
-    };
-    if let Some(way) = WAY.get() {
-        return Ok(way);
-    }
-    // What failed is tried again: it may have been for want of a descriptor or a process.
-    let way = [&ENV[..], &PERL[..]].into_iter().find(|words| works(words));
-    way.map(|way| *WAY.get_or_init(|| way)).ok_or_else(|| {
-        let none =
-            std::io::Error::other("this program ignores signals, and neither env --default-signal nor perl is here");
-        Error::local("starting a launcher", none)
-    })
-}
-
-/// How long `env` may take.
-const PROBE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -345,17 +318,6 @@ mod tests {
         {
             match target.diagnose(code, b"") {
                 Error::Launcher { failure, .. } => assert_eq!(failure, expected, "{code:?}"),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn what_env_cannot_execute_was_not_found() {
-        let target = Target { launcher: &Launcher::Local, host: "h", user: None, uuid: None };
-        for (code, said) in [(126, "env: 'x': Permission denied"), (127, "env: 'x': No such file or directory")] {
-            match target.diagnose(Some(code), said.as_bytes()) {
-                Error::Launcher { failure, .. } => assert_eq!(failure, LauncherFailure::NotFound, "{said}"),
                 other => panic!("{other:?}"),
             }
         }

@@ -24,6 +24,8 @@ _lease() {
         # A ping ends the first wait.
         wait "$_w" || wait "$_w"
         _w=
+        # With another launcher, the main shell may have ended the shell that the lease reports to: the lease ends too.
+        [ -z "$_R" ] || [ -z "$_rs" ] || _is "$_R" "$_rs" || break
         _say tick
     done
     trap - EXIT

@@ -25,10 +25,11 @@
 //!
 //! # Threads
 //! Each process has one thread here, which sleeps until something happens. All calls can be made from any thread. All
-//! signals are blocked in the crate's threads. The crate installs no signal handler, logger or panic hook.
+//! signals are blocked in the crate's threads, which never unblock one. The crate installs no signal handler, logger or
+//! panic hook.
 //!
 //! # Trust
-//! What an application writes cannot pass for a report of its wrapper, because a report carries 128 random bits that the
+//! What an application writes cannot pass for a report of its wrapper, because a report carries 186 random bits that the
 //! application is never given. A program of the same user on the same host can always read the wrapper's memory, or
 //! end it: against that, ssh offers nothing. An end is told once, and the first report stands.
 //!
@@ -47,6 +48,8 @@ mod found;
 #[cfg(test)]
 mod fuzz;
 mod gate;
+#[cfg(test)]
+mod heap;
 mod host;
 mod host_calls;
 mod json;
@@ -54,6 +57,7 @@ mod kerberos;
 mod kill;
 mod launcher;
 mod limit;
+mod local;
 mod local_program;
 mod log_file;
 mod look;
@@ -63,6 +67,7 @@ mod options;
 mod output;
 mod pool;
 mod process;
+mod queue;
 mod remote;
 mod report;
 mod request;
@@ -70,6 +75,7 @@ mod role;
 mod script;
 mod seat;
 mod seats;
+mod seconds;
 mod session;
 mod signal;
 mod slurm;
@@ -83,7 +89,7 @@ mod watcher;
 mod wrapper;
 
 pub use error::{Error, FileProblem, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
-pub use event::{CallbackId, Event, ExitCallback, PolledEvents};
+pub use event::{CallbackId, Event, EventKind, Subscription};
 pub use exit_status::{ExitSource, ExitStatus};
 pub use found::{CleanUp, CleanedUp, FoundProcess, FoundState};
 pub use host::{Destination, HostInfo};

@@ -1,16 +1,14 @@
 //! A short program on this machine: run, listened to, and ended in its time, whatever it does.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, ChildHandle, Polled};
-
-/// How often is looked for the program's end where the kernel has no descriptor that tells it.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+use crate::local::{self, ChildHandle, Streams};
+use crate::sys::{self, Polled};
 
 /// More is not kept, of each of its two streams: the nodes of the largest of Slurm's jobs are less.
 const LONGEST: usize = 1 << 20;
@@ -23,41 +21,40 @@ pub(crate) struct Said {
     pub texts: [Vec<u8>; 2],
 }
 
-/// Runs it; `None` where that cannot be done. Blocks for twice the time at the most, unless the kernel itself hangs on the program's
-/// file. Nothing is left running.
+/// Runs a program with these arguments; see [`run_command`].
 pub(crate) fn run(program: &Path, arguments: &[&str], time: Duration) -> Option<Said> {
     run_command(Command::new(program).args(arguments), time)
 }
 
-/// The same for a program with more than arguments.
-pub(crate) fn run_command(command: &mut Command, time: Duration) -> Option<Said> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Ctrl-C in the host's terminal is for the host; and what the program starts can be ended with it.
-    command.process_group(0);
-    let mut child = sys::with_empty_mask(|| command.spawn()).ok()?.ok()?;
-    let Ok(handle) = ChildHandle::new(child.id()) else {
-        // No descriptor is left. It was started a moment ago: its pid is nobody else's.
-        let _ = child.kill();
-        let _ = child.wait();
-        return None;
+/// Runs a command without input; `None` where it cannot be run. Blocks for twice the time at the most, unless the kernel
+/// itself hangs on the program's file. Nothing is left running.
+pub(crate) fn run_command(command: &Command, time: Duration) -> Option<Said> {
+    let started = || -> io::Result<_> {
+        let (stdout, childs_stdout) = sys::output_pipe()?;
+        let (stderr, childs_stderr) = sys::output_pipe()?;
+        let stdin = File::open("/dev/null")?.into();
+        let child = local::spawn(command, Streams { stdin, stdout: childs_stdout, stderr: childs_stderr })?;
+        Ok((child, stdout, stderr))
     };
-    let texts = listen(&mut child, &handle, sys::deadline(time));
-    // One that closed its streams because it ends has its code by now.
-    handle.kill_group();
-    let code = reap(&mut child, &handle, time);
-    Some(Said { code, texts })
+    let (mut child, stdout, stderr) = started().ok()?;
+    let texts = listen(stdout, stderr, child.handle(), sys::deadline(time));
+    // Before the child is reaped: until then no other group can have its number.
+    child.handle().kill_group();
+    // Bounded, because a child that hangs in the kernel, on a dead file server for one, does not end of KILL before the
+    // kernel lets it go.
+    let status = child.wait_until(Instant::now() + time);
+    Some(Said { code: status.and_then(|status| status.code()), texts })
 }
 
-/// What the program says on stderr and on stdout, until it has ended, has closed both, or the deadline has come.
-fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) -> [Vec<u8>; 2] {
-    let (mut stderr, mut stdout) = (child.stderr.take(), child.stdout.take());
+/// How long a program may live that has closed its streams: many close them when they end, and a moment before.
+const BEHIND_STREAMS: Duration = Duration::from_millis(250);
+
+/// Returns what the program writes to stderr and to stdout, until it has ended, has closed both for `BEHIND_STREAMS`, or the
+/// deadline has come.
+fn listen(stdout: File, stderr: File, handle: &ChildHandle, mut deadline: Option<Instant>) -> [Vec<u8>; 2] {
+    let (mut stdout, mut stderr) = (Some(stdout), Some(stderr));
     let mut texts = [Vec::new(), Vec::new()];
-    // Where one of them would block, nothing is read: there is nothing better to do when the kernel refuses this.
-    let nonblocking = [stderr.as_ref().map(AsFd::as_fd), stdout.as_ref().map(AsFd::as_fd)];
-    if nonblocking.into_iter().flatten().any(|fd| sys::set_nonblocking(fd).is_err()) {
-        return texts;
-    }
-    while stderr.is_some() || stdout.is_some() {
+    loop {
         let mut polled = [
             Polled::read(stderr.as_ref().map(AsFd::as_fd)),
             Polled::read(stdout.as_ref().map(AsFd::as_fd)),
@@ -74,6 +71,9 @@ fn listen(child: &mut Child, handle: &ChildHandle, deadline: Option<Instant>) ->
         if ended || !(said || also_said) {
             break;
         }
+        if stderr.is_none() && stdout.is_none() {
+            deadline = [deadline, sys::deadline(BEHIND_STREAMS)].into_iter().flatten().min();
+        }
     }
     texts
 }
@@ -85,27 +85,9 @@ fn read_available(stream: &mut Option<impl Read>, text: &mut Vec<u8>) {
     // What came before an error is kept. The error is WouldBlock, unless the stream is broken: then poll says so again.
     let more = match open.by_ref().take(wanted as u64).read_to_end(text) {
         Ok(_) => false,
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     };
     if !more {
         *stream = None;
-    }
-}
-
-/// Takes the end of a child that was killed. Bounded, because one that hangs in the kernel, on a dead file server for
-/// one, does not end of KILL before the kernel lets it go.
-fn reap(child: &mut Child, handle: &ChildHandle, time: Duration) -> Option<i32> {
-    let until = Instant::now() + time;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.code(),
-            Ok(None) if Instant::now() < until => {}
-            // An error is ECHILD: the host ignores SIGCHLD or has reaped it.
-            Ok(None) | Err(_) => return None,
-        }
-        let next = if handle.as_fd().is_some() { until } else { until.min(Instant::now() + LOOK_EVERY) };
-        if sys::poll(&mut [Polled::read(handle.as_fd())], Some(next)).is_err() {
-            return None;
-        }
     }
 }

@@ -12,16 +12,18 @@ use crate::check;
 use crate::client::{Chunk, Lifeline};
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
+use crate::output::Head;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
-use crate::script::{literal_path, short_line};
+use crate::script::{literal_path, short_script};
 use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::Shared;
+use crate::wrapper::{FOLLOW_LOG, READ_LOG};
 
 /// The most that is read of a log file at once, in bytes.
 const LARGEST: usize = 16 << 20;
-/// How many pieces a follower's reader may be behind, of 8 KiB at the most; then the host's tail waits.
+/// How many pieces, of less than 5 KiB, a follower's reader may be behind; then the host's tail waits.
 const PIECES_AHEAD: usize = 256;
 
 /// The last lines of a file, at most 16 MiB.
@@ -35,13 +37,13 @@ pub(crate) fn read(
 ) -> Result<Vec<u8>> {
     let target = shared.target(host, user, None)?;
     let script = LogScript::new(host, path, lines)?;
-    let (mut content, mut problem, mut whole) = (Vec::new(), None, false);
-    let line = |nonce: &_| script.line(nonce, include_str!("read_log.sh"));
+    let (mut content, mut problem, mut whole) = (Head::of(LARGEST), None, false);
+    let line = |nonce: &_| script.line(nonce, &READ_LOG);
     let place = Place { target, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
     let read = remote::run(shared, &run, &mut |piece| match piece {
-        Piece::Data(bytes) if content.len() <= LARGEST => {
-            content.extend_from_slice(bytes);
+        Piece::Data(bytes) => {
+            content.push(bytes);
             Flow::GoOn
         }
         Piece::Report(Report::Problem(why)) => {
@@ -56,7 +58,7 @@ pub(crate) fn read(
     });
     match (read, problem) {
         (Ok(()), Some(problem)) => Err(script.failed(problem)),
-        (Ok(()), None) if whole => Ok(content),
+        (Ok(()), None) if whole => Ok(content.into_bytes()),
         (Ok(()), None) => Err(remote::closed(&run.place)),
         (Err(error), _) => Err(remote::timed_out_in(error, timeout, || format!("reading {} on {host}", script.path))),
     }
@@ -91,6 +93,10 @@ pub(crate) fn follow(
 }
 
 /// A log file as it grows. It is followed by name: through rotation and truncation, and also when it does not exist yet.
+///
+/// While the file does not exist, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
+/// coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
+/// that of busybox always does.
 ///
 /// Dropping it ends the reading on the host and here; it waits for that, some milliseconds.
 pub struct LogFollower {
@@ -165,9 +171,9 @@ impl LogScript {
         })
     }
 
-    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], text: &str) -> Vec<Chunk> {
+    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], texts: &[&str]) -> Vec<Chunk> {
         let most = LARGEST.to_string();
-        short_line(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], &[text])
+        short_script(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], texts)
     }
 
     fn failed(&self, problem: FileProblem) -> Error {
@@ -182,7 +188,7 @@ impl LogScript {
         pieces: &Sender<Result<Vec<u8>>>,
     ) -> Result<()> {
         let place = Place { target: shared.target(&self.host, user, None)?, deadline: None };
-        let line = |nonce: &_| self.line(nonce, include_str!("follow_log.sh"));
+        let line = |nonce: &_| self.line(nonce, &FOLLOW_LOG);
         let closed = || matches!(*link.lock(), Link::Closed);
         let open = |lifeline: &Arc<Lifeline>| {
             let mut link = link.lock();

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use crate::kill::{Kill, KillResults, KillTimeouts};
 use crate::launcher::Target;
 use crate::options::{KillScope, Options};
 use crate::pool::Pool;
-use crate::process::Process;
+use crate::process::{Announcement, Outcome, Process};
 use crate::request::BootRequest;
 use crate::role::Role;
 use crate::signal::Signal;
@@ -41,17 +40,69 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// All calls can be made from any thread, and at the same time. Those that say that they block return
 /// [`Error::InsideCallback`] when they are made inside a callback; all others return at once.
 ///
+/// # Order of reports
+/// The end of a process is reported in this order:
+/// 1. The event is in the queue of every [`Subscription`](crate::Subscription).
+/// 2. The exit callbacks run, one after another.
+/// 3. The blocking calls that ended the process return: [`kill_process`](Manager::kill_process),
+///    [`kill_processes`](Manager::kill_processes), [`kill_processes_by_role`](Manager::kill_processes_by_role),
+///    [`kill_all_processes`](Manager::kill_all_processes), [`shutdown`](Manager::shutdown) and
+///    [`kill_process_without_metadata`](Manager::kill_process_without_metadata).
+///
+/// So when one of these calls has returned the end of a process, no callback for this end runs any more, whether or not
+/// the uuid has been started again. They wait for callbacks only as long as their timeouts allow: a kill as long as the
+/// waits of all its steps add up to, counted from the call; `kill_process_without_metadata` as long as its timeout;
+/// `shutdown` as long as it may block. After that they return the end although a callback still runs. A callback that
+/// waits for its caller, for example for a lock that the caller of `kill_process` holds, delays it that long.
+///
+/// Calls that only wait or look may return an end before the callbacks have run:
+/// [`wait_for_process_exit_code`](Manager::wait_for_process_exit_code), [`exit_status`](Manager::exit_status) and
+/// [`pop_early_exit_status`](Manager::pop_early_exit_status).
+///
+/// # Kept processes
+/// The host of a kept process ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) keeps its exit status and its
+/// output until this program has got the end: until a subscription has returned the event, an exit callback has
+/// returned, or a call has returned the end or dropped it ([`forget_process`](Manager::forget_process), a start that
+/// replaces it). When none of that has happened before the manager is detached, is dropped or dies, the next manager
+/// can adopt the process and gets its end.
+///
+/// # Dropping
 /// Dropping it lets go of all processes: they end by their link loss policy. It takes at most 5 s; call
 /// [`shutdown`](Manager::shutdown) to end them in order. In a child that the host has forked, dropping does nothing:
 /// the processes are the parent's.
 pub struct Manager {
-    pub(crate) table: RwLock<HashMap<String, Arc<Process>>>,
+    pub(crate) table: RwLock<Table>,
     watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
     pub(crate) shared: Arc<Shared>,
-    closed: AtomicBool,
     /// The process that made it.
     host_pid: u32,
-    local_user: String,
+}
+
+/// The processes that a manager knows, by uuid.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub processes: HashMap<String, Arc<Process>>,
+    last_start_number: u64,
+    /// Nothing can be started any more.
+    closed: bool,
+}
+
+impl Table {
+    /// Enters a process, and gives it its start number. Gives the ended process that it replaces, too.
+    fn enter(&mut self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
+        if self.closed {
+            return Err(Error::ShutDown);
+        }
+        let uuid = process.uuid().to_owned();
+        if self.processes.get(&uuid).is_some_and(|known| !known.state().is_settled()) {
+            return Err(Error::UuidInUse { uuid });
+        }
+        self.last_start_number += 1;
+        process.start_number = self.last_start_number;
+        let process = Arc::new(process);
+        let replaced = self.processes.insert(uuid, Arc::clone(&process));
+        Ok((process, replaced))
+    }
 }
 
 impl Manager {
@@ -60,8 +111,9 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::Invalid`] for options that cannot work.
-    pub fn new(options: Options) -> Result<Manager> {
+    pub fn new(mut options: Options) -> Result<Manager> {
         options.check()?;
+        options.resolve_paths();
         let pool = Arc::new(Pool::new(options));
         if pool.options().launcher.is_ssh() {
             pool.ssh_version();
@@ -70,41 +122,43 @@ impl Manager {
             table: RwLock::default(),
             watchers: Mutex::default(),
             shared: Arc::new(Shared { pool, hub: Hub::new(), name: random_name()? }),
-            closed: AtomicBool::new(false),
             host_pid: std::process::id(),
-            local_user: sys::user_name(),
         })
     }
 
-    /// Checks the request, enters the process in the table, starts its watcher and returns. All else is told by events,
-    /// the callback and [`wait_until_started`](Manager::wait_until_started). A uuid has 1 to 128 letters, digits, `.`, `_` and
-    /// `-`; the one of a process that has ended can be used again, and replaces it.
+    /// Checks the request, enters the process in the table, starts its watcher thread and returns the start number.
+    /// Events, the callbacks and [`wait_until_started`](Manager::wait_until_started) report everything else. Does not
+    /// block.
+    ///
+    /// A uuid has 1 to 128 letters, digits, `.`, `_` and `-`. The uuid of a process that has ended can be used again;
+    /// the new process replaces the old one in the table. The start number tells the two apart: a manager numbers its
+    /// starts and adoptions from 1, each number is higher than those before it, and events, callbacks and exit
+    /// statuses carry it. Some numbers may be missing. Events and callbacks can come before this call returns; from the
+    /// first of them on, [`start_number`](Manager::start_number) knows the number.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::UuidInUse`], [`Error::ShutDown`], or [`Error::Local`] when there is no thread to be
-    /// had. Nothing was started then.
-    pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
+    /// [`Error::Invalid`], [`Error::UuidInUse`], [`Error::ShutDown`], or [`Error::Local`] when no thread can be
+    /// started. Nothing was started then.
+    pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
         check::uuid(uuid)?;
         request.check()?;
-        let launcher = match &request.launcher {
-            Some(launcher) => launcher,
-            None => self.shared.options().launcher_of(&request.host),
+        let mut launcher = match &request.launcher {
+            Some(launcher) => launcher.clone(),
+            None => self.shared.options().launcher_of(&request.host).clone(),
         };
         launcher.check_policy(request.link_loss)?;
-        Target { launcher, host: &request.host, user: request.user.as_deref(), uuid: Some(uuid) }.check()?;
+        launcher.resolve_path();
+        Target { launcher: &launcher, host: &request.host, user: request.user.as_deref(), uuid: Some(uuid) }.check()?;
         let id = random_name()?;
-        let instance = Instance {
-            uuid: uuid.to_owned(),
-            id,
-            user: request.user.clone().unwrap_or_else(|| self.local_user.clone()),
-        };
-        self.watch(Process::new(instance, request.clone(), launcher.clone()), None).map(|_| ())
+        let instance = Instance { uuid: uuid.to_owned(), id };
+        self.watch(Process::new(instance, request.clone(), launcher), None).map(|process| process.start_number)
     }
 
     /// Enters a process in the table, and starts its watcher.
     pub(crate) fn watch(&self, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
-        let process = Arc::new(process);
-        self.enter(&process)?;
+        // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes it finds
+        // every process that was entered.
+        let (process, replaced) = self.table.write().enter(process)?;
         let formers: Vec<_> = {
             let watchers = self.watchers.lock();
             watchers
@@ -118,29 +172,33 @@ impl Manager {
         let run = move || watcher::watch(watched, &formers, shared, adopted);
         match sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run) {
             Ok(thread) => {
+                if let Some(replaced) = replaced {
+                    replaced.acknowledge();
+                }
                 self.keep_watcher(Arc::clone(&process), thread);
                 Ok(process)
             }
             Err(error) => {
-                self.remove(&process);
-                Err(Error::local("starting a watcher thread", error))
+                let error = Error::local("starting a watcher thread", error);
+                self.put_back(&process, replaced, &error);
+                Err(error)
             }
         }
     }
 
-    fn enter(&self, process: &Arc<Process>) -> Result<()> {
-        let mut table = self.table.write();
-        // Under the lock, so that a shutdown that closes finds every process that was entered.
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::ShutDown);
-        }
-        match table.get(process.uuid()) {
-            Some(known) if !known.state().is_settled() => Err(Error::UuidInUse { uuid: process.uuid().to_owned() }),
-            _ => {
-                table.insert(process.uuid().to_owned(), Arc::clone(process));
-                Ok(())
+    /// Undoes the entry of a process that has no thread. Another call may have found it, and wait for it.
+    fn put_back(&self, process: &Arc<Process>, replaced: Option<Arc<Process>>, error: &Error) {
+        {
+            let mut table = self.table.write();
+            if table.processes.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process)) {
+                table.processes.remove(process.uuid());
+                table.processes.extend(replaced.map(|replaced| (replaced.uuid().to_owned(), replaced)));
             }
         }
+        process.take(Input::Kill);
+        process.settle(Input::ClientEnded, |_| Err(error.clone()));
+        process.announce(Announcement::Complete);
+        process.end_watch();
     }
 
     fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
@@ -186,13 +244,15 @@ impl Manager {
         }
     }
 
-    /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait. Gives how it
-    /// ended and takes it from the table; of one that has ended already it gives that. A start that has no remote pid
-    /// yet is cancelled. An application that has only just been executed may not have its signal handlers yet: then the
-    /// signal ends it. Blocks, at most for the timeouts of all steps.
+    /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait.
+    /// Waits for the exit callbacks, takes the process from the table and returns how it ended, also if it had ended
+    /// before. A start that has no remote pid yet is taken back: what has begun on the host ends by HUP, after its grace
+    /// by KILL. An application that has only just been executed may not have its signal handlers yet: then the signal
+    /// ends it. Blocks, at most for the timeouts of all steps.
     ///
     /// # Errors
-    /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if it did not;
+    /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if the start had
+    /// failed by itself;
     /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn kill_process(&self, uuid: &str, timeout: Duration) -> Result<ExitStatus> {
         let process = self.find_to_wait(uuid)?;
@@ -283,9 +343,9 @@ impl Manager {
                 sent => sent?,
             }
         }
-        match wait(&process, timeout, || process.told_outcome()) {
+        match wait_for_callbacks(&process, timeout) {
             Some(outcome) => {
-                self.remove(&process);
+                self.take_out(&process);
                 outcome
             }
             None => Err(Error::StillRunning { uuid: uuid.to_owned(), waited: timeout }),
@@ -301,7 +361,7 @@ impl Manager {
         if !process.state().is_settled() {
             return Err(Error::StillRunning { uuid: uuid.to_owned(), waited: Duration::ZERO });
         }
-        self.remove(&process);
+        self.take_out(&process);
         Ok(())
     }
 
@@ -317,11 +377,16 @@ impl Manager {
         self.close();
         let until = sys::deadline(timeout);
         let mut results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
-        self.let_go(Instant::now() + DROP_TIMEOUT);
+        let deadline = Instant::now() + DROP_TIMEOUT;
+        self.let_go(deadline);
         // Letting go has ended some that did not end in their time.
         for (uuid, result) in &mut results {
-            if let (Err(Error::StillRunning { .. }), Some(outcome)) = (&*result, self.exit_status(uuid)) {
-                *result = outcome;
+            if let (Err(Error::StillRunning { .. }), Ok(process)) = (&*result, self.find(uuid)) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if let Some(outcome) = wait_for_callbacks(&process, left) {
+                    process.acknowledge();
+                    *result = outcome;
+                }
             }
         }
         Ok(results)
@@ -340,12 +405,11 @@ impl Manager {
     }
 
     fn close(&self) {
-        let _table = self.table.write();
-        self.closed.store(true, Ordering::Release);
+        self.table.write().closed = true;
     }
 
     pub(crate) fn find(&self, uuid: &str) -> Result<Arc<Process>> {
-        self.table.read().get(uuid).cloned().ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
+        self.table.read().processes.get(uuid).cloned().ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
     }
 
     pub(crate) fn find_to_wait(&self, uuid: &str) -> Result<Arc<Process>> {
@@ -369,9 +433,18 @@ impl Manager {
     /// Takes exactly this process from the table: its uuid may have been started again. True when it was there.
     pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
         let mut table = self.table.write();
-        let there = table.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process));
+        let there = table.processes.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process));
         if there {
-            table.remove(process.uuid());
+            table.processes.remove(process.uuid());
+        }
+        there
+    }
+
+    /// Takes a process from the table whose end the caller returns or drops. True when it was there.
+    pub(crate) fn take_out(&self, process: &Arc<Process>) -> bool {
+        let there = self.remove(process);
+        if there {
+            process.acknowledge();
         }
         there
     }
@@ -409,7 +482,7 @@ impl Manager {
         for (process, timeout) in processes {
             let observation = process.observe(sender.clone());
             process.take(Input::Kill);
-            kills.push((Kill::new(process, timeout, until), observation));
+            kills.push((Kill::new(process, timeout, until, sequence), observation));
         }
         drop(sender);
         // A start that waited for its turn is cancelled.
@@ -420,7 +493,7 @@ impl Manager {
                 None => true,
                 Some(outcome) => {
                     if !matches!(outcome, Err(Error::StillRunning { .. })) {
-                        self.remove(kill.process());
+                        self.take_out(kill.process());
                     }
                     results.insert(kill.process().uuid().to_owned(), outcome);
                     false
@@ -441,7 +514,7 @@ impl Manager {
     fn let_go(&self, deadline: Instant) {
         let watchers = mem::take(&mut *self.watchers.lock());
         // Both: a process that was just started, or that another call waits for, is only in the table.
-        let mut processes: Vec<_> = self.table.read().values().cloned().collect();
+        let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
         processes.extend(watchers.iter().map(|(process, _)| Arc::clone(process)));
         for process in &processes {
             process.release();
@@ -520,6 +593,12 @@ pub(crate) fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn()
     }
 }
 
+/// Waits until a process has ended and its exit callbacks have returned, or the timeout is over. How it ended, if it has.
+fn wait_for_callbacks(process: &Arc<Process>, timeout: Duration) -> Option<Outcome> {
+    wait(process, timeout, || process.outcome_after(Announcement::Complete))
+        .or_else(|| process.outcome_after(Announcement::Queued))
+}
+
 fn wait_for_watchers<'a>(processes: impl Iterator<Item = &'a Arc<Process>>, deadline: Instant) {
     for process in processes {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -532,6 +611,62 @@ fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
     for (process, thread) in ended {
         if thread.join().is_err() {
             log::error!("{}: its watcher panicked", process.uuid());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit_status::ClientEnd;
+    use crate::launcher::Launcher;
+
+    /// A process that has ended by itself, and whose watcher has ended.
+    fn ended_process() -> Process {
+        let instance = Instance { uuid: "u".to_owned(), id: String::new() };
+        let process = Process::new(instance, BootRequest::new("h", ["true"]), Launcher::Local);
+        process.take(Input::Kill);
+        let source = ExitSource::RemoteMonitoring;
+        let status = ExitStatus::new(source, ClientEnd::NotStarted, None, false, "p".into());
+        assert!(process.settle(Input::ClientEnded, |_| Ok(status)));
+        process.announce(Announcement::Complete);
+        process.end_watch();
+        process
+    }
+
+    /// Every call that returns an end to the program, or drops it, acknowledges it; those that do neither do not.
+    #[test]
+    fn calls_that_give_the_end_to_the_program_acknowledge_it() {
+        type Call = fn(&Manager);
+        const NONE: Duration = Duration::ZERO;
+        let calls: [(&str, bool, Call); 14] = [
+            ("exit_status", true, |manager| drop(manager.exit_status("u"))),
+            ("pop_early_exit_status", true, |manager| drop(manager.pop_early_exit_status("u"))),
+            ("wait_for_process_exit_code", true, |manager| drop(manager.wait_for_process_exit_code("u", NONE))),
+            ("kill_process", true, |manager| drop(manager.kill_process("u", NONE))),
+            ("kill_process_without_metadata", true, |manager| {
+                drop(manager.kill_process_without_metadata("u", Signal::KILL, true, NONE));
+            }),
+            ("kill_processes", true, |manager| drop(manager.kill_processes(&["u"], &NONE.into()))),
+            ("kill_processes_by_role", true, |manager| {
+                drop(manager.kill_processes_by_role(&Role::Unknown, &["u"], &NONE.into()));
+            }),
+            ("kill_all_processes", true, |manager| drop(manager.kill_all_processes(&NONE.into()))),
+            ("shutdown", true, |manager| drop(manager.shutdown(NONE))),
+            ("forget_process", true, |manager| manager.forget_process("u").unwrap()),
+            ("a start that replaces it", true, |manager| {
+                manager.start_process("u", &BootRequest::new("h", ["true"])).map(drop).unwrap();
+            }),
+            ("process_state", false, |manager| drop(manager.process_state("u"))),
+            ("detach", false, |manager| manager.detach().unwrap()),
+            ("wait_until_started", false, |manager| drop(manager.wait_until_started("u", NONE))),
+        ];
+        for (name, acknowledges, call) in calls {
+            let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
+            let (process, _) = manager.table.write().enter(ended_process()).unwrap();
+            assert!(!process.is_acknowledged(), "{name}");
+            call(&manager);
+            assert_eq!(process.is_acknowledged(), acknowledges, "{name}");
         }
     }
 }

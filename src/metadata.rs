@@ -7,14 +7,17 @@ use serde::Deserialize;
 
 use crate::check;
 use crate::error::{Error, FileProblem, Result};
+use crate::json;
+use crate::output::Head;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::request::LinkLossPolicy;
-use crate::script::short_line;
+use crate::script::short_script;
 use crate::seats::Kind;
+use crate::seconds;
 use crate::sys;
 use crate::watcher::{INQUIRY_TIMEOUT, Shared};
-use crate::wrapper::DIRECTORIES;
+use crate::wrapper::READ_METADATA;
 
 /// More than any metadata file has; what a host sends beyond it is not kept.
 pub(crate) const LARGEST: usize = 1 << 16;
@@ -59,7 +62,7 @@ pub struct ProcessMetadata {
     /// The log file, if it has one.
     #[serde(default)]
     pub log_file: Option<PathBuf>,
-    /// Seconds that it may live after HUP.
+    /// Seconds that it may live after HUP; infinite where its request had no limit.
     #[serde(default)]
     pub grace: f64,
     #[serde(default)]
@@ -77,9 +80,13 @@ impl ProcessMetadata {
             uuid: uuid.to_owned(),
             reason: reason.chars().take(LONGEST_REASON).collect(),
         };
-        let metadata: ProcessMetadata = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
+        let mut metadata: ProcessMetadata = json::object(json).map_err(|e| bad(e.to_string()))?;
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));
+        }
+        // JSON has no infinity: the file has the number of seconds of the longest time.
+        if let Some(grace) = seconds::to_duration(metadata.grace) {
+            metadata.grace = seconds::from_duration(grace);
         }
         Ok(metadata)
     }
@@ -104,13 +111,13 @@ pub(crate) fn read(
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
     let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
-    let line = |nonce: &_| short_line(nonce, &values, &[DIRECTORIES, include_str!("read_metadata.sh")]);
-    let (mut json, mut missing, mut whole) = (Vec::new(), false, false);
+    let line = |nonce: &_| short_script(nonce, &values, &READ_METADATA);
+    let (mut json, mut missing, mut whole) = (Head::of(LARGEST), false, false);
     // It can wait for the file.
     let script = Script::new(place, Kind::Long, &line);
     let read = remote::run(shared, &script, &mut |piece| match piece {
-        Piece::Data(bytes) if json.len() < LARGEST => {
-            json.extend_from_slice(bytes);
+        Piece::Data(bytes) => {
+            json.push(bytes);
             Flow::GoOn
         }
         Piece::Report(Report::Problem(_)) => {
@@ -131,7 +138,7 @@ pub(crate) fn read(
     if !whole {
         return Err(remote::closed(&script.place));
     }
-    ProcessMetadata::from_json(uuid, &json)
+    ProcessMetadata::from_json(uuid, &json.into_bytes())
 }
 
 #[cfg(test)]
@@ -148,6 +155,22 @@ mod tests {
     fn what_the_seed_writes_is_read_too() {
         let metadata = ProcessMetadata::from_json("u", json("42").as_bytes()).unwrap();
         assert_eq!((metadata.pid, metadata.name.as_str(), metadata.start_time.as_str()), (42, "n", ""));
+    }
+
+    #[test]
+    fn a_grace_without_a_limit_is_infinite() {
+        let with = |grace: f64| json("42").replace("\"new\":1", &format!("\"grace\":{grace}"));
+        for (written, read) in [(2.5, 2.5), (Duration::MAX.as_secs_f64(), f64::INFINITY)] {
+            let metadata = ProcessMetadata::from_json("u", with(written).as_bytes()).unwrap();
+            assert_eq!(metadata.grace, read);
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_metadata_however_many_elements_it_has() {
+        let array = br#"[42, "h", "u", 1.5, "0", "r", "n", "s", "1", "b", "keep", null, 1, "i"]"#;
+        let error = ProcessMetadata::from_json("u", array).unwrap_err().to_string();
+        assert!(error.contains("sequence, expected an object"), "{error}");
     }
 
     #[test]

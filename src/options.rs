@@ -1,7 +1,8 @@
 //! A manager's options.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{self, PathBuf};
 use std::time::Duration;
 
 use crate::check;
@@ -120,13 +121,17 @@ impl Options {
         self
     }
 
-    /// The ssh program: a path, or a name that is looked up in PATH. Default: `ssh`.
+    /// The ssh program: a path, or a name that is looked up in PATH. A relative path, one with a slash, is resolved
+    /// against the current directory of [`Manager::new`](crate::Manager::new). Default: `ssh`.
     pub fn ssh_program(mut self, program: impl Into<PathBuf>) -> Options {
         self.ssh_program = program.into();
         self
     }
 
-    /// The file for `ssh -F`, which replaces the user's and the system's ssh_config. Default: ssh's own two files.
+    /// The file for `ssh -F`, which replaces the user's and the system's ssh_config; `none` stands for no file. A
+    /// relative path is resolved against the current directory of [`Manager::new`](crate::Manager::new); relative paths
+    /// inside the file are ssh's, which resolves them against the current directory whenever it runs. Default: ssh's
+    /// own two files.
     pub fn ssh_config(mut self, file: impl Into<PathBuf>) -> Options {
         self.ssh_config = Some(file.into());
         self
@@ -135,6 +140,7 @@ impl Options {
     /// Adds an option of ssh_config(5), as `Keyword=value`. It wins over the files and over this crate's own
     /// ServerAliveInterval, ServerAliveCountMax and ConnectTimeout, but not over what this crate relies on: no terminal, no questions
     /// (BatchMode), no forwarded ports, no RemoteCommand, how connections are shared (ControlMaster and the like), LogLevel.
+    /// Paths in it should be absolute: ssh resolves others against the current directory whenever it runs.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
         self.ssh_options.push(option.into());
         self
@@ -182,14 +188,16 @@ impl Options {
         self
     }
 
-    /// A known_hosts file to use in place of the user's.
+    /// A known_hosts file to use in place of the user's. A relative path is resolved against the current directory of
+    /// [`Manager::new`](crate::Manager::new); `none`, and what begins with `~`, `%` or `${`, has the meaning that
+    /// ssh_config(5) gives it.
     pub fn known_hosts_file(mut self, file: impl Into<PathBuf>) -> Options {
         self.known_hosts_file = Some(file.into());
         self
     }
 
-    /// How many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file.
-    /// Default: 1 MiB.
+    /// How many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file. They are
+    /// kept until the process leaves the manager's table, also after its end. Default: 1 MiB.
     pub fn output_limit(mut self, bytes: usize) -> Options {
         self.output_limit = bytes;
         self
@@ -213,6 +221,20 @@ impl Options {
 
     pub(crate) fn launcher_of(&self, host: &str) -> &Launcher {
         self.host_launchers.get(host).unwrap_or(&self.launcher)
+    }
+
+    /// Makes relative paths absolute: the program may change its current directory later.
+    pub(crate) fn resolve_paths(&mut self) {
+        resolve_program(&mut self.ssh_program);
+        // `ssh -F none` reads no file.
+        self.ssh_config.iter_mut().filter(|file| file.as_os_str() != "none").for_each(resolve);
+        // To ssh_config, `none` is no file, and what begins like this is expanded.
+        let is_plain = |file: &&mut PathBuf| {
+            let file = file.as_os_str();
+            file != "none" && ![&b"~"[..], b"%", b"${"].iter().any(|begin| file.as_bytes().starts_with(begin))
+        };
+        self.known_hosts_file.iter_mut().filter(is_plain).for_each(resolve);
+        self.host_launchers.values_mut().chain([&mut self.launcher]).for_each(Launcher::resolve_path);
     }
 
     /// Refuses what could not work, before anything is started with it.
@@ -257,5 +279,57 @@ impl Options {
             }
         }
         Ok(())
+    }
+}
+
+fn resolve(file: &mut PathBuf) {
+    // It fails where the current directory is gone: then there is nothing that a relative path could name.
+    if let Ok(absolute) = path::absolute(&*file) {
+        *file = absolute;
+    }
+}
+
+/// Makes the path of a program absolute; a name without a slash is looked up in PATH.
+pub(crate) fn resolve_program(program: &mut PathBuf) {
+    if program.as_os_str().as_bytes().contains(&b'/') {
+        resolve(program);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::slurm::Slurm;
+
+    #[test]
+    fn relative_paths_become_absolute_and_names_stay() {
+        let here = std::env::current_dir().unwrap();
+        let resolved = |options: Options| {
+            let mut options = options;
+            options.resolve_paths();
+            options
+        };
+        let options = Options::new()
+            .ssh_program("bin/ssh")
+            .ssh_config("config")
+            .known_hosts_file("./known hosts")
+            .launcher(Launcher::command(["../run", "./argument"]))
+            .host_launcher("h", Launcher::Slurm(Slurm::new().srun_program("bin/srun")));
+        let options = resolved(options);
+        assert_eq!(options.ssh_program, here.join("bin/ssh"));
+        assert_eq!(options.ssh_config, Some(here.join("config")));
+        assert_eq!(options.known_hosts_file, Some(here.join("known hosts")));
+        assert_eq!(options.launcher, Launcher::command([here.join("../run").into_os_string(), "./argument".into()]));
+        assert_eq!(options.host_launchers["h"], Launcher::Slurm(Slurm::new().srun_program(here.join("bin/srun"))));
+        for (program, config, known_hosts) in [("ssh", "none", "none"), ("/a/ssh", "/c", "~/k"), ("/a", "/c", "%d/k")] {
+            let options = Options::new().ssh_program(program).ssh_config(config).known_hosts_file(known_hosts);
+            let options = resolved(options.launcher(Launcher::command(["docker"])));
+            assert_eq!(options.ssh_program, Path::new(program));
+            assert_eq!(options.ssh_config.as_deref(), Some(Path::new(config)));
+            assert_eq!(options.known_hosts_file.as_deref(), Some(Path::new(known_hosts)));
+            assert_eq!(options.launcher, Launcher::command(["docker"]));
+        }
     }
 }

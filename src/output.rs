@@ -1,10 +1,15 @@
 //! What is kept of an application's output.
 
 use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use crate::queue::Queue;
 
 /// The last part of what an application wrote to a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,7 +20,36 @@ pub struct Output {
     pub dropped: u64,
 }
 
-/// A bounded end of a stream.
+/// The beginning of a stream, up to a number of bytes. The rest is dropped.
+pub(crate) struct Head {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Head {
+    pub(crate) fn of(most: usize) -> Head {
+        Head { bytes: Vec::new(), most }
+    }
+
+    /// Keeps as many of the bytes as there is room for, and returns how many that are.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
+        let kept = bytes.len().min(self.most - self.bytes.len());
+        self.bytes.reserve_exact(growth(self.bytes.len(), self.bytes.capacity(), kept, self.most));
+        self.bytes.extend_from_slice(&bytes[..kept]);
+        kept
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// How many bytes to reserve for `more` of them: a buffer doubles, so that it seldom moves, but never beyond its limit.
+fn growth(length: usize, capacity: usize, more: usize, limit: usize) -> usize {
+    if length + more <= capacity { 0 } else { (2 * (length + more)).min(limit) - length }
+}
+
+/// The end of a stream, up to a number of bytes. What was before it is dropped and counted.
 #[derive(Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
@@ -27,6 +61,7 @@ impl Tail {
         let kept = &bytes[bytes.len().saturating_sub(limit)..];
         let excess = (self.bytes.len() + kept.len()).saturating_sub(limit);
         self.bytes.drain(..excess);
+        self.bytes.reserve_exact(growth(self.bytes.len(), self.bytes.capacity(), kept.len(), limit));
         self.bytes.extend(kept);
         self.dropped += (excess + bytes.len() - kept.len()) as u64;
     }
@@ -60,21 +95,50 @@ pub struct OutputPiece {
     pub bytes: Vec<u8>,
 }
 
-/// How many pieces, of 8 KiB at the most, a reader may be behind.
+/// How many pieces, of less than 5 KiB, a reader may be behind.
 const PIECES_AHEAD: usize = 256;
 
-/// A live reader of an application's output. Of a reader that is more than 256 pieces behind, the newest pieces are
-/// dropped and counted: it never delays the application.
+/// A live reader of an application's output, made by [`Manager::subscribe_output`](crate::Manager::subscribe_output).
+/// When it is more than 256 pieces behind, of less than 5 KiB each, the newest pieces are dropped and counted: it never
+/// delays the application.
+/// When the output has ended and every piece has been received, the calls below report that the queue is disconnected.
 #[derive(Debug)]
 pub struct OutputSubscription {
-    pieces: Receiver<OutputPiece>,
+    pieces: Queue<OutputPiece>,
     dropped: Arc<AtomicU64>,
 }
 
 impl OutputSubscription {
-    /// The pieces as they come. The channel is cut when the output has ended.
-    pub fn pieces(&self) -> &Receiver<OutputPiece> {
-        &self.pieces
+    /// Waits for the next piece and returns it. Blocks until there is one.
+    ///
+    /// # Errors
+    /// [`RecvError`] when the output has ended and no piece is left.
+    pub fn recv(&self) -> Result<OutputPiece, RecvError> {
+        self.pieces.recv()
+    }
+
+    /// Waits for the next piece and returns it. Blocks at most for the timeout.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError::Timeout`] when no piece came in time; [`RecvTimeoutError::Disconnected`] when the output has
+    /// ended and no piece is left.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<OutputPiece, RecvTimeoutError> {
+        self.pieces.recv_timeout(timeout)
+    }
+
+    /// Returns the next piece if one is waiting. Does not block.
+    ///
+    /// # Errors
+    /// [`TryRecvError::Empty`] when no piece is waiting; [`TryRecvError::Disconnected`] when the output has ended and no
+    /// piece is left.
+    pub fn try_recv(&self) -> Result<OutputPiece, TryRecvError> {
+        self.pieces.try_recv()
+    }
+
+    /// Iterates over the pieces as [`recv`](OutputSubscription::recv) returns them: it waits for each, and ends when
+    /// the output has ended and no piece is left.
+    pub fn iter(&self) -> impl Iterator<Item = OutputPiece> {
+        iter::from_fn(|| self.recv().ok())
     }
 
     /// How many bytes were dropped until now.
@@ -124,7 +188,7 @@ impl OutputTails {
         if let Some(readers) = &mut self.readers {
             readers.push(Reader { pieces: sender, dropped: Arc::clone(&dropped) });
         }
-        OutputSubscription { pieces, dropped }
+        OutputSubscription { pieces: pieces.into(), dropped }
     }
 
     pub(crate) fn end(&mut self) {
@@ -135,6 +199,22 @@ impl OutputTails {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_keeps_the_beginning_and_no_more_memory_than_that() {
+        let mut head = Head::of(10_000);
+        let kept: usize = (0..100).map(|_| head.push(&[b'x'; 300])).sum();
+        assert_eq!((kept, head.push(b"y")), (10_000, 0));
+        assert_eq!(head.bytes.capacity(), 10_000);
+        assert_eq!(head.into_bytes(), [b'x'; 10_000]);
+    }
+
+    #[test]
+    fn a_tail_has_no_more_memory_than_its_limit() {
+        let mut tail = Tail::default();
+        (0..100).for_each(|_| tail.push(&[b'x'; 300], 10_000));
+        assert_eq!((tail.bytes.len(), tail.bytes.capacity()), (10_000, 10_000));
+    }
 
     #[test]
     fn a_tail_keeps_the_end_and_counts_the_rest() {

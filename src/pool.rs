@@ -197,11 +197,18 @@ impl Pool {
 
     /// How far the host's connections have come.
     fn stage(&self, destination: &Destination) -> StartStage {
-        let table = self.table.lock();
-        let entries = table.hosts.get(destination).map_or(&[][..], |host| &host.connections);
-        match entries.iter().any(|entry| entry.state == EntryState::Connecting) {
-            true => StartStage::Connecting,
-            false => StartStage::Queued,
+        let connecting: Vec<_> = {
+            let table = self.table.lock();
+            let entries = table.hosts.get(destination).map_or(&[][..], |host| &host.connections);
+            let connecting = entries.iter().filter(|entry| entry.state == EntryState::Connecting);
+            connecting.map(|entry| Arc::clone(&entry.connection)).collect()
+        };
+        if connecting.is_empty() {
+            StartStage::Queued
+        } else if connecting.iter().any(|connection| connection.has_logged_in()) {
+            StartStage::StartUpFiles
+        } else {
+            StartStage::Connecting
         }
     }
 

@@ -50,12 +50,27 @@ const MOST_ANSWERS: usize = 256;
 /// How a settled process ended.
 pub(crate) type Outcome = std::result::Result<ExitStatus, Error>;
 
+/// How far the announcement of an end has come. It only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Announcement {
+    /// The event is not in every subscription's queue yet.
+    Pending,
+    /// The event is in every subscription's queue, and the exit callbacks have not all returned.
+    Queued,
+    /// The exit callbacks have returned, or there were none to call.
+    Complete,
+}
+
 /// One process, as its watcher and its callers share it.
 pub(crate) struct Process {
     pub instance: Instance,
     pub request: BootRequest,
     pub launcher: Launcher,
-    /// When `start_process` was called: the order of the table.
+    /// The user on the host, once that has said who it is.
+    user: Mutex<Option<String>>,
+    /// Tells the starts of a manager apart: 1 for the first, rising in the order of the table. The table sets it.
+    pub start_number: u64,
+    /// When `start_process` was called.
     pub started_at: Instant,
     /// A copy of the record's state, so that asking for it takes no lock.
     state: AtomicU8,
@@ -75,13 +90,16 @@ struct Record {
     lifeline: Option<Arc<Lifeline>>,
     inquiry: Option<Arc<Lifeline>>,
     outcome: Option<Outcome>,
-    /// The event of the end was sent.
-    told: bool,
+    announcement: Announcement,
+    /// The program has taken the end.
+    acknowledged: bool,
     /// The program was executed.
     ran: bool,
     next_command: u64,
     /// Who waits for the answers to commands.
     answers: Vec<(u64, Sender<bool>)>,
+    /// The host has reported the exit, which may not be announced yet.
+    has_exited: bool,
     /// Whom to tell of every change.
     observers: Vec<(u64, Sender<()>)>,
     next_observer: u64,
@@ -110,6 +128,12 @@ impl Drop for EndsTogether {
     }
 }
 
+/// Names a process in messages and log lines.
+pub(crate) fn describe(name: &str, uuid: &str, session: &str, user: Option<&str>) -> String {
+    let user = user.map_or_else(String::new, |user| format!(", user {user}"));
+    format!("process {name:?} ({uuid}) of session {session:?}{user}")
+}
+
 impl Process {
     /// One that is to be started.
     pub(crate) fn new(instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
@@ -129,6 +153,8 @@ impl Process {
             instance,
             request,
             launcher,
+            user: Mutex::new(None),
+            start_number: 0,
             started_at: Instant::now(),
             state: AtomicU8::new(state as u8),
             record: Mutex::new(Record {
@@ -137,10 +163,12 @@ impl Process {
                 lifeline: None,
                 inquiry: None,
                 outcome: None,
-                told: false,
+                announcement: Announcement::Pending,
+                acknowledged: false,
                 ran: false,
                 next_command: 0,
                 answers: Vec::new(),
+                has_exited: false,
                 observers: Vec::new(),
                 next_observer: 0,
                 client_killed_as: None,
@@ -162,6 +190,16 @@ impl Process {
         Target { launcher: &self.launcher, host, user: user.as_deref(), uuid: Some(self.uuid()) }
     }
 
+    /// Who it is on its host. Until that is known: who was asked for, if anybody was.
+    pub(crate) fn user(&self) -> Option<String> {
+        self.user.lock().clone().or_else(|| self.request.user.clone())
+    }
+
+    /// The host says who it is; the first word stands.
+    pub(crate) fn set_user(&self, user: String) {
+        self.user.lock().get_or_insert(user);
+    }
+
     pub(crate) fn state(&self) -> State {
         State::ALL[usize::from(self.state.load(Ordering::Acquire))]
     }
@@ -179,14 +217,15 @@ impl Process {
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
         if self.is_kept() {
-            if self.settle(Input::Detach, |_| Err(Error::Detached { uuid: self.uuid().to_owned() })) {
+            if self.take_or_settle(Input::Detach, |_| Err(Error::Detached { uuid: self.uuid().to_owned() })) {
                 // The end of input alone: a good-bye would be for what has ended.
                 if let Some(lifeline) = self.lifeline() {
                     lifeline.cut();
                 }
-                self.told();
+                // Subscribers and callbacks get no event of this.
+                self.announce(Announcement::Complete);
             } else {
-                self.take(Input::Detach);
+                self.leave_exit();
             }
         } else {
             self.take(Input::Release);
@@ -195,6 +234,37 @@ impl Process {
         if let Some(inquiry) = inquiry {
             inquiry.kill_client();
         }
+    }
+
+    /// Leaves the exit of a kept process on its host, for the next manager, unless the program has taken it.
+    fn leave_exit(&self) {
+        if self.state().is_settled() && !self.is_acknowledged() {
+            if let Some(lifeline) = self.lifeline() {
+                lifeline.cut();
+            }
+        }
+    }
+
+    /// The program has taken the end: a subscriber received the event, a callback returned, or a call returned the end or dropped it.
+    /// The host of a kept process need not keep it any longer. Has no effect on a process that has not ended, or that the manager
+    /// has let go of. Does not block.
+    pub(crate) fn acknowledge(&self) {
+        let lifeline = {
+            let mut record = self.record.lock();
+            if !matches!(record.state, State::Ended | State::Failed) {
+                return;
+            }
+            record.acknowledged = true;
+            record.lifeline.clone().filter(|_| self.is_kept())
+        };
+        if let Some(lifeline) = lifeline {
+            lifeline.close();
+        }
+        self.notify();
+    }
+
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.record.lock().acknowledged
     }
 
     /// The lifeline of the client that asks after the process, which a release ends.
@@ -237,10 +307,10 @@ impl Process {
         self.record.lock().outcome.clone()
     }
 
-    /// The same, once its event was sent.
-    pub(crate) fn told_outcome(&self) -> Option<Outcome> {
+    /// How it ended, once the announcement of that has come this far.
+    pub(crate) fn outcome_after(&self, announcement: Announcement) -> Option<Outcome> {
         let record = self.record.lock();
-        record.outcome.clone().filter(|_| record.told)
+        record.outcome.clone().filter(|_| record.announcement >= announcement)
     }
 
     pub(crate) fn lifeline(&self) -> Option<Arc<Lifeline>> {
@@ -251,61 +321,82 @@ impl Process {
         self.record.lock().lifeline = lifeline;
     }
 
-    /// Takes an input that does not settle the process by itself from this caller. Closing and killing is done here;
-    /// what is to be told is returned, because only the watcher tells, so that events come in order.
-    ///
-    /// Gives the state that it was in, too.
+    /// Takes an input, if it does not settle the process: [`Process::settle`] does that. Closes the lifeline and kills the
+    /// client where the table says so. Returns the state before the input, and all actions: the watcher does the others,
+    /// so that events come in order.
     pub(crate) fn take(&self, input: Input) -> (State, &'static [Action]) {
-        let (before, actions, lifeline, has_begun) = {
-            let mut record = self.record.lock();
-            let before = record.state;
-            let (next, actions) = decide(before, input);
-            if !next.is_settled() {
-                self.enter(&mut record, next);
-            }
-            if next == State::LinkLost {
-                // Nobody answers any more.
-                record.answers.clear();
-            }
-            if actions.contains(&Action::TellStarted) {
-                record.ran = true;
-            }
-            (before, actions, record.lifeline.clone(), record.pids.remote_monitoring.is_some())
-        };
-        if let Some(lifeline) = lifeline {
-            for action in actions {
-                match action {
-                    Action::CloseLifeline => lifeline.close(),
-                    // The wrapper ends by the end of its input. Before it has begun it starts nothing without our word.
-                    Action::KillClient if has_begun && self.launcher.hands_kill_on() => {}
-                    Action::KillClient => lifeline.kill_client(),
-                    Action::TellStarted | Action::TellLost | Action::TellRestored => {}
-                }
-            }
-        }
-        self.notify();
+        let (before, actions, lifeline) = self.advance(&mut self.record.lock(), input);
+        self.act(actions, lifeline);
         (before, actions)
     }
 
-    /// Takes an input that may settle the process; `outcome` is made of the state that it was in, under the lock: it must
-    /// call nothing that locks. True when it did; then its end has to be told, and [`Process::told`] called.
+    /// Takes an input that may settle the process. `outcome` is called under the lock, with the state that is left, and must
+    /// call nothing that locks. True when it settled the process: then the caller announces the end.
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         // Under the lock: a caller can begin a kill at any time, and the outcome must be that of the state that is left.
-        let mut record = self.record.lock();
+        self.settle_record(&mut self.record.lock(), input, outcome)
+    }
+
+    /// Takes an input, whether it settles the process or not. True when it did: then the caller announces the end.
+    fn take_or_settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
+        let (actions, lifeline) = {
+            let mut record = self.record.lock();
+            if self.settle_record(&mut record, input, outcome) {
+                return true;
+            }
+            let (_, actions, lifeline) = self.advance(&mut record, input);
+            (actions, lifeline)
+        };
+        self.act(actions, lifeline);
+        false
+    }
+
+    fn advance(&self, record: &mut Record, input: Input) -> (State, &'static [Action], Option<Arc<Lifeline>>) {
+        let before = record.state;
+        let (next, actions) = decide(before, input);
+        if !next.is_settled() {
+            self.enter(record, next);
+        }
+        if next == State::LinkLost {
+            // Nobody answers any more.
+            record.answers.clear();
+        }
+        if actions.contains(&Action::TellStarted) {
+            record.ran = true;
+        }
+        (before, actions, record.lifeline.clone())
+    }
+
+    fn settle_record(&self, record: &mut Record, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         let before = record.state;
         let (next, _) = decide(before, input);
         if before.is_settled() || !next.is_settled() {
             return false;
         }
-        record.outcome = Some(outcome(before));
+        record.outcome = Some(outcome(before).map(|status| status.of_start(self.start_number)));
         record.answers.clear();
-        self.enter(&mut record, next);
+        self.enter(record, next);
         true
     }
 
-    /// The event of the end was sent: calls that wait for the end return now, and find the event there.
-    pub(crate) fn told(&self) {
-        self.record.lock().told = true;
+    /// Does what callers do themselves, and has observers look.
+    fn act(&self, actions: &[Action], lifeline: Option<Arc<Lifeline>>) {
+        for action in actions {
+            match (action, &lifeline) {
+                (Action::CloseLifeline, Some(lifeline)) => lifeline.close(),
+                (Action::KillClient, Some(lifeline)) => lifeline.kill_client(),
+                _ => {}
+            }
+        }
+        self.notify();
+    }
+
+    /// The announcement of the end has come this far: calls that wait for that return.
+    pub(crate) fn announce(&self, announcement: Announcement) {
+        {
+            let mut record = self.record.lock();
+            record.announcement = record.announcement.max(announcement);
+        }
         self.notify();
     }
 
@@ -322,8 +413,9 @@ impl Process {
             pids.client_monitoring = None;
         });
         self.set_lifeline(None);
+        self.record.lock().inquiry = None;
         self.watched.store(false, Ordering::Release);
-        self.told();
+        self.notify();
     }
 
     pub(crate) fn end_together(self: &Arc<Process>) -> EndsTogether {
@@ -359,8 +451,8 @@ impl Process {
         Observation { process: Arc::clone(self), id }
     }
 
-    /// Sends a signal, and CONT behind it, so that one that was stopped gets it; the channel gets the wrapper's answer, and is cut when the process settles before or its link is
-    /// lost.
+    /// Sends a signal, and CONT behind it, so that one that was stopped gets it. The channel gets the wrapper's answer; it is cut
+    /// when the process settles or its link is lost before.
     pub(crate) fn signal(&self, signal: Signal, scope: KillScope, and_cont: bool) -> Result<Receiver<bool>> {
         let (sender, receiver) = bounded(1);
         let (lifeline, id) = {
@@ -369,6 +461,7 @@ impl Process {
             let late = record.answers.len().saturating_sub(MOST_ANSWERS);
             record.answers.drain(..late);
             match (record.state.shown(), &record.lifeline) {
+                _ if record.has_exited => return Err(Error::NotRunning { uuid: self.uuid().to_owned() }),
                 (ProcessState::Starting | ProcessState::Running | ProcessState::Ending, Some(lifeline)) => {
                     let lifeline = Arc::clone(lifeline);
                     record.next_command += 1;
@@ -407,6 +500,11 @@ impl Process {
         Ok(())
     }
 
+    /// There is another client now.
+    pub(crate) fn forget_client_kill(&self) {
+        self.record.lock().client_killed_as = None;
+    }
+
     pub(crate) fn client_killed_as(&self) -> Option<ExitSource> {
         self.record.lock().client_killed_as
     }
@@ -414,15 +512,33 @@ impl Process {
     pub(crate) fn answer(&self, id: u64, done: bool) {
         let mut record = self.record.lock();
         if let Some(at) = record.answers.iter().position(|(known, _)| *known == id) {
-            let (_, sender) = record.answers.remove(at);
-            // Its receiver may have stopped waiting.
-            let _ = sender.try_send(done);
+            // Answers keep the order of their commands: those before this one come no more.
+            let answered = record.answers.drain(..=at).next_back();
+            if let Some((_, sender)) = answered {
+                // Its receiver may have stopped waiting.
+                let _ = sender.try_send(done);
+            }
         }
+    }
+
+    /// Nobody reads commands on its host any more: the link counts as lost, and the host is asked to end it.
+    pub(crate) fn give_up_link(&self) {
+        if let Some(lifeline) = self.lifeline() {
+            log::warn!("{}: its wrapper does not answer; its host is asked to end it", self.uuid());
+            lifeline.kill_client();
+        }
+    }
+
+    /// The host has reported the exit: nobody there takes commands any more.
+    pub(crate) fn note_exit(&self) {
+        let mut record = self.record.lock();
+        record.has_exited = true;
+        record.answers.clear();
     }
 
     /// Sends one step of a kill. One that the link does not take is not this call's error: the process is lost then, and
     /// its end comes from there.
-    pub(crate) fn kill_step(&self, step: &KillStep) -> Reached {
+    pub(crate) fn kill_step(&self, step: &KillStep) -> (Reached, Option<Receiver<bool>>) {
         let KillStep { mut signal, mut scope, .. } = *step;
         let mut reached = Reached::Application;
         if !self.has_run() && signal != Signal::KILL {
@@ -431,10 +547,10 @@ impl Process {
             reached = Reached::Setup;
         }
         match self.signal(signal, scope, signal != Signal::KILL) {
-            Ok(_) => reached,
+            Ok(answer) => (reached, Some(answer)),
             Err(error) => {
                 log::debug!("{}: {signal} was not sent: {error}", self.uuid());
-                Reached::Nobody
+                (Reached::Nobody, None)
             }
         }
     }

@@ -11,6 +11,15 @@ _has_wrapper() {
     [ -n "$_w" ] && _parent "$_p" || return
     [ "$_q" = "$_w" ] || { _parent "$_q" && [ "$_q" = "$_w" ]; }
 }
+# Does somebody read the commands of the wrapper whose files have the stem _f?  A reader that was killed is replaced at once.  A
+# wrapper without a marker is taken to have one: a full disk may not have taken it.
+_has_reader() {
+    for _tries in 1 2 3; do
+        ! _is_read && [ -n "$_marked" ] || return 0
+        sleep 0.3 || sleep 1
+    done
+    return 1
+}
 # The process group of process $1.
 _group() {
     _stat "$1" || return

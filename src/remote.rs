@@ -84,7 +84,7 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
             NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
         })?;
         let nonce = nonce()?;
-        let client = spawn(pool, &options, seat.route(), &target, (script.line)(&nonce))?;
+        let client = spawn(pool, &options, &seat.route(), &target, (script.line)(&nonce))?;
         (script.opened)(client.lifeline());
         let error = match talk(client, place, nonce, &mut seat, sink) {
             Talk::Done => return Ok(()),
@@ -221,23 +221,24 @@ pub(crate) fn diagnose(target: &Target, code: Option<i32>, stderr: &[u8]) -> Err
 }
 
 /// Starts the client of a session: the launcher's program on this machine.
-pub(crate) fn spawn(pool: &Pool, options: &Options, route: Route, target: &Target, line: Vec<Chunk>) -> Result<Client> {
+pub(crate) fn spawn(
+    pool: &Pool,
+    options: &Options,
+    route: &Route,
+    target: &Target,
+    line: Vec<Chunk>,
+) -> Result<Client> {
     let (command, stdout) = match target.launcher {
         Launcher::Ssh => {
             let mut command = Command::new(&options.ssh_program);
             command.args(ssh::arguments(options, pool.ssh_version(), route, target.host, target.user));
             (command, StdoutAs::Socket)
         }
-        _ => {
-            let mut command = target.command()?;
-            sys::keep_descriptors_from(&mut command);
-            (command, StdoutAs::Pipe)
-        }
+        _ => (target.command()?, StdoutAs::Pipe),
     };
-    let program = command.get_program().to_os_string();
-    let client = Client::spawn(command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
+    let client = Client::spawn(&command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
         (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
-            let said = format!("{}: {error}", program.to_string_lossy());
+            let said = format!("{}: {error}", command.get_program().to_string_lossy());
             match launcher {
                 Launcher::Ssh => ssh_error(target, SshFailure::SshNotFound, said),
                 _ => target.failed(LauncherFailure::NotFound, said),

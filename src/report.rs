@@ -19,8 +19,8 @@ pub(crate) const LONGEST_REPORT: usize = 256;
 /// What the wrapper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The wrapper runs.
-    Begin { wrapper_pid: i64 },
+    /// The wrapper runs, as this user if it says so.
+    Begin { wrapper_pid: i64, user: Option<String> },
     /// On stdout: what start-up files wrote stands before this.
     OutputBegin,
     /// The inner process waits for its go.
@@ -70,6 +70,7 @@ pub(crate) enum Report {
 pub(crate) enum Failure {
     InUse,
     Runtime,
+    NoProcess,
     LogDirectory,
     LogFile,
     Shell,
@@ -220,7 +221,10 @@ fn parse(line: &[u8]) -> Option<Report> {
 fn parse_words(words: &[&str]) -> Option<Report> {
     Some(match *words {
         ["begin"] => Report::OutputBegin,
-        ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)? },
+        ["begin", "1", pid] => Report::Begin { wrapper_pid: positive(pid)?, user: None },
+        ["begin", "1", pid, user] => {
+            Report::Begin { wrapper_pid: positive(pid)?, user: check::user(user).ok().map(|()| user.to_owned()) }
+        }
         // Last is the runtime directory's place in the wrapper's list, 0: none.
         ["pid", pid, start, boot, "0" | "1" | "2" | "3" | "4" | "5"] => {
             Report::Pid { pid: positive(pid).filter(|pid| *pid > 1)?, start_time: token(start)?, boot_id: token(boot)? }
@@ -296,6 +300,7 @@ fn parse_failure(words: &[&str]) -> Option<Failure> {
     Some(match *words {
         ["in-use"] => Failure::InUse,
         ["runtime"] => Failure::Runtime,
+        ["no-process"] => Failure::NoProcess,
         ["log-directory"] => Failure::LogDirectory,
         ["log-file"] => Failure::LogFile,
         ["shell"] => Failure::Shell,

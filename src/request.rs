@@ -199,7 +199,9 @@ impl BootRequest {
         self
     }
 
-    /// How long it may take from `start_process` until the program runs. Default: 30 s.
+    /// How long a start may wait until it has a session on its host, and, counted anew, how long it may take from there
+    /// until the program runs. So start-up files of the login shell, which run for a shared connection and once more
+    /// for each session on it, may take nearly as long as this, whether or not connections are shared. Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> BootRequest {
         self.start_timeout = timeout;
         self
@@ -269,7 +271,7 @@ impl BootRequest {
         }
         self.check_argv()?;
         for (at, line) in self.setup.iter().enumerate() {
-            check::text(&format!("setup[{at}]"), line.as_bytes(), LONGEST_TEXT)?;
+            check::secret(&format!("setup[{at}]"), line.as_bytes(), LONGEST_TEXT)?;
         }
         if let Some(shell) = &self.setup_shell {
             check::shell(shell)?;
@@ -299,7 +301,8 @@ impl BootRequest {
             return Err(Error::invalid("argv[0]", program.as_bytes(), "a program is a name or a path, and no option"));
         }
         for (at, argument) in self.argv.iter().enumerate() {
-            check::text(&format!("argv[{at}]"), argument.as_bytes(), LONGEST_STRING)?;
+            let check = if at == 0 { check::text } else { check::secret };
+            check(&format!("argv[{at}]"), argument.as_bytes(), LONGEST_STRING)?;
         }
         Ok(())
     }
@@ -317,10 +320,35 @@ mod tests {
         for host in ["", "-oProxyCommand=x", "a b", "a;b", "a\nb", "user@host", "a/b", &"h".repeat(254)] {
             assert!(BootRequest::new(host, ["a"]).check().is_err(), "{host:?}");
         }
+        for (host, hint) in [
+            ("user@host", "user"),
+            ("daq-1:22", "Port"),
+            ("10.0.0.1:2222", "Port"),
+            ("[::1]:22", "Port"),
+            ("a;b", "letters"),
+        ] {
+            match BootRequest::new(host, ["a"]).check() {
+                Err(Error::Invalid { field, reason, .. }) => {
+                    assert!(field == "host" && reason.contains(hint), "{reason}")
+                }
+                other => panic!("{host}: {other:?}"),
+            }
+        }
         for user in ["", "-l", "a b", "a$b", "a\0b"] {
             assert!(BootRequest::new("h", ["a"]).user(user).check().is_err(), "{user:?}");
         }
-        for host in ["h", "h-1.cern.ch", "::1", "fe80::1%eth0", "127.0.0.1", "my_alias"] {
+        for host in [
+            "h",
+            "h-1.cern.ch",
+            "::1",
+            "[::1]",
+            "fe80::1:22",
+            "::1%2",
+            "my:alias",
+            "fe80::1%eth0",
+            "127.0.0.1",
+            "my_alias",
+        ] {
             BootRequest::new(host, ["a"]).check().unwrap();
         }
     }
@@ -353,6 +381,21 @@ mod tests {
                 Err(Error::Invalid { field, .. }) => assert_eq!(field, name),
                 other => panic!("{name}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn no_refusal_shows_an_argument_or_a_value() {
+        let request = || BootRequest::new("h", ["a"]);
+        for request in [
+            BootRequest::new("h", ["a", "secret\0"]),
+            BootRequest::new("h", ["a".to_owned(), "secret".repeat(128 * 1024)]),
+            request().environment("A", "secret\0"),
+            request().environment("A", "secret".repeat(128 * 1024)),
+            request().setup_line("export A=secret\0"),
+        ] {
+            let error = request.check().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
     }
 

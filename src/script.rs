@@ -1,4 +1,6 @@
-//! Shell code for remote hosts: every value is quoted here, byte by byte, and all goes in one line.
+//! Shell code for remote hosts. It travels by length: the shell reads one short line, which reads the rest in one
+//! block, so that neither the size of a script nor what its values contain costs more than their bytes. Each value is
+//! quoted once.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -7,12 +9,12 @@ use std::sync::LazyLock;
 use crate::client::Chunk;
 use crate::report::NONCE_LENGTH;
 
-/// How every short script begins, see there.
+/// The beginning of every short script.
 pub(crate) const SHORT: &str = include_str!("short.sh");
 static SHORT_TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(SHORT));
 
-/// The line that runs a short script behind these assignments.
-pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<Chunk> {
+/// What is sent to run a short script: these assignments, and then these texts.
+pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<Chunk> {
     let mut script = Script::default();
     script.assign("_N", nonce);
     for (name, value) in values {
@@ -22,49 +24,25 @@ pub(crate) fn short_line(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], t
     for text in texts {
         script.add(&without_comments(text));
     }
-    bootstrap_line(&script)
+    script.bundle()
 }
 
-/// Comments and indentation need not cross the network: the remote shell reads its input byte by byte. Nor need a newline where a
-/// blank does: quoted, it takes seven bytes.
+/// Removes what only a reader of the source needs: comment lines, empty lines and indentation.
 pub(crate) fn without_comments(script: &str) -> Vec<u8> {
     let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.flat_map(|line| [line, if needs_more(line) { " " } else { "\n" }]).collect::<String>().into_bytes()
+    lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
 }
 
-/// Whether a command, or a list of them, has to follow these. No quoted text of the scripts has lines that end so.
-fn needs_more(line: &str) -> bool {
-    line == "else" || [" then", " do", " {", ";;", "&&", "||"].iter().any(|end| line.ends_with(end))
-}
+/// The variables of our scripts. The login environment may export one, and would then export our value too: the nonce,
+/// for example. So each script begins by unsetting them.
+const OURS: &str = "_B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _V _W _X _a _b _bye _c _claimed _commands _cs \
+                    _cut _d _e _end _eo _f _fail _failed _former _g _h _had_run _holder _how _i _is_alone _is_heard _is_released _is_signalled _j _k _l _left _link_start _lk _lost _ls \
+                    _m _marked _marker _metadata _n _note _noted _o _oo _os _other _ow _own _p _q _r _ran _reader_pid _rs _s _s1 _s2 _served_until _serves _signals _t _t1 \
+                    _t2 _tries _u _umask _user _v _w _word _words _wrapper_pid _x _y _z _z2 _z3 l";
 
-/// The variables of our scripts. One that the login environment exports would be exported with our value: the nonce, for
-/// one. So they are unset first.
-const OURS: &str = "l _B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _U _V _W _X _Y _a _again _b _bye _c _cs _cut _d _e _eo _f _fail _g _h _how _i _j \
-                    _k _l _left _lk _lost _ls _m _n _o _ok _oo _os _ow _own _p _q _r _ran _rs _s _s1 _s2 _t _t1 _t2 _u _v _w _x _y _z _z2 _z3";
-
-/// The line that runs a script: the shell's `read` takes one line, so a newline in the script becomes a variable.
-pub(crate) fn bootstrap_line(script: &Script) -> Vec<Chunk> {
-    let mut line = bootstrap(script);
-    line.push(b'\n');
-    vec![line.into()]
-}
-
-/// The same for a script that ends with one that is the same for all, and was made fit by [`end_of_line`].
-pub(crate) fn bootstrap_line_with(script: &Script, end: &'static [u8]) -> Vec<Chunk> {
-    vec![bootstrap(script).into(), end.into()]
-}
-
-fn bootstrap(script: &Script) -> Vec<u8> {
-    // The third character of IFS, which every shell sets when it begins; a command substitution would cost a fork.
-    in_one_line(&format!("unset {OURS}; _n=${{IFS#??}}; _n=${{_n%\"${{_n#?}}\"}}; eval "), &script.0, "_n")
-}
-
-/// The end of such a line: quoted pieces that stand next to each other are one word.
-pub(crate) fn end_of_line(script: &[u8]) -> Vec<u8> {
-    let mut end = in_one_line("", script, "_n");
-    end.push(b'\n');
-    end
-}
+/// The end of a block. The shell runs a block that was cut by a broken link neither as a whole nor in part, because it
+/// lacks this.
+const END: &str = "}";
 
 /// A shell script under construction.
 #[derive(Default)]
@@ -75,8 +53,18 @@ impl Script {
         self.0.extend_from_slice(text);
     }
 
+    /// Single quotes keep every byte but themselves, in every shell and locale. Those stand in double quotes, a whole
+    /// run of them in one pair: bash's time grows with the square of the number of quoted pieces in a word.
     pub(crate) fn quote(&mut self, value: &[u8]) {
-        quote_into(&mut self.0, value, None);
+        self.0.reserve(value.len() + 2);
+        self.add(b"'");
+        for part in value.chunk_by(|a, b| (*a == b'\'') == (*b == b'\'')) {
+            match part {
+                [b'\'', ..] => self.0.extend([b"'\"", part, b"\"'"].concat()),
+                _ => self.add(part),
+            }
+        }
+        self.add(b"'");
     }
 
     pub(crate) fn assign(&mut self, name: &str, value: impl AsRef<[u8]>) {
@@ -85,6 +73,44 @@ impl Script {
         self.quote(value.as_ref());
         self.add(b"\n");
     }
+
+    /// What is sent to run the script.
+    pub(crate) fn bundle(mut self) -> Vec<Chunk> {
+        self.add(END.as_bytes());
+        vec![self.opened(0).into()]
+    }
+
+    /// What is sent to run the script and, behind it, text that is the same for all, and that [`closed`] made: it is
+    /// not copied.
+    pub(crate) fn bundle_with(self, rest: &'static [u8]) -> Vec<Chunk> {
+        vec![self.opened(rest.len()).into(), rest.into()]
+    }
+
+    /// The line that reads the block, and the block but for its last bytes, of which there are `rest`.
+    ///
+    /// Descriptor 4 keeps stderr for the reports. From the block on, the shell's own messages go nowhere: it can complain
+    /// about a block that was cut, and nobody can tell what of it a shell quotes then. A host may have a `head` without `-c`, or
+    /// none; a `head` may also read more than it is told to, and so nothing may follow the block until the script
+    /// reports that it has begun.
+    fn opened(self, rest: usize) -> Vec<u8> {
+        let begin = format!("{{ unset {OURS}\nexec 3<&0 </dev/null\n");
+        let length = begin.len() + self.0.len() + rest;
+        let reads = format!(
+            "exec 4>&2; l=$(head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"$l\"\n"
+        );
+        [reads.as_bytes(), begin.as_bytes(), &self.0].concat()
+    }
+
+    /// What is sent to have the wrapper's inner process run the script: a line with its length, and the block.
+    pub(crate) fn block(self) -> Vec<Chunk> {
+        let block = [b"{ ", &self.0[..], END.as_bytes()].concat();
+        vec![[format!("go {}\n", block.len()).as_bytes(), &block].concat().into()]
+    }
+}
+
+/// Makes text ready to be the end of a block.
+pub(crate) fn closed(text: &[u8]) -> Vec<u8> {
+    [text, END.as_bytes()].concat()
 }
 
 /// A relative path gets `./`, so that none is an option, `cd -` or looked up in CDPATH.
@@ -93,52 +119,157 @@ pub(crate) fn literal_path(path: &Path) -> Vec<u8> {
     if bytes.starts_with(b"/") { bytes.to_vec() } else { [b"./", bytes].concat() }
 }
 
-/// `prefix` and the quoted script, in one line: newlines become the value of a shell variable.
-pub(crate) fn in_one_line(prefix: &str, script: &[u8], newline: &str) -> Vec<u8> {
-    let mut line = prefix.as_bytes().to_vec();
-    quote_into(&mut line, script, Some(newline));
-    line
-}
+#[cfg(test)]
+pub(crate) mod shells {
+    use std::io::Write;
+    use std::os::unix::process::CommandExt;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Output, Stdio};
 
-/// Single quotes keep every byte but themselves, in every shell that reads POSIX shell code.
-fn quote_into(out: &mut Vec<u8>, value: &[u8], newline: Option<&str>) {
-    out.reserve(value.len() + 2);
-    out.push(b'\'');
-    for &byte in value {
-        match (byte, newline) {
-            (b'\'', _) => out.extend_from_slice(br"'\''"),
-            (b'\n', Some(variable)) => {
-                out.extend_from_slice(b"'\"$");
-                out.extend_from_slice(variable.as_bytes());
-                out.extend_from_slice(b"\"'");
-            }
-            _ => out.push(byte),
+    const NAMES: [&str; 7] = ["dash", "bash", "ksh93", "mksh", "yash", "zsh", "busybox"];
+
+    /// A shell that a host's `/bin/sh` can be.
+    #[derive(Clone)]
+    pub(crate) struct Shell {
+        pub name: &'static str,
+        path: PathBuf,
+    }
+
+    impl Shell {
+        /// Runs it as `sh`, because several shells behave by their name.
+        pub(crate) fn command(&self) -> Command {
+            let mut command = Command::new(&self.path);
+            command.arg0("sh");
+            command
         }
     }
-    out.push(b'\'');
+
+    /// The shells that are installed.
+    pub(crate) fn each() -> impl Iterator<Item = Shell> {
+        NAMES.into_iter().filter_map(|name| {
+            let path = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(name)).into_iter().find(|path| path.exists());
+            if path.is_none() {
+                eprintln!("SKIPPED {name}: it is not installed");
+            }
+            Some(Shell { name, path: path? })
+        })
+    }
+
+    /// Runs a command with this input, which it need not read to its end.
+    pub(crate) fn run_with(command: &mut Command, input: &[u8]) -> Output {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(input).ok());
+            child.wait_with_output().unwrap()
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::process::Command;
 
+    use proptest::prelude::*;
+
+    use super::shells::{Shell, each, run_with};
+    use super::*;
+    use crate::ssh::BOOTSTRAP;
+
     #[test]
-    fn a_script_is_as_short_as_it_can_be() {
-        let script = "# Says.\nf() {\n    # It is.\n    if [ x ] &&\n        [ y ]; then\n        a\n    else\n        b\n    fi\n}\n";
-        assert_eq!(without_comments(script), b"f() { if [ x ] && [ y ]; then a\nelse b\nfi\n}\n");
+    fn a_script_keeps_its_lines_and_loses_its_comments() {
+        let script = "# Says.\nf() {\n    # It is.\n    if [ x ] &&\n        [ y ]; then\n        a\n    fi\n}\n\n";
+        assert_eq!(without_comments(script), b"f() {\nif [ x ] &&\n[ y ]; then\na\nfi\n}\n");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_back_what_was_quoted(value in prop::collection::vec(1u8..=255, 0..60)) {
-            let mut script = b"n='\n'; printf %s ".to_vec();
-            quote_into(&mut script, &value, Some("n"));
-            let script = std::ffi::OsStr::from_bytes(&script);
+            let mut script = Script::default();
+            script.add(b"printf %s ");
+            script.quote(&value);
+            let script = std::ffi::OsStr::from_bytes(&script.0);
             let output = Command::new("/bin/sh").arg("-c").arg(script).output().unwrap();
             prop_assert_eq!(output.stdout, value);
+        }
+    }
+
+    /// A script that prints this value twice, the second time by its last command.
+    fn printing(value: &str) -> Script {
+        let mut script = Script::default();
+        script.assign("_V", value);
+        script.add(b"echo \"$_V\"\nsecond() {\necho \"$_V\"\n}\nsecond\n");
+        script
+    }
+
+    /// Has a shell run what is sent to it, as a host does, with programs from these directories.
+    fn run(shell: &Shell, sent: &[u8], path: &str) -> (Vec<u8>, Vec<u8>) {
+        let output =
+            run_with(shell.command().args(["-c", BOOTSTRAP, "sshpm"]).env("PATH", path).env("l", "exported"), sent);
+        (output.stdout, output.stderr)
+    }
+
+    /// A directory for PATH without `head`, and one whose `head` knows no `-c`. Both have `echo`, without which yash
+    /// has none either.
+    fn without_head_c(scratch: &Path) -> [String; 2] {
+        let directories = ["missing", "old"].map(|name| scratch.join(name));
+        for directory in &directories {
+            fs::create_dir(directory).unwrap();
+            for program in ["dd", "echo"] {
+                symlink(Path::new("/bin").join(program), directory.join(program)).unwrap();
+            }
+        }
+        let old = directories[1].join("head");
+        fs::write(&old, "#!/bin/sh\necho 'illegal option -- c' >&2\nexit 2\n").unwrap();
+        fs::set_permissions(&old, Permissions::from_mode(0o755)).unwrap();
+        directories.map(|directory| directory.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn every_shell_reads_a_script_by_its_length_with_and_without_head_c() {
+        let scratch = tempfile::tempdir().unwrap();
+        let [missing, old] = without_head_c(scratch.path());
+        let value = "it's $x\n\n`}\\\n".repeat(1000);
+        let sent = printing(&value).bundle().concat();
+        for path in ["/usr/bin:/bin", &missing, &old] {
+            for shell in each() {
+                let (name, (stdout, stderr)) = (shell.name, run(&shell, &sent, path));
+                let expected = format!("{value}\n{value}\n");
+                assert!(stdout == expected.as_bytes(), "{name}, PATH={path}: {} bytes", stdout.len());
+                assert_eq!(String::from_utf8_lossy(&stderr), "", "{name}, PATH={path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_that_was_cut_runs_nothing_in_any_shell() {
+        let value = "secret\n}\n'\n}".repeat(20);
+        let sent = printing(&value).bundle().concat();
+        let begin = sent.iter().position(|&byte| byte == b'\n').unwrap();
+        let in_value = sent.windows(6).position(|bytes| bytes == b"secret").unwrap();
+        let cuts = [10, begin, begin + 1, begin + 2, begin + 100, in_value, in_value + 8, in_value + 9, in_value + 200];
+        let last_lines = sent.len() - 40..sent.len();
+        for cut in cuts.into_iter().chain(last_lines) {
+            for shell in each() {
+                let (stdout, stderr) = run(&shell, &sent[..cut], "/usr/bin:/bin");
+                assert_eq!((stdout, stderr), (vec![], vec![]), "{}, cut at {cut} of {}", shell.name, sent.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_is_quoted_once_and_its_newlines_not_at_all() {
+        let quotes = printing(&"'".repeat(500_000)).bundle().concat();
+        assert!(quotes.len() < 510_000, "{}", quotes.len());
+        let newlines = printing(&"\n".repeat(500_000)).bundle().concat();
+        assert!(newlines.len() < 510_000, "{}", newlines.len());
+        for shell in each() {
+            let (stdout, _) = run(&shell, &quotes, "/usr/bin:/bin");
+            assert!(stdout.len() == 1_000_002, "{}: {}", shell.name, stdout.len());
         }
     }
 }

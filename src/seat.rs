@@ -73,10 +73,10 @@ impl<'p> Seat<'p> {
         Seat { pool, place: Place::Shared(connection, kind), has_begun: false }
     }
 
-    pub(crate) fn route(&self) -> Route<'_> {
+    pub(crate) fn route(&self) -> Route {
         match &self.place {
             Place::Own(_) | Place::Returned => Route::Own,
-            Place::Shared(connection, _) => Route::Shared(connection.socket()),
+            Place::Shared(connection, _) => connection.socket().map_or(Route::Own, Route::Shared),
         }
     }
 

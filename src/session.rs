@@ -10,9 +10,10 @@ use crate::output::OutputStream;
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::seat::Seat;
-use crate::state::{Input, State};
+use crate::state::{Action, Input, State};
 use crate::sys;
-use crate::watcher::{Attached, DIAGNOSIS, Purpose, Remote, Watcher};
+use crate::watcher::{Attached, DIAGNOSIS, Purpose, Remains, Remote, Watcher};
+use crate::wrapper;
 
 /// How long the end of stdout may come after the exit report: the two have no order.
 const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
@@ -25,6 +26,8 @@ const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
 /// How long a wrapper waits for its good-bye when its application was ended together with others. Its clean-up, and the end
 /// of its session, cost more than the end itself, and none is to wait for the clean-up of another.
 const GOODBYE_AFTER: Duration = Duration::from_millis(100);
+/// How many processes that could not be ended a status names.
+const MOST_STRAYS: usize = 1000;
 /// How long the remote side may take to end, beyond its grace, before the client is killed.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -35,7 +38,7 @@ pub(crate) struct Session<'a, 's, 'p> {
     stdout: Scanner,
     stderr: Scanner,
     seat: &'s mut Seat<'p>,
-    /// When to look whether the connection hangs, until the wrapper begins.
+    /// When to look whether the connection hangs, or the state has changed meanwhile.
     look_at: Option<Instant>,
     /// When a connection of its own that does not tick counts as dead.
     lease_until: Option<Instant>,
@@ -110,8 +113,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
-        let start = self.watcher.start_deadline.filter(|_| starting);
+        let start = self.watcher.start_deadline.filter(|_| self.process().state().is_starting());
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
         let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.cut_client_at];
         own.into_iter().chain([start, exit]).flatten().min()
@@ -123,16 +125,18 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         if is_over(self.exit.map(|(_, _, until)| until)) {
             self.tell_exit();
         }
-        let starting = matches!(self.process().state(), State::Connecting | State::Starting);
-        if starting && is_over(self.watcher.start_deadline) {
+        if self.process().state().is_starting() && is_over(self.watcher.start_deadline) {
             self.process().take(Input::StartTimeout);
         }
         if self.kill_client_at.is_none() {
             self.kill_client_at = match self.process().state() {
-                State::Expiring | State::Cancelling => {
+                State::Closing | State::TimingOut => {
                     sys::deadline(self.process().request.grace.saturating_add(CLOSING))
                 }
-                // Only its clean-up is left; a broken or hostile wrapper never ends.
+                // Its client was killed already.
+                State::Cancelling | State::Expiring => sys::deadline(CLOSING),
+                // Only the clean-up is left; a broken or hostile wrapper never ends. A kept process waits for the program.
+                State::Ended | State::Failed if self.awaits_acknowledgement() => None,
                 State::Ended | State::Failed => sys::deadline(CLOSING),
                 _ => None,
             };
@@ -143,15 +147,14 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         }
         if is_over(self.look_at) {
             // Nothing has run: the session can begin on another connection.
-            if self.seat.hangs() {
+            if !self.seat.has_begun() && self.seat.hangs() {
                 client.lifeline().kill_client();
             }
-            self.look_at = sys::deadline(Seat::LOOK_AFTER);
+            self.look_at = sys::deadline(Seat::LOOK_AFTER).filter(|_| self.may_change_unseen());
         }
         if is_over(self.lease_until) {
-            // One whose input has ended ticks no more; what it still does, the client may not be killed for.
-            let is_closed = matches!(self.process().state(), State::Expiring | State::Cancelling);
-            if !is_closed || !self.process().launcher.hands_kill_on() {
+            // A wrapper whose input has ended sends no more ticks, and may need its whole grace: `kill_client_at` is for that.
+            if !matches!(self.process().state(), State::Closing | State::TimingOut) {
                 log::warn!("{}: its connection does not answer and is ended", self.watcher.describe());
                 client.lifeline().kill_client();
             }
@@ -166,6 +169,18 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             client.lifeline().close();
             client.lifeline().kill_client();
             self.kill_client_at = None;
+        }
+    }
+
+    /// Whether another thread can change the state, which decides on the deadlines, while the host says nothing: it closes the
+    /// lifeline of a start, or takes the exit of a kept process.
+    fn may_change_unseen(&self) -> bool {
+        match self.process().state() {
+            State::Connecting | State::Begun => true,
+            // It came to this since the deadlines were set.
+            State::Closing | State::TimingOut => self.kill_client_at.is_none(),
+            State::Ended | State::Failed => self.watcher.remains == Remains::OnHost,
+            _ => false,
         }
     }
 
@@ -189,6 +204,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             Piece::Report(report) => {
                 if stream == Stream::Stderr {
                     self.watcher.spool.confirm();
+                    self.resume(&report);
                 }
                 self.report(report);
             }
@@ -239,12 +255,18 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         }
     }
 
+    /// Any report behind `begin` shows that the wrapper has read the block that it was sent.
+    fn resume(&self, report: &Report) {
+        if let (false, Some(lifeline)) = (matches!(report, Report::Begin { .. }), self.process().lifeline()) {
+            lifeline.resume();
+        }
+    }
+
     fn report(&mut self, report: Report) {
         match report {
             // The first one stands, as of all that a wrapper says once.
             Report::Begin { .. } if self.seat.has_begun() => {}
-            Report::Begin { wrapper_pid } => {
-                self.look_at = None;
+            Report::Begin { wrapper_pid, user } => {
                 self.seat.begun();
                 if let Some(lifeline) = self.process().lifeline() {
                     lifeline.begun();
@@ -254,9 +276,11 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 }
                 self.watcher.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
+                if let Some(user) = user {
+                    self.process().set_user(user);
+                }
                 match self.purpose {
-                    // Without it nothing starts: the first line alone may be read long after this start was given up.
-                    Purpose::Start => self.send("go\n"),
+                    Purpose::Start => self.begin(),
                     Purpose::Attach => self.cut_client_at = sys::deadline(ANSWER),
                 }
             }
@@ -268,12 +292,21 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 if self.purpose == Purpose::Attach {
                     self.cut_client_at = None;
                     self.watcher.restored(running);
+                    if !running {
+                        // The link may have broken before the wrapper read it. Said twice, it is heard once.
+                        self.send("keep\n");
+                    }
                 }
             }
             Report::Refused => self.watcher.attached = Attached::Refused,
-            Report::Gone => self.watcher.attached = Attached::Gone,
+            Report::Gone => {
+                self.watcher.attached = Attached::Gone;
+                self.watcher.remains = Remains::Nothing;
+            }
             Report::Running => self.watcher.tell_running(),
-            Report::Stray { pid } => self.watcher.strays.push(pid),
+            Report::Stray { pid } if self.watcher.strays.len() < MOST_STRAYS => self.watcher.strays.push(pid),
+            // A host that names more is broken, or hostile.
+            Report::Stray { .. } => {}
             Report::Rest(_) => {
                 self.rests += 1;
                 if self.rests == 2 {
@@ -288,6 +321,10 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 self.end_of_output();
             }
             Report::Exit { end, ran } => {
+                if ran && self.process().is_kept() {
+                    self.watcher.remains = Remains::OnHost;
+                }
+                self.process().note_exit();
                 // The first report stands.
                 let patience = if self.has_spool() { REST_AFTER_EXIT } else { STDOUT_AFTER_EXIT };
                 self.exit.get_or_insert((end, ran, Instant::now() + patience));
@@ -296,6 +333,7 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
                 }
             }
             Report::Clean => {
+                self.watcher.remains = Remains::Nothing;
                 let has_output = self.process().request.log_file.is_none() && !self.output_ended;
                 let at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
                 // One that is said again is no reason to wait longer.
@@ -317,6 +355,20 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
             }
             // The answers of other scripts.
             Report::Pong | Report::Problem(_) | Report::Found { .. } | Report::Cleaned { .. } => {}
+        }
+    }
+
+    /// Has the wrapper start the application. Without this word nothing starts: the wrapper may begin long after this start was given
+    /// up.
+    fn begin(&self) {
+        let process = self.process();
+        let Some(lifeline) = process.lifeline() else { return };
+        // Before the state changes: a kill that finds the wrapper begun closes the lifeline, and a wrapper that has not got its
+        // go reports nothing.
+        lifeline.hold();
+        let (_, actions) = process.take(Input::Begin);
+        if actions.contains(&Action::SendGo) {
+            lifeline.send_block(wrapper::start_block(&process.instance, &process.request));
         }
     }
 
@@ -358,8 +410,8 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
         self.watcher.remote = Some(remote);
         let (before, _) = self.process().take(Input::Pid);
-        // It waits for this, so that none runs on of whose pid nobody knows.
-        if before == State::Connecting && self.process().is_kept() {
+        // The wrapper waits for this, so that no application runs on whose pid nobody knows.
+        if before == State::Begun && self.process().is_kept() {
             self.send("keep\n");
         }
     }
@@ -381,23 +433,41 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         log::warn!("{}: {what}", self.watcher.describe());
     }
 
-    /// While the manager lets go, an end is told when the ssh client has ended too: its code belongs to the status.
+    /// While the lifeline is closed, the end is announced when the ssh client has ended too: its code belongs to the status.
     fn awaits_client(&self) -> bool {
-        self.process().state() == State::Cancelling
+        self.process().state() == State::Closing
     }
 
-    /// Tells the end that was reported.
+    /// The exit of a kept process stays on its host until the program has taken it.
+    fn awaits_acknowledgement(&self) -> bool {
+        self.watcher.remains == Remains::OnHost && !self.process().is_acknowledged()
+    }
+
+    /// Whether the output of the application has arrived, as far as it is ever to arrive.
+    fn has_all_output(&self) -> bool {
+        let is_given_up = matches!(self.process().state(), State::Closing | State::TimingOut);
+        !self.has_spool() || self.rests == 2 || is_given_up
+    }
+
+    /// Announces the exit that was reported.
     fn tell_exit(&mut self) {
         if self.awaits_client() {
             return;
         }
+        if !self.has_all_output() {
+            // Another link reads the rest, and gets the exit again.
+            log::warn!("{}: its output stopped before its end; a new link reads the rest", self.watcher.describe());
+            self.exit = None;
+            self.cut_client_at = Some(Instant::now());
+            return;
+        }
         let Some((end, ran, _)) = self.exit.take() else { return };
         self.watcher.exited(end, ran);
-        if self.has_spool() && self.rests < 2 {
-            // What was not read stays on the host.
-            log::warn!("{}: its output was not read to its end", self.watcher.describe());
-            self.cut_client_at = Some(Instant::now());
-        } else if self.process().ends_together() {
+        if self.awaits_acknowledgement() {
+            self.look_at = sys::deadline(Seat::LOOK_AFTER);
+            return;
+        }
+        if self.process().ends_together() {
             // The wrapper waits for its good-bye: without, it leaves word of the end for whoever asks.
             self.goodbye_at = sys::deadline(GOODBYE_AFTER);
         } else {
@@ -409,6 +479,9 @@ impl<'a, 's, 'p> Session<'a, 's, 'p> {
         self.watcher.client_end = end;
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.scan(stream, Scanner::finish);
+        }
+        if !self.has_all_output() {
+            return;
         }
         if let Some((end, ran, _)) = self.exit.take() {
             self.watcher.exited(end, ran);

@@ -1,7 +1,6 @@
-# How every short script begins, in POSIX sh: descriptor 3 is ssh's stdin, 4 its stderr, for reports; stdout is for data.
-# _N is the nonce.
+# The beginning of every short script, in POSIX sh: descriptor 3 is ssh's stdin, 4 its stderr, for reports; stdout is
+# for data. _N is the nonce.
 
-exec 3<&0 </dev/null 4>&2 2>/dev/null
 _say() { echo "$_N $*" >&4; }
 _say begin 1 "$$"
 _say begin 4>&1

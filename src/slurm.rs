@@ -9,6 +9,7 @@ use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
 use crate::event::refuse_inside_callback;
 use crate::local_program;
+use crate::options::resolve_program;
 
 /// How long one of Slurm's programs may take; srun and squeue try for 9 s to reach a slurmctld that does not answer.
 const TIME: Duration = Duration::from_secs(20);
@@ -80,7 +81,7 @@ impl Slurm {
         let path = self.srun_program.with_file_name(program);
         let mut command = Command::new(&path);
         Slurm::clear_environment(command.args(arguments));
-        let Some(said) = local_program::run_command(&mut command, TIME) else {
+        let Some(said) = local_program::run_command(&command, TIME) else {
             return Err(failed(LauncherFailure::NotFound, format!("{} cannot be executed", path.display())));
         };
         let [stderr, stdout] = said.texts.map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -88,10 +89,14 @@ impl Slurm {
             (Some(0), _) => Ok(stdout),
             (_, Some(failure)) => Err(failed(failure, stderr)),
             (Some(code), None) => Err(failed(LauncherFailure::Ended(code), stderr)),
-            // A host program that reaps all children leaves no code.
-            (None, None) if !stdout.is_empty() && stderr.is_empty() => Ok(stdout),
+            // A host program that reaps all children leaves no code. What was cut has no end of line.
+            (None, None) if stdout.ends_with('\n') && stderr.is_empty() => Ok(stdout),
             (None, None) => Err(failed(LauncherFailure::TimedOut, stderr)),
         }
+    }
+
+    pub(crate) fn resolve_path(&mut self) {
+        resolve_program(&mut self.srun_program);
     }
 
     pub(crate) fn check(&self, field: &str) -> Result<()> {

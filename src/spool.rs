@@ -3,7 +3,11 @@
 /// Behind so many bytes without a report the link is asked for one.
 const UNCONFIRMED: usize = 32 << 10;
 
-/// So many sessions that broke before their first report are remembered.
+/// How many bytes without a report are kept; up to twice as many between two cuts. What stands further back cannot be
+/// ssh's last words, which are some lines, so it counts as the application's.
+const MOST_UNCONFIRMED: usize = 64 << 10;
+
+/// How many sessions that broke before their first report are remembered.
 const MOST_DELIVERED: usize = 8;
 
 /// Positions in the two files.
@@ -51,19 +55,29 @@ impl Spool {
             former.agrees = same == bytes.len();
             known = known.max(same);
         }
+        // In large steps: each moves what stays.
+        if self.unconfirmed.len() >= 2 * MOST_UNCONFIRMED {
+            self.confirm_first(self.unconfirmed.len() - MOST_UNCONFIRMED);
+        }
         &bytes[known..]
     }
 
     /// A report stands here.
     pub(crate) fn confirm(&mut self) {
-        let said = std::mem::take(&mut self.unconfirmed);
-        self.stderr += said.len() as u64;
+        self.confirm_first(self.unconfirmed.len());
+        self.unconfirmed = Vec::new();
+        self.asked = false;
+    }
+
+    /// So many bytes of what came behind the last report are the application's.
+    fn confirm_first(&mut self, count: usize) {
+        self.unconfirmed.drain(..count);
+        self.stderr += count as u64;
         self.delivered.retain_mut(|former| {
-            let is_longer = former.agrees && former.bytes.len() > said.len();
-            former.bytes.drain(..said.len().min(former.bytes.len()));
+            let is_longer = former.agrees && former.bytes.len() > count;
+            former.bytes.drain(..count.min(former.bytes.len()));
             is_longer
         });
-        self.asked = false;
     }
 
     /// Whether to ask for a report; once.
@@ -75,7 +89,8 @@ impl Spool {
 
     /// Another link follows: it begins at the last report.
     pub(crate) fn begin_again(&mut self) {
-        let bytes = std::mem::take(&mut self.unconfirmed);
+        let mut bytes = std::mem::take(&mut self.unconfirmed);
+        bytes.shrink_to_fit();
         self.delivered.iter_mut().for_each(|former| former.agrees = true);
         if !bytes.is_empty() && self.delivered.len() < MOST_DELIVERED {
             self.delivered.push(Former { bytes, agrees: true });
@@ -100,6 +115,21 @@ mod tests {
         assert_eq!(spool.stderr(b"t"), b"");
         assert_eq!(spool.stderr(b"wo three"), b"o three");
         assert_eq!(spool.positions(), (0, 13));
+    }
+
+    /// A report may never come.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut spool = Spool::default();
+        for _ in 0..100 {
+            assert_eq!(spool.stderr(&[b'x'; 4096]).len(), 4096);
+            assert!(spool.unconfirmed.capacity() <= 4 * MOST_UNCONFIRMED);
+        }
+        assert_eq!(spool.positions(), (0, 100 * 4096));
+        spool.begin_again();
+        let former = &spool.delivered[0].bytes;
+        assert!(former.capacity() <= 2 * MOST_UNCONFIRMED);
+        assert_eq!(spool.positions(), (0, 100 * 4096 - former.len() as u64));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, SshFailure};
@@ -9,9 +10,10 @@ use crate::kerberos;
 use crate::options::{HostKeyPolicy, Options};
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 
-/// What `/bin/sh` runs on the host: it reads one line and runs it. It survives every login shell, csh and fish too, in single
-/// quotes, because it is without those, `!`, backslash and newline. Everything else comes through stdin, so that no value, no
-/// script and no nonce stands in a command line. Behind it comes what it is called in the host's ps.
+/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script (see script.rs). In single
+/// quotes it survives every login shell, csh and fish too, because it has none of those, no `!`, no backslash and no
+/// newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a command line.
+/// Behind it stands what the host's ps calls it.
 pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r l && eval "$l""#;
 
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
@@ -38,18 +40,18 @@ const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkA
 const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// How a session comes to its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
     /// Over a connection of its own.
     Own,
     /// Over a connection of its own, which others can use by this socket.
-    Master(&'a Path),
+    Master(Arc<Path>),
     /// Over the connection of this socket.
-    Shared(&'a Path),
+    Shared(Arc<Path>),
 }
 
-impl Route<'_> {
-    fn name(self) -> &'static str {
+impl Route {
+    fn name(&self) -> &'static str {
         match self {
             Route::Own | Route::Shared(_) => "sshpm",
             Route::Master(_) => "sshpm-connection",
@@ -57,7 +59,7 @@ impl Route<'_> {
     }
 
     /// The options that make it so, whatever ssh_config says of ControlMaster, ControlPath, ControlPersist and ProxyJump.
-    fn options(self) -> Vec<OsString> {
+    fn options(&self) -> Vec<OsString> {
         let control_path = |socket: &Path| {
             let mut option = OsString::from("ControlPath=");
             option.push(socket);
@@ -82,7 +84,7 @@ impl Route<'_> {
 pub(crate) fn arguments(
     options: &Options,
     version: Option<Version>,
-    route: Route,
+    route: &Route,
     host: &str,
     user: Option<&str>,
 ) -> Vec<OsString> {
@@ -237,7 +239,7 @@ const SHARING_MESSAGES: [&str; 5] =
 
 /// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
 pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
-    let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
+    let stderr = without_warnings(&String::from_utf8_lossy(stderr).replace('\r', ""));
     let told = MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure);
     let failure = match (code, told) {
         // ssh's own failures are 255; any other code is the login shell's, and its words are not ssh's.
@@ -250,6 +252,17 @@ pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr
         (_, None) => SshFailure::Other,
     };
     Error::Ssh { host: host.to_owned(), user: user.map(str::to_owned), failure, stderr }
+}
+
+/// How lines begin that ssh writes although nothing has failed: a new host key was remembered; the key exchange is an
+/// old one, three lines since OpenSSH 10.1; X11 cannot be forwarded.
+const WARNINGS: [&str; 4] =
+    ["Warning: Permanently added ", "** ", "Warning: untrusted X11 forwarding", "Warning: No xauth data"];
+
+/// What ssh said, without what is no reason for a failure.
+fn without_warnings(stderr: &str) -> String {
+    let is_warning = |line: &&str| WARNINGS.iter().any(|begin| line.starts_with(begin));
+    stderr.split_inclusive('\n').filter(|line| !is_warning(line)).collect()
 }
 
 /// How ssh's own messages begin when a link breaks that had been open.
@@ -275,7 +288,7 @@ mod tests {
     use super::*;
 
     fn text(options: &Options, host: &str) -> String {
-        let arguments = arguments(options, None, Route::Own, host, Some("daq"));
+        let arguments = arguments(options, None, &Route::Own, host, Some("daq"));
         arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -301,6 +314,21 @@ mod tests {
         for host in ["h", "localhost.example.org", "128.0.0.1"] {
             assert!(!with(HostKeyPolicy::DisabledForLocalhost, host).contains("StrictHostKeyChecking"), "{host}");
         }
+    }
+
+    #[test]
+    fn a_warning_is_no_reason() {
+        let warnings = "Warning: Permanently added '[127.0.0.1]:2222' (ED25519) to the list of known hosts.\r\n\
+            ** WARNING: connection is not using a post-quantum key exchange algorithm.\r\n\
+            ** This session may be vulnerable to \"store now, decrypt later\" attacks.\r\n\
+            ** The server may need to be upgraded. See https://openssh.com/pq.html\r\n";
+        for reason in ["", "daq@h: Permission denied (publickey).\n", "Connection closed by 127.0.0.1 port 2222"] {
+            let error = diagnose("h", None, Some(255), format!("{warnings}{reason}").as_bytes());
+            let Error::Ssh { stderr, .. } = &error else { panic!("{error:?}") };
+            assert_eq!(stderr, reason);
+        }
+        let shell = diagnose("h", None, Some(1), warnings.as_bytes()).to_string();
+        assert!(!shell.contains("ssh said"), "{shell}");
     }
 
     #[test]

@@ -1,26 +1,36 @@
 //! The states of a process, and what each input does in each.
 //!
-//! | | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | back starting | detach |
-//! |---|---|---|---|---|---|---|---|---|---|---|---|---|
-//! | Connecting | Starting | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | · | Cancelling: close, kill client |
-//! | Starting | · | Running: tell started | Failed | Failed | LinkLost: tell lost | Expiring: close | Ending | Cancelling: close | · | · | · | Cancelling: close |
-//! | Running | · | · | · | Ended | LinkLost: tell lost | · | Ending | Cancelling: close | · | · | · | Detached |
-//! | Ending | · | tell started | Ended | Ended | LinkLost: tell lost | · | · | Cancelling: close | · | · | · | Detached |
-//! | Cancelling | · | · | Ended | Ended | Ended | · | · | · | · | · | · | · |
-//! | Expiring | · | · | Failed | Failed | Failed | · | · | · | · | · | · | · |
-//! | LinkLost | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Starting: tell restored | Detached |
-//! | Ended | · | · | · | · | · | · | · | · | · | · | · | · |
-//! | Failed | · | · | · | · | · | · | · | · | · | · | · | · |
-//! | Detached | · | · | · | · | · | · | · | · | · | · | · | · |
+//! | | begin | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | back starting | detach |
+//! |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+//! | Connecting | Begun: go | · | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | · | Cancelling: close, kill client |
+//! | Begun | · | Starting | · | Failed | Failed | LinkLost: tell lost | TimingOut: close | Closing: close | Closing: close | · | · | · | Closing: close |
+//! | Starting | · | · | Running: tell started | Failed | Failed | LinkLost: tell lost | TimingOut: close | Ending | Closing: close | · | · | · | Closing: close |
+//! | Running | · | · | · | · | Ended | LinkLost: tell lost | · | Ending | Closing: close | · | · | · | Detached |
+//! | Ending | · | · | tell started | Failed | Ended | LinkLost: tell lost | · | · | Closing: close | · | · | · | Detached |
+//! | Cancelling | · | · | · | · | · | Ended | · | · | · | · | · | · | · |
+//! | Expiring | · | · | · | · | · | Failed | · | · | · | · | · | · | · |
+//! | Closing | · | · | tell started | Failed | Ended | LinkLost: tell lost | · | · | · | · | · | · | · |
+//! | TimingOut | · | · | · | Failed | Failed | LinkLost: tell lost | · | · | · | · | · | · | · |
+//! | LinkLost | · | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Starting: tell restored | Detached |
+//! | Ended | · | · | · | · | · | · | · | · | · | · | · | · | · |
+//! | Failed | · | · | · | · | · | · | · | · | · | · | · | · | · |
+//! | Detached | · | · | · | · | · | · | · | · | · | · | · | · | · |
 //!
-//! The cells: the next state, and what is done. `·`: nothing. *Cancelling* is a start that was killed before there was a pid, or any
-//! process whose manager lets go of it: its lifeline is closed, and its end counts as a manual kill through the ssh client. *Expiring* is a
-//! start whose time is over, until its remote side is gone. Both are shown to callers as `Ending`. An exit of which the
-//! wrapper says that the program had run, in state Starting, is first `running` and then `exit`: the two reports come from
-//! two processes, and the exit may be first.
+//! A cell gives the next state and the actions. `·` means that nothing changes.
 //!
-//! *Back*: a process that is kept has a link again; *back starting*: its setup is not done, because only its link's shell had ended. *Detach*: the manager lets go of one that is kept, and of one whose start is not
-//! done as of any other. A detached one is none of this manager's any more; callers see it as `LinkLost`.
+//! Until the wrapper has reported `begin` and got its `go`, nothing runs on the host: killing the client takes the start back.
+//! *Cancelling* (by a kill or a release) and *Expiring* (by the start timeout) wait for the end of that client. From *Begun* on, only the
+//! wrapper knows what lives: the lifeline is closed, the wrapper ends the application, and its report is what is announced. *Closing* (by
+//! a kill before the pid is known, or a release) and *TimingOut* (by the start timeout) wait for that report. A client that ends without
+//! one is a lost link, as in all states from Begun on: the host is asked.
+//!
+//! Callers see Begun as `Connecting`, and Cancelling, Expiring, Closing and TimingOut as `Ending`. The end of a process in Cancelling or
+//! Closing counts as a manual kill through the ssh client. The wrapper reports `start failed` only when the start has failed by itself,
+//! also when a kill came meanwhile. If an exit report says that the program ran and the state is Starting, `running` is taken first:
+//! the two reports come from two processes of the wrapper, in either order.
+//!
+//! *Back*: a kept process has a link again. *Back starting*: it has one, and its setup is not done. *Detach*: the manager lets go of a
+//! kept process; one whose start is not done ends as if it were not kept. A detached process is shown to callers as `LinkLost`.
 
 /// Where a process is between its start and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,11 +58,14 @@ pub enum ProcessState {
 #[repr(u8)]
 pub(crate) enum State {
     Connecting,
+    Begun,
     Starting,
     Running,
     Ending,
     Cancelling,
     Expiring,
+    Closing,
+    TimingOut,
     LinkLost,
     Ended,
     Failed,
@@ -62,6 +75,8 @@ pub(crate) enum State {
 /// What can happen to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
+    /// The wrapper runs, and waits for its `go`.
+    Begin,
     /// The remote pid was reported.
     Pid,
     /// The program was executed.
@@ -91,6 +106,7 @@ pub(crate) enum Input {
 /// What has to be done beside changing the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
+    SendGo,
     CloseLifeline,
     KillClient,
     TellStarted,
@@ -104,59 +120,84 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
     use Input as I;
     use State as S;
     match (state, input) {
-        (S::Connecting, I::Pid) => (S::Starting, &[]),
+        (S::Connecting, I::Begin) => (S::Begun, &[SendGo]),
         (S::Connecting, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
         (S::Connecting, I::StartTimeout) => (S::Expiring, &[CloseLifeline, KillClient]),
         (S::Connecting, I::Kill | I::Release | I::Detach) => (S::Cancelling, &[CloseLifeline, KillClient]),
-        (S::Connecting, I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Connecting, &[]),
+        (S::Connecting, I::Pid | I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Connecting, &[]),
+
+        (S::Begun, I::Pid) => (S::Starting, &[]),
+        (S::Begun, I::StartFailed | I::Exit) => (S::Failed, &[]),
+        (S::Begun, I::StartTimeout) => (S::TimingOut, &[CloseLifeline]),
+        (S::Begun, I::Kill | I::Release | I::Detach) => (S::Closing, &[CloseLifeline]),
+        (S::Begun, I::Begin | I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Begun, &[]),
 
         (S::Starting, I::Running) => (S::Running, &[TellStarted]),
         (S::Starting, I::StartFailed | I::Exit) => (S::Failed, &[]),
-        (S::Starting, I::StartTimeout) => (S::Expiring, &[CloseLifeline]),
+        (S::Starting, I::StartTimeout) => (S::TimingOut, &[CloseLifeline]),
         (S::Starting, I::Kill) => (S::Ending, &[]),
-        (S::Starting, I::Detach) => (S::Cancelling, &[CloseLifeline]),
-        (S::Starting, I::Pid | I::GivenUp | I::Back | I::BackStarting) => (S::Starting, &[]),
+        (S::Starting, I::Release | I::Detach) => (S::Closing, &[CloseLifeline]),
+        (S::Starting, I::Begin | I::Pid | I::GivenUp | I::Back | I::BackStarting) => (S::Starting, &[]),
 
         (S::Running, I::Exit) => (S::Ended, &[]),
         (S::Running, I::Kill) => (S::Ending, &[]),
+        (S::Running, I::Release) => (S::Closing, &[CloseLifeline]),
+        (S::Running, I::Detach) => (S::Detached, &[]),
         (
             S::Running,
-            I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back | I::BackStarting,
+            I::Begin | I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back | I::BackStarting,
         ) => (S::Running, &[]),
 
         (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
-        (S::Ending, I::StartFailed | I::Exit) => (S::Ended, &[]),
-        (S::Ending, I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => (S::Ending, &[]),
+        (S::Ending, I::StartFailed) => (S::Failed, &[]),
+        (S::Ending, I::Exit) => (S::Ended, &[]),
+        (S::Ending, I::Release) => (S::Closing, &[CloseLifeline]),
+        (S::Ending, I::Detach) => (S::Detached, &[]),
+        (S::Ending, I::Begin | I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => {
+            (S::Ending, &[])
+        }
 
-        (S::Starting | S::Running | S::Ending, I::ClientEnded) => (S::LinkLost, &[TellLost]),
-        (S::Running | S::Ending | S::LinkLost, I::Detach) => (S::Detached, &[]),
-        (S::Starting | S::Running | S::Ending, I::Release) => (S::Cancelling, &[CloseLifeline]),
-
-        (S::Cancelling, I::StartFailed | I::Exit | I::ClientEnded) => (S::Ended, &[]),
+        (S::Cancelling, I::ClientEnded) => (S::Ended, &[]),
         (S::Cancelling, _) => (S::Cancelling, &[]),
 
-        (S::Expiring, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
+        (S::Expiring, I::ClientEnded) => (S::Failed, &[]),
         (S::Expiring, _) => (S::Expiring, &[]),
+
+        (S::Closing, I::Running) => (S::Closing, &[TellStarted]),
+        (S::Closing, I::StartFailed) => (S::Failed, &[]),
+        (S::Closing, I::Exit) => (S::Ended, &[]),
+
+        (S::TimingOut, I::StartFailed | I::Exit) => (S::Failed, &[]),
+
+        (S::Begun | S::Starting | S::Running | S::Ending | S::Closing | S::TimingOut, I::ClientEnded) => {
+            (S::LinkLost, &[TellLost])
+        }
+        (S::Closing, _) => (S::Closing, &[]),
+        (S::TimingOut, _) => (S::TimingOut, &[]),
 
         (S::LinkLost, I::Running) => (S::LinkLost, &[TellStarted]),
         (S::LinkLost, I::StartFailed) => (S::Failed, &[]),
         (S::LinkLost, I::Back) => (S::Running, &[TellRestored]),
         (S::LinkLost, I::BackStarting) => (S::Starting, &[TellRestored]),
         (S::LinkLost, I::Exit | I::Release | I::GivenUp) => (S::Ended, &[]),
-        (S::LinkLost, I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
+        (S::LinkLost, I::Detach) => (S::Detached, &[]),
+        (S::LinkLost, I::Begin | I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
 
         (S::Ended | S::Failed | S::Detached, _) => (state, &[]),
     }
 }
 
 impl State {
-    pub(crate) const ALL: [State; 10] = [
+    pub(crate) const ALL: [State; 13] = [
         State::Connecting,
+        State::Begun,
         State::Starting,
         State::Running,
         State::Ending,
         State::Cancelling,
         State::Expiring,
+        State::Closing,
+        State::TimingOut,
         State::LinkLost,
         State::Ended,
         State::Failed,
@@ -165,14 +206,21 @@ impl State {
 
     pub(crate) fn shown(self) -> ProcessState {
         match self {
-            State::Connecting => ProcessState::Connecting,
+            State::Connecting | State::Begun => ProcessState::Connecting,
             State::Starting => ProcessState::Starting,
             State::Running => ProcessState::Running,
-            State::Ending | State::Cancelling | State::Expiring => ProcessState::Ending,
+            State::Ending | State::Cancelling | State::Expiring | State::Closing | State::TimingOut => {
+                ProcessState::Ending
+            }
             State::LinkLost | State::Detached => ProcessState::LinkLost,
             State::Ended => ProcessState::Ended,
             State::Failed => ProcessState::Failed,
         }
+    }
+
+    /// Whether its start can still time out.
+    pub(crate) fn is_starting(self) -> bool {
+        matches!(self, State::Connecting | State::Begun | State::Starting)
     }
 
     pub(crate) fn is_settled(self) -> bool {
@@ -184,7 +232,8 @@ impl State {
 mod tests {
     use super::*;
 
-    const INPUTS: [Input; 12] = [
+    const INPUTS: [Input; 13] = [
+        Input::Begin,
         Input::Pid,
         Input::Running,
         Input::StartFailed,
@@ -202,6 +251,7 @@ mod tests {
     fn cell(state: State, input: Input) -> String {
         let (next, actions) = decide(state, input);
         let words = actions.iter().map(|action| match action {
+            Action::SendGo => "go",
             Action::CloseLifeline => "close",
             Action::KillClient => "kill client",
             Action::TellStarted => "tell started",

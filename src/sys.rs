@@ -1,4 +1,4 @@
-//! The system calls that std does not have. The only unsafe code outside of the C ABI.
+//! System calls that std does not have.
 
 use std::fs;
 use std::io;
@@ -6,14 +6,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use crate::signal::Signal;
 
 /// A watcher's stack: virtual memory, of which a watcher touches some 10 KiB; the rest is for a host's logger, which runs
 /// on it.
@@ -50,44 +46,19 @@ where
     thread
 }
 
-/// Runs `spawn` with no signal blocked, because a child inherits the mask, and ssh with TERM or CHLD blocked could not be
-/// ended or would wait for ever.
-///
-/// For these microseconds a signal to the host process can be delivered on this thread: a handler may run here, and a
-/// signal that the host has blocked in all its threads (for signalfd or sigwait) and not given a handler takes its
-/// default action. posix_spawn has an attribute for the child's mask that would need no window, but
-/// `std::process::Command` does not offer it, and `pre_exec`, which could set the mask in the child, makes std fork,
-/// which copies the page tables of a large host.
-pub(crate) fn with_empty_mask<T>(spawn: impl FnOnce() -> T) -> io::Result<T> {
-    let mask = Mask::set(|set| {
-        // SAFETY: `set` is a signal set that sigemptyset initialises.
-        unsafe { libc::sigemptyset(set) };
-    })?;
-    let result = spawn();
-    drop(mask);
-    Ok(result)
-}
-
-/// Restores the thread's signal mask when dropped.
+/// Blocks all signals in the calling thread, and restores its mask when dropped. The mask never gets smaller than it was.
 struct Mask(libc::sigset_t);
 
 impl Mask {
     fn block_all() -> io::Result<Mask> {
-        Mask::set(|set| {
-            // SAFETY: `set` is a signal set that sigfillset initialises.
-            unsafe { libc::sigfillset(set) };
-        })
-    }
-
-    fn set(fill: impl FnOnce(&mut libc::sigset_t)) -> io::Result<Mask> {
         // SAFETY: sigset_t is plain data, for which zero bytes are valid.
-        let (mut new, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
-        fill(&mut new);
-        // SAFETY: both point to signal sets of this frame.
-        match unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &new, &mut old) } {
-            0 => Ok(Mask(old)),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
+        let (mut all, mut old): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+        // SAFETY: all pointers are to signal sets of this frame.
+        let error = unsafe {
+            libc::sigfillset(&mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut old)
+        };
+        if error == 0 { Ok(Mask(old)) } else { Err(io::Error::from_raw_os_error(error)) }
     }
 }
 
@@ -135,6 +106,19 @@ pub(crate) fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
         }
         low.push(pair);
     }
+}
+
+/// A pipe for what a child writes: the end that is read here, without blocking, and the end for the child.
+pub(crate) fn output_pipe() -> io::Result<(fs::File, OwnedFd)> {
+    let mut fds = [-1; 2];
+    // SAFETY: the pointer is to two integers.
+    if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: descriptors that were just made are owned by nobody else.
+    let [reader, writer] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    set_nonblocking(reader.as_fd())?;
+    Ok((reader.into(), writer))
 }
 
 /// Sends without blocking and without SIGPIPE, which a host may have left at its default: the process would end.
@@ -272,76 +256,6 @@ pub(crate) fn event_fd_clear(fd: &OwnedFd) {
     unsafe { libc::read(fd.as_raw_fd(), ptr::from_mut(&mut count).cast(), 8) };
 }
 
-/// A child of ours, so held that a signal reaches it and nobody else, though the host may reap all children: by pidfd
-/// where the kernel has it (Linux 5.3), else by pid and start time.
-pub(crate) struct ChildHandle {
-    pid: libc::pid_t,
-    pidfd: Option<OwnedFd>,
-    start_time: Option<u64>,
-}
-
-impl ChildHandle {
-    /// Fails when no descriptor is left: without one, a child could not be signalled safely.
-    pub(crate) fn new(pid: u32) -> io::Result<ChildHandle> {
-        let pid = pid as libc::pid_t;
-        // SAFETY: pidfd_open takes no pointers.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        if fd < 0 {
-            let error = io::Error::last_os_error();
-            if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) {
-                return Err(error);
-            }
-        }
-        // SAFETY: a descriptor that was just made is owned by nobody else.
-        let pidfd = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) });
-        // A host that reaps all children may have reaped it already, and its pid may be another's: but not our child's.
-        let (parent, start_time) = parent_and_start(pid).unzip();
-        let ours = parent == Some(std::process::id());
-        Ok(ChildHandle { pid, pidfd: pidfd.filter(|_| ours), start_time: start_time.filter(|_| ours) })
-    }
-
-    /// Readable when the child has ended; `None` on kernels without pidfds.
-    pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.pidfd.as_ref().map(AsFd::as_fd)
-    }
-
-    /// Sends a signal, if the child still is ours.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(fd) = &self.pidfd {
-            // SAFETY: the descriptor is open, and a null siginfo is allowed. It fails when the child is gone.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    fd.as_raw_fd(),
-                    signal.number(),
-                    ptr::null::<libc::siginfo_t>(),
-                    0,
-                )
-            };
-        } else if self.start_time.is_some() && parent_and_start(self.pid).map(|(_, start)| start) == self.start_time {
-            // SAFETY: kill takes no pointers. Between the look and this, only a host that reaps all children and a full
-            // round of all pids could put a stranger here.
-            unsafe { libc::kill(self.pid, signal.number()) };
-        }
-    }
-
-    /// Kills the group that the child leads, if the child still is ours: until it is reaped, no other group has its
-    /// number.
-    pub(crate) fn kill_group(&self) {
-        if self.start_time.is_some() && parent_and_start(self.pid).map(|(_, start)| start) == self.start_time {
-            // SAFETY: kill takes no pointers. Between the look and this, as in `signal`.
-            unsafe { libc::kill(-self.pid, libc::SIGKILL) };
-        }
-    }
-}
-
-/// Fields 4 and 22 of /proc/PID/stat, see proc(5): counted behind the last ')', because the name is free text.
-fn parent_and_start(pid: libc::pid_t) -> Option<(u32, u64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
-}
-
 /// The calling thread's id, as ps and top show it.
 pub(crate) fn thread_id() -> i64 {
     // SAFETY: gettid takes no arguments and cannot fail.
@@ -378,49 +292,6 @@ pub(crate) fn user_name() -> String {
     unsafe { std::ffi::CStr::from_ptr(entry.pw_name) }.to_string_lossy().into_owned()
 }
 
-/// Whether this program ignores a signal, which its children would inherit. Not SIGPIPE: std sees to that one.
-pub(crate) fn ignores_signals() -> bool {
-    (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE).any(|signal| {
-        // SAFETY: sigaction is plain data, for which zero bytes are valid.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: nothing is set, and what is asked for is written to this frame's variable.
-        let known = unsafe { libc::sigaction(signal, ptr::null(), &mut action) } == 0;
-        known && action.sa_sigaction == libc::SIG_IGN
-    })
-}
-
-/// Has a command's child not inherit this program's descriptors, but for the three streams: those that were opened without
-/// O_CLOEXEC, as most C programs do. ssh closes them itself; an application would hold a listening socket for as long as it lives.
-///
-/// Only where there are any is this a matter of fork(2), which copies the page tables of a large program, and else of
-/// posix_spawn(3): std has no other hook.
-pub(crate) fn keep_descriptors_from(command: &mut Command) {
-    let inherited = inherited_descriptors();
-    if inherited.is_empty() {
-        return;
-    }
-    let close = move || {
-        for fd in &inherited {
-            // SAFETY: fcntl takes integers, and may be called after a fork; one that was closed meanwhile is an error.
-            unsafe { libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
-        Ok(())
-    };
-    // SAFETY: it allocates nothing, takes no lock, and calls fcntl alone.
-    unsafe { command.pre_exec(close) };
-}
-
-fn inherited_descriptors() -> Vec<libc::c_int> {
-    let entries = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd"));
-    let numbers = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_inherited = |fd: &libc::c_int| {
-        // SAFETY: fcntl takes integers; one that was closed meanwhile is an error.
-        let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
-        flags >= 0 && flags & libc::FD_CLOEXEC == 0
-    };
-    numbers.filter(|fd| *fd > libc::STDERR_FILENO).filter(is_inherited).collect()
-}
-
 /// The time of `after` from now, or none where that is beyond what the clock counts: then there is no deadline.
 pub(crate) fn deadline(after: Duration) -> Option<Instant> {
     Instant::now().checked_add(after)
@@ -431,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mask_is_blocked_in_threads_and_empty_around_a_spawn() {
+    fn a_thread_of_the_library_blocks_all_signals_and_its_parents_mask_stays() {
         let blocked = || {
             let status = fs::read_to_string("/proc/thread-self/status").unwrap();
             let line = status.lines().find(|line| line.starts_with("SigBlk:")).unwrap().to_owned();
@@ -441,8 +312,6 @@ mod tests {
         let thread = spawn_thread("test", SMALL_STACK, move || {
             // KILL and STOP cannot be blocked, and glibc keeps 32 and 33 for itself.
             assert_eq!(blocked() & 0x7fff_ffff, 0x7fff_ffff & !(1 << 8) & !(1 << 18));
-            assert_eq!(with_empty_mask(blocked).unwrap(), 0);
-            assert_ne!(blocked(), 0);
         });
         thread.unwrap().join().unwrap();
         assert_eq!(blocked(), before);

@@ -3,6 +3,7 @@
 
 use std::mem::{self, Discriminant};
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crossbeam_channel::bounded;
 use crate::client::Lifeline;
 use crate::connection::SilentCut;
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
-use crate::event::{Event, Hub};
+use crate::event::{EventKind, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::gate::Retry;
 use crate::launcher::Target;
@@ -19,7 +20,7 @@ use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;
 use crate::pool::{NoSeat, Pool};
-use crate::process::{Outcome, Process};
+use crate::process::{self, Announcement, Outcome, Process};
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Failure, Piece, Report, Step};
 use crate::seat::{Again, Seat, Tries};
@@ -35,6 +36,9 @@ use crate::wrapper;
 pub(crate) const DIAGNOSIS: usize = 4096;
 /// How long a host may take to answer a question, beside what the question waits for.
 pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A kept process gets a new link at once where the one that broke took and lasted this long.
+const STEADY: Duration = Duration::from_secs(30);
 
 /// What all watchers of a manager share.
 pub(crate) struct Shared {
@@ -72,9 +76,14 @@ pub(crate) struct Remote {
 pub(crate) struct Watcher {
     pub process: Arc<Process>,
     pub shared: Arc<Shared>,
+    /// When the start is over that has not come to run: first of the wait for a session, then of the session.
     pub start_deadline: Option<Instant>,
+    /// How long the start has waited for its session, once it has one.
+    waited: Duration,
     pub stage: StartStage,
     pub remote: Option<Remote>,
+    /// It is being adopted, and there was no link to it yet.
+    adopting: bool,
     /// How the ssh client ended.
     pub client_end: ClientEnd,
     /// Why the shared connection ended, if it did.
@@ -88,6 +97,15 @@ pub(crate) struct Watcher {
     pub attached: Attached,
     /// What the application started and could not be ended.
     pub strays: Vec<i64>,
+    pub remains: Remains,
+}
+
+/// What the host keeps of a kept process whose exit it has reported: word of that, and the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remains {
+    Nothing,
+    /// Until the manager says that the program has taken the exit.
+    OnHost,
 }
 
 /// What a session is for.
@@ -111,15 +129,30 @@ pub(crate) enum Attached {
     Gone,
 }
 
+/// What became of all attempts to get a link.
+enum AttachEnd {
+    /// There was one, which has ended for this reason.
+    Linked(Error),
+    Refused,
+    Gone,
+    /// The host has not answered in the time that the options allow.
+    GivenUp,
+    /// The manager lets go.
+    Released,
+}
+
 /// Watches a process from its connection to its end. The formers had the same uuid. One that is adopted is there already.
 pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc<Shared>, adopted: Option<Remote>) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
+    let _watch = Watch(Arc::clone(&process));
     let start_deadline = process.started_at.checked_add(process.request.start_timeout);
     let mut watcher = Watcher {
         process,
         shared,
         start_deadline,
+        waited: Duration::ZERO,
         stage: StartStage::Queued,
+        adopting: adopted.is_some(),
         remote: adopted,
         client_end: ClientEnd::NotStarted,
         connection_end: None,
@@ -128,6 +161,7 @@ pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc
         spool: Spool::default(),
         attached: Attached::No,
         strays: Vec::new(),
+        remains: Remains::Nothing,
     };
     // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
     let run = || {
@@ -135,14 +169,24 @@ pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc
         if watcher.remote.is_none() {
             watcher.start();
         }
+        let mut pauses = Retry::for_ever();
         while watcher.process.state() == State::LinkLost {
-            if watcher.process.is_kept() { watcher.take_over() } else { watcher.recover() }
+            if watcher.goes_on() { watcher.take_over(&mut pauses) } else { watcher.recover() }
         }
+        watcher.clear_away();
     };
     if panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
         watcher.settle_after_panic();
     }
-    watcher.process.end_watch();
+}
+
+/// Ends the watch of a process when dropped, also by a panic.
+struct Watch(Arc<Process>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.end_watch();
+    }
 }
 
 impl Watcher {
@@ -182,7 +226,7 @@ impl Watcher {
     fn run_session(
         &mut self,
         purpose: Purpose,
-        deadline: Option<Instant>,
+        mut deadline: Option<Instant>,
         cancelled: &dyn Fn() -> bool,
     ) -> std::result::Result<Error, NoSeat> {
         let shared = Arc::clone(&self.shared);
@@ -194,6 +238,10 @@ impl Watcher {
                 Some(seat) => seat,
                 None => shared.pool.seat(&process.target(), Kind::Long, deadline, cancelled)?,
             };
+            if purpose == Purpose::Start {
+                self.begin_timing();
+                deadline = self.start_deadline;
+            }
             let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.diagnose());
             // A client that was ended on purpose is not to come back.
             let was_ended = cancelled() || process.client_killed_as().is_some();
@@ -215,6 +263,13 @@ impl Watcher {
         }
     }
 
+    /// The time of a start counts anew from its session: the login shell's start-up files run for a shared connection,
+    /// and once more for each session on it.
+    fn begin_timing(&mut self) {
+        self.waited = self.process.started_at.elapsed();
+        self.start_deadline = sys::deadline(self.process.request.start_timeout);
+    }
+
     /// No turn to connect came: the start was cancelled or its time is over.
     fn end_without_client(&mut self) {
         if self.process.state() == State::Connecting {
@@ -231,7 +286,7 @@ impl Watcher {
         if actions.contains(&Action::TellLost) {
             let reason = self.last_words();
             log::warn!("{}: the link is lost: {reason}", self.describe());
-            self.shared.hub.send(&Event::LinkLost { uuid: self.process.uuid().to_owned(), reason });
+            self.announce(EventKind::LinkLost { reason });
             return;
         }
         let cancelled = ExitStatus::new(
@@ -247,6 +302,12 @@ impl Watcher {
             State::Expiring => Err(failed(self.timed_out())),
             _ => Err(error.clone()),
         });
+    }
+
+    /// Whether a lost process gets a new link. One whose start was taken back does not, nor one whose pid was never reported.
+    fn goes_on(&self) -> bool {
+        let is_closed = matches!(self.lost_from, State::Closing | State::TimingOut);
+        self.process.is_kept() && self.remote.is_some() && !is_closed
     }
 
     /// Runs one ssh client to its end. An error is a local one: nothing was started.
@@ -267,7 +328,7 @@ impl Watcher {
                 wrapper::attach_line(&nonce, instance, grace, manager, self.spool.positions(), lease)
             }
         };
-        let mut client = remote::spawn(&self.shared.pool, options, seat.route(), &self.process.target(), line)?;
+        let mut client = remote::spawn(&self.shared.pool, options, &seat.route(), &self.process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         self.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         self.process.set_lifeline(Some(Arc::clone(&lifeline)));
@@ -282,7 +343,11 @@ impl Watcher {
         }
         // Behind the client, so it is dropped before it: a good-bye would end what is kept.
         let _leaves = self.process.is_kept().then(|| Leaves(lifeline));
-        self.stage = StartStage::Connecting;
+        self.stage = match seat.connection() {
+            // ssh has logged in.
+            Some(_) => StartStage::StartUpFiles,
+            None => StartStage::Connecting,
+        };
         self.diagnosis = Tail::default();
         let end = Session::new(self, purpose, nonce, seat).run(&mut client);
         self.spool.begin_again();
@@ -295,9 +360,73 @@ impl Watcher {
         Ok(())
     }
 
-    /// Takes over a process that is kept and whose link was lost, as often as its host answers, until its end is known, it was let
-    /// go, or has another manager.
-    fn take_over(&mut self) {
+    /// Gives a kept process whose link was lost a new one, which lasts until it breaks in its turn. Pauses after a link that
+    /// did not last: each costs a login and two events.
+    fn take_over(&mut self, pauses: &mut Retry) {
+        let began = Instant::now();
+        let end = self.attach();
+        if let AttachEnd::Linked(error) = end {
+            self.settle_client_ended(&error);
+            if began.elapsed() > STEADY {
+                *pauses = Retry::for_ever();
+            } else if let Some(next) = pauses.next_try().filter(|_| self.process.state() == State::LinkLost) {
+                self.shared.pool.gate().pause(next, || self.process.is_released());
+            }
+            return;
+        }
+        // A host may have given a link and then refused it.
+        self.process.take(Input::ClientEnded);
+        match end {
+            AttachEnd::Refused => self.settle_taken_over(),
+            // The process was there when the host was asked for it, and only its manager removes it.
+            AttachEnd::Gone if self.adopting => self.settle_taken_over(),
+            AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => self.give_up(),
+            AttachEnd::Released => self.settle_released(),
+        }
+    }
+
+    /// The manager lets go of a kept process that has no link.
+    fn settle_released(&self) {
+        let uuid = self.process.uuid().to_owned();
+        if self.process.settle(Input::Detach, |_| Err(Error::Detached { uuid })) {
+            self.process.announce(Announcement::Complete);
+        }
+    }
+
+    /// Has the host remove what it keeps of a process whose exit the program has taken, if the link broke before it could.
+    fn clear_away(&mut self) {
+        let process = Arc::clone(&self.process);
+        let mut retry = Retry::for_ever();
+        while self.remains == Remains::OnHost && self.wait_for_acknowledgement() {
+            match self.attach() {
+                // That link can have broken, too.
+                AttachEnd::Linked(_) => {
+                    let Some(next) = retry.next_try().filter(|_| self.remains == Remains::OnHost) else { return };
+                    self.shared.pool.gate().pause(next, || process.is_released());
+                }
+                // There is nothing any more, or another manager has it, or this one lets go.
+                AttachEnd::Gone | AttachEnd::Refused | AttachEnd::Released => return,
+                AttachEnd::GivenUp => {
+                    log::warn!("{}: its host still keeps its output and how it ended", self.describe());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// False when the manager lets go: the next one adopts the process, and learns of its exit.
+    fn wait_for_acknowledgement(&self) -> bool {
+        let (sender, changes) = bounded(1);
+        let _observation = self.process.observe(sender);
+        while !self.process.is_acknowledged() && !self.process.is_released() {
+            // The observation holds a sender, so this fails never.
+            let _ = changes.recv();
+        }
+        !self.process.is_released()
+    }
+
+    /// Asks the host for a link to a kept process until it answers. Returns when that link has ended.
+    fn attach(&mut self) -> AttachEnd {
         let process = Arc::clone(&self.process);
         let released = || process.is_released();
         let until = sys::deadline(self.shared.options().restore_timeout);
@@ -308,24 +437,23 @@ impl Watcher {
             let connect = self.shared.options().connect_timeout.saturating_add(INQUIRY_TIMEOUT);
             let result = self.run_session(Purpose::Attach, sys::deadline(connect), &released);
             let error = match (self.attached, result) {
-                _ if released() => return,
-                (Attached::Yes, Ok(error)) => return self.settle_client_ended(&error),
-                (Attached::Refused, _) => return self.settle_taken_over(),
-                (Attached::Gone, _) => return self.give_up(),
+                _ if released() => return AttachEnd::Released,
+                (Attached::Yes, Ok(error)) => return AttachEnd::Linked(error),
+                (Attached::Refused, _) => return AttachEnd::Refused,
+                (Attached::Gone, _) => return AttachEnd::Gone,
                 (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
-                (_, Err(NoSeat::Cancelled)) => return,
+                (_, Err(NoSeat::Cancelled)) => return AttachEnd::Released,
                 (_, Err(NoSeat::TimedOut(_))) => remote::timed_out(&Place { target: process.target(), deadline: None }),
             };
             // Once for each reason: it is tried for ever.
             let reason = kind_of(&error);
-            if told.replace(reason) != Some(reason) {
+            if !process.state().is_settled() && told.replace(reason) != Some(reason) {
                 log::warn!("{}: the link is not restored: {error}", self.describe());
-                let uuid = process.uuid().to_owned();
-                self.shared.hub.send(&Event::LinkNotRestored { uuid, error });
+                self.announce(EventKind::LinkNotRestored { error });
             }
-            let Some(next) = retry.next_try() else { return self.give_up() };
+            let Some(next) = retry.next_try() else { return AttachEnd::GivenUp };
             if until.is_some_and(|until| until <= next) {
-                return self.give_up();
+                return AttachEnd::GivenUp;
             }
             self.shared.pool.gate().pause(next, released);
         }
@@ -334,20 +462,21 @@ impl Watcher {
     /// There is a link again; `running`: the program was executed.
     pub(crate) fn restored(&mut self, running: bool) {
         self.attached = Attached::Yes;
+        self.process.forget_client_kill();
+        self.adopting = false;
         let is_starting = !running && !self.process.has_run();
         // First: a kill that waits for the link sends what is for the program, or for its setup.
         let began = running && self.process.set_run();
         let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
-        let uuid = || self.process.uuid().to_owned();
         if actions.contains(&Action::TellRestored) {
             log::info!("{}: the link is restored", self.describe());
-            self.shared.hub.send(&Event::LinkRestored { uuid: uuid() });
+            self.announce(EventKind::LinkRestored);
         }
         if self.lost_from == State::Ending {
             self.process.take(Input::Kill);
         }
         if let (true, Some(remote)) = (began, &self.remote) {
-            self.shared.hub.send(&Event::Started { uuid: uuid(), pid: remote.pid });
+            self.announce(EventKind::Started { pid: remote.pid });
         }
     }
 
@@ -355,9 +484,8 @@ impl Watcher {
         let error = Error::TakenOver { uuid: self.process.uuid().to_owned() };
         if self.process.settle(Input::Detach, |_| Err(error.clone())) {
             log::error!("{error}");
-            let uuid = self.process.uuid().to_owned();
-            self.shared.hub.send(&Event::LinkNotRestored { uuid, error });
-            self.process.told();
+            self.announce(EventKind::LinkNotRestored { error });
+            self.process.announce(Announcement::Complete);
         }
     }
 
@@ -367,30 +495,37 @@ impl Watcher {
         self.process.settle(Input::GivenUp, |_| Ok(lost));
         let failed = self.start_failed(StartFailure::Protocol);
         self.process.settle(Input::ClientEnded, |_| Err(failed));
-        self.tell_settled();
+        // The end may have been announced before the panic.
+        if self.process.outcome_after(Announcement::Queued).is_none() {
+            self.tell_settled();
+        }
     }
 
     fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
         if self.process.settle(input, outcome) {
             self.tell_settled();
-            self.process.told();
         }
     }
 
+    /// Logs and announces the end. A logger that panics does not keep it from those who wait for it.
     fn tell_settled(&self) {
-        let uuid = self.process.uuid().to_owned();
-        let event = match self.process.outcome() {
-            Some(Ok(status)) => {
-                log::info!("{status}");
-                Event::Exited { uuid, status }
-            }
-            Some(Err(error)) => {
-                log::error!("{error}");
-                Event::StartFailed { uuid, error }
-            }
-            None => return,
-        };
-        self.shared.hub.send(&event);
+        let Some(outcome) = self.process.outcome() else { return };
+        let logged = panic::catch_unwind(AssertUnwindSafe(|| match &outcome {
+            Ok(status) => log::info!("{status}"),
+            Err(error) => log::error!("{}", error.without_setup_lines()),
+        }));
+        self.announce(match outcome {
+            Ok(status) => EventKind::Exited { status },
+            Err(error) => EventKind::StartFailed { error },
+        });
+        if let Err(panicked) = logged {
+            panic::resume_unwind(panicked);
+        }
+    }
+
+    /// Sends an event of this start to the subscribers, and to the callbacks if it is the last one.
+    fn announce(&self, kind: EventKind) {
+        self.shared.hub.send(&self.process, kind);
     }
 
     pub(crate) fn tell_running(&self) {
@@ -398,10 +533,16 @@ impl Watcher {
         if self.process.has_run() {
             return;
         }
+        // Its failure is what is announced.
+        if self.lost_from == State::TimingOut {
+            return;
+        }
+        // A start whose link broke before the pid was reported is never announced: nobody could name its process.
+        let Some(remote) = &self.remote else { return };
         let (_, actions) = self.process.take(Input::Running);
-        if let (true, Some(remote)) = (actions.contains(&Action::TellStarted), &self.remote) {
+        if actions.contains(&Action::TellStarted) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
-            self.shared.hub.send(&Event::Started { uuid: self.process.uuid().to_owned(), pid: remote.pid });
+            self.announce(EventKind::Started { pid: remote.pid });
         }
     }
 
@@ -412,49 +553,76 @@ impl Watcher {
         }
         let request = &self.process.request;
         let failed = self.start_failure();
-        let lost = self.lost_status(Some(end));
+        // What ended the shell of a start whose link was lost is no exit of its application.
+        let lost = self.lost_status(Some(end).filter(|_| ran));
+        let who = self.describe();
         let status = |source| {
-            ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into()).with_strays(&self.strays)
+            ExitStatus::new(source, self.client_end, Some(end), false, who.as_str().into()).with_strays(&self.strays)
         };
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
-        if !ran && self.process.state() == State::LinkLost && self.lost_from == State::Starting {
-            return self.settle(Input::StartFailed, |_| Err(failed(StartFailure::Ended(end.code))));
+        let lost_start = self.failure_of_lost_start(ran).filter(|_| self.process.state() == State::LinkLost);
+        if let Some(reason) = lost_start {
+            return self.settle(Input::StartFailed, |_| Err(failed(reason)));
         }
         self.settle(Input::Exit, |state| match state {
-            State::Connecting if ran => Err(failed(StartFailure::Protocol)),
-            State::Connecting | State::Starting => Err(failed(StartFailure::Ended(end.code))),
-            State::Expiring => Err(failed(self.timed_out())),
-            State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
+            State::Begun | State::Starting if !ran => {
+                Err(failed(self.failure_of_lost_start(ran).unwrap_or(StartFailure::Ended(end.code))))
+            }
+            State::Connecting | State::Begun | State::Starting => Err(failed(StartFailure::Protocol)),
+            State::TimingOut => Err(failed(self.timed_out())),
+            State::Closing => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
             State::LinkLost => Ok(lost),
-            State::Running | State::Ended | State::Failed | State::Detached => Ok(status(ExitSource::RemoteMonitoring)),
+            State::Running | State::Cancelling | State::Expiring | State::Ended | State::Failed | State::Detached => {
+                Ok(status(ExitSource::RemoteMonitoring))
+            }
         });
     }
 
-    pub(crate) fn failed(&self, failure: Failure) {
-        // bash runs its EXIT trap when TERM ends it, with the code of whatever ran before: the exit report knows better.
-        if matches!(failure, Failure::Step { .. }) && self.process.state() == State::Ending {
-            return;
+    /// Why a start has failed whose link was lost, or `None` if it had not failed: its program ran, or it was taken back.
+    fn failure_of_lost_start(&self, ran: bool) -> Option<StartFailure> {
+        match self.lost_from {
+            // Whatever code its shell ended with: the wrapper hung it up.
+            State::Begun | State::Starting if !ran => Some(StartFailure::LinkLost),
+            State::TimingOut => Some(self.timed_out()),
+            _ => None,
         }
+    }
+
+    /// The wrapper says this only of a start that failed by itself, whatever the manager asked for meanwhile.
+    pub(crate) fn failed(&self, failure: Failure) {
         let failed = self.start_failure();
-        let code = match failure {
-            Failure::Step { code, .. } => code,
-            _ => 125,
-        };
-        let end = ApplicationEnd { code, signal: None, core_dumped: false, left_over: false, at: None };
-        let status = |source| ExitStatus::new(source, self.client_end, Some(end), false, self.describe().into());
-        self.settle(Input::StartFailed, |state| match state {
-            State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
-            State::Cancelling => Ok(status(ExitSource::ManualKillThroughSshClient)),
-            State::Expiring => Err(failed(self.timed_out())),
-            _ => Err(failed(self.reason_of(failure))),
-        });
+        let subject = self.subject_of(failure);
+        self.settle(Input::StartFailed, |_| Err(failed(self.reason_of(failure)).about(subject)));
+    }
+
+    /// What the request has for what failed.
+    fn subject_of(&self, failure: Failure) -> Option<String> {
+        let request = &self.process.request;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let place = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
+        match failure {
+            Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::Step { step: Step::Limit, .. } => None,
+            Failure::LogDirectory | Failure::LogFile => path(&request.log_file),
+            Failure::Shell => request.setup_shell.clone(),
+            Failure::Step { step: Step::Environment, number, .. } => {
+                request.environment.keys().nth(place(number)?).cloned()
+            }
+            Failure::Step { step: Step::Setup, number, .. } => {
+                request.setup.get(place(number)?).map(|line| line.to_string_lossy().into_owned())
+            }
+            Failure::Step { step: Step::Directory, .. } => path(&request.working_directory),
+            Failure::Step { step: Step::Exec, .. } => {
+                request.argv.first().map(|program| program.to_string_lossy().into_owned())
+            }
+        }
     }
 
     fn reason_of(&self, failure: Failure) -> StartFailure {
         match failure {
             Failure::InUse => StartFailure::UuidInUse,
             Failure::Runtime => StartFailure::RuntimeDirectory,
+            Failure::NoProcess => StartFailure::NoProcess,
             Failure::LogDirectory => StartFailure::LogDirectory,
             Failure::LogFile => StartFailure::LogFile,
             Failure::Shell => StartFailure::ShellNotFound,
@@ -467,6 +635,10 @@ impl Watcher {
             }
             // The shell's code for what it cannot find.
             Failure::Step { step: Step::Exec, code: 127, .. } => StartFailure::ProgramNotFound,
+            // The numbers of start.sh.
+            Failure::Step { step: Step::Exec, number: 1, .. } => StartFailure::ProgramNotFile,
+            Failure::Step { step: Step::Exec, number: 2, .. } => StartFailure::ProgramPermission,
+            Failure::Step { step: Step::Exec, number: 3, .. } => StartFailure::ArgumentsTooLarge,
             Failure::Step { step: Step::Exec, .. } => StartFailure::NotExecutable,
         }
     }
@@ -483,13 +655,15 @@ impl Watcher {
             uuid: self.process.uuid().to_owned(),
             host: request.host.clone(),
             user: request.user.clone(),
+            subject: None,
+            log_file: request.log_file.clone().filter(|_| reason.is_behind_log_file()),
             reason,
             output: String::from_utf8_lossy(&output).into_owned(),
         }
     }
 
     fn timed_out(&self) -> StartFailure {
-        StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage }
+        StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage, waited: self.waited }
     }
 
     fn diagnose(&self) -> Error {
@@ -507,12 +681,8 @@ impl Watcher {
 
     /// Who it is, in log lines.
     pub(crate) fn describe(&self) -> String {
-        let request = &self.process.request;
-        let Process { instance, .. } = &*self.process;
-        format!(
-            "process {:?} ({}) of session {:?}, user {}",
-            request.name, instance.uuid, request.session, instance.user
-        )
+        let Process { request, .. } = &*self.process;
+        process::describe(&request.name, self.process.uuid(), &request.session, self.process.user().as_deref())
     }
 
     fn last_words(&self) -> String {
@@ -535,6 +705,7 @@ impl Watcher {
         let source = match (self.process.client_killed_as(), self.lost_from) {
             (Some(source), _) => source,
             (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
+            (None, State::Closing) => ExitSource::ManualKillThroughSshClient,
             (None, _) => ExitSource::ClientMonitoring,
         };
         let client = match self.client_end {
@@ -572,8 +743,8 @@ impl Watcher {
     }
 
     fn give_up(&self) {
-        if self.lost_from == State::Starting && !self.process.has_run() {
-            let lost = self.start_failed(StartFailure::LinkLost);
+        if let Some(reason) = self.failure_of_lost_start(self.process.has_run()) {
+            let lost = self.start_failed(reason);
             return self.settle(Input::StartFailed, |_| Err(lost));
         }
         let input = if self.process.is_released() { Input::Release } else { Input::GivenUp };
@@ -584,13 +755,15 @@ impl Watcher {
     /// One question, and the time that the wrapper may need to answer it.
     fn inquire(&self, until: Option<Instant>) -> Result<Answer> {
         let Process { request, instance, .. } = &*self.process;
-        let Some(Remote { pid, start_time, boot_id }) = &self.remote else { return Ok(Answer::Gone) };
+        let remote =
+            self.remote.as_ref().map(|Remote { pid, start_time, boot_id }| (*pid, &start_time[..], &boot_id[..]));
+        let wrapper_pid = self.process.pids().remote_monitoring;
         // The wrapper may need its whole grace, and some time to be scheduled.
         let grace = ssh::whole_seconds(request.grace).saturating_add(2);
         let deadline =
             until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
         let place = Place { target: self.process.target(), deadline };
-        let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, *pid, start_time, boot_id, grace);
+        let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, wrapper_pid, remote, grace);
         let mut answer = None;
         let cancelled = || self.process.is_released();
         let opened = |lifeline: &_| self.process.set_inquiry(lifeline);

@@ -1,35 +1,46 @@
-//! The remote side's parameters: one line of shell code that runs `wrapper.sh`, and one that asks after a lost process.
+//! The scripts that are about one application: the one that starts it, with `wrapper.sh`, the one that takes it over,
+//! and the one that asks after it when its link was lost.
 //!
-//! Every value is quoted here, byte by byte; the scripts never see one outside of quotes.
+//! The values of a request become assignments here, each quoted once.
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Chunk;
-use crate::connection::{LEASE, Lease, SilentCut};
+use crate::connection::{Lease, SilentCut};
 use crate::limit::{Limit, LimitValue};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
-use crate::script::{
-    SHORT, Script, bootstrap_line, bootstrap_line_with, end_of_line, in_one_line, literal_path, short_line,
-    without_comments,
-};
+use crate::script::{SHORT, Script, closed, literal_path, short_script, without_comments};
 use crate::ssh::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> =
-    LazyLock::new(|| end_of_line(&[IDENTITY, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
+    LazyLock::new(|| closed(&[IDENTITY, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
 const IDENTITY: &str = include_str!("identity.sh");
 const READER: &str = include_str!("reader.sh");
 const RELATIONS: &str = include_str!("relations.sh");
 const LINK: &str = include_str!("link.sh");
+/// The lease of a connection on its remote side.
+const LEASE: &str = include_str!("lease.sh");
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
 
-pub(crate) const DIRECTORIES: &str = include_str!("directories.sh");
+const DIRECTORIES: &str = include_str!("directories.sh");
 /// The parts of a script that finds applications on a host.
-pub(crate) const FIND: [&str; 3] = [IDENTITY, RELATIONS, DIRECTORIES];
+const FIND: [&str; 3] = [IDENTITY, RELATIONS, DIRECTORIES];
 
+const INQUIRY: [&str; 3] = [IDENTITY, DIRECTORIES, include_str!("inquiry.sh")];
+/// The session of a shared connection.
+pub(crate) const CONNECTION: [&str; 3] = [LEASE, DIRECTORIES, include_str!("connection.sh")];
+/// The script that tells what there is to know of a host.
+pub(crate) const VALIDATE: [&str; 1] = [include_str!("validate.sh")];
+/// The script that reads the end of a log file.
+pub(crate) const READ_LOG: [&str; 1] = [include_str!("read_log.sh")];
+/// The script that reads a log file as it grows.
+pub(crate) const FOLLOW_LOG: [&str; 1] = [include_str!("follow_log.sh")];
+/// The script that waits for the metadata file of a process.
+pub(crate) const READ_METADATA: [&str; 2] = [DIRECTORIES, include_str!("read_metadata.sh")];
 /// The script that lists applications.
 pub(crate) const LIST: [&str; 5] = [IDENTITY, RELATIONS, DIRECTORIES, STATE_OF, include_str!("find.sh")];
 /// The script that ends and removes those that nobody has.
@@ -43,10 +54,9 @@ pub(crate) struct Instance {
     pub uuid: String,
     /// Random.
     pub id: String,
-    pub user: String,
 }
 
-/// The line that starts the application of `request`.
+/// The script that starts the application of `request`; it waits for [`start_block`] before it does.
 pub(crate) fn start_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
@@ -55,16 +65,14 @@ pub(crate) fn start_line(
     cut: SilentCut,
 ) -> Vec<Chunk> {
     let mut script = Script::about(nonce, instance, whole_seconds(request.grace), cut);
-    script.assign("_U", request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
+    script.assign("_umask", request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
     script.assign("_O", request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign("_M", log_mode(request.log_mode));
     script.assign("_H", request.setup_shell.as_deref().unwrap_or_default());
     let flag = |set| if set { "1" } else { "" };
     script.assign("_B", flag(!request.setup.is_empty()));
     script.assign("_S", flag(!request.setup.is_empty() || request.working_directory.is_some()));
-    script.assign("_Y", &instance.user);
     script.assign("_K", metadata(instance, request));
-    script.assign("_X", in_one_line("eval ", &inner_script(instance, request), "_sshpm_n"));
     script.assign("_T", flag(request.kill_tree));
     if request.kill_tree {
         script.add(&without_comments(TREE));
@@ -75,10 +83,16 @@ pub(crate) fn start_line(
         script.add(b"_oo=0 _eo=0\n");
         script.add(&KEEP);
     }
-    bootstrap_line_with(&script, &WRAPPER)
+    script.bundle_with(&WRAPPER)
 }
 
-/// The line that takes over the application of this instance; `positions`: how much of its output is here.
+/// The go-ahead for a start whose script has begun, with what the application's process is to run. Nothing may be sent
+/// behind it until the script reports `pid` or `fail`: the host's `head` may take what follows.
+pub(crate) fn start_block(instance: &Instance, request: &BootRequest) -> Vec<Chunk> {
+    inner_script(instance, request).block()
+}
+
+/// The script that takes over the application of this instance; `positions`: how much of its output is here.
 pub(crate) fn attach_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
@@ -94,40 +108,47 @@ pub(crate) fn attach_line(
     for text in [SHORT, READER, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
         script.add(&without_comments(text));
     }
-    bootstrap_line(&script)
+    script.bundle()
 }
 
-/// The line that asks after the process that has this pid and start time, ends it if it lives, and reports how it ended.
+/// The script that asks after a process, ends it if it outlives `grace` (in seconds), and reports how it ended.
+///
+/// `remote`: its pid, start time and boot; none when the link broke before they were reported. `wrapper_pid`: the pid
+/// of the shell that reported to have begun; without `remote`, the process counts as starting while that shell lives.
 pub(crate) fn inquiry_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
-    pid: i64,
-    start: &str,
-    boot: &str,
+    wrapper_pid: Option<i64>,
+    remote: Option<(i64, &str, &str)>,
     grace: u64,
 ) -> Vec<Chunk> {
-    let (pid, grace) = (pid.to_string(), grace.to_string());
+    let (wrapper_pid, grace) = (wrapper_pid.map(|pid| pid.to_string()).unwrap_or_default(), grace.to_string());
+    let (pid, start, boot) = remote.map(|(pid, start, boot)| (pid.to_string(), start, boot)).unwrap_or_default();
     let values = [
         ("_V", instance.uuid.as_bytes()),
         ("_I", instance.id.as_bytes()),
+        ("_wrapper_pid", wrapper_pid.as_bytes()),
         ("_P", pid.as_bytes()),
         ("_T", start.as_bytes()),
         ("_B", boot.as_bytes()),
         ("_G", grace.as_bytes()),
     ];
-    short_line(nonce, &values, &[IDENTITY, include_str!("inquiry.sh")])
+    short_script(nonce, &values, &INQUIRY)
 }
 
 /// By which tree.sh knows what an application has started.
 const MARK: &str = "SSHPM_PROCESS";
 
 /// What the inner process runs: literal environment, setup lines, the environment again, and start.sh.
-fn inner_script(instance: &Instance, request: &BootRequest) -> Vec<u8> {
+fn inner_script(instance: &Instance, request: &BootRequest) -> Script {
     let mut script = Script::default();
-    // However a step ends this shell, the notebook gets its name and code; then whoever waits for the exec is freed.
+    // However a step ends this shell, the notebook gets its name and code; then whoever waits for the exec is freed. A
+    // program that is always there can only fail with the arguments and the environment if they are too many bytes, or if
+    // the host has no process left: then no subshell runs either, and some shells end here.
     script.add(
-        br#"trap '_sshpm_c=$?; trap - EXIT; echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"' EXIT
-unset _sshpm_l _sshpm_n
+        br#"trap '_sshpm_c=$?; trap - EXIT
+echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"
+[ "$_sshpm_w" != "exec 4" ] || /bin/sh -c : "$@" 2>/dev/null || ! (:) || echo "f exec 3 $_sshpm_c" >"$0.a"' EXIT
 set --
 "#,
     );
@@ -168,7 +189,7 @@ set --
     }
     script.add(b"\n");
     script.add(&START);
-    script.0
+    script
 }
 
 impl Script {
@@ -202,10 +223,11 @@ impl Script {
     }
 
     fn environment(&mut self, request: &BootRequest) {
-        self.step("environment", 0);
-        for (name, value) in &request.environment {
-            self.add(b"export ");
-            self.assign(name, value.as_bytes());
+        for (at, (name, value)) in request.environment.iter().enumerate() {
+            self.step("environment", at + 1);
+            self.add(format!("export {name}=").as_bytes());
+            self.quote(value.as_bytes());
+            self.add(b" || exit\n");
         }
     }
 
@@ -300,19 +322,100 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
 }
 
 #[cfg(test)]
+mod hosted;
+
+#[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::Duration;
 
     use super::*;
+    use crate::script::shells::{each, run_with};
+
+    /// What shellcheck warns of and the scripts do on purpose: empty assignments in a row (1007), `A && B || C` (2015),
+    /// `$` in the text of a trap or another shell (2016, 2154), `[ x ]` to try a redirection (2078), splitting a list
+    /// into words (2013, 2086, 2089, 2090), a file that is read and written (2094), optional arguments (2119, 2120),
+    /// `mkdir -p -m` (2174), functions that another function gets by name (2317), and what some shells have and the
+    /// others are not asked for (3028, 3044).
+    const EXCLUDED: &str = "SC1007,SC2013,SC2015,SC2016,SC2078,SC2086,SC2089,SC2090,SC2094,SC2119,SC2120,SC2154,SC2174,SC2317,SC3028,\
+                            SC3044";
+
+    const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
+
+    /// Each script that hosts are sent, as text, and what it is for.
+    fn every_script() -> Vec<(String, Vec<u8>)> {
+        let instance = Instance { uuid: "u".into(), id: "0123456789abcdef".into() };
+        let plain = BootRequest::new("h", ["a\nb"]).environment("A", "x\n'y");
+        let rich =
+            plain.clone().setup_line("true\ntrue").working_directory("d").limit(Limit::Core, LimitValue::Value(1));
+        let rich = rich.umask(0o77).log_file("log").name("\"\n").link_loss(LinkLossPolicy::Keep).kill_tree(true);
+        let lease = Lease { period: Duration::from_secs(5), ticks: 6 };
+        let start = |request, cut| start_line(NONCE, &instance, request, "m", cut);
+        let short = |texts: &[&str]| short_script(NONCE, &[], texts);
+        let sent = [
+            ("start", start(&plain, SilentCut::Connection)),
+            ("start with all there is", start(&rich, SilentCut::Sshd(lease))),
+            ("start with a lease for its input", start(&rich, SilentCut::Input(lease))),
+            ("block of a start", start_block(&instance, &plain)),
+            ("block of a start with all there is", start_block(&instance, &rich)),
+            ("attach", attach_line(NONCE, &instance, 3, "m", (1, 2), SilentCut::Sshd(lease))),
+            ("inquiry", inquiry_line(NONCE, &instance, Some(2), Some((3, "4", "b")), 5)),
+            ("list", short(&LIST)),
+            ("clean-up", short(&CLEAN_UP)),
+            ("connection", short(&CONNECTION)),
+            ("metadata", short(&READ_METADATA)),
+            ("log", short(&READ_LOG)),
+            ("growing log", short(&FOLLOW_LOG)),
+            ("validation", short(&VALIDATE)),
+        ];
+        sent.map(|(what, chunks)| (what.to_owned(), announced(&chunks.concat()))).into()
+    }
+
+    /// The text behind the first line, which announces its length.
+    fn announced(sent: &[u8]) -> Vec<u8> {
+        let end = sent.iter().position(|&byte| byte == b'\n').unwrap();
+        let (line, text) = (String::from_utf8_lossy(&sent[..end]), &sent[end + 1..]);
+        let mut numbers = line.split(|c: char| !c.is_ascii_digit());
+        assert!(numbers.any(|number| number == text.len().to_string()), "{line}");
+        text.to_vec()
+    }
 
     #[test]
-    fn a_start_is_one_line_without_comments() {
-        let instance = Instance { uuid: "u".into(), id: "i".into(), user: "me".into() };
-        let request = BootRequest::new("h", ["a\nb"]).environment("A", "x\ny").setup_line("true\ntrue").name("\"\n");
-        let line =
-            start_line(b"0123456789abcdef0123456789abcdef", &instance, &request, "m", SilentCut::Connection).concat();
-        assert_eq!(line.iter().position(|b| *b == b'\n'), Some(line.len() - 1));
-        assert!(!line.windows(8).any(|w| w == b"notebook"));
+    fn every_script_is_without_comments() {
+        for (what, text) in every_script() {
+            assert!(!String::from_utf8(text).unwrap().lines().any(|line| line.starts_with('#')), "{what}");
+        }
+    }
+
+    /// `mkfifo -m` of coreutils fails where there is no /proc, as below sshd's ChrootDirectory.
+    #[test]
+    fn every_script_makes_its_fifos_by_its_umask() {
+        for (what, text) in every_script() {
+            assert!(!String::from_utf8(text).unwrap().contains("mkfifo -m"), "{what}");
+        }
+    }
+
+    #[test]
+    fn every_shell_can_parse_every_script() {
+        for (what, text) in every_script() {
+            for shell in each() {
+                let (name, output) = (shell.name, run_with(shell.command().arg("-n"), &text));
+                // ksh93 says on stderr what could be faster.
+                assert!(output.status.success(), "{name}: {what}: {output:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn shellcheck_accepts_every_script() {
+        if Command::new("shellcheck").arg("--version").output().is_err() {
+            return eprintln!("SKIPPED shellcheck: it is not installed");
+        }
+        for (what, text) in every_script() {
+            let mut shellcheck = Command::new("shellcheck");
+            let output = run_with(shellcheck.args(["-s", "sh", "-e", EXCLUDED, "-f", "gcc", "-"]), &text);
+            assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+        }
     }
 
     /// A stat that can be opened and not read, as a directory can, is that of a process that has just ended.
@@ -324,14 +427,10 @@ mod tests {
         let script = format!(
             "ulimit -t 5\n{IDENTITY}\n_q=old\n_started ../$1 && echo started\n_is ../$1 '' && echo same\necho done"
         );
-        for words in [&["sh"][..], &["bash"], &["dash"], &["ksh93"], &["mksh"], &["yash"], &["zsh"], &["busybox", "sh"]]
-        {
-            let mut shell = Command::new(words[0]);
-            shell.args(&words[1..]).args(["-c", &script, "sh"]).arg(dir.path());
-            match shell.output() {
-                Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n", "{words:?}: {output:?}"),
-                Err(error) => eprintln!("SKIPPED {words:?}: {error}"),
-            }
+        for shell in each() {
+            let (name, output) =
+                (shell.name, shell.command().args(["-c", &script, "sh"]).arg(dir.path()).output().unwrap());
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n", "{name}: {output:?}");
         }
     }
 }

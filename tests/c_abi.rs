@@ -35,6 +35,11 @@ fn a_guest_in_a_large_program() {
 }
 
 #[test]
+fn a_guest_in_a_program_with_signals_of_its_own() {
+    run_with_remote("signals", Link::Dynamic);
+}
+
+#[test]
 fn callbacks() {
     run_with_remote("callbacks", Link::Dynamic);
 }

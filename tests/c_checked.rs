@@ -19,7 +19,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
 
 use c_programs::*;
-use support::Remote;
+use support::{Remote, toolchain_command};
 
 /// It is not there. That is no success in continuous integration, where everything has to run.
 fn missing(checker: &str, reason: &str) {
@@ -92,11 +92,11 @@ const THREAD_SANITIZER: Checker = Checker {
 fn library_with_thread_sanitizer() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
-        let rustc = Command::new("rustc").arg("-vV").output().map_err(|error| error.to_string())?;
+        let rustc = toolchain_command("rustc").arg("-vV").output().map_err(|error| error.to_string())?;
         let version = String::from_utf8_lossy(&rustc.stdout).into_owned();
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("no host in rustc -vV")?;
         let target = scratch().join("thread-sanitizer");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        let mut cargo = toolchain_command("cargo");
         // With --target, what runs while it builds is built without.
         cargo
             .args(["build", "--package", "sshpm", "--lib", "--quiet", "--target", host, "--target-dir"])
@@ -147,7 +147,7 @@ impl Checker {
     fn output(&self, mut command: Command) -> (Output, String) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        support::keep_descriptors_from(&mut command);
+        support::begin_clean(&mut command);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(self.banner), "{command:?}: the checker was not on\n{said}");

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use life::*;
-use sshpm::{Error, Manager, ProcessState, Signal};
+use sshpm::{Error, Manager, ProcessState, Signal, StartFailure};
 use support::{Remote, isolated, wait_until};
 
 /// Start-up lines that put this program before the system's.
@@ -33,14 +33,17 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
     for sshd in remote.session_sshds() {
         sshd.signal(libc::SIGKILL).unwrap();
     }
-    let error = manager.wait_until_started("u", TIME).unwrap_err();
-    assert!(matches!(error, Error::Ssh { .. }), "{error}");
-    assert!(error.to_string().contains("closed by remote host"), "{error}");
-    assert_eq!(manager.process_state("u").unwrap(), ProcessState::Failed);
+    let is_lost = || (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(());
+    wait_until("the link is lost", TIME, is_lost);
     fs::write(local("/tmp/go"), "").unwrap();
-    // Its wrapper lost the link: it leaves word, and nobody asks.
-    assert_only_status_files_left(&remote);
-    assert_eq!(remote.logins(), 1);
+    // Its wrapper hangs it up, before its program runs or behind that.
+    match manager.wait_until_started("u", TIME).unwrap_err() {
+        Error::StartFailed { reason, .. } => assert_eq!(reason, StartFailure::LinkLost),
+        error => assert!(matches!(error, Error::NotRunning { .. }), "{error}"),
+    }
+    remote.assert_nothing_left();
+    // The second one is for the question what became of it.
+    assert_eq!(remote.logins(), 2);
     assert_eq!(fs::read_to_string(local("/tmp/fifos")).unwrap().lines().count(), 1);
     let runs = fs::read_to_string(local("/tmp/runs")).unwrap_or_default();
     assert!(runs.lines().count() <= 1, "{runs}");

@@ -41,8 +41,10 @@ fn a_start_on_an_open_connection_logs_in_only_where_no_seat_is_free() {
     assert_eq!(remote.logins(), 1);
     start_all_ready(&manager, &["eighth".to_owned()], "alpha");
     assert_eq!(remote.logins(), 1);
-    // One that has ended leaves its seat, however it ended.
+    // One that has ended leaves its seat, however it ended: with its client, which ends behind the application.
+    let client = client_of(&manager, "p-3");
     assert_untouched(&manager, "p-3");
+    wait_for_death(&client);
     start_all_ready(&manager, &["after-a-kill".to_owned()], "alpha");
     client_of(&manager, "p-4").signal(libc::SIGKILL).unwrap();
     sharing::assert_lost(&manager, "p-4");

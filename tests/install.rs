@@ -145,6 +145,19 @@ fn all_files_are_where_they_belong_and_go_again() {
     assert_eq!(files(root.path()), BTreeSet::new());
 }
 
+/// As cron does it, and systemd.
+#[test]
+fn it_installs_without_an_environment() {
+    let place = elsewhere();
+    let mut install = Command::new(format!("{ROOT}/install.sh"));
+    let output = install.arg(format!("PREFIX={}", place.path().display())).env_clear().output().unwrap();
+    if String::from_utf8_lossy(&output.stderr).contains("cargo is not there") {
+        return support::skipped("cargo is neither in the usual places nor in this user's home directory");
+    }
+    assert!(output.status.success(), "{output:?}");
+    assert!(place.path().join("lib").join(soname()).exists());
+}
+
 #[test]
 fn odd_places_are_refused() {
     for (argument, told) in [
@@ -180,7 +193,8 @@ fn the_installed_library_has_its_soname_and_the_symbols_of_the_ledger() {
 fn the_static_flags_are_those_that_rustc_names() {
     // An empty crate: what it needs is what Rust's std needs.
     let directory = tempfile::tempdir_in(scratch()).unwrap();
-    let mut rustc = command("rustc");
+    let mut rustc = support::toolchain_command("rustc");
+    rustc.env_remove("CARGO_ENCODED_RUSTFLAGS");
     rustc.args(["--crate-type=staticlib", "--crate-name=empty", "--print=native-static-libs", "-", "--out-dir"]);
     let output = rustc.arg(directory.path()).stdin(std::process::Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

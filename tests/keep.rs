@@ -6,6 +6,7 @@ mod life;
 mod support;
 
 use std::fs;
+use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
 use keeping::*;
@@ -284,4 +285,54 @@ fn it_ignores_no_signal() {
     // glibc leaves its own two, 32 and 33, ignored in what posix_spawn starts.
     assert_eq!(ignored("SigIgn:") & 0x7fff_ffff, 0);
     finish(&manager, &remote);
+}
+
+/// Both find that it has ended and has no manager. The end, with all that it wrote, is one manager's.
+#[test]
+fn of_two_managers_that_adopt_an_ended_process_one_gets_it() {
+    const ROUNDS: usize = 25;
+    const BYTES: usize = 250_000;
+    let remote = Remote::start();
+    let first = manager(&remote);
+    let go = remote.scratch().join("go");
+    let script = format!(
+        "echo ready; until [ -e '{}' ]; do sleep 0.05; done; head -c {BYTES} /dev/zero | tr '\\0' x; exit 7",
+        go.display()
+    );
+    let uuids: Vec<_> = (0..ROUNDS).map(|round| format!("u-{round}")).collect();
+    for uuid in &uuids {
+        first.start_process(uuid, &kept(shell(&script))).unwrap();
+    }
+    for uuid in &uuids {
+        first.wait_until_started(uuid, TIME).unwrap();
+    }
+    first.detach().unwrap();
+    touch(&remote, &go);
+    let managers = [manager(&remote), manager(&remote)];
+    wait_until("all have ended", TIME, || {
+        let all = managers[0].find_processes("alpha", None).unwrap();
+        all.iter().all(|found| matches!(found.state, FoundState::Ended(_))).then_some(())
+    });
+    let together = Barrier::new(2);
+    for uuid in &uuids {
+        let adopted = std::thread::scope(|scope| {
+            let adopting = [0, 1].map(|at| {
+                let (manager, together) = (&managers[at], &together);
+                scope.spawn(move || {
+                    together.wait();
+                    manager.adopt_process(uuid, "alpha", None)
+                })
+            });
+            adopting.map(|thread| thread.join().unwrap())
+        });
+        // One that comes to ask when the other has all of it does not find it any more.
+        let winner = match &adopted {
+            [Ok(_), Err(Error::TakenOver { .. } | Error::NotAdoptable { .. })] => &managers[0],
+            [Err(Error::TakenOver { .. } | Error::NotAdoptable { .. }), Ok(_)] => &managers[1],
+            other => panic!("{uuid}: {other:?}"),
+        };
+        assert_eq!(end_of(winner, uuid).code(), Some(7), "{uuid}");
+        assert_eq!(stdout(winner, uuid).len(), "ready\n".len() + BYTES, "{uuid}");
+    }
+    remote.assert_nothing_left();
 }

@@ -5,7 +5,7 @@ mod keeping;
 mod life;
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -23,18 +23,6 @@ fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 
 fn age(file: &Path) {
     assert!(Command::new("touch").args(["-h", "-d", "3 days ago"]).arg(file).status().unwrap().success());
-}
-
-/// A PATH that begins with the directory of [`place_instead`].
-const INSTEAD: &str = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Has scripts run in the place of the host's programs.
-fn place_instead(remote: &Remote, programs: &[(&str, &str)]) {
-    let directory = remote.local(Path::new("/tmp/instead"));
-    fs::create_dir(&directory).unwrap();
-    for (name, script) in programs {
-        fs::copy(remote.program(name, script), directory.join(name)).unwrap();
-    }
 }
 
 fn wait_for_end(manager: &Manager, uuid: &str) {
@@ -62,29 +50,41 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
     finish(&manager, &remote);
 }
 
-/// Fifos of a start that never had a metadata file.
+/// The wrapper's shells were killed before the metadata file was written.
 #[test]
-fn a_clean_up_removes_fifos_that_are_nobodys() {
+fn a_clean_up_removes_what_killed_starts_left() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let counting = Counting::new(&remote);
     start_ready(&manager, "u", &counting.request());
     let metadata = files(&remote, |name| name.ends_with(".json")).remove(0);
-    let names = ["x", "a", "c", "l.1.1"].map(|end| metadata.with_file_name(format!("v.l.1.0123456789abcdef.{end}")));
-    for name in &names {
-        assert!(Command::new("mkfifo").arg(name).status().unwrap().success());
-        age(name);
+    let beside = |stem: &str, ends: &[&str]| -> Vec<PathBuf> {
+        ends.iter().map(|end| metadata.with_file_name(format!("{stem}.{end}"))).collect()
+    };
+    let make_fifo = |name: &PathBuf| assert!(Command::new("mkfifo").arg(name).status().unwrap().success());
+    let fifos = beside("v.l.1.0123456789abcdef", &["x", "a", "c", "l.1.1.m"]);
+    let regular = beside("v.l.1.0123456789abcdef", &["out", "err", "tmp", "kept", "ran"]);
+    // One start has just opened the draft of its metadata file, and another one its notebook.
+    let starting = beside("v.0123456789abcdef", &["x", "tmp"]);
+    let waiting = beside("v.fedcba9876543210", &["x", "a", "out"]);
+    fs::write(&starting[1], "").unwrap();
+    fs::write(&waiting[2], "").unwrap();
+    for fifo in [&starting[0], &waiting[0], &waiting[1]] {
+        make_fifo(fifo);
     }
-    let young = metadata.with_file_name("v.0123456789abcdef.x");
-    assert!(Command::new("mkfifo").arg(&young).status().unwrap().success());
+    let wrapper = [&starting[1], &waiting[1]].map(|name| File::options().read(true).write(true).open(name).unwrap());
     for kill_tree in [true, false] {
+        fifos.iter().for_each(make_fifo);
+        regular.iter().for_each(|name| fs::write(name, "").unwrap());
         let gone = fs::read_to_string(&metadata).unwrap().replace("\"boot_id\":\"", "\"boot_id\":\"another");
         fs::write(metadata.with_file_name("metadata_a.json"), gone).unwrap();
         manager.clean_up_host("alpha", None, TIME, kill_tree).unwrap();
-        assert!(names.iter().all(|name| !name.exists()), "{kill_tree}");
-        assert!(young.exists());
+        assert!(fifos.iter().chain(&regular).all(|name| !name.exists()), "{kill_tree}");
+        assert!(starting.iter().chain(&waiting).all(|name| name.exists()), "{kill_tree}");
     }
-    fs::remove_file(young).unwrap();
+    drop(wrapper);
+    manager.clean_up_host("alpha", None, TIME, false).unwrap();
+    assert!(starting.iter().chain(&waiting).all(|name| !name.exists()));
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
     finish(&manager, &remote);
 }
@@ -367,5 +367,28 @@ fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let status = end_of(&manager, "u");
     assert_eq!((status.application_code(), status.is_unknown()), (Some(137), false), "{status}");
     assert_eq!(stdout(&manager, "u"), "ready\n");
+    finish(&manager, &remote);
+}
+
+/// Kills that begin at any moment of a start, many times.
+#[test]
+fn starts_that_are_killed_at_once_leave_nothing() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let manager = &manager;
+            scope.spawn(move || {
+                for round in 0..30 {
+                    let uuid = format!("u-{thread}-{round}");
+                    manager.start_process(&uuid, &kept(shell("exec sleep 1000"))).unwrap();
+                    wait_until("its first report", TIME, || manager.runtime_pids(&uuid).remote_monitoring);
+                    // Not to wait for anything: to come at another moment each time.
+                    std::thread::sleep(Duration::from_micros(667 * round));
+                    drop(manager.kill_process(&uuid, TIME));
+                }
+            });
+        }
+    });
     finish(&manager, &remote);
 }

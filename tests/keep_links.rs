@@ -187,7 +187,7 @@ fn many_managers_adopt_at_the_same_time() {
     });
     let winners: Vec<_> = (0..4).filter(|n| results[*n].is_ok()).collect();
     assert_eq!(winners.len(), 1, "{results:?}");
-    let is_refused = |result: &&Result<(), Error>| matches!(result, Err(Error::TakenOver { .. }));
+    let is_refused = |result: &&Result<u64, Error>| matches!(result, Err(Error::TakenOver { .. }));
     assert_eq!(results.iter().filter(is_refused).count(), 3, "{results:?}");
     for (n, manager) in managers.iter().enumerate() {
         assert_eq!(manager.is_process_alive("u"), n == winners[0]);

@@ -120,7 +120,8 @@ fn a_kill_at_any_moment_of_a_start_leaves_nothing() {
         let source = status.source();
         let expected = [ExitSource::ManualKillThroughSshClient, ExitSource::ManualKillThroughRemotePid];
         assert!(expected.contains(&source), "{status}");
-        assert_eq!(status.code().is_some(), source == expected[1], "{status}");
+        // A start that was taken back has a code if its application began to run.
+        assert!(status.code().is_some() || source == expected[0], "{status}");
     }
     assert_only_status_files_left(&remote);
     let events = witness.all(manager);
@@ -363,7 +364,7 @@ fn random_call(manager: &Manager, dice: &mut Dice) {
         0..=2 => {
             let script = ["exit 3", OWN_CODES, OWN_CODES][dice.roll(3) as usize];
             match manager.start_process(&uuid, &BootRequest::new(host, ["/bin/sh", "-c", script])) {
-                Ok(()) | Err(Error::UuidInUse { .. }) => {}
+                Ok(_) | Err(Error::UuidInUse { .. }) => {}
                 other => panic!("start: {other:?}"),
             }
         }

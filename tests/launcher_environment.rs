@@ -94,7 +94,8 @@ fn a_shells_idle_time_ends_no_application() {
 #[test]
 fn a_lease_that_has_ended_is_not_told_of_the_end() {
     let last = Path::new("/proc/sys/kernel/ns_last_pid");
-    if fs::OpenOptions::new().write(true).open(last).is_err() {
+    // The file can be opened by all, and written to by the privileged.
+    if fs::read(last).and_then(|same| fs::write(last, same)).is_err() {
         return skipped("no choice of pids here");
     }
     let place = Place::new();
@@ -141,14 +142,12 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     place.assert_nothing_left();
 }
 
-/// What undoes ignored signals is looked for at the first start, which may come at a bad time.
+/// A start that finds no descriptor fails with the reason, and takes nothing along: the next start works.
 #[test]
 fn a_start_without_descriptors_fails_alone() {
     isolated("a_start_without_descriptors_fails_alone", || {
         let place = Place::new();
         place.enter();
-        // SAFETY: SIG_IGN is no function of ours.
-        unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
         let [first, second] = [random_hex(), random_hex()];
         let start = |uuid: &str| {
@@ -268,7 +267,7 @@ fn what_a_program_without_stdout_prints_is_no_command() {
         // SAFETY: as above.
         unsafe { libc::close(1) };
         let started = manager.start_process(uuid, &BootRequest::new("here", ["sleep", "1000"]));
-        let started = started.and_then(|()| manager.wait_until_started(uuid, LONG));
+        let started = started.and_then(|_| manager.wait_until_started(uuid, LONG));
         let line = "kill 7 KILL group\n";
         // SAFETY: the pointer and the length are those of the line.
         unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use life::{OWN_CODES, TIME, end_of, shell, stdout};
 use sshpm::{
-    BootRequest, Error, Event, ExitSource, KillTimeouts, Launcher, LauncherFailure, LinkLossPolicy, Manager, Options,
-    ProcessState, Signal, Slurm,
+    BootRequest, Error, EventKind, ExitSource, KillTimeouts, Launcher, LauncherFailure, LinkLossPolicy, Manager,
+    Options, ProcessState, Signal, Slurm,
 };
 use support::{ProcessInfo, Remote, SlurmCluster, processes, require_slurm, wait_until};
 
@@ -221,7 +221,7 @@ fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     }
     let nodes = Nodes::start(1);
     let manager = nodes.manager();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     let application = nodes.start_ready(&manager, "u", OWN_CODES);
     manager
         .runtime_pids("u")
@@ -232,8 +232,11 @@ fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     let status = end_of(&manager, "u");
     assert_eq!((status.code(), status.application_code(), status.link_lost()), (None, None, true), "{status}");
     wait_until("the step has ended", TIME, || (!application.is_alive()).then_some(()));
-    let told: Vec<_> = events.try_iter().collect();
-    assert!(matches!(&told[..], [Event::Started { .. }, Event::LinkLost { .. }, Event::Exited { .. }]), "{told:?}");
+    let told: Vec<_> = events.try_iter().map(|event| event.kind).collect();
+    assert!(
+        matches!(&told[..], [EventKind::Started { .. }, EventKind::LinkLost { .. }, EventKind::Exited { .. }]),
+        "{told:?}"
+    );
     drop(manager);
     nodes.remote.assert_nothing_left();
 }

@@ -17,12 +17,14 @@ use std::time::{Duration, Instant};
 use support::{LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The test programs whose tests are of every launcher.
-const BODIES: [&str; 23] = [
+const BODIES: [&str; 26] = [
     "disk",
     "exit_codes",
     "guest",
+    "host_signals",
     "hostile_applications",
     "keep",
+    "keep_exits",
     "keep_left",
     "keep_links",
     "kill_tree",
@@ -40,16 +42,18 @@ const BODIES: [&str; 23] = [
     "session",
     "setup_lines",
     "start_failures",
+    "start_races",
     "values",
 ];
 
 const SSH: &str = "it is about ssh's connections, its configuration or its failures";
+const REPORTS: &str = "it is about how a manager reports, whatever the launcher";
 const FORM: &str = "it is about the form of the library, its headers or its documents";
 const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it is about launchers itself";
 
 /// The others, and why they are not.
-const OTHERS: [(&str, &str); 31] = [
+const OTHERS: [(&str, &str); 35] = [
     ("abi", FORM),
     ("c_abi", FORM),
     ("c_checked", FORM),
@@ -58,6 +62,8 @@ const OTHERS: [(&str, &str); 31] = [
     ("connection_races", SSH),
     ("connections", SSH),
     ("containers", OWN),
+    ("examples", FORM),
+    ("exit_order", REPORTS),
     ("fault_parts", HARNESS),
     ("faults", "it runs by its own dice, for as long as it is told, over ssh"),
     ("header", FORM),
@@ -73,12 +79,14 @@ const OTHERS: [(&str, &str); 31] = [
     ("login_shells", "it is about what sshd starts: no other launcher has login shells"),
     ("many", "it is about what ssh's connections cost"),
     ("panics", "it is about what a panic leaves, whatever the launcher"),
+    ("python_exit", REPORTS),
     ("readme", FORM),
     ("rust_and_c", FORM),
     ("seed_life", "it is a Python program over the C library, with ssh"),
     ("slurm_selftest", HARNESS),
     ("ssh_config", SSH),
     ("ssh_failures", SSH),
+    ("start_numbers", REPORTS),
     ("support_selftest", HARNESS),
     ("unshared", SSH),
 ];
@@ -87,20 +95,48 @@ const NO_AUTH: &str = "it logs in nowhere: an auth_method is refused";
 const NO_SOCKETS: &str = "it has no shared connections, and no sockets for them";
 const NO_LOGIN: &str = "it starts no login shell: nobody reads start-up files";
 const OWN_USER: &str = "it starts processes as this program's user only";
+const ONE_LOGIN: &str = "it logs in nowhere: no two logins of a user differ";
 const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts no link";
 
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
 /// What a launcher cannot do: the launchers, the program, the test or `ALL` of them, and why.
-const EXCEPTIONS: [(&[&str], &str, &str, &str); 19] = [
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 26] = [
     (&[SLURM], "keep", ALL, NO_KEEP),
+    (&[SLURM], "keep_exits", ALL, NO_KEEP),
     (&[SLURM], "keep_left", ALL, NO_KEEP),
     (&[SLURM], "keep_links", ALL, NO_KEEP),
     (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_CARRIER),
     (&[SLURM], "kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
     (&[LOCAL, SLURM], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
+    (
+        &[LOCAL, COMMAND, SLURM],
+        "link_loss",
+        "word_of_an_end_is_found_in_the_runtime_directory_of_another_login",
+        ONE_LOGIN,
+    ),
     (&[LOCAL, SLURM], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
+    (
+        &[LOCAL, SLURM],
+        "log_files",
+        "a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it",
+        OWN_USER,
+    ),
+    (&[COMMAND], "log_files", "a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it", NO_LOGIN),
+    (
+        &[COMMAND, SLURM],
+        "log_files",
+        "a_host_without_proc_starts_applications",
+        "a lease needs /proc, and Slurm keeps nothing",
+    ),
+    (
+        &[LOCAL, COMMAND],
+        "link_loss",
+        "an_application_whose_wrapper_hears_nobody_can_be_killed",
+        "the lease's sleep outlives the shell that attended to it, for some seconds",
+    ),
     (&[LOCAL, SLURM], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
+    (&[COMMAND, SLURM], "private_files", "a_directory_of_kept_processes_that_was_open_to_others_is_closed", ONE_LOGIN),
     (&[LOCAL, COMMAND, SLURM], "private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
     (
         &[LOCAL, SLURM],
@@ -251,7 +287,7 @@ fn programs() -> BTreeMap<&'static str, PathBuf> {
         "debug" => "dev",
         name => name,
     };
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = support::toolchain_command("cargo");
     cargo.args(["test", "--no-run", "--package", "sshpm", "--message-format=json", "--profile", profile]);
     cargo.args(BODIES.iter().flat_map(|name| ["--test", name])).current_dir(manifest_dir());
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
@@ -283,8 +319,7 @@ fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
     let mut command = Command::new(program);
     command.args(["--exact", name, "--nocapture"]).env(LAUNCHER, launcher).current_dir(manifest_dir());
     command.stdin(Stdio::null()).stdout(dup(&output)).stderr(dup(&output)).process_group(0);
-    // Some tests count descriptors.
-    support::keep_descriptors_from(&mut command);
+    support::begin_clean(&mut command);
     let mut child = command.spawn().unwrap();
     let status = loop {
         match child.try_wait().unwrap() {

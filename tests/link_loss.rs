@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use life::*;
-use sshpm::{ExitSource, ExitStatus, KillTimeouts, Manager, ProcessState, Signal};
+use sshpm::{ExitSource, ExitStatus, FoundState, KillTimeouts, Manager, ProcessState, Signal};
 use support::{By, clients, ends_the_client, launched_by, learned};
 use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
@@ -176,6 +176,26 @@ fn the_readers_attendant_is_killed_and_nothing_happens() {
     assert_lost(&end_of(&manager, "lost"), learned(42));
     finish(&manager, &remote);
     assert_eq!(witness.all(manager)["killed"], ["started", "exited"]);
+}
+
+/// Nobody hears what the manager says, and the link holds: a kill sees that no command is answered, and has the host end it.
+#[test]
+fn an_application_whose_wrapper_hears_nobody_can_be_killed() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let witness = Witness::new(&manager);
+    let application = start_ready(&manager, "u", &shell(OWN_CODES).grace(Duration::from_secs(1)));
+    let (attendant, reader) = attendant_and_reader(&manager, "u");
+    attendant.signal(libc::SIGKILL).unwrap();
+    reader.signal(libc::SIGKILL).unwrap();
+    wait_for_death(&reader);
+    let found = manager.find_processes("alpha", None).unwrap();
+    assert!(matches!(found[..], [ref found] if matches!(found.state, FoundState::Orphaned)), "{found:?}");
+    let status = manager.kill_process("u", Duration::from_secs(10)).unwrap();
+    assert_eq!(status.application_code(), learned(137), "{status}");
+    assert!(!application.is_alive());
+    finish(&manager, &remote);
+    assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
 }
 
 #[test]
@@ -359,4 +379,19 @@ fn dropping_the_manager_ends_all_by_their_policy() {
     assert!(other.start_process("v", &shell("exit 0")).is_err());
     assert!(other.kill_all_processes(&KillTimeouts::default()).is_ok());
     remote.assert_nothing_left();
+}
+
+/// A login that has XDG_RUNTIME_DIR starts it, and the one that asks after it has none.
+#[test]
+fn word_of_an_end_is_found_in_the_runtime_directory_of_another_login() {
+    let later = "[ ! -e /tmp/scratch/later ] || unset XDG_RUNTIME_DIR\n";
+    let remote = Remote::builder().runtime_dirs().user_file("bash", ".bashrc", later).start();
+    let Some(user) = remote.user("bash") else { return support::skipped("start-up files need a user with bash") };
+    let manager = manager(&remote);
+    start_ready(&manager, "u", &shell(OWN_CODES).user(user.name));
+    assert!(remote.runtime_files().iter().all(|file| file.starts_with("/run/user")), "{:?}", remote.runtime_files());
+    touch(&remote, Path::new("/tmp/scratch/later"));
+    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    assert_lost(&end_of(&manager, "u"), Some(42));
+    finish(&manager, &remote);
 }

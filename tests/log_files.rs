@@ -8,7 +8,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sshpm::{BootRequest, Error, LogMode, Manager, Output, ProcessState, StartFailure};
+use sshpm::{BootRequest, Error, LinkLossPolicy, LogMode, Manager, Output, ProcessState, StartFailure};
 use support::{Remote, run_to_end};
 
 /// Runs test-app with these verbs, its output to the file, to its end with 0.
@@ -272,5 +272,65 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
         assert_eq!(manager.process_stdout(name).unwrap(), Output { bytes: b"mine\n".into(), dropped: 0 }, "{name}");
         assert_eq!(manager.process_stderr(name).unwrap(), Output { bytes: b"mine".into(), dropped: 0 }, "{name}");
     }
+    remote.assert_nothing_left();
+}
+
+/// The mode of a log file is the application's business: it decides what others may do, and what a later start may.
+#[test]
+fn a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it() {
+    let remote = Remote::builder().user_file("bash", ".bashrc", "umask 0777\n").start();
+    let Some(user) = remote.user("bash") else {
+        return support::skipped("no account without privileges");
+    };
+    let manager = remote.manager();
+    let mode_of = |file: &Path| fs::metadata(remote.local(file)).unwrap().permissions().mode() & 0o777;
+    for (mask, mode) in [(Some(0o222), 0o444), (Some(0o277), 0o400), (Some(0o777), 0), (None, 0)] {
+        for policy in [LinkLossPolicy::Terminate, LinkLossPolicy::Keep] {
+            let dir = remote.scratch().join(format!("{mask:?}-{policy:?}"));
+            fs::create_dir(remote.local(&dir)).unwrap();
+            fs::set_permissions(remote.local(&dir), Permissions::from_mode(0o777)).unwrap();
+            let to = |name: &str, log_mode| {
+                let mut request = remote.request_as(&user, remote.request("alpha", "print text"));
+                if let Some(mask) = mask {
+                    request = request.umask(mask);
+                }
+                request.link_loss(policy).log_file(dir.join(name)).log_mode(log_mode)
+            };
+            for (name, log_mode) in [
+                ("fresh", LogMode::Fresh),
+                ("fresh", LogMode::Fresh),
+                ("append", LogMode::Append),
+                ("truncate", LogMode::Truncate),
+            ] {
+                let status = run_to_end(&manager, "logs", &to(name, log_mode)).unwrap();
+                assert_eq!(status.code(), Some(0), "{mask:?} {policy:?} {log_mode:?}");
+                assert_holds(&remote, &dir.join(name), "text\n");
+                assert_eq!(mode_of(&dir.join(name)), mode, "{mask:?} {policy:?} {log_mode:?}");
+            }
+            // Its owner may not write it any more.
+            for (name, log_mode) in [("append", LogMode::Append), ("truncate", LogMode::Truncate)] {
+                assert_eq!(failure(&manager, &to(name, log_mode)), StartFailure::LogFile, "{mask:?} {policy:?}");
+                assert_holds(&remote, &dir.join(name), "text\n");
+            }
+        }
+    }
+    remote.assert_nothing_left();
+}
+
+/// coreutils' `mkfifo -m` needs /proc, which sshd's ChrootDirectory usually lacks.
+#[test]
+fn a_host_without_proc_starts_applications() {
+    let remote = Remote::start();
+    if !remote.require_users("the remote cannot lose its /proc") {
+        return;
+    }
+    remote.mount_tmpfs("/proc", "mode=555");
+    let manager = remote.manager();
+    for policy in [LinkLossPolicy::Terminate, LinkLossPolicy::Keep] {
+        let request = remote.request("alpha", "print text exit 7").link_loss(policy);
+        assert_eq!(run_to_end(&manager, "u", &request).unwrap().code(), Some(7), "{policy:?}");
+        assert_eq!(manager.process_stdout("u").unwrap().bytes, b"text\n", "{policy:?}");
+    }
+    drop(manager);
     remote.assert_nothing_left();
 }

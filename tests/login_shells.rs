@@ -5,13 +5,14 @@ mod dying_shells;
 mod life;
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use dying_shells::assert_leave_nothing;
 use life::shells::{Life, installed};
 use life::*;
-use sshpm::{Error, Event, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
+use sshpm::{Error, Event, EventKind, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
 use support::{Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
 
 /// Start-up files that talk on both streams. dash, ksh93 and mksh read none when they are given a command.
@@ -78,12 +79,41 @@ fn assert_times_out(file: &str) -> Option<Remote> {
     let after = Duration::from_secs(2);
     let marker = remote.scratch().join("ran");
     let request = shell(&format!("echo >{}", marker.display())).user(user.name).start_timeout(after);
-    let expected = StartFailure::TimedOut { after, stage: StartStage::Connecting };
+    let expected = StartFailure::TimedOut { after, stage: StartStage::StartUpFiles, waited: Duration::ZERO };
     assert_eq!(failure_of(&manager, "u", &request), expected);
     wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
     assert_eq!(witness.of(manager, "u"), ["failed"]);
     assert!(!remote.local(&marker).exists());
     Some(remote)
+}
+
+/// They run twice in a row: for the connection, and for the session on it.
+#[test]
+fn start_up_files_may_take_most_of_the_start_timeout() {
+    let file = "[ -e ~/hang ] || sleep 3; while [ -e ~/hang ]; do sleep 0.1; done\n";
+    let remote = Remote::builder().user_file("bash", ".bashrc", file).start();
+    let Some(user) = remote.user("bash") else { return skipped("bash is not installed") };
+    let manager = manager(&remote);
+    let request = remote.request("alpha", "print ready wait").user(&user.name);
+    let in_time = request.clone().start_timeout(Duration::from_secs(5));
+    support::start_ready(&manager, "slow", &in_time);
+
+    // The connection is open: what hangs now is the session.
+    let hang = remote.local(&user.home.join("hang"));
+    fs::write(&hang, "").unwrap();
+    let after = Duration::from_secs(1);
+    let reason = failure_of(&manager, "hangs", &request.start_timeout(after));
+    let text = reason.to_string();
+    match reason {
+        StartFailure::TimedOut { after: given, stage: StartStage::StartUpFiles, waited } if given == after => {
+            assert!(!waited.is_zero());
+        }
+        other => panic!("{other}"),
+    }
+    assert!(text.contains("start-up file") && text.contains("before that, it waited 0.0 s"), "{text}");
+    fs::remove_file(&hang).unwrap();
+    drop(manager);
+    remote.assert_nothing_left();
 }
 
 #[test]
@@ -142,19 +172,19 @@ fn assert_lives_with_sh(name: &str) {
 /// One that is kept outlives its link, and all that it writes is read; it can be signalled by what a job in the background ignores.
 #[track_caller]
 fn assert_is_kept(remote: &Remote, manager: &Manager) {
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     let script = "trap 'echo quit; exit 17' QUIT; echo ready; echo first >&2; while :; do sleep 0.1; done";
     let application = start_ready(manager, "kept", &shell(script).link_loss(LinkLossPolicy::Keep));
     let has_all = || manager.process_stderr("kept").unwrap().bytes == b"first\n";
     wait_until("all it has written is here", TIME, || has_all().then_some(()));
     client_of(manager, "kept").signal(libc::SIGKILL).unwrap();
-    let is_back = |event: &Event| matches!(event, Event::LinkRestored { .. });
+    let is_back = |event: &Event| matches!(event.kind, EventKind::LinkRestored);
     while !is_back(&events.recv_timeout(TIME).expect("it is taken over")) {}
     assert!(application.is_alive());
     let output = manager.subscribe_output("kept").unwrap();
     let status = manager.kill_process("kept", TIME).unwrap();
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(17)), "{status}");
-    let rest: Vec<u8> = output.pieces().iter().flat_map(|piece| piece.bytes).collect();
+    let rest: Vec<u8> = output.iter().flat_map(|piece| piece.bytes).collect();
     assert_eq!(rest, b"quit\n");
     start_ready(manager, "left", &shell("echo ready; exec sleep 1000").link_loss(LinkLossPolicy::Keep));
     let other = life::manager(remote);

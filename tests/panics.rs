@@ -21,7 +21,12 @@ unsafe extern "C" {
     fn sshpm_manager_free(manager: *mut c_void);
     fn sshpm_boot_request_from_json(json: *const c_char, out_request: *mut *mut c_void) -> i32;
     fn sshpm_boot_request_free(request: *mut c_void);
-    fn sshpm_manager_start_process(manager: *mut c_void, uuid: *const c_char, request: *const c_void) -> i32;
+    fn sshpm_manager_start_process(
+        manager: *mut c_void,
+        uuid: *const c_char,
+        request: *const c_void,
+        out_start_number: *mut u64,
+    ) -> i32;
     fn sshpm_manager_shutdown(manager: *mut c_void, timeout: f64, out_results: *mut *mut c_void) -> i32;
     fn sshpm_last_error_message() -> *const c_char;
 }
@@ -63,7 +68,7 @@ fn a_panic_inside_a_call_is_an_error_and_the_manager_still_works() {
         assert_eq!(sshpm_manager_new(options, &mut manager), SSHPM_OK);
         let json = cr#"{"host": "silent", "argv": ["true"], "role": "application"}"#;
         assert_eq!(sshpm_boot_request_from_json(json.as_ptr(), &mut request), SSHPM_OK);
-        assert_eq!(sshpm_manager_start_process(manager, c"u".as_ptr(), request), SSHPM_OK);
+        assert_eq!(sshpm_manager_start_process(manager, c"u".as_ptr(), request, ptr::null_mut()), SSHPM_OK);
         LOGGER.armed.store(true, Ordering::SeqCst);
         let mut results = ptr::dangling_mut();
         let before = results;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use life::*;
 use sharing::{logged, private_sockets, sockets_in};
-use sshpm::{BootRequest, Error, FileProblem, Manager, ProcessState};
-use support::{LONG, Remote, User, isolated, wait_until};
+use sshpm::{BootRequest, Error, FileProblem, LinkLossPolicy, Manager, ProcessState};
+use support::{By, LONG, Remote, User, isolated, launched_by, skipped, wait_until};
 
 /// What can stand where a file or directory is to be.
 const OBSTACLES: [&str; 6] = ["file", "directory", "fifo", "link to nothing", "link to a file", "link to a directory"];
@@ -142,8 +142,9 @@ fn files_on_the_host_are_private_whatever_the_umask() {
             // During the setup all of its files are there.
             manager.start_process("u", &request).unwrap();
             wait_for_setup(&manager, "u");
-            let files = remote.runtime_files();
-            assert_eq!(files.len(), 3, "two fifos and the metadata: {files:?}");
+            let files = wait_until("two fifos, the metadata and the reader's marker", TIME, || {
+                Some(remote.runtime_files()).filter(|files| files.len() == 4)
+            });
             for file in &files {
                 let local = remote.local(file);
                 assert_eq!(mode(&local), 0o600, "{}, umask {login} and {own:?}", file.display());
@@ -167,6 +168,30 @@ fn a_directory_that_was_open_to_others_is_closed() {
         let manager = Manager::new(remote.options_as().share_connections(share)).unwrap();
         assert_works(&remote, &manager, &remote.users()[0], Path::new("/tmp/drunc"), "an open directory");
         assert_eq!(mode(&directory), 0o700);
+        finish(&manager, &remote);
+    }
+}
+
+/// The directory of kept processes is another.
+#[test]
+fn a_directory_of_kept_processes_that_was_open_to_others_is_closed() {
+    if launched_by() == By::Slurm {
+        return skipped("Slurm keeps nothing");
+    }
+    let remote = Remote::start();
+    if !remote.require_users("the directory is the user's own") {
+        return;
+    }
+    let kept = shell("echo ready; exec sleep 1000").link_loss(LinkLossPolicy::Keep);
+    let manager = manager(&remote);
+    start_ready(&manager, "u", &kept);
+    let directory = remote.local(file_of(&remote, ".json").parent().unwrap());
+    finish(&manager, &remote);
+    for share in [true, false] {
+        fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+        let manager = Manager::new(remote.options_as().share_connections(share)).unwrap();
+        start_ready(&manager, "u", &kept);
+        assert_eq!(mode(&directory), 0o700, "{share}");
         finish(&manager, &remote);
     }
 }

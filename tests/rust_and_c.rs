@@ -112,11 +112,11 @@ fn all_of_the_rust_api_is_in_c_and_all_of_c_in_rust() {
         faults.is_empty(),
         "abi/rust_to_c.txt: {faults:#?}\nSSHPM_UPDATE_ABI=1 cargo test --test rust_and_c writes the lines to fill in"
     );
-    assert_eq!(committed, write(&ledger), "abi/rust_to_c.txt is sorted");
+    assert!(committed == write(&ledger), "abi/rust_to_c.txt is sorted");
 }
 
 /// Functions that no body of a behaviour test needs, so that tests/through_c/api does not call them. C programs do.
-const NOT_IN_BODIES: [&str; 12] = [
+const NOT_IN_BODIES: [&str; 13] = [
     "sshpm_boot_request_get_host",
     "sshpm_boot_request_get_name",
     "sshpm_boot_request_get_role",
@@ -128,6 +128,7 @@ const NOT_IN_BODIES: [&str; 12] = [
     "sshpm_signal_from_name",
     "sshpm_signal_to_name",
     "sshpm_strerror",
+    "sshpm_subscription_wake",
     "sshpm_version",
 ];
 

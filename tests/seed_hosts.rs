@@ -5,7 +5,8 @@ mod life;
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use life::*;
@@ -72,18 +73,24 @@ fn a_host_that_ends_what_a_login_leaves_is_told() {
     let manager = Manager::new(remote.options_as()).unwrap();
     let ends = |user: &str| manager.validate_host_connection("alpha", Some(user), None).unwrap().ends_user_processes;
     let etc = remote.local(Path::new("/etc/systemd"));
-    fs::create_dir_all(etc.join("logind.conf.d")).unwrap();
-    fs::write(etc.join("logind.conf"), "[Login]\n#KillUserProcesses=yes\n").unwrap();
+    // Everybody can read these files, whatever the umask of the tests is.
+    let place = |path: &Path, text: &str| {
+        let directory = path.parent().unwrap();
+        fs::create_dir_all(directory).unwrap();
+        fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    };
+    place(&etc.join("logind.conf"), "[Login]\n#KillUserProcesses=yes\n");
     assert!(!ends(&user.name));
-    fs::write(etc.join("logind.conf.d/50-site.conf"), "[Login]\nKillUserProcesses = yes\n").unwrap();
+    place(&etc.join("logind.conf.d/50-site.conf"), "[Login]\nKillUserProcesses = yes\n");
     assert!(ends(&user.name));
     assert!(!ends("root"), "it is excepted where nothing else is said");
     let linger = remote.local(Path::new("/var/lib/systemd/linger"));
-    fs::create_dir_all(&linger).unwrap();
-    fs::write(linger.join(&user.name), "").unwrap();
+    place(&linger.join(&user.name), "");
     assert!(!ends(&user.name));
     fs::remove_file(linger.join(&user.name)).unwrap();
-    fs::write(etc.join("logind.conf.d/60-people.conf"), format!("KillExcludeUsers=daq {}\n", user.name)).unwrap();
+    place(&etc.join("logind.conf.d/60-people.conf"), &format!("KillExcludeUsers=daq {}\n", user.name));
     assert!(!ends(&user.name) && ends("root"));
     remote.assert_nothing_left();
 }

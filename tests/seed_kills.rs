@@ -303,7 +303,7 @@ fn a_shutdown_order_and_a_role_of_ones_own() {
     let monitor = Role::from_name("monitor").unwrap();
     let order = [Role::InfrastructureApplications, monitor.clone(), Role::Application];
     let manager = Manager::new(options(&remote).shutdown_order(order)).unwrap();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     // Against the usual order; those that the order does not name end last.
     let processes = [
         ("controller", Role::RootController),
@@ -331,8 +331,8 @@ fn a_shutdown_order_and_a_role_of_ones_own() {
     let killed = manager.kill_all_processes(&KillTimeouts::from(TIME)).unwrap();
     assert_eq!(killed.len(), 2, "{killed:?}");
     remote.assert_nothing_left();
-    let exited = events.try_iter().filter(|event| matches!(event, sshpm::Event::Exited { .. }));
-    let exited: Vec<_> = exited.map(|event| event.uuid().to_owned()).collect();
+    let exited = events.try_iter().filter(|event| matches!(event.kind, sshpm::EventKind::Exited { .. }));
+    let exited: Vec<_> = exited.map(|event| event.uuid).collect();
     assert_eq!(exited, ["monitor", "application", "controller", "server", "monitor"]);
 }
 
@@ -393,6 +393,17 @@ fn the_log_says_how_to_end_a_process_by_hand() {
             let line = line("at-its-host", status.sentence())?;
             ["readout", "np04", &user, "137"].iter().all(|word| line.contains(word)).then_some(())
         });
+
+        // A setup line can have secrets, and so can what its shell says of it: they are in the error, not in the log.
+        let setup = shell("exit 0").setup_line("echo token-4711 >&2; exit 3");
+        manager.start_process("setup", &setup).unwrap();
+        let error = manager.wait_until_started("setup", TIME).unwrap_err().to_string();
+        assert!(
+            error.contains("\"echo token-4711 >&2; exit 3\": setup line 1 failed with 3 (stderr: token-4711)"),
+            "{error}"
+        );
+        wait_until("the line of the failure", TIME, || line("setup", "setup line 1 failed with 3"));
+        assert!(LINES.0.lock().unwrap().iter().all(|line| !line.contains("token-4711")));
 
         start_ready(&manager, "by-its-client", &shell(OWN_CODES));
         let client = client_of(&manager, "by-its-client");

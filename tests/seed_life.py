@@ -120,7 +120,7 @@ def take_status(status):
 
 class Manager:
     CALLBACK = ctypes.CFUNCTYPE(
-        None, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p
+        None, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p
     )
 
     def __init__(self):
@@ -129,10 +129,12 @@ class Manager:
         self.manager = get("manager_new", options)
         value(None, "options_free", options)
         self.ends = []
+        self.start_numbers = {}
         self.callback = self.CALLBACK(self.on_exit)
         get("manager_on_process_exit", self.manager, self.callback, None, None, kind=ctypes.c_uint64)
 
-    def on_exit(self, uuid, status, error, error_message, _):
+    def on_exit(self, uuid, start_number, status, error, error_message, _):
+        assert start_number == self.start_numbers[uuid.decode()], (uuid, start_number, self.start_numbers)
         self.ends.append((uuid.decode(), read_status(ctypes.c_void_p(status)) if status else (error, error_message)))
 
     def close(self):
@@ -147,7 +149,9 @@ class Manager:
         if log:
             request["log_file"] = f"{SCRATCH}/{uuid}.log"
         boot_request = get("boot_request_from_json", json.dumps(request))
-        call("manager_start_process", self.manager, uuid, boot_request)
+        number = get("manager_start_process", self.manager, uuid, boot_request, kind=ctypes.c_uint64)
+        assert number > max(self.start_numbers.values(), default=0), (number, self.start_numbers)
+        self.start_numbers[uuid] = number
         value(None, "boot_request_free", boot_request)
 
     def log(self, uuid):

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use life::*;
 use sshpm::{Error, FileProblem, LauncherFailure, LogFollower, Manager, SshFailure};
-use support::{By, NOWHERE, Remote, assert_same_as, is_failure, isolated, launched_by, local_snapshot, wait_until};
+use support::{
+    By, NOWHERE, ProcessInfo, Remote, assert_same_as, assert_same_bytes, brief, is_failure, isolated, launched_by,
+    local_snapshot, wait_until,
+};
 
 #[track_caller]
 fn read(manager: &Manager, path: impl AsRef<Path>, lines: usize) -> Vec<u8> {
@@ -40,8 +43,8 @@ fn read_log_file() {
     let text: String = (1..=1000).map(|number| format!("line {number}\n")).collect();
     fs::write(&local, &text).unwrap();
     assert_eq!(read(&manager, &file, 2), b"line 999\nline 1000\n");
-    assert_eq!(read(&manager, &file, 5000), text.as_bytes());
-    assert_eq!(read(&manager, &file, usize::MAX), text.as_bytes());
+    assert_same_bytes("5000 lines", read(&manager, &file, 5000), &text);
+    assert_same_bytes("all lines", read(&manager, &file, usize::MAX), &text);
     assert_eq!(read(&manager, &file, 0), b"");
     // An unfinished line is one; an empty file is no error.
     fs::write(&local, "one\ntwo").unwrap();
@@ -160,10 +163,10 @@ fn expect(follower: &LogFollower, expected: &str) {
     while all.len() < expected.len() {
         match follower.next(TIME) {
             Ok(Some(piece)) => all.extend(piece),
-            other => panic!("{other:?} behind {:?}", String::from_utf8_lossy(&all)),
+            other => panic!("{} behind {}", brief(&other), brief(&String::from_utf8_lossy(&all))),
         }
     }
-    assert_eq!(String::from_utf8_lossy(&all), expected);
+    assert_same_bytes("what follows", all, expected);
 }
 
 fn append(path: &Path, text: &str) {
@@ -209,10 +212,7 @@ fn follow_log_file() {
         // One that does not exist yet.
         let later = remote.scratch().join("later");
         let follower = manager.follow_log_file("alpha", None, &later, 10).unwrap();
-        wait_until("the tail", TIME, || {
-            let is_tail = |process: &support::ProcessInfo| process.cmdline.first().is_some_and(|word| word == "tail");
-            remote.processes().iter().any(is_tail).then_some(())
-        });
+        wait_until("the wait for the file", TIME, || running(&remote, "sleep"));
         append(&remote.local(&later), "here\n");
         expect(&follower, "here\n");
         // It outlives its manager, and ends by itself when nobody reads.
@@ -223,6 +223,62 @@ fn follow_log_file() {
         remote.assert_nothing_left();
         assert_same_as(&before);
     });
+}
+
+/// The process on the remote that runs this program, if there is one.
+fn running(remote: &Remote, program: &str) -> Option<ProcessInfo> {
+    let is_it = |process: &ProcessInfo| process.cmdline.first().is_some_and(|word| word == program);
+    remote.processes().into_iter().find(is_it)
+}
+
+/// GNU tail watches a file by inotify only where the file exists when tail starts; else it looks at it every second.
+#[test]
+fn a_follower_that_began_before_its_file_does_not_poll() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let has_inotify = |tail: &ProcessInfo| {
+        let fds = fs::read_dir(format!("/proc/{}/fd", tail.pid)).into_iter().flatten().flatten();
+        fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|file| file == Path::new("anon_inode:inotify"))
+    };
+    let follow = |file: &Path, is_there: bool| {
+        if is_there {
+            append(&remote.local(file), "line\n");
+        }
+        let follower = manager.follow_log_file("alpha", None, file, 10).unwrap();
+        if !is_there {
+            wait_until("the wait for the file", TIME, || running(&remote, "sleep"));
+            append(&remote.local(file), "line\n");
+        }
+        expect(&follower, "line\n");
+        (follower, wait_until("the tail", TIME, || running(&remote, "tail")))
+    };
+    let (follower, tail) = follow(&remote.scratch().join("there"), true);
+    append(&remote.local(&remote.scratch().join("there")), "more\n");
+    expect(&follower, "more\n");
+    if has_inotify(&tail) {
+        drop(follower);
+        remote.assert_nothing_left();
+        let (_follower, tail) = follow(&remote.scratch().join("later"), false);
+        wait_until("a watch on the file", TIME, || has_inotify(&tail).then_some(()));
+    } else {
+        support::skipped("this tail has no inotify for the files of this test");
+    }
+    drop(manager);
+    remote.assert_nothing_left();
+}
+
+#[test]
+fn a_directory_that_comes_in_place_of_the_file_is_told() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let later = remote.scratch().join("later");
+    let follower = manager.follow_log_file("alpha", None, &later, 10).unwrap();
+    wait_until("the wait for the file", TIME, || running(&remote, "sleep"));
+    fs::create_dir(remote.local(&later)).unwrap();
+    let error = follower.next(TIME).unwrap_err();
+    assert!(matches!(error, Error::RemoteFile { problem: FileProblem::IsDirectory, .. }), "{error}");
+    drop(follower);
+    remote.assert_nothing_left();
 }
 
 #[test]

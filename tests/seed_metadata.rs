@@ -186,7 +186,9 @@ fn hostile_metadata_files_are_refused_and_nothing_is_done_with_them() {
         let before = peak_kib();
         File::create(&path).unwrap().set_len(100 << 20).unwrap();
         refused("huge");
-        assert!(peak_kib() - before < 32 << 10, "{} KiB", peak_kib() - before);
+        // The kernel counts its peak only nearly: it can be lower than before.
+        let more = peak_kib().saturating_sub(before);
+        assert!(more < 32 << 10, "{more} KiB");
         fs::remove_file(&path).unwrap();
 
         // What is no file of this user's own is none at all.

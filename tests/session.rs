@@ -7,13 +7,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvError, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sshpm::{
-    BootRequest, Error, Event, ExitSource, KillScope, KillStep, KillTimeouts, Manager, Options, ProcessState, Role,
-    Signal,
+    BootRequest, Error, Event, EventKind, ExitSource, KillScope, KillStep, KillTimeouts, Manager, Options,
+    ProcessState, Role, Signal, Subscription,
 };
 use support::{
     By, DEADLINE, LONG, ProcessInfo, Remote, launched_by, learned, run_to_end, start, start_ready, told, wait_for_end,
@@ -94,7 +94,7 @@ fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
         let remote = Remote::start();
         let gates = Gates::new(&remote);
         let manager = remote.manager();
-        let events = manager.subscribe();
+        let events = manager.subscribe().unwrap();
         boot(&manager, &gates);
 
         let mut started: Vec<_> = (0..10).map(|_| told(&events.recv_timeout(DEADLINE).unwrap())).collect();
@@ -178,7 +178,7 @@ fn only_quit(remote: &Remote) -> Options {
 fn a_role_that_does_not_end_does_not_hold_the_next_one() {
     let remote = Remote::start();
     let manager = remote.manager_with(only_quit(&remote));
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     // It says when it is deaf: before that, QUIT would end it.
     let deaf = remote.scratch().join("deaf");
     let stubborn = remote.request("alpha", &format!("ignore QUIT report {} wait", deaf.display()));
@@ -347,7 +347,7 @@ fn dropping_ends_all_in_any_state() {
         let states = one_in_each_state(&remote, &manager);
         assert_eq!(states.len(), 7);
         let lost = ProcessInfo::of(manager.remote_pid("lost").unwrap() as i32).unwrap();
-        let events = manager.subscribe();
+        let events = manager.subscribe().unwrap();
         drop_in_time(manager);
         // Each of the five that had not ended is told of once.
         let mut told: Vec<_> = events.try_iter().map(|event| told(&event)).collect();
@@ -403,7 +403,7 @@ fn a_shutdown_ends_all_in_order_and_nothing_starts_behind_it() {
     let remote = Remote::start();
     let gates = Gates::new(&remote);
     let manager = remote.manager();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     boot(&manager, &gates);
     for role in Role::SHUTDOWN_ORDER.iter().chain([&Role::Custom("monitor".into())]) {
         gates.open(role);
@@ -411,8 +411,8 @@ fn a_shutdown_ends_all_in_order_and_nothing_starts_behind_it() {
     let results = manager.shutdown(LONG).unwrap();
     assert_eq!(results.len(), 10);
     assert!(results.values().all(|end| end.as_ref().unwrap().code() == Some(0)), "{results:?}");
-    let exited: Vec<_> = events.try_iter().filter(|event| matches!(event, Event::Exited { .. })).collect();
-    let place = |uuid: &str| exited.iter().position(|event| event.uuid() == uuid).unwrap();
+    let exited: Vec<_> = events.try_iter().filter(|event| matches!(event.kind, EventKind::Exited { .. })).collect();
+    let place = |uuid: &str| exited.iter().position(|event| event.uuid == uuid).unwrap();
     for pair in ["helper", "trigger", "segment-1", "root", "connection-server", "monitor"].windows(2) {
         assert!(place(pair[0]) < place(pair[1]), "{pair:?}");
     }
@@ -446,7 +446,7 @@ fn a_shutdown_whose_time_is_over_kills() {
 fn detaching_lets_processes_end_by_their_policy() {
     let remote = Remote::start();
     let manager = remote.manager();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     // What the link's loss sends, and no other signal ends it with this code.
     let script = "trap 'exit 23' HUP; trap 'exit 24' QUIT TERM INT; echo ready; while :; do sleep 1000 & wait; done";
     start_ready(&manager, "p", &BootRequest::new("alpha", ["sh", "-c", script]));
@@ -475,27 +475,28 @@ const THREE_ENDS: [&str; 5] = ["started itself", "exited itself", "failed failed
 fn each_subscriber_gets_every_event_and_delays_nobody() {
     let remote = Remote::start();
     let manager = remote.manager();
-    let (reader, sleeper, gone) = (manager.subscribe(), manager.subscribe(), manager.subscribe());
-    let polled = manager.subscribe_polled().unwrap();
-    assert!(!is_readable(&polled));
+    let (reader, sleeper, gone) =
+        (manager.subscribe().unwrap(), manager.subscribe().unwrap(), manager.subscribe().unwrap());
+    assert!(!is_readable(&reader));
     drop(gone);
     three_ends(&remote, &manager);
-    let late = manager.subscribe();
+    let late = manager.subscribe().unwrap();
     let all = |events: Vec<Event>| events.iter().map(told).collect::<Vec<_>>();
     for subscriber in [&reader, &sleeper] {
+        wait_until("a readable descriptor", DEADLINE, || is_readable(subscriber).then_some(()));
         assert_eq!(all((0..5).map(|_| subscriber.recv_timeout(DEADLINE).unwrap()).collect()), THREE_ENDS);
-        assert!(subscriber.is_empty());
+        assert_eq!(subscriber.try_recv().unwrap_err(), TryRecvError::Empty);
+        assert!(!is_readable(subscriber));
     }
-    wait_until("a readable descriptor", DEADLINE, || is_readable(&polled).then_some(()));
-    assert_eq!(all(std::iter::from_fn(|| polled.next()).collect()), THREE_ENDS);
-    assert!(!is_readable(&polled));
-    assert!(late.is_empty(), "events are from the subscription on");
+    assert_eq!(late.recv_timeout(Duration::ZERO).unwrap_err(), RecvTimeoutError::Timeout, "it missed all of them");
     drop(manager);
-    assert!(late.recv().is_err(), "no manager, no more events");
+    assert_eq!(late.recv().unwrap_err(), RecvError, "no manager, no more events");
+    assert_eq!(late.try_recv().unwrap_err(), TryRecvError::Disconnected);
+    assert_eq!(late.recv_timeout(DEADLINE).unwrap_err(), RecvTimeoutError::Disconnected);
     remote.assert_nothing_left();
 }
 
-fn is_readable(events: &sshpm::PolledEvents) -> bool {
+fn is_readable(events: &Subscription) -> bool {
     let fd = std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(events));
     let mut polled = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid entry.
@@ -506,14 +507,14 @@ fn is_readable(events: &sshpm::PolledEvents) -> bool {
 fn the_events_carry_what_happened() {
     let remote = Remote::start();
     let manager = remote.manager();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     three_ends(&remote, &manager);
     let next = || events.recv_timeout(DEADLINE).unwrap();
-    match (next(), next(), next()) {
+    match (next().kind, next().kind, next().kind) {
         (
-            Event::Started { pid, .. },
-            Event::Exited { status, .. },
-            Event::StartFailed { error: Error::StartFailed { uuid, .. }, .. },
+            EventKind::Started { pid },
+            EventKind::Exited { status },
+            EventKind::StartFailed { error: Error::StartFailed { uuid, .. } },
         ) => {
             assert_eq!((pid, status.code(), uuid.as_str()), (manager.remote_pid("itself").unwrap(), Some(5), "failed"));
         }
@@ -529,7 +530,7 @@ fn a_callback_is_called_once_for_each_process() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let record = |name: &'static str| {
         let calls = Arc::clone(&calls);
-        move |uuid: &str, end: Result<&sshpm::ExitStatus, &Error>| {
+        move |uuid: &str, _: u64, end: Result<&sshpm::ExitStatus, &Error>| {
             let end = end.map_or("failed".to_owned(), |status| format!("{:?}", status.code()));
             calls.lock().unwrap().push(format!("{name} {uuid} {end}"));
         }
@@ -537,11 +538,11 @@ fn a_callback_is_called_once_for_each_process() {
     let first = manager.on_process_exit(record("first")).unwrap();
     manager.on_process_exit(record("second")).unwrap();
     // One that panics, and one that calls what blocks: the others are called all the same.
-    manager.on_process_exit(|_, _| panic!("expected in this test")).unwrap();
+    manager.on_process_exit(|_, _, _| panic!("expected in this test")).unwrap();
     let weak = Arc::downgrade(&manager);
     let (sender, refusals) = mpsc::channel();
     manager
-        .on_process_exit(move |uuid, _| {
+        .on_process_exit(move |uuid, _, _| {
             let Some(manager) = weak.upgrade() else { return };
             let refused = manager.kill_process(uuid, LONG).unwrap_err();
             let answer = (refused.to_string(), manager.process_state(uuid).is_ok());
@@ -575,7 +576,7 @@ fn a_callback_is_told_of_what_dropping_ends() {
     let remote = Remote::start();
     let manager = remote.manager();
     let (sender, calls) = mpsc::channel();
-    manager.on_process_exit(move |uuid, end| sender.send((uuid.to_owned(), end.is_ok())).unwrap()).unwrap();
+    manager.on_process_exit(move |uuid, _, end| sender.send((uuid.to_owned(), end.is_ok())).unwrap()).unwrap();
     start_ready(&manager, "p", &remote.request("alpha", "heartbeat 0.2"));
     drop(manager);
     assert_eq!(calls.iter().collect::<Vec<_>>(), [("p".to_owned(), true)]);

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sshpm::{BootRequest, Error, Options, Signal, SshFailure};
-use support::{DEADLINE, LONG, ProcessInfo, Remote, skipped, told, wait_for_end, wait_until};
+use support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, skipped, told, wait_for_end, wait_until};
 
 /// Writes the bytes of its second argument and waits; only USR1 makes it end with this code.
 const ANSWERS: &str = r#"trap 'exit 42' USR1; "$1" stdout "$2" stderr 'on stderr'; while :; do sleep 0.05; done"#;
@@ -61,7 +61,7 @@ fn both_ways(remote: &Remote, lines: &str) -> impl Iterator<Item = Options> {
 #[track_caller]
 fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf> {
     let manager = remote.manager_with(options);
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     let bytes = all_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let app = remote.app().into_os_string();
@@ -79,7 +79,7 @@ fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf>
     let status = wait_for_end(&manager, "answers").unwrap();
     assert_eq!((status.code(), status.signal()), (Some(42), None), "{status}");
     // Its end does not wait for what else ssh has to say.
-    while output.pieces().recv_timeout(LONG).is_ok() {}
+    while output.recv_timeout(LONG).is_ok() {}
     assert_eq!(stdout("answers"), bytes);
     let stderr = manager.process_stderr("answers").unwrap().bytes;
     assert_eq!(String::from_utf8_lossy(&stderr), "on stderr");
@@ -504,6 +504,46 @@ fn forward_x11() {
         let lines = format!("ForwardX11 yes\nForwardX11Trusted {trusted}");
         assert_works_by(&remote, &lines, |options| options.ssh_program(&program));
     }
+}
+
+/// Nobody asked for a user: ssh_config chooses, and only the host knows who that is.
+#[test]
+fn the_user_of_ssh_config_is_the_one_that_is_named() {
+    let remote = Remote::start();
+    if !remote.require_users("a user whose name is not this program's") {
+        return;
+    }
+    let user = remote.users().pop().unwrap().name;
+    assert_ne!(user, remote.users()[0].name);
+    for options in both_ways(&remote, &format!("Match originalhost alpha\nUser {user}")) {
+        let manager = remote.manager_with(options);
+        support::start_ready(&manager, "p", &remote.request("alpha", "print ready wait"));
+        assert_eq!(manager.read_process_metadata("p", "alpha", None, LONG).unwrap().user, user);
+        let status = manager.kill_process("p", LONG).unwrap();
+        assert!(status.to_string().contains(&format!("user {user}")), "{status}");
+        let error = run_to_end(&manager, "p", &BootRequest::new("alpha", ["/no/such/program"])).unwrap_err();
+        assert!(matches!(error, Error::StartFailed { .. }), "{error}");
+
+        // Nobody knows who it would have been.
+        manager.start_process("p", &remote.request("silent", "wait")).unwrap();
+        let status = manager.kill_process("p", LONG).unwrap();
+        assert!(!status.to_string().contains("user"), "{status}");
+    }
+}
+
+#[test]
+fn relative_files_are_found_after_a_change_of_directory() {
+    support::isolated("relative_files_are_found_after_a_change_of_directory", || {
+        let remote = Remote::start();
+        remote.program("ssh-here", "exec ssh \"$@\"");
+        let options =
+            remote.options().ssh_program("./ssh-here").ssh_config("ssh_config").known_hosts_file("known_hosts");
+        std::env::set_current_dir(remote.dir()).unwrap();
+        let manager = remote.manager_with(options);
+        std::env::set_current_dir("/").unwrap();
+        let status = run_to_end(&manager, "p", &remote.request("alpha", "print here exit 3")).unwrap();
+        assert_eq!(status.code(), Some(3), "{status}");
+    });
 }
 
 #[test]

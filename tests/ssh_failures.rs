@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sshpm::{Error, Event, HostKeyPolicy, Manager, Options, ProcessState, SshFailure};
+use sshpm::{Error, EventKind, HostKeyPolicy, Manager, Options, ProcessState, SshFailure};
 use support::{DEADLINE, LONG, Remote, run_to_end, told, wait_for_end, wait_until};
 
 /// How ssh failed for a process that has been started: and that the error names whom it was about.
@@ -52,7 +52,7 @@ fn each_failure_is_told_from_the_others() {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager_with(remote.options().connect_timeout(Duration::from_secs(1)));
-        let events = manager.subscribe();
+        let events = manager.subscribe().unwrap();
         // What ssh says, and what the error advises.
         let cases = [
             ("unresolved", None, SshFailure::NameNotResolved, "Could not resolve hostname", "check its spelling"),
@@ -88,7 +88,7 @@ fn each_failure_is_told_from_the_others() {
         let mut all: Vec<_> = (0..cases.len()).map(|_| told(&events.recv_timeout(DEADLINE).unwrap())).collect();
         all.sort();
         assert_eq!(all, (0..cases.len()).map(|number| format!("failed p-{number}")).collect::<Vec<_>>());
-        assert!(events.is_empty());
+        assert_eq!(events.try_iter().count(), 0);
         assert_eq!(remote.logins(), 0);
         remote.assert_nothing_left();
         drop((manager, events));
@@ -167,7 +167,7 @@ fn a_throttling_sshd_is_told_when_it_does_not_stop() {
 fn a_throttling_sshd_is_tried_again_until_it_takes_the_connection() {
     let (remote, held) = Remote::throttled();
     let manager = remote.manager_with(remote.options().connect_timeout(LONG));
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     manager.start_process("p", &remote.request("alpha", "exit 3")).unwrap();
     wait_until("a dropped connection", LONG, || remote.log().contains("drop connection").then_some(()));
     assert_eq!(manager.process_state("p").unwrap(), ProcessState::Connecting);
@@ -223,8 +223,7 @@ fn an_account_without_a_shell_is_told() {
     let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
         return support::skipped("no account whose shell can be changed");
     };
-    // The remote's own account file is one of ours.
-    let passwd = remote.dir().join("passwd");
+    let passwd = remote.local(Path::new("/etc/passwd"));
     let nologin = ["/usr/sbin/nologin", "/bin/false"].into_iter().find(|shell| Path::new(shell).exists()).unwrap();
     let line = |shell: &str| format!("{}:{shell}\n", user.home.display());
     let text = fs::read_to_string(&passwd).unwrap().replace(&line(&user.shell.display().to_string()), &line(nologin));
@@ -343,11 +342,13 @@ fn a_known_hosts_file_takes_the_place_of_the_users() {
 fn the_event_has_the_typed_reason() {
     let remote = Remote::start();
     let manager = remote.manager();
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     manager.start_process("p", &remote.request("refused", "print never")).unwrap();
-    match events.recv_timeout(LONG).unwrap() {
-        Event::StartFailed { uuid, error: Error::Ssh { host, failure: SshFailure::Refused, stderr, .. } } => {
-            assert_eq!((uuid.as_str(), host.as_str()), ("p", "refused"));
+    let event = events.recv_timeout(LONG).unwrap();
+    assert_eq!(event.uuid, "p");
+    match event.kind {
+        EventKind::StartFailed { error: Error::Ssh { host, failure: SshFailure::Refused, stderr, .. } } => {
+            assert_eq!(host, "refused");
             assert!(stderr.contains("Connection refused"), "{stderr}");
         }
         other => panic!("{other:?}"),

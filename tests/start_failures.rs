@@ -50,13 +50,13 @@ fn a_program_that_cannot_be_executed_is_no_exit_code() {
     isolated("a_program_that_cannot_be_executed_is_no_exit_code", || {
         let remote = Remote::start();
         let before = local_snapshot();
-        use StartFailure::{NotExecutable, ProgramNotFound};
+        use StartFailure::{ProgramNotFile, ProgramNotFound, ProgramPermission};
         let programs = [
             ("missing-path", "/does/not/exist".into(), ProgramNotFound),
             ("missing-name", "no-such-program-anywhere".into(), ProgramNotFound),
             ("missing-below-a-file", "/etc/passwd/x".into(), ProgramNotFound),
-            ("no-permission", file(&remote, "plain", b"#!/bin/sh\n", 0o644), NotExecutable),
-            ("directory", "/tmp".into(), NotExecutable),
+            ("no-permission", file(&remote, "plain", b"#!/bin/sh\n", 0o644), ProgramPermission),
+            ("directory", "/tmp".into(), ProgramNotFile),
         ];
         assert_fail(&programs, &remote);
         assert_same_as(&before);
@@ -84,10 +84,10 @@ fn too_many_bytes_of_arguments_are_no_exit_code() {
     let manager = manager(&remote);
     let pieces = (0..30).map(|_| "x".repeat(100_000));
     let request = BootRequest::new("alpha", ["/bin/true".to_owned()].into_iter().chain(pieces));
-    assert_eq!(failure_of(&manager, "arguments", &request), StartFailure::NotExecutable);
+    assert_eq!(failure_of(&manager, "arguments", &request), StartFailure::ArgumentsTooLarge);
     let variables = (0..30).map(|at| (format!("V{at}"), "x".repeat(100_000)));
     let request = variables.fold(shell("exit 0"), |request, (name, value)| request.environment(name, value));
-    assert_eq!(failure_of(&manager, "environment", &request), StartFailure::NotExecutable);
+    assert_eq!(failure_of(&manager, "environment", &request), StartFailure::ArgumentsTooLarge);
     finish(&manager, &remote);
 }
 
@@ -117,6 +117,54 @@ fn a_working_directory_that_cannot_be_entered_is_no_exit_code() {
         let reason = failure_of(&manager, &format!("{uuid}-setup"), &request.setup_line("true"));
         assert_eq!(reason, StartFailure::WorkingDirectory);
     }
+    finish(&manager, &remote);
+}
+
+/// Arguments and values are secret, and in no error.
+#[test]
+fn the_error_names_what_the_failure_is_about() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let program = |program: &str| BootRequest::new("alpha", [program, "secret"]).environment("V", "secret");
+    let log = remote.scratch().join("app.log");
+    let log_text = format!("(stderr is in {:?})", log.display().to_string());
+    let tilde = "the tilde is literal";
+    let quoted = |text: &str| format!("{text:?}");
+    for (uuid, request, texts) in [
+        ("program", program("/no/such/program"), vec![quoted("/no/such/program")]),
+        ("tilde", program("~/bin/app"), vec![quoted("~/bin/app"), tilde.to_owned()]),
+        ("words", program("sleep 5"), vec![quoted("sleep 5"), "pass each argument separately".to_owned()]),
+        ("permission", program("/etc/passwd").log_file(&log), vec![quoted("/etc/passwd"), log_text.clone()]),
+        ("directory", program("true").working_directory("~/data"), vec![quoted("~/data"), tilde.to_owned()]),
+        ("log", program("true").log_file("~/x.log"), vec![quoted("~/x.log"), tilde.to_owned()]),
+        ("log-file", program("true").log_file("/etc"), vec![quoted("/etc")]),
+        ("shell", program("true").setup_shell("no-such-shell"), vec![quoted("no-such-shell")]),
+        (
+            "setup",
+            program("true").setup_line("true").setup_line("echo oops >&2; false"),
+            vec!["\"echo oops >&2; false\": setup line 2 failed with 1 (stderr: oops)".to_owned()],
+        ),
+        (
+            "setup-log",
+            program("true").setup_line("~/no-such-file").log_file(&log),
+            vec![quoted("~/no-such-file"), log_text],
+        ),
+        (
+            "variable",
+            program("true").environment("W", "secret").setup_line("readonly W"),
+            vec![quoted("W"), "environment".to_owned()],
+        ),
+    ] {
+        manager.start_process(uuid, &request).unwrap();
+        let error = manager.wait_until_started(uuid, TIME).unwrap_err();
+        let message = error.to_string();
+        assert!(texts.iter().all(|text| message.contains(text)), "{uuid}: {message}, not {texts:?}");
+        assert!(!message.contains("secret"), "{message}");
+        assert_eq!(message.contains(tilde), texts.iter().any(|text| text == tilde), "{message}");
+    }
+    // No file is there either.
+    let error = manager.read_log_file("alpha", None, "~/x.log", 1, TIME).unwrap_err().to_string();
+    assert!(error.contains(tilde), "{error}");
     finish(&manager, &remote);
 }
 
@@ -217,10 +265,12 @@ fn a_symbolic_link_is_passed_over() {
     let target = remote.local(&user.home).join("valuable");
     fs::create_dir(&target).unwrap();
     chown(&target, Some(user.uid), Some(user.uid)).unwrap();
+    let mode = || fs::metadata(&target).unwrap().permissions().mode();
+    let before = mode();
     symlink(user.home.join("valuable"), remote.local(Path::new("/tmp/drunc"))).unwrap();
     assert_eq!(runtime_directory(&remote, &user), Some(format!("/tmp/drunc-{}", user.uid).into()));
     assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
-    assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(mode(), before);
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{AppReport, DEADLINE, LocalState, Remote, wait_until};
+use support::{
+    AppReport, BRIEF, DEADLINE, LOG, LocalState, Remote, assert_same_bytes, brief, difference, shorten, shorten_lines,
+    wait_until,
+};
 
 /// Runs `true` on the host, must fail with ssh's own code, and say this, at both levels that matter to the library.
 #[track_caller]
@@ -62,6 +65,36 @@ fn every_user_can_log_in() {
     assert!(remote.local(Path::new("/etc/passwd")).exists());
     assert!(!fs::read_to_string("/etc/passwd").unwrap().contains("sshpm-"), "the real accounts are as they were");
     remote.assert_nothing_left();
+}
+
+/// As useradd does it.
+#[test]
+fn the_accounts_of_a_remote_outlast_the_replacement_of_the_machines_own() {
+    if !support::namespaces_work() {
+        return support::skipped("no root or no mount namespaces here: the accounts are the machine's own");
+    }
+    let dir = support::temporary_directory();
+    fs::write(dir.path().join("passwd"), "the remote's\n").unwrap();
+    fs::create_dir(dir.path().join("place")).unwrap();
+    // The outer shell is the machine, the inner one the remote.
+    let machine = "set -e
+        mount -n -t tmpfs -o mode=755 sshpm-test /etc
+        echo \"the machine's\" | tee /etc/passwd >/etc/group
+        ln -s ../etc/group /etc/link
+        unshare --mount --propagation private sh -c \"$1\"
+        true";
+    let remote = "set -e
+        own_etc \"${PWD#/}/place\" passwd
+        nsenter -t $PPID --mount sh -c 'echo replaced >/etc/new; mv /etc/new /etc/passwd'
+        cat /etc/passwd /etc/group /etc/link place/passwd";
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", machine, "sh"])
+        .arg([support::OWN_ETC, remote].concat())
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let expected = "the remote's\nthe machine's\nthe machine's\nreplaced\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{output:?}");
 }
 
 #[test]
@@ -199,6 +232,47 @@ fn a_throttled_sshd_takes_logins_again_when_the_connection_is_given_up() {
     assert_eq!(remote.logins(), 0);
     drop(held);
     wait_until("a login", DEADLINE, || remote.ssh("alpha").arg("true").status().unwrap().success().then_some(()));
+}
+
+#[test]
+fn long_bytes_that_differ_are_shown_around_their_first_difference() {
+    let long = vec![b'x'; 1 << 20];
+    assert_same_bytes("equal bytes", &long, &long);
+    let mut other = long.clone();
+    other[500_000] = 0;
+    let x = |count: usize| "x".repeat(count);
+    let (before, after) = (x(16), x(15));
+    assert_eq!(
+        difference(&other, &long).unwrap(),
+        format!(
+            "1048576 bytes instead of 1048576; from byte 500000 on they differ: \
+             \"{before}\\x00{after}\" instead of \"{before}x{after}\""
+        )
+    );
+    assert_eq!(
+        difference(b"ab", b"a").unwrap(),
+        r#"2 bytes instead of 1; from byte 1 on they differ: "ab" instead of "a""#
+    );
+    assert_eq!(difference(b"", &long).map(|text| text.len() < 200), Some(true));
+}
+
+#[test]
+#[should_panic = "the words: 3 bytes instead of 4; from byte 2 on they differ: \"one\" instead of \"only\""]
+fn a_comparison_of_bytes_names_what_it_compares() {
+    assert_same_bytes("the words", "one", "only");
+}
+
+#[test]
+fn failure_messages_are_bounded() {
+    assert_eq!(shorten("abcdef", 6), "abcdef");
+    assert_eq!(shorten("abcdefg", 4), "ab … 3 bytes … fg");
+    // A character that is cut in two is replaced.
+    assert_eq!(shorten("é€é", 2), "\u{fffd} … 5 bytes … \u{fffd}");
+    assert!(brief(&vec![0; 1 << 20]).len() < BRIEF + 100);
+    let long = format!("{}\nshort\n", "x".repeat(300_000));
+    let lines = shorten_lines(&long, LOG);
+    assert!(lines.len() < BRIEF + 100 && lines.ends_with("\nshort\n"), "{}", lines.len());
+    assert!(shorten_lines(&"line\n".repeat(100_000), LOG).len() < LOG + 100);
 }
 
 #[test]

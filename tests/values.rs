@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
-use sshpm::{BootRequest, Error, Limit, LimitValue, Manager, StartFailure};
+use sshpm::{BootRequest, Error, Limit, LimitValue, LinkLossPolicy, Manager, Signal, StartFailure};
 use support::{AppReport, By, LONG, ProcessInfo, Remote, launched_by, run_to_end, start, wait_for_end, wait_until};
 
 fn os(bytes: impl Into<Vec<u8>>) -> OsString {
@@ -203,6 +203,59 @@ fn a_large_environment_arrives_and_what_the_kernel_refuses_is_refused_by_name() 
     remote.assert_nothing_left();
 }
 
+/// What a shell would have to be told of byte by byte, if values travelled as lines: quotes and newlines, half a
+/// megabyte of each.
+#[test]
+fn values_of_quotes_and_newlines_arrive_intact() {
+    let remote = Remote::start();
+    let manager = remote.manager();
+    let file = remote.scratch().join("report");
+    for what in ["'", "\n", "'\n\\\""] {
+        let value = what.repeat(100_000 / what.len());
+        let payload = [os(value.clone()), os(value.clone())];
+        let names = ["A", "B", "C"];
+        let request = reporting(&remote, &file, &payload);
+        let request = names.iter().fold(request, |request, name| request.environment(*name, &value));
+        for request in [request.clone(), request.setup_line("true")] {
+            let got = report(&manager, &remote, &file, &request);
+            assert!(got.payload() == payload, "{what:?}");
+            assert!(names.iter().all(|name| got.var(name) == Some(os(value.clone()))), "{what:?}");
+        }
+    }
+    remote.assert_nothing_left();
+}
+
+/// Scripts are read by `head -c`. A host may have none, and busybox's takes more from its input than it writes: what
+/// follows is lost.
+#[test]
+fn a_host_may_have_no_head_or_one_that_reads_ahead() {
+    let remote = Remote::start();
+    if !remote.require_users("head would be the real one") {
+        return;
+    }
+    let busybox = Path::new("/usr/bin/busybox");
+    for reads_ahead in [false, true] {
+        if !reads_ahead {
+            remote.take_away("/usr/bin/head");
+        } else if busybox.exists() {
+            remote.unmount("/usr/bin/head");
+            remote.mount(&["--bind", "/usr/bin/busybox", "/usr/bin/head"]);
+        } else {
+            return support::skipped("busybox is not installed");
+        }
+        let manager = remote.manager();
+        let request = remote.request("alpha", "wait").environment("A", "'\n".repeat(20_000));
+        for (uuid, request) in [("plain", request.clone()), ("kept", request.link_loss(LinkLossPolicy::Keep))] {
+            if (launched_by(), uuid) == (By::Slurm, "kept") {
+                continue;
+            }
+            start(&manager, uuid, &request);
+            assert_eq!(manager.kill_process(uuid, LONG).unwrap().signal(), Some(Signal::QUIT), "{uuid}, {reads_ahead}");
+        }
+        remote.assert_nothing_left();
+    }
+}
+
 /// All that stands in command lines on this machine, which is also the remote one, gathered until told to stop.
 fn gather_command_lines(remote: &Remote, stop: &AtomicBool) -> BTreeSet<Vec<OsString>> {
     let mut found = BTreeSet::new();
@@ -314,7 +367,7 @@ fn no_secret_stands_in_a_command_line() {
     });
     for lines in [&in_setup, &running] {
         for secret in [&value, &line, &named] {
-            assert!(!is_in(lines, secret), "{secret} in {lines:#?}");
+            assert!(!is_in(lines, secret), "{secret} in {}", support::brief(lines));
         }
     }
     // What is looked for is found where it may be.

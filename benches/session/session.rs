@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sshpm::{BootRequest, Event, KillTimeouts, Manager, Options};
+use sshpm::{BootRequest, Event, EventKind, KillTimeouts, Manager, Options, Subscription};
 
 use crate::idle;
 use crate::plan::{Extent, Plan};
@@ -63,7 +63,7 @@ pub fn logins(sshd_log: &Path) -> Result<usize, String> {
 struct Session<'a> {
     plan: &'a Plan,
     manager: Manager,
-    events: crossbeam_channel::Receiver<Event>,
+    events: Subscription,
     uuids: Vec<String>,
     /// On the remote, of those that run.
     pids: BTreeMap<String, i64>,
@@ -78,7 +78,7 @@ impl Session<'_> {
         let before = Own::now();
         let options = Options::new().ssh_config(&plan.ssh_config).share_connections(plan.shared);
         let manager = Manager::new(options).map_err(|error| error.to_string())?;
-        let events = manager.subscribe();
+        let events = manager.subscribe().map_err(|error| error.to_string())?;
         let mut session = Session { plan, manager, events, uuids, pids: BTreeMap::new(), lost: 0 };
 
         let begin = Instant::now();
@@ -99,19 +99,19 @@ impl Session<'_> {
         let program = self.plan.app.as_os_str().to_owned();
         let argv = [program, "heartbeat".into(), "1000000".into()];
         let request = BootRequest::new(self.plan.host(at), argv).start_timeout(START_TIMEOUT);
-        self.manager.start_process(&self.uuids[at], &request).map_err(|error| error.to_string())
+        self.manager.start_process(&self.uuids[at], &request).map(|_| ()).map_err(|error| error.to_string())
     }
 
     fn wait_for_starts(&mut self, count: usize) -> Result<(), String> {
         let mut left = count;
         while left > 0 {
             match self.events.recv_timeout(PATIENCE) {
-                Ok(Event::Started { uuid, pid }) => {
+                Ok(Event { uuid, kind: EventKind::Started { pid }, .. }) => {
                     self.pids.insert(uuid, pid);
                     left -= 1;
                 }
                 Ok(event) => {
-                    left -= usize::from(matches!(event, Event::StartFailed { .. }));
+                    left -= usize::from(matches!(event.kind, EventKind::StartFailed { .. }));
                     self.lose(&event);
                 }
                 Err(_) => return Err(format!("{left} of {count} did not start: no word for {PATIENCE:?}")),
@@ -124,7 +124,7 @@ impl Session<'_> {
     fn lose(&mut self, event: &Event) {
         eprintln!("lost: {event:?}");
         self.lost += 1;
-        self.pids.remove(event.uuid());
+        self.pids.remove(&event.uuid);
     }
 
     fn note_needs(&self, samples: &mut Samples, before: &Own, after: &Own) {
@@ -198,7 +198,7 @@ impl Session<'_> {
     fn wait_for_end(&mut self, at: usize) -> Result<(), String> {
         loop {
             match self.events.recv_timeout(PATIENCE) {
-                Ok(Event::Exited { uuid, .. }) if uuid == self.uuids[at] => return Ok(()),
+                Ok(Event { uuid, kind: EventKind::Exited { .. }, .. }) if uuid == self.uuids[at] => return Ok(()),
                 Ok(event) => self.lose(&event),
                 Err(_) => return Err(format!("no word of the death of {} in {PATIENCE:?}", self.uuids[at])),
             }

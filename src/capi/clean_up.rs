@@ -45,8 +45,9 @@ impl From<CleanedUp> for CleanUpResult {
     }
 }
 
-/// Ends the processes of a user on a host that no manager has, by SIGHUP and after the grace SIGKILL, and removes what
-/// they and their managers left. Those of managers that live are left alone.
+/// Ends the processes of a user on a host that no manager can reach, by SIGHUP and after the grace SIGKILL, and removes
+/// what they and their managers left. Those that a manager can reach are left alone. One whose link is lost at this
+/// moment cannot be reached, whether or not its manager lives. There are results for at most 10,000 processes.
 ///
 /// Any thread. Blocks at most for two times the connect timeout, the grace and 8 s for each process, and 120 s.
 ///

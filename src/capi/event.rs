@@ -7,27 +7,30 @@ use super::input::{free, plain};
 use super::result::{SSHPM_OK, code_of, sshpm_result};
 use super::status::{pointer_to_status, sshpm_exit_status};
 use super::strings::{c_string, pointer_to};
-use crate::Event;
+use crate::{Error, Event, EventKind};
 
 /// Event: the application runs: its setup is done and its program was executed.
 pub const SSHPM_EVENT_STARTED: i32 = 1;
-/// Event: the process ended. It is the last event of a process that had started.
+/// Event: the process ended. No event of this start follows.
 pub const SSHPM_EVENT_EXITED: i32 = 2;
-/// Event: the connection broke. SSHPM_EVENT_EXITED follows, when the host has been asked or the lost timeout is over;
-/// of a process that is kept, SSHPM_EVENT_LINK_RESTORED.
+/// Event: the connection broke, or the client on this machine was killed. For a kept process (SSHPM_LINK_LOSS_KEEP),
+/// SSHPM_EVENT_LINK_RESTORED follows when the link is back. Otherwise SSHPM_EVENT_EXITED follows, at the latest after
+/// the lost timeout; or SSHPM_EVENT_START_FAILED, if the start had failed.
 pub const SSHPM_EVENT_LINK_LOST: i32 = 3;
-/// Event: the process did not come to run. It is the only event of such a process.
+/// Event: the start failed: the program was not executed, or was ended at once. No event of this start follows.
 pub const SSHPM_EVENT_START_FAILED: i32 = 4;
-/// Event: a process that is kept (SSHPM_LINK_LOSS_KEEP) was taken over again, or was adopted.
+/// Event: the manager has a link to a kept process again, or adopted the process.
 pub const SSHPM_EVENT_LINK_RESTORED: i32 = 5;
-/// Event: the link to a process that is kept does not come back, see sshpm_event_get_error. It is tried on, and told again when
-/// the reason changes; after SSHPM_ERROR_TAKEN_OVER it is not tried any more.
+/// Event: an attempt to restore the link to a kept process failed; sshpm_event_get_error says why. The manager goes on
+/// trying, and sends this event again when the reason changes. After SSHPM_ERROR_TAKEN_OVER it stops, and no event of
+/// this start follows.
 pub const SSHPM_EVENT_LINK_NOT_RESTORED: i32 = 6;
 
 /// What happened to a process.
 pub struct sshpm_event {
     kind: i32,
     uuid: CString,
+    start_number: u64,
     /// -1: none.
     pid: i64,
     status: Option<sshpm_exit_status>,
@@ -38,27 +41,24 @@ pub struct sshpm_event {
 
 impl From<Event> for sshpm_event {
     fn from(event: Event) -> sshpm_event {
-        let about = |kind, uuid: String, message: String| sshpm_event {
-            kind,
-            uuid: c_string(uuid),
-            pid: -1,
-            status: None,
-            error: SSHPM_OK,
-            message: c_string(message),
+        let Event { uuid, start_number, kind } = event;
+        let (code, pid, status, error, message) = match kind {
+            EventKind::Started { pid } => (SSHPM_EVENT_STARTED, Some(pid), None, None, None),
+            EventKind::Exited { status } => (SSHPM_EVENT_EXITED, None, Some(status), None, None),
+            EventKind::LinkLost { reason } => (SSHPM_EVENT_LINK_LOST, None, None, None, Some(reason)),
+            EventKind::LinkRestored => (SSHPM_EVENT_LINK_RESTORED, None, None, None, None),
+            EventKind::LinkNotRestored { error } => (SSHPM_EVENT_LINK_NOT_RESTORED, None, None, Some(error), None),
+            EventKind::StartFailed { error } => (SSHPM_EVENT_START_FAILED, None, None, Some(error), None),
         };
-        match event {
-            Event::Started { uuid, pid } => sshpm_event { pid, ..about(SSHPM_EVENT_STARTED, uuid, String::new()) },
-            Event::Exited { uuid, status } => {
-                sshpm_event { status: Some(status.into()), ..about(SSHPM_EVENT_EXITED, uuid, String::new()) }
-            }
-            Event::LinkLost { uuid, reason } => about(SSHPM_EVENT_LINK_LOST, uuid, reason),
-            Event::LinkRestored { uuid } => about(SSHPM_EVENT_LINK_RESTORED, uuid, String::new()),
-            Event::LinkNotRestored { uuid, error } => {
-                sshpm_event { error: code_of(&error), ..about(SSHPM_EVENT_LINK_NOT_RESTORED, uuid, error.to_string()) }
-            }
-            Event::StartFailed { uuid, error } => {
-                sshpm_event { error: code_of(&error), ..about(SSHPM_EVENT_START_FAILED, uuid, error.to_string()) }
-            }
+        let error_text = error.as_ref().map(Error::to_string);
+        sshpm_event {
+            kind: code,
+            uuid: c_string(uuid),
+            start_number,
+            pid: pid.unwrap_or(-1),
+            status: status.map(Into::into),
+            error: error.as_ref().map_or(SSHPM_OK, code_of),
+            message: c_string(message.or(error_text).unwrap_or_default()),
         }
     }
 }
@@ -87,6 +87,19 @@ pub unsafe extern "C" fn sshpm_event_get_uuid(event: *const sshpm_event) -> *con
     plain(ptr::null(), || pointer_to(unsafe { event.as_ref() }.map(|this| &this.uuid)))
 }
 
+/// Which start of its uuid the event belongs to: the number that sshpm_manager_start_process or
+/// sshpm_manager_adopt_process gave for it.
+///
+/// Any thread. Does not block.
+///
+/// @param event The event.
+/// @return The start number; 0 when the event is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_event_get_start_number(event: *const sshpm_event) -> u64 {
+    // SAFETY: the caller's pointer is NULL or to an event.
+    plain(0, || unsafe { event.as_ref() }.map_or(0, |this| this.start_number))
+}
+
 /// The application's pid on its host, of SSHPM_EVENT_STARTED.
 ///
 /// Any thread. Does not block.
@@ -112,8 +125,7 @@ pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *c
     plain(ptr::null(), || pointer_to_status(unsafe { event.as_ref() }.and_then(|this| this.status.as_ref())))
 }
 
-/// Why the process did not come to run, of SSHPM_EVENT_START_FAILED; why the link does not come back, of
-/// SSHPM_EVENT_LINK_NOT_RESTORED.
+/// Why the start failed, of SSHPM_EVENT_START_FAILED; why the link was not restored, of SSHPM_EVENT_LINK_NOT_RESTORED.
 ///
 /// Any thread. Does not block.
 ///

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{call, free, give, handle, output, plain, text, text_or_null};
+use super::input::{call, free, give, handle, optional_output, output, plain, text, text_or_null};
 use super::manager::sshpm_manager;
 use super::metadata::sshpm_metadata;
 use super::result::sshpm_result;
@@ -15,7 +15,8 @@ use crate::{FoundProcess, FoundState};
 pub const SSHPM_FOUND_ATTENDED: i32 = 1;
 /// Found: it runs, it is kept, and no manager has it: it can be adopted.
 pub const SSHPM_FOUND_LEFT: i32 = 2;
-/// Found: it runs, and what watched it on its host does not: nobody can learn how it ends. It can be cleaned up.
+/// Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
+/// sshpm_manager_clean_up_host ends it.
 pub const SSHPM_FOUND_ORPHANED: i32 = 3;
 /// Found: it has ended, and no manager has been told how. One that was kept can be adopted, for that and for its output.
 pub const SSHPM_FOUND_ENDED: i32 = 4;
@@ -48,7 +49,8 @@ impl From<FoundProcess> for Found {
 }
 
 /// Lists the processes of a user that have a metadata file on a host: those of all managers, of dead ones too. Who lives
-/// is checked by pid, start time and boot.
+/// is checked by pid, start time and boot. The list has at most 10,000 processes and 16 MiB of metadata; what a host
+/// lists beyond that is dropped. Files that are no metadata are left out, and one warning in the log counts them.
 ///
 /// Any thread. Blocks at most for the connect timeout, and 60 s.
 ///
@@ -81,9 +83,9 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
     })
 }
 
-/// Makes a process that is kept (SSHPM_LINK_LOSS_KEEP) and that no manager has one of this manager, with all its
-/// functions; all its output is read from its beginning. SSHPM_EVENT_LINK_RESTORED is its first event. One that has ended
-/// in the meantime is told as ended.
+/// Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls: all functions of this manager work on it then.
+/// Its output is read from the beginning, and SSHPM_EVENT_LINK_RESTORED is its first event. If it has ended in the
+/// meantime, its end is reported like any other.
 ///
 /// Any thread. Blocks at most for two times the connect timeout, and 120 s.
 ///
@@ -91,6 +93,7 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
 /// @param uuid The process.
 /// @param host The host.
 /// @param user The user there; the process must be this user's. NULL: ssh's choice.
+/// @param out_start_number Gets the start number, as sshpm_manager_start_process gives it. NULL: not wanted.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
 /// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
@@ -103,13 +106,24 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process(
     uuid: *const c_char,
     host: *const c_char,
     user: *const c_char,
+    out_start_number: *mut u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and strings.
-        let (this, uuid, host, user) = unsafe {
-            (handle(manager, "manager")?, text(uuid, "uuid")?, text(host, "host")?, text_or_null(user, "user")?)
+        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        let (this, uuid, host, user, out_start_number) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(uuid, "uuid")?,
+                text(host, "host")?,
+                text_or_null(user, "user")?,
+                optional_output(out_start_number),
+            )
         };
-        Ok(this.manager.adopt_process(uuid, host, user)?)
+        let start_number = this.manager.adopt_process(uuid, host, user)?;
+        if let Some(out_start_number) = out_start_number {
+            out_start_number.write(start_number);
+        }
+        Ok(())
     })
 }
 

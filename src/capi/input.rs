@@ -8,7 +8,7 @@ use std::slice;
 use std::time::Duration;
 
 use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, set_last_error, sshpm_result};
-use crate::Error;
+use crate::{Error, seconds};
 
 /// A timeout: the default of what it is given for; each function says which.
 pub const SSHPM_TIMEOUT_DEFAULT: f64 = -1.0;
@@ -79,8 +79,17 @@ pub(super) unsafe fn handle_mut<'a, T>(pointer: *mut T, argument: &str) -> Resul
 /// # Safety
 /// The pointer is NULL, or to memory for a `T` that nobody else uses during the call.
 pub(super) unsafe fn output<'a, T>(pointer: *mut T, argument: &str) -> Result<&'a mut MaybeUninit<T>, Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { optional_output(pointer) }.ok_or_else(|| null(argument))
+}
+
+/// Where an output goes that the caller may not want: `None` when the pointer is NULL.
+///
+/// # Safety
+/// The pointer is NULL, or to memory for a `T` that nobody else uses during the call.
+pub(super) unsafe fn optional_output<'a, T>(pointer: *mut T) -> Option<&'a mut MaybeUninit<T>> {
     // SAFETY: the caller's promise; MaybeUninit needs no valid value.
-    unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| null(argument))
+    unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }
 }
 
 /// Hands a value over to C, which owns it from now on.
@@ -177,11 +186,9 @@ pub(super) fn timeout(field: &str, seconds: f64) -> Result<Option<Duration>, Fai
     if seconds == SSHPM_TIMEOUT_DEFAULT {
         return Ok(None);
     }
-    if seconds >= 0.0 {
-        return Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)));
-    }
     let reason = "a timeout is a number of seconds from 0 on, INFINITY or SSHPM_TIMEOUT_DEFAULT";
-    Err(Error::invalid(field, seconds.to_string(), reason).into())
+    let time = seconds::to_duration(seconds).ok_or_else(|| Error::invalid(field, seconds.to_string(), reason))?;
+    Ok(Some(time))
 }
 
 /// A value of an enumeration by its number.

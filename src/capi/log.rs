@@ -76,8 +76,9 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Sets who gets the library's log; without one there is none. When this returns, a former callback is not running
-/// and is not called any more; called from inside that callback, it returns at once.
+/// Sets the callback that gets the library's log; without one there is no log. When this returns, a former callback is
+/// not running and is not called any more; called from inside that callback, it returns at once. Before the program
+/// ends, turn the log off: see "Ending the program" at the top of this header.
 ///
 /// Any thread. Blocks while a former callback runs.
 ///

@@ -58,7 +58,9 @@ pub unsafe extern "C" fn sshpm_manager_read_log_file(
 }
 
 /// Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
-/// yet.
+/// yet. While it does not, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
+/// coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
+/// that of busybox always does.
 ///
 /// Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
 ///

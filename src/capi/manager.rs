@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::gate::{Gate, UserData};
-use super::input::{call, free, give, handle, output, text};
+use super::input::{call, free, give, handle, optional_output, output, text};
 use super::options::sshpm_options;
 use super::request::sshpm_boot_request;
 use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_OK, code_of, sshpm_result};
@@ -69,27 +69,43 @@ pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
     unsafe { free(manager) };
 }
 
-/// Checks the request, enters the process in the table, and returns. All else is told by events, callbacks and
-/// sshpm_manager_wait_until_started. The uuid of a process that has ended can be used again, and replaces it.
+/// Checks the request, enters the process in the table, starts its watcher thread and returns. Events, callbacks and
+/// sshpm_manager_wait_until_started report everything else. The uuid of a process that has ended can be used again; the
+/// new process replaces the old one in the table. The start number tells the two apart: a manager numbers its starts
+/// and adoptions from 1, each number is higher than those before it, and events, callbacks and exit statuses carry it.
+/// Some numbers may be missing. Events and callbacks can come before this function returns; from the first of them on,
+/// sshpm_manager_get_start_number knows the number.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid Names the process: 1 to 128 letters, digits, '.', '_' and '-'.
 /// @param request What to run. Copied.
+/// @param out_start_number Gets the start number. NULL: not wanted.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
-/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when there is no thread to be had. Nothing was started unless SSHPM_OK.
+/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless SSHPM_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_start_process(
     manager: *mut sshpm_manager,
     uuid: *const c_char,
     request: *const sshpm_boot_request,
+    out_start_number: *mut u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a request.
-        let (this, uuid, request) =
-            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, handle(request, "request")?) };
-        Ok(this.manager.start_process(uuid, &request.request)?)
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string, a request and a place for the output.
+        let (this, uuid, request, out_start_number) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(uuid, "uuid")?,
+                handle(request, "request")?,
+                optional_output(out_start_number),
+            )
+        };
+        let start_number = this.manager.start_process(uuid, &request.request)?;
+        if let Some(out_start_number) = out_start_number {
+            out_start_number.write(start_number);
+        }
+        Ok(())
     })
 }
 
@@ -125,12 +141,13 @@ pub unsafe extern "C" fn sshpm_manager_forget_process(
     })
 }
 
-/// Is called once for each process that ends or does not come to run: with its uuid, and either how it ended, or NULL
-/// and why it did not start, as code and message. `error` is SSHPM_OK and `error_message` NULL where there is a
-/// status. All of them are valid until it returns. It must not throw.
+/// Is called once for each start that ends or fails, with the uuid, the start number, and either the exit status, or
+/// NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` NULL.
+/// The pointers are valid until the callback returns. It must not throw.
 pub type sshpm_exit_callback = Option<
     unsafe extern "C" fn(
         uuid: *const c_char,
+        start_number: u64,
         status: *const sshpm_exit_status,
         error: sshpm_result,
         error_message: *const c_char,
@@ -142,7 +159,8 @@ pub type sshpm_exit_callback = Option<
 pub type sshpm_finalizer = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 struct Registration {
-    callback: unsafe extern "C" fn(*const c_char, *const sshpm_exit_status, sshpm_result, *const c_char, *mut c_void),
+    callback:
+        unsafe extern "C" fn(*const c_char, u64, *const sshpm_exit_status, sshpm_result, *const c_char, *mut c_void),
     user_data: UserData,
     finalizer: sshpm_finalizer,
     /// It was registered: until then the user data is the caller's.
@@ -150,7 +168,7 @@ struct Registration {
 }
 
 impl Registration {
-    fn call(&self, uuid: &str, end: Result<&ExitStatus, &Error>) {
+    fn call(&self, uuid: &str, start_number: u64, end: Result<&ExitStatus, &Error>) {
         let uuid = c_string(uuid);
         let status = end.ok().map(|status| sshpm_exit_status::from(status.clone()));
         let (code, message) = match end {
@@ -160,7 +178,7 @@ impl Registration {
         let (status, message) = (pointer_to_status(status.as_ref()), pointer_to(message.as_ref()));
         // SAFETY: the caller says that its function can be called so until the finalizer was; all pointers are to
         // values of this frame.
-        unsafe { (self.callback)(uuid.as_ptr(), status, code, message, self.user_data.0) };
+        unsafe { (self.callback)(uuid.as_ptr(), start_number, status, code, message, self.user_data.0) };
     }
 }
 
@@ -173,9 +191,10 @@ impl Drop for Registration {
     }
 }
 
-/// Has a callback called for each process that ends or does not come to run, from now on. All callbacks of a manager
-/// run one after the other, on one thread of the library. In one, functions that do not block can be called; those
-/// that block return SSHPM_ERROR_INSIDE_CALLBACK.
+/// Registers a callback that is called once for each start that ends or fails from now on. All callbacks of a manager
+/// run one after another, on one thread of the library. Inside a callback, functions that do not block can be called;
+/// those that block return SSHPM_ERROR_INSIDE_CALLBACK. Before the program ends, remove the callback or free the
+/// manager: see "Ending the program" at the top of this header.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
@@ -202,15 +221,18 @@ pub unsafe extern "C" fn sshpm_manager_on_process_exit(
         let registered = AtomicBool::new(false);
         let registration = Arc::new(Registration { callback, user_data, finalizer, registered });
         let (called, gate) = (Arc::clone(&registration), Arc::clone(&this.callbacks.0));
-        let id = this.manager.on_process_exit(move |uuid, end| gate.pass(|| called.call(uuid, end)))?;
+        let id = this
+            .manager
+            .on_process_exit(move |uuid, start_number, end| gate.pass(|| called.call(uuid, start_number, end)))?;
         registration.registered.store(true, Ordering::Release);
         out_id.write(id.0);
         Ok(())
     })
 }
 
-/// Ends a callback. When this returns it does not run, is not called any more, and its finalizer was called. Called
-/// from inside that callback it returns at once, and the finalizer is called when the callback has returned.
+/// Removes a callback. When this returns, the callback is not running and is not called any more, and its finalizer was
+/// called. Called from inside that callback it returns at once, and the finalizer is called when the callback has
+/// returned.
 ///
 /// Any thread, also in callbacks. Blocks while the callback runs.
 ///

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::input::{array, call, give, handle, output, text, texts, timeout};
+use super::input::{array, call, give, handle, optional_output, output, text, texts, timeout};
 use super::kill_results::sshpm_kill_results;
 use super::manager::sshpm_manager;
 use super::result::{Failure, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
@@ -41,7 +41,8 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     })
 }
 
-/// Waits until a process has ended. It stays in the table.
+/// Waits until a process has ended. It stays in the table. The exit callbacks may not have run yet. A call that
+/// returns an end, or why the start failed, takes it, as sshpm_manager_get_exit_status does.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
@@ -157,8 +158,9 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
     })
 }
 
-/// Ends a process by the kill sequence, and takes it from the table; of one that has ended already it gives how. A
-/// start that has no remote pid yet is cancelled.
+/// Ends a process by the kill sequence, waits for the exit callbacks, takes the process from the table and gives how it
+/// ended, also if it had ended before. A start that has no remote pid yet is taken back: what has begun on the host ends
+/// by HUP, after its grace by KILL.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
 ///
@@ -337,7 +339,7 @@ pub unsafe extern "C" fn sshpm_manager_shutdown(
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
         let results = this.manager.shutdown(timeout)?;
         // SAFETY: the caller's pointer is NULL or to a place for the output.
-        if let Ok(out_results) = unsafe { output(out_results, "out_results") } {
+        if let Some(out_results) = unsafe { optional_output(out_results) } {
             give(out_results, results.into());
         }
         Ok(())

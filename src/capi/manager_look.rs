@@ -25,6 +25,31 @@ pub const SSHPM_STATE_ENDED: i32 = 6;
 /// State: it did not come to run; why is kept likewise.
 pub const SSHPM_STATE_FAILED: i32 = 7;
 
+/// The number of the start that the table has for this uuid, as sshpm_manager_start_process or
+/// sshpm_manager_adopt_process gave it.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param out_start_number Gets the start number.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_get_start_number(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    out_start_number: *mut u64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        let (this, uuid, out_start_number) = unsafe {
+            (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_start_number, "out_start_number")?)
+        };
+        out_start_number.write(this.manager.start_number(uuid)?);
+        Ok(())
+    })
+}
+
 /// The state of a process.
 ///
 /// Any thread, also in callbacks. Does not block.
@@ -258,7 +283,11 @@ unsafe fn get_status(
     })
 }
 
-/// How a process ended that is still in the table.
+/// Gets how a process ended that is still in the table. The exit callbacks may not have run yet.
+///
+/// A call that gives a status, or the reason of a failed start, takes the end: the host of a kept process then removes
+/// the exit status and the output, and no other manager can get them. The process stays in this table, and the call can
+/// be repeated. sshpm_manager_get_process_state looks without taking the end.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
@@ -279,8 +308,9 @@ pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     unsafe { get_status(manager, uuid, out_status, Manager::exit_status) }
 }
 
-/// How a process ended that nobody killed, or why it did not come to run; it leaves the table with that. So each end
-/// is given once, also to many threads.
+/// Gets how a process ended that nobody killed, or why it did not come to run, and takes it from the table: so each end
+/// is given once, also to many threads. The exit callbacks may not have run yet. A call that gives an end takes it, as
+/// sshpm_manager_get_exit_status does.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///

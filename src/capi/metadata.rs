@@ -299,7 +299,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_log_file(metadata: *const sshpm_meta
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return Seconds; 0 where the file has none, and when the metadata are NULL.
+/// @return Seconds; INFINITY where the request had no limit, 0 where the file has none, and when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadata) -> f64 {
     // SAFETY: the caller's pointer is NULL or to metadata.

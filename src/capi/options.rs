@@ -103,7 +103,8 @@ pub unsafe extern "C" fn sshpm_options_set_host_launcher(
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param program A path, or a name that is looked up in PATH. Copied.
+/// @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path, one
+/// with a slash, against the current directory.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_ssh_program(
@@ -123,7 +124,8 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_program(
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param file Its path. Copied. NULL: the default.
+/// @param file Its path, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a relative path
+/// against the current directory; relative paths inside the file are ssh's, which resolves them whenever it runs.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_ssh_config(
@@ -146,7 +148,8 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it.
+/// @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Paths in it should be absolute: ssh
+/// resolves others against the current directory whenever it runs.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_add_ssh_option(
@@ -290,7 +293,8 @@ pub unsafe extern "C" fn sshpm_options_set_host_key_policy(options: *mut sshpm_o
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param file Its path. Copied. NULL: the user's.
+/// @param file Its path. Copied. NULL: the user's. sshpm_manager_new resolves a relative path against the current
+/// directory; "none", and what begins with "~", "%" or "${", has the meaning that ssh_config(5) gives it.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(

@@ -1,9 +1,8 @@
 //! A live reader of an application's output.
 
 use std::ffi::c_char;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
-
-use crossbeam_channel::RecvTimeoutError;
 
 use super::buffer::sshpm_buffer;
 use super::input::{call, free, give, handle, output, plain, text, timeout};
@@ -25,7 +24,7 @@ pub struct sshpm_output_subscription {
 
 impl sshpm_output_subscription {
     fn next(&self, timeout: Duration) -> Result<OutputPiece, Failure> {
-        self.subscription.pieces().recv_timeout(timeout).map_err(|error| match error {
+        self.subscription.recv_timeout(timeout).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
                 let message = format!("the next piece of output: not within {:.1} s", timeout.as_secs_f64());
                 Failure::new(SSHPM_ERROR_TIMED_OUT, message)

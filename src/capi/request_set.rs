@@ -331,7 +331,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_mode(request: *mut sshpm_boo
     })
 }
 
-/// Sets how long it may take from sshpm_manager_start_process until the program runs.
+/// Sets how long a start may wait until it has a session on its host, and, counted anew, how long it may take from
+/// there until the program runs. So start-up files of the login shell, which run for a shared connection and once more
+/// for each session on it, may take nearly as long as this, whether or not connections are shared.
 ///
 /// One thread at a time for the same request. Does not block.
 ///

@@ -114,7 +114,7 @@ pub const SSHPM_ERROR_START_SETUP: i32 = 201;
 pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
 /// The program, or the interpreter that its first line names, does not exist.
 pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;
-/// The program cannot be executed: permission, format, or too many bytes of arguments and environment.
+/// The host's kernel refuses the program, most often for its format: it is for another machine, or damaged.
 pub const SSHPM_ERROR_START_NOT_EXECUTABLE: i32 = 204;
 /// The working directory cannot be entered.
 pub const SSHPM_ERROR_START_WORKING_DIRECTORY: i32 = 205;
@@ -130,13 +130,22 @@ pub const SSHPM_ERROR_START_ENVIRONMENT: i32 = 209;
 pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: i32 = 210;
 /// A process of this uuid, started by another manager, lives on the host.
 pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: i32 = 211;
-/// Its shell ended before the application ran: it was ended from outside, or does not read POSIX shell code.
+/// The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else sent a
+/// signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message has its exit code.
 pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
 /// The remote side spoke in a way that this version does not know.
 pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
 
-/// The link was lost while the process started; whether it ran is not known.
+/// The link broke before the program was known to run; whether it ran for a moment is not known.
 pub const SSHPM_ERROR_START_LINK_LOST: i32 = 214;
+/// The program is a directory, or another thing that is no regular file.
+pub const SSHPM_ERROR_START_PROGRAM_NOT_FILE: i32 = 215;
+/// The user may not execute the program.
+pub const SSHPM_ERROR_START_PROGRAM_PERMISSION: i32 = 216;
+/// Arguments and environment have more bytes than the host's kernel takes.
+pub const SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE: i32 = 217;
+/// The shell that starts it ended on its host: most likely no process could be made there.
+pub const SSHPM_ERROR_START_NO_PROCESS: i32 = 218;
 
 /// The launcher's program was not found, or cannot be executed.
 pub const SSHPM_ERROR_LAUNCHER_NOT_FOUND: i32 = 300;
@@ -247,6 +256,9 @@ fn code_of_start(reason: &StartFailure) -> sshpm_result {
         StartFailure::Setup { .. } => SSHPM_ERROR_START_SETUP,
         StartFailure::ShellNotFound => SSHPM_ERROR_START_SHELL_NOT_FOUND,
         StartFailure::ProgramNotFound => SSHPM_ERROR_START_PROGRAM_NOT_FOUND,
+        StartFailure::ProgramNotFile => SSHPM_ERROR_START_PROGRAM_NOT_FILE,
+        StartFailure::ProgramPermission => SSHPM_ERROR_START_PROGRAM_PERMISSION,
+        StartFailure::ArgumentsTooLarge => SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE,
         StartFailure::NotExecutable => SSHPM_ERROR_START_NOT_EXECUTABLE,
         StartFailure::WorkingDirectory => SSHPM_ERROR_START_WORKING_DIRECTORY,
         StartFailure::LogDirectory => SSHPM_ERROR_START_LOG_DIRECTORY,
@@ -254,6 +266,7 @@ fn code_of_start(reason: &StartFailure) -> sshpm_result {
         StartFailure::Limit(_) => SSHPM_ERROR_START_LIMIT,
         StartFailure::Environment => SSHPM_ERROR_START_ENVIRONMENT,
         StartFailure::RuntimeDirectory => SSHPM_ERROR_START_RUNTIME_DIRECTORY,
+        StartFailure::NoProcess => SSHPM_ERROR_START_NO_PROCESS,
         StartFailure::UuidInUse => SSHPM_ERROR_START_UUID_IN_USE_ON_HOST,
         StartFailure::Ended(_) => SSHPM_ERROR_START_ENDED_BEFORE_RUNNING,
         StartFailure::Protocol => SSHPM_ERROR_START_PROTOCOL,
@@ -312,13 +325,17 @@ fn text_of(code: sshpm_result) -> &'static CStr {
         SSHPM_ERROR_START_SETUP => c"start: a setup line failed",
         SSHPM_ERROR_START_SHELL_NOT_FOUND => c"start: the shell for the setup lines does not exist",
         SSHPM_ERROR_START_PROGRAM_NOT_FOUND => c"start: the program does not exist",
-        SSHPM_ERROR_START_NOT_EXECUTABLE => c"start: the program cannot be executed",
+        SSHPM_ERROR_START_PROGRAM_NOT_FILE => c"start: the program is no regular file",
+        SSHPM_ERROR_START_PROGRAM_PERMISSION => c"start: the user may not execute the program",
+        SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => c"start: too many bytes of arguments and environment",
+        SSHPM_ERROR_START_NOT_EXECUTABLE => c"start: the host's kernel refuses the program",
         SSHPM_ERROR_START_WORKING_DIRECTORY => c"start: the working directory cannot be entered",
         SSHPM_ERROR_START_LOG_DIRECTORY => c"start: the directory of the log file does not exist",
         SSHPM_ERROR_START_LOG_FILE => c"start: the log file cannot be written",
         SSHPM_ERROR_START_LIMIT => c"start: a resource limit was refused",
         SSHPM_ERROR_START_ENVIRONMENT => c"start: a variable cannot be set",
         SSHPM_ERROR_START_RUNTIME_DIRECTORY => c"start: no runtime directory",
+        SSHPM_ERROR_START_NO_PROCESS => c"start: its shell ended, perhaps for want of a process on the host",
         SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => c"start: the uuid is in use on the host",
         SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
         SSHPM_ERROR_START_LINK_LOST => c"start: the link was lost",

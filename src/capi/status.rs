@@ -108,6 +108,20 @@ pub unsafe extern "C" fn sshpm_exit_status_get_source_name(status: *const sshpm_
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.source_name)))
 }
 
+/// Which start of its uuid the process was: the number that sshpm_manager_start_process or sshpm_manager_adopt_process
+/// gave for it.
+///
+/// Any thread. Does not block.
+///
+/// @param status The status.
+/// @return The start number; 0 for a status of found processes, which no start of this manager belongs to, and when the
+/// status is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_exit_status_get_start_number(status: *const sshpm_exit_status) -> u64 {
+    // SAFETY: the caller's pointer is NULL or to a status.
+    plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.start_number()))
+}
+
 /// The code as it was seen: of the ssh client for the two sources that go through it, 0 to 255 or minus the number of
 /// the signal that ended the client; of the application for the other two.
 ///

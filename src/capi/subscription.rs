@@ -9,12 +9,12 @@ use super::event::sshpm_event;
 use super::input::{call, free, give, handle, output, plain, timeout};
 use super::manager::sshpm_manager;
 use super::result::{Failure, SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_WOKEN, sshpm_result};
-use crate::event::refuse_inside_callback;
-use crate::{Event, PolledEvents};
+use crate::event::{Delivery, refuse_inside_callback};
+use crate::{Event, Subscription};
 
 /// A queue of a manager's events, with a descriptor for poll(2) and event loops.
 pub struct sshpm_subscription {
-    events: PolledEvents,
+    subscription: Subscription,
     wake: Sender<()>,
     woken: Receiver<()>,
 }
@@ -23,25 +23,26 @@ impl sshpm_subscription {
     fn next(&self, timeout: Duration) -> Result<Event, Failure> {
         let next = select_biased! {
             recv(self.woken) -> _ => Err(Failure::new(SSHPM_ERROR_WOKEN, "the wait was ended by a wake")),
-            recv(self.events.receiver()) -> event => {
-                event.map_err(|_| Failure::new(SSHPM_ERROR_SHUT_DOWN, "the manager is gone: no event can come"))
+            recv(self.subscription.queue()) -> event => {
+                event.map(Delivery::receive).map_err(|_| Failure::new(SSHPM_ERROR_SHUT_DOWN, "the manager is gone: no event can come"))
             }
             default(timeout) => {
                 let waited = timeout.as_secs_f64();
                 Err(Failure::new(SSHPM_ERROR_NO_EVENT, format!("no event came within {waited:.1} s")))
             }
         };
-        self.events.settle();
+        self.subscription.update_fd();
         // A wake that came before the descriptor was cleared must keep it readable.
         if !self.woken.is_empty() {
-            self.events.signal();
+            self.subscription.signal_fd();
         }
         next
     }
 }
 
 /// Subscribes to all events from now on. The queue has no bound: a subscriber that is slow loses nothing and delays
-/// nobody.
+/// nobody. Events that are not received stay in it, some hundred bytes each; that of a failed start also has what ssh or
+/// the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that is not read.
 ///
 /// Any thread. Does not block.
 ///
@@ -58,9 +59,9 @@ pub unsafe extern "C" fn sshpm_manager_subscribe(
         // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
         let (this, out_subscription) =
             unsafe { (handle(manager, "manager")?, output(out_subscription, "out_subscription")?) };
-        let events = this.manager.subscribe_polled()?;
+        let subscription = this.manager.subscribe()?;
         let (wake, woken) = bounded(1);
-        give(out_subscription, sshpm_subscription { events, wake, woken });
+        give(out_subscription, sshpm_subscription { subscription, wake, woken });
         Ok(())
     })
 }
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn sshpm_manager_subscribe(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_get_fd(subscription: *const sshpm_subscription) -> i32 {
     // SAFETY: the caller's pointer is NULL or to a subscription.
-    plain(-1, || unsafe { subscription.as_ref() }.map_or(-1, |this| this.events.as_fd().as_raw_fd()))
+    plain(-1, || unsafe { subscription.as_ref() }.map_or(-1, |this| this.subscription.as_fd().as_raw_fd()))
 }
 
 /// Takes the next event from the queue, and waits for one where there is none. Of one process the events come in the
@@ -122,7 +123,7 @@ pub unsafe extern "C" fn sshpm_subscription_wake(subscription: *const sshpm_subs
         let this = unsafe { handle(subscription, "subscription")? };
         // It fails when a wake is due already.
         let _ = this.wake.try_send(());
-        this.events.signal();
+        this.subscription.signal_fd();
         Ok(())
     })
 }

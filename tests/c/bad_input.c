@@ -17,7 +17,7 @@ static void every_code_has_a_text(void)
         CHECK(strlen(sshpm_strerror(code)) > 0);
         known += strcmp(sshpm_strerror(code), unknown) != 0;
     }
-    CHECK(known == 1 + 30 + 14 + 15 + 7);
+    CHECK(known == 1 + 30 + 14 + 19 + 7);
     CHECK(strcmp(sshpm_strerror(SSHPM_OK), unknown) != 0);
     CHECK(strcmp(sshpm_strerror(SSHPM_ERROR_PANIC), unknown) != 0);
     CHECK(strcmp(sshpm_strerror(SSHPM_ERROR_SSH_OTHER), unknown) != 0);
@@ -61,6 +61,7 @@ static void nothing_has_no_values(void)
     CHECK(sshpm_event_get_type(NULL) == 0 && sshpm_event_get_uuid(NULL) == NULL && sshpm_event_get_pid(NULL) == -1);
     CHECK(sshpm_event_get_status(NULL) == NULL && sshpm_event_get_error(NULL) == SSHPM_OK);
     CHECK(sshpm_event_get_message(NULL) == NULL);
+    CHECK(sshpm_event_get_start_number(NULL) == 0 && sshpm_exit_status_get_start_number(NULL) == 0);
     CHECK(sshpm_subscription_get_fd(NULL) == -1);
 }
 
@@ -225,10 +226,10 @@ static void bad_names(void)
     GIVES(sshpm_set_log_callback(6, NULL, NULL), SSHPM_ERROR_INVALID, "level: \"6\"");
 }
 
-static void on_exit_never(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                          const char *error_message, void *user_data)
+static void on_exit_never(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                          sshpm_result error, const char *error_message, void *user_data)
 {
-    (void)uuid, (void)status, (void)error, (void)error_message, (void)user_data;
+    (void)uuid, (void)start_number, (void)status, (void)error, (void)error_message, (void)user_data;
     CHECK(false);
 }
 
@@ -262,14 +263,17 @@ static void bad_calls_of_a_manager(void)
     OK(sshpm_manager_new(NULL, &manager));
     OK(sshpm_boot_request_new("-oProxyCommand=x", ARGV, 2, &request));
 
-    NULL_ARGUMENT(sshpm_manager_start_process(NULL, "a", request), "manager");
-    NULL_ARGUMENT(sshpm_manager_start_process(manager, NULL, request), "uuid");
-    NULL_ARGUMENT(sshpm_manager_start_process(manager, "a", NULL), "request");
-    GIVES(sshpm_manager_start_process(manager, LATIN1, request), SSHPM_ERROR_UTF8, "uuid");
-    GIVES(sshpm_manager_start_process(manager, "a/b", request), SSHPM_ERROR_INVALID, "uuid");
-    GIVES(sshpm_manager_start_process(manager, "a", request), SSHPM_ERROR_INVALID, "host");
+    NULL_ARGUMENT(sshpm_manager_start_process(NULL, "a", request, NULL), "manager");
+    NULL_ARGUMENT(sshpm_manager_start_process(manager, NULL, request, NULL), "uuid");
+    NULL_ARGUMENT(sshpm_manager_start_process(manager, "a", NULL, NULL), "request");
+    GIVES(sshpm_manager_start_process(manager, LATIN1, request, NULL), SSHPM_ERROR_UTF8, "uuid");
+    GIVES(sshpm_manager_start_process(manager, "a/b", request, NULL), SSHPM_ERROR_INVALID, "uuid");
+    GIVES(sshpm_manager_start_process(manager, "a", request, NULL), SSHPM_ERROR_INVALID, "host");
     sshpm_boot_request_free(request);
 
+    NULL_ARGUMENT(sshpm_manager_get_start_number(NULL, "a", &id), "manager");
+    NULL_ARGUMENT(sshpm_manager_get_start_number(manager, NULL, &id), "uuid");
+    NULL_ARGUMENT(sshpm_manager_get_start_number(manager, "a", NULL), "out_start_number");
     NULL_ARGUMENT(sshpm_manager_get_process_state(NULL, "a", &number), "manager");
     NULL_ARGUMENT(sshpm_manager_get_process_state(manager, NULL, &number), "uuid");
     NULL_ARGUMENT(sshpm_manager_get_process_state(manager, "a", NULL), "out_state");

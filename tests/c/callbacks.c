@@ -44,11 +44,12 @@ static void finalize(void *user_data)
     add(&watch->finalized);
 }
 
-static void slow(const char *uuid, const sshpm_exit_status *status, sshpm_result error, const char *error_message,
-                 void *user_data)
+static void slow(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                 sshpm_result error, const char *error_message, void *user_data)
 {
     struct watch *watch = user_data;
-    CHECK(uuid != NULL && (status == NULL) == (error != SSHPM_OK) && (status == NULL) == (error_message != NULL));
+    CHECK(uuid != NULL && start_number > 0);
+    CHECK((status == NULL) == (error != SSHPM_OK) && (status == NULL) == (error_message != NULL));
     add(&watch->begun);
     nap(watch->sleep_ms);
     add(&watch->ended);
@@ -62,8 +63,8 @@ static void run(sshpm_manager *manager, const char *uuid)
     CHECK(code == 3);
 }
 
-static void calls_inside(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                         const char *error_message, void *user_data)
+static void calls_inside(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                         sshpm_result error, const char *error_message, void *user_data)
 {
     struct watch *watch = user_data;
     sshpm_manager *manager = watch->manager;
@@ -77,6 +78,7 @@ static void calls_inside(const char *uuid, const sshpm_exit_status *status, sshp
 
     add(&watch->begun);
     CHECK(status != NULL && error == SSHPM_OK && error_message == NULL);
+    CHECK(start_number == 1 && sshpm_exit_status_get_start_number(status) == 1);
     OK(sshpm_exit_status_get_code(status, &code));
     CHECK(code == 3);
     GIVES(sshpm_manager_wait_until_started(manager, uuid, 0.0, &pid), SSHPM_ERROR_INSIDE_CALLBACK, "inside");
@@ -130,6 +132,26 @@ static void removing_waits(void)
     CHECK(watch.begun == 1 && watch.finalized == 1);
 }
 
+/* No callback for an end runs any more when the kill has given it. */
+static void killing_waits(void)
+{
+    struct watch watch = {new_manager(), NULL, 0, 300, 0, 0, 0};
+    sshpm_exit_status *status = NULL;
+    sshpm_kill_results *results = NULL;
+    OK(sshpm_manager_on_process_exit(watch.manager, slow, &watch, finalize, &watch.id));
+    start(watch.manager, "one", "alpha", "heartbeat", "1");
+    wait_for_heartbeat(watch.manager, "one");
+    OK(sshpm_manager_kill_process(watch.manager, "one", LONG_S, &status));
+    CHECK(get(&watch.ended) == 1 && sshpm_exit_status_get_start_number(status) == 1);
+    sshpm_exit_status_free(status);
+    start(watch.manager, "one", "alpha", "heartbeat", "1");
+    OK(sshpm_manager_kill_all_processes(watch.manager, LONG_S, &results));
+    CHECK(get(&watch.ended) == 2);
+    CHECK(sshpm_exit_status_get_start_number(sshpm_kill_results_get_status(results, 0)) == 2);
+    sshpm_kill_results_free(results);
+    sshpm_manager_free(watch.manager);
+}
+
 /* Also longer than the 5 s in which the manager lets go of all else. */
 static void freeing_waits(int sleep_ms)
 {
@@ -144,10 +166,10 @@ static void freeing_waits(int sleep_ms)
     CHECK(get(&watch.finalized) == 1);
 }
 
-static void failed(const char *uuid, const sshpm_exit_status *status, sshpm_result error, const char *error_message,
-                   void *user_data)
+static void failed(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                   sshpm_result error, const char *error_message, void *user_data)
 {
-    CHECK(strcmp(uuid, "missing") == 0 && status == NULL && error == SSHPM_ERROR_START_PROGRAM_NOT_FOUND);
+    CHECK(strcmp(uuid, "missing") == 0 && start_number == 1 && status == NULL && error == SSHPM_ERROR_START_PROGRAM_NOT_FOUND);
     CHECK(strstr(error_message, "missing") != NULL);
     add(user_data);
 }
@@ -161,7 +183,7 @@ static void a_failed_start_is_told(void)
     int told = 0;
     OK(sshpm_manager_on_process_exit(manager, failed, &told, NULL, &id));
     OK(sshpm_boot_request_new("beta", argv, 1, &request));
-    OK(sshpm_manager_start_process(manager, "missing", request));
+    OK(sshpm_manager_start_process(manager, "missing", request, NULL));
     sshpm_boot_request_free(request);
     reaches(&told, 1);
     sshpm_manager_free(manager);
@@ -254,6 +276,7 @@ int main(void)
     alarm(WATCHDOG_S);
     what_may_be_called_inside();
     removing_waits();
+    killing_waits();
     freeing_waits(200);
     freeing_waits(5500);
     a_failed_start_is_told();

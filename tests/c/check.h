@@ -85,7 +85,7 @@ static inline void start(sshpm_manager *manager, const char *uuid, const char *h
                          const char *argument)
 {
     sshpm_boot_request *request = new_request(host, verb, argument);
-    OK(sshpm_manager_start_process(manager, uuid, request));
+    OK(sshpm_manager_start_process(manager, uuid, request, NULL));
     sshpm_boot_request_free(request);
 }
 

@@ -95,10 +95,13 @@ static void nobody(sshpm_manager *manager)
     sshpm_exit_status *status = NULL;
     sshpm_kill_results *results = NULL;
     sshpm_buffer *buffer = NULL;
+    uint64_t start_number = 0;
     int64_t pid = 0;
     int32_t number = 0;
     bool answer = true;
     NOT_UTF8(sshpm_manager_forget_process(manager, LATIN1));
+    NOT_UTF8(sshpm_manager_get_start_number(manager, LATIN1, &start_number));
+    UNKNOWN(sshpm_manager_get_start_number(manager, "nobody", &start_number));
     NOT_UTF8(sshpm_manager_get_process_state(manager, LATIN1, &number));
     UNKNOWN(sshpm_manager_get_process_state(manager, "nobody", &number));
     NOT_UTF8(sshpm_manager_is_process_alive(manager, LATIN1, &answer));
@@ -161,7 +164,7 @@ static void failed_starts(sshpm_manager *manager, const char *uuid, sshpm_result
     OK(sshpm_manager_subscribe(manager, &subscription));
     OK(sshpm_boot_request_new("alpha", argv, 1, &request));
     for (int round = 0; round < 4; round++) {
-        OK(sshpm_manager_start_process(manager, uuid, request));
+        OK(sshpm_manager_start_process(manager, uuid, request, NULL));
         FAILED(sshpm_manager_wait_until_started(manager, uuid, LONG_S, &pid), code);
         FAILED(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONG_S, &number), code);
         FAILED(sshpm_manager_get_exit_status(manager, uuid, &status), code);
@@ -194,12 +197,15 @@ static void connecting(sshpm_manager *manager)
 {
     sshpm_exit_status *status = NULL;
     sshpm_boot_request *request = NULL;
+    uint64_t start_number = 0;
     int64_t pid = 0;
     int32_t code = 0;
     start(manager, "connecting", "silent", "exit", "0");
     request = new_request("silent", "exit", "0");
-    GIVES(sshpm_manager_start_process(manager, "connecting", request), SSHPM_ERROR_UUID_IN_USE, "connecting");
+    GIVES(sshpm_manager_start_process(manager, "connecting", request, NULL), SSHPM_ERROR_UUID_IN_USE, "connecting");
     sshpm_boot_request_free(request);
+    OK(sshpm_manager_get_start_number(manager, "connecting", &start_number));
+    CHECK(start_number > 0);
     GIVES(sshpm_manager_get_remote_pid(manager, "connecting", &pid), SSHPM_ERROR_NO_METADATA, "connecting");
     GIVES(sshpm_manager_wait_until_started(manager, "connecting", 0.0, &pid), SSHPM_ERROR_TIMED_OUT, "connecting");
     GIVES(sshpm_manager_kill_process_without_metadata(manager, "connecting", SIGKILL, false, LONG_S, &status),
@@ -221,8 +227,8 @@ struct inside {
 
 #define INSIDE(call) GIVES(call, SSHPM_ERROR_INSIDE_CALLBACK, "inside a callback")
 
-static void calls_that_block(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                             const char *error_message, void *user_data)
+static void calls_that_block(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                             sshpm_result error, const char *error_message, void *user_data)
 {
     struct inside *inside = user_data;
     sshpm_manager *manager = inside->manager;
@@ -237,7 +243,7 @@ static void calls_that_block(const char *uuid, const sshpm_exit_status *status, 
     sshpm_event *event = NULL;
     int64_t pid = 0;
     int32_t number = 0;
-    CHECK(status != NULL && error == SSHPM_OK && error_message == NULL);
+    CHECK(start_number > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
     INSIDE(sshpm_manager_detach(manager));
     INSIDE(sshpm_manager_wait_until_started(manager, uuid, 0.0, &pid));
     INSIDE(sshpm_manager_wait_for_process_exit_code(manager, uuid, 0.0, &number));

@@ -11,7 +11,7 @@ static void start_script(sshpm_manager *manager, const char *uuid, const char *h
     sshpm_boot_request *request = NULL;
     OK(sshpm_boot_request_new(host, argv, 3, &request));
     OK(sshpm_boot_request_set_grace(request, 600.0));
-    OK(sshpm_manager_start_process(manager, uuid, request));
+    OK(sshpm_manager_start_process(manager, uuid, request, NULL));
     sshpm_boot_request_free(request);
 }
 
@@ -221,7 +221,7 @@ static void after_the_end(sshpm_manager *manager)
     OK(sshpm_subscription_wake(subscription));
     GIVES(sshpm_subscription_next(subscription, 0.0, &event), SSHPM_ERROR_WOKEN, "");
     OK(sshpm_manager_shutdown(manager, LONG_S, NULL));
-    GIVES(sshpm_manager_start_process(manager, "late", request), SSHPM_ERROR_SHUT_DOWN, "shut down");
+    GIVES(sshpm_manager_start_process(manager, "late", request, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_boot_request_free(request);
     sshpm_manager_free(manager);
     while (sshpm_subscription_next(subscription, 0.0, &event) == SSHPM_OK) {

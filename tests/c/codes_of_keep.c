@@ -45,7 +45,7 @@ static void four_that_change_hands(const struct gate *gate)
     }
     for (int i = 0; i < 4; i++) {
         wait_until_found(second, FOUR[i], SSHPM_FOUND_LEFT);
-        OK(sshpm_manager_adopt_process(second, FOUR[i], "alpha", NULL));
+        OK(sshpm_manager_adopt_process(second, FOUR[i], "alpha", NULL, NULL));
     }
     open_gate(gate);
     for (int refused = 0; refused < 4;) {
@@ -69,15 +69,15 @@ struct inside {
 
 #define INSIDE(call) GIVES(call, SSHPM_ERROR_INSIDE_CALLBACK, "inside a callback")
 
-static void calls_that_block(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                             const char *error_message, void *user_data)
+static void calls_that_block(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                             sshpm_result error, const char *error_message, void *user_data)
 {
     struct inside *inside = user_data;
     sshpm_found_processes *found = NULL;
     sshpm_clean_up_results *results = NULL;
-    CHECK(status != NULL && error == SSHPM_OK && error_message == NULL);
+    CHECK(start_number > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
     INSIDE(sshpm_manager_find_processes(inside->manager, "alpha", NULL, &found));
-    INSIDE(sshpm_manager_adopt_process(inside->manager, uuid, "alpha", NULL));
+    INSIDE(sshpm_manager_adopt_process(inside->manager, uuid, "alpha", NULL, NULL));
     INSIDE(sshpm_manager_clean_up_host(inside->manager, "alpha", NULL, 1.0, false, &results));
     __atomic_store_n(&inside->called, 1, __ATOMIC_SEQ_CST);
 }
@@ -104,11 +104,11 @@ static void hosts(sshpm_manager *manager, sshpm_manager *without_ssh)
     NOT_UTF8(sshpm_manager_find_processes(manager, LATIN1, NULL, &found));
     INVALID(sshpm_manager_find_processes(manager, "a b", NULL, &found));
     FAILED(sshpm_manager_find_processes(without_ssh, "alpha", NULL, &found), SSHPM_ERROR_SSH_NOT_FOUND);
-    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, NULL, "alpha", NULL));
-    NOT_UTF8(sshpm_manager_adopt_process(manager, "a", LATIN1, NULL));
-    INVALID(sshpm_manager_adopt_process(manager, "a/b", "alpha", NULL));
-    GIVES(sshpm_manager_adopt_process(manager, "nobody", "alpha", NULL), SSHPM_ERROR_NOT_ADOPTABLE, "nobody");
-    FAILED(sshpm_manager_adopt_process(without_ssh, "a", "alpha", NULL), SSHPM_ERROR_SSH_NOT_FOUND);
+    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, NULL, "alpha", NULL, NULL));
+    NOT_UTF8(sshpm_manager_adopt_process(manager, "a", LATIN1, NULL, NULL));
+    INVALID(sshpm_manager_adopt_process(manager, "a/b", "alpha", NULL, NULL));
+    GIVES(sshpm_manager_adopt_process(manager, "nobody", "alpha", NULL, NULL), SSHPM_ERROR_NOT_ADOPTABLE, "nobody");
+    FAILED(sshpm_manager_adopt_process(without_ssh, "a", "alpha", NULL, NULL), SSHPM_ERROR_SSH_NOT_FOUND);
     NULL_ARGUMENT(sshpm_manager_clean_up_host(manager, "alpha", NULL, 1.0, false, NULL));
     NOT_UTF8(sshpm_manager_clean_up_host(manager, "alpha", LATIN1, 1.0, false, &results));
     INVALID(sshpm_manager_clean_up_host(manager, "alpha", NULL, -2.0, false, &results));
@@ -124,11 +124,11 @@ static void adopted_or_not(sshpm_manager *manager)
     double at = 0.0;
     wait_until_found(manager, "one", SSHPM_FOUND_LEFT);
     start(manager, "one", "silent", "exit", "0");
-    GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL), SSHPM_ERROR_UUID_IN_USE, "one");
+    GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL), SSHPM_ERROR_UUID_IN_USE, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     sshpm_exit_status_free(status);
-    OK(sshpm_manager_adopt_process(manager, "one", "alpha", NULL));
-    GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL), SSHPM_ERROR_TAKEN_OVER, "one");
+    OK(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL));
+    GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL), SSHPM_ERROR_TAKEN_OVER, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     NULL_ARGUMENT(sshpm_exit_status_get_ended_at(status, NULL));
     OK(sshpm_exit_status_get_ended_at(status, &at));
@@ -136,7 +136,7 @@ static void adopted_or_not(sshpm_manager *manager)
 
     wait_until_found(late, "two", SSHPM_FOUND_LEFT);
     OK(sshpm_manager_detach(late));
-    GIVES(sshpm_manager_adopt_process(late, "two", "alpha", NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
+    GIVES(sshpm_manager_adopt_process(late, "two", "alpha", NULL, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_manager_free(late);
 }
 

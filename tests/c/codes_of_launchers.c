@@ -86,18 +86,18 @@ static void refused(void)
 
     request = script_request("host", "exit");
     OK(sshpm_boot_request_set_user(request, "somebody-else"));
-    GIVES(sshpm_manager_start_process(manager, "u", request), SSHPM_ERROR_INVALID, "user: \"somebody-else\"");
+    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "user: \"somebody-else\"");
     launcher = command("env", NULL);
     OK(sshpm_boot_request_set_launcher(request, launcher));
     sshpm_launcher_free(launcher);
-    GIVES(sshpm_manager_start_process(manager, "u", request), SSHPM_ERROR_INVALID, "does not name {user}");
+    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "does not name {user}");
     sshpm_boot_request_free(request);
     request = script_request("host", "exit");
     launcher = fake_slurm("1");
     OK(sshpm_boot_request_set_launcher(request, launcher));
     OK(sshpm_boot_request_set_link_loss(request, SSHPM_LINK_LOSS_KEEP));
     GIVES(sshpm_boot_request_check(request), SSHPM_ERROR_INVALID, "link_loss: \"keep\"");
-    GIVES(sshpm_manager_start_process(manager, "u", request), SSHPM_ERROR_INVALID, "link_loss: \"keep\"");
+    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "link_loss: \"keep\"");
     sshpm_launcher_free(launcher);
     sshpm_boot_request_free(request);
     GIVES(sshpm_boot_request_from_json("{\"host\": \"h\", \"argv\": [\"a\"], \"launcher\": \"docker\"}", &request),
@@ -151,7 +151,7 @@ static void does_not_start(sshpm_manager *manager, const char *host, sshpm_resul
     int64_t pid = 0;
     for (int round = 0; round < 4; round++) {
         int32_t number = 0;
-        OK(sshpm_manager_start_process(manager, "u", request));
+        OK(sshpm_manager_start_process(manager, "u", request, NULL));
         GIVES(sshpm_manager_wait_until_started(manager, "u", LONG_S, &pid), code, text);
         FAILED(sshpm_manager_wait_for_process_exit_code(manager, "u", LONG_S, &number), code);
         FAILED(sshpm_manager_get_exit_status(manager, "u", &status), code);
@@ -210,7 +210,7 @@ static void no_shell(void)
     sshpm_event_free(event);
     sshpm_subscription_free(subscription);
     calls_about_a_host(manager, "alpha", SSHPM_ERROR_LAUNCHER_NOT_FOUND);
-    FAILED(sshpm_manager_adopt_process(manager, "u", "alpha", NULL), SSHPM_ERROR_LAUNCHER_NOT_FOUND);
+    FAILED(sshpm_manager_adopt_process(manager, "u", "alpha", NULL, NULL), SSHPM_ERROR_LAUNCHER_NOT_FOUND);
     sshpm_manager_free(manager);
 
     manager = manager_with(command("false", NULL));

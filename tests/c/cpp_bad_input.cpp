@@ -38,6 +38,25 @@ void views_need_no_nul()
     CHECK(sshpm::boot_request(text, {"true"}).get_host() == "host");
 }
 
+/* A null pointer is no string; where a string can be left out, it is none. */
+void null_pointers_are_refused_or_nothing()
+{
+    const char *const null = nullptr;
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "NULL", [=] { sshpm::boot_request(null, {"true"}); });
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "NULL", [] { sshpm::options().set_ssh_program(nullptr); });
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "NULL", [=] { static_cast<void>(sshpm::boot_request::from_json(null)); });
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "NULL", [=] { static_cast<void>(sshpm::signal_from_name(null)); });
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "NULL", [=] { sshpm::manager().kill_process(null); });
+    sshpm::options().set_ssh_config(nullptr).set_known_hosts_file(null).set_ssh_config({}).set_ssh_config(std::nullopt);
+    static_cast<void>(sshpm::launcher::slurm(nullptr));
+    sshpm::boot_request request("host", {"true"});
+    request.set_user("me").set_user(null);
+    CHECK(!request.get_user());
+    request.set_user(std::optional<std::string>("me")).set_setup_shell(nullptr).set_log_file(nullptr).check();
+    CHECK(request.get_user() == "me");
+    CHECK(!request.set_user(std::optional<std::string_view>()).get_user());
+}
+
 void a_nul_inside_is_refused()
 {
     using std::string_literals::operator""s;
@@ -91,7 +110,8 @@ int main()
 {
     return run_checks([] {
         views_need_no_nul();
-        a_nul_inside_is_refused();
+        null_pointers_are_refused_or_nothing();
+    a_nul_inside_is_refused();
         timeouts_are_checked();
         errors_have_codes_and_messages();
     });

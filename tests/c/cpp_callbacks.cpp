@@ -50,7 +50,7 @@ void a_failed_start_is_told()
     auto manager = test_manager();
     std::atomic<bool> told = false;
     const sshpm::scoped_callback callback(manager, [&](const sshpm::process_exit &end) {
-        CHECK(end.uuid == "missing" && !end.status && end.error == SSHPM_ERROR_START_PROGRAM_NOT_FOUND);
+        CHECK(end.uuid == "missing" && end.start_number == 1 && !end.status && end.error == SSHPM_ERROR_START_PROGRAM_NOT_FOUND);
         CHECK(has(end.error_message, "missing"));
         told = true;
     });
@@ -80,6 +80,21 @@ void functions_live_as_long_as_they_are_called()
     auto manager = std::move(moved_from);
     throws(SSHPM_ERROR_NULL_ARGUMENT, "", [&] { moved_from.on_process_exit(count); });
     CHECK(captured.use_count() == 2);
+}
+
+/* No callback for an end runs any more when the kill has returned it. */
+void killing_waits()
+{
+    auto manager = test_manager();
+    std::atomic<std::uint64_t> ended = 0;
+    const sshpm::scoped_callback slow(manager, [&](const sshpm::process_exit &end) {
+        std::this_thread::sleep_for(200ms);
+        ended = end.start_number;
+    });
+    for (std::uint64_t number = 1; number <= 2; number++) {
+        CHECK(manager.start_process("one", test_request("alpha", {"heartbeat", "1"})) == number);
+        CHECK(manager.kill_process("one", LONG).get_start_number() == number && ended == number);
+    }
 }
 
 void scoped_callbacks_end_with_their_scope()
@@ -182,6 +197,7 @@ int main()
         what_is_thrown_stays_here();
         a_failed_start_is_told();
         functions_live_as_long_as_they_are_called();
+        killing_waits();
         scoped_callbacks_end_with_their_scope();
         calls_inside();
         the_log();

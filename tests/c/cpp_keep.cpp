@@ -49,7 +49,7 @@ void adopted()
     sshpm::manager manager(options);
     const sshpm::subscription events = manager.subscribe();
     const std::int64_t pid = leave_one(manager);
-    manager.adopt_process("u", "alpha");
+    CHECK(manager.adopt_process("u", "alpha") == 1 && manager.get_start_number("u") == 1);
     CHECK(manager.get_remote_pid("u") == pid);
     CHECK(events.next(LONG).value().get_type() == sshpm::event_type::link_restored);
     CHECK(reaches([&] { return has(manager.get_process_stdout("u").view(), "out 3\n"); }));

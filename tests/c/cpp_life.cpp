@@ -69,7 +69,7 @@ void a_life()
     sshpm::manager manager(options);
     const sshpm::subscription events = manager.subscribe();
     const auto request = request_by_setters();
-    manager.start_process("readout", request);
+    CHECK(manager.start_process("readout", request) == 1 && manager.get_start_number("readout") == 1);
     throws(SSHPM_ERROR_UUID_IN_USE, "readout", [&] { manager.start_process("readout", request); });
     auto output = manager.subscribe_output("readout");
 
@@ -102,6 +102,7 @@ void a_life()
     const sshpm::exit_status status = manager.kill_process("readout", LONG);
     it_was_ended(status);
     it_was_ended(sshpm::exit_status_view(status));
+    CHECK(status.get_start_number() == 1);
     CHECK(!manager.is_process_alive("readout"));
     throws(SSHPM_ERROR_UNKNOWN_UUID, "readout", [&] { static_cast<void>(manager.get_process_state("readout")); });
 
@@ -124,6 +125,7 @@ void a_life()
     CHECK(happened[1].get_type() == sshpm::event_type::exited && !happened[1].get_pid());
     it_was_ended(happened[1].get_status().value());
     CHECK(happened[1].get_message() == status.get_message());
+    CHECK(happened[0].get_start_number() == 1 && happened[1].get_start_number() == 1);
     CHECK(events.next(0s).code() == SSHPM_ERROR_NO_EVENT);
 }
 

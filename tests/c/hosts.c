@@ -48,7 +48,7 @@ static void numbers_have_points(sshpm_manager *manager)
     }
     OK(sshpm_boot_request_from_json(json, &request));
     OK(sshpm_boot_request_set_start_timeout(request, 58.25));
-    OK(sshpm_manager_start_process(manager, "comma", request));
+    OK(sshpm_manager_start_process(manager, "comma", request, NULL));
     sshpm_boot_request_free(request);
     OK(sshpm_manager_wait_for_process_exit_code(manager, "comma", 59.75, &code));
     CHECK(code == 6);
@@ -120,7 +120,7 @@ static void handles_outlive_the_manager(void)
     OK(sshpm_manager_new(options, &manager));
     OK(sshpm_manager_subscribe(manager, &subscription));
     OK(sshpm_manager_subscribe(manager, &unused));
-    OK(sshpm_manager_start_process(manager, "kept", request));
+    OK(sshpm_manager_start_process(manager, "kept", request, NULL));
     OK(sshpm_manager_get_active_process_keys(manager, &keys));
     OK(sshpm_manager_wait_for_process_exit_code(manager, "kept", LONG_S, &code));
     OK(sshpm_manager_get_process_stdout(manager, "kept", &buffer));

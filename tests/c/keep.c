@@ -55,7 +55,7 @@ static void left_and_adopted(void)
     OK(sshpm_boot_request_set_name(request, "readout"));
     OK(sshpm_boot_request_set_session(request, "run 5"));
     OK(sshpm_boot_request_set_grace(request, 3.0));
-    OK(sshpm_manager_start_process(first, "runs", request));
+    OK(sshpm_manager_start_process(first, "runs", request, NULL));
     sshpm_boot_request_free(request);
     OK(sshpm_manager_wait_until_started(first, "runs", LONG_S, &pid));
     wait_for_lines(first, "runs", 3);
@@ -67,7 +67,7 @@ static void left_and_adopted(void)
     CHECK(sshpm_found_processes_get_state(found, 0) == SSHPM_FOUND_ATTENDED);
     CHECK(sshpm_found_processes_get_status(found, 0) == NULL);
     sshpm_found_processes_free(found);
-    GIVES(sshpm_manager_adopt_process(second, "runs", "alpha", NULL), SSHPM_ERROR_TAKEN_OVER, "runs");
+    GIVES(sshpm_manager_adopt_process(second, "runs", "alpha", NULL, NULL), SSHPM_ERROR_TAKEN_OVER, "runs");
 
     lines = counted(first, "runs");
     sshpm_manager_free(first);
@@ -77,7 +77,7 @@ static void left_and_adopted(void)
     sshpm_found_processes_free(found);
 
     OK(sshpm_manager_subscribe(second, &subscription));
-    OK(sshpm_manager_adopt_process(second, "runs", "alpha", NULL));
+    OK(sshpm_manager_adopt_process(second, "runs", "alpha", NULL, NULL));
     event = next_event(subscription, SSHPM_EVENT_LINK_RESTORED);
     CHECK(strcmp(sshpm_event_get_uuid(event), "runs") == 0 && strcmp(sshpm_event_get_message(event), "") == 0);
     CHECK(sshpm_event_get_error(event) == SSHPM_OK && sshpm_event_get_status(event) == NULL);
@@ -128,7 +128,7 @@ static void ended_and_adopted(void)
     sshpm_found_processes_free(found);
 
     OK(sshpm_manager_subscribe(second, &subscription));
-    OK(sshpm_manager_adopt_process(second, "ends", "alpha", NULL));
+    OK(sshpm_manager_adopt_process(second, "ends", "alpha", NULL, NULL));
     code = 0;
     OK(sshpm_manager_wait_for_process_exit_code(second, "ends", LONG_S, &code));
     CHECK(code == 7 && counted(second, "ends") >= lines);
@@ -143,7 +143,8 @@ static void ended_and_adopted(void)
     sshpm_event_free(event);
     sshpm_subscription_free(subscription);
     /* Nothing of it is left. */
-    GIVES(sshpm_manager_adopt_process(second, "ends", "alpha", NULL), SSHPM_ERROR_NOT_ADOPTABLE, "does not have it");
+    GIVES(sshpm_manager_adopt_process(second, "ends", "alpha", NULL, NULL), SSHPM_ERROR_NOT_ADOPTABLE,
+          "does not have it");
     sshpm_manager_free(first);
     sshpm_manager_free(second);
 }
@@ -180,7 +181,7 @@ static void lost_links(const struct gate *gate)
     sshpm_event_free(next_event(subscription, SSHPM_EVENT_LINK_LOST));
     sshpm_event_free(next_event(subscription, SSHPM_EVENT_LINK_NOT_RESTORED));
     wait_until_found(second, "u", SSHPM_FOUND_LEFT);
-    OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL));
+    OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL, NULL));
     open_gate(gate);
     event = next_event(subscription, SSHPM_EVENT_LINK_NOT_RESTORED);
     CHECK(sshpm_event_get_error(event) == SSHPM_ERROR_TAKEN_OVER);
@@ -213,7 +214,7 @@ static void given_up(const struct gate *gate)
     open_gate(gate);
     wait_until_found(second, "u", SSHPM_FOUND_LEFT);
     CHECK(!is_dead(pid));
-    OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL));
+    OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL, NULL));
     OK(sshpm_manager_kill_process(second, "u", LONG_S, &status));
     sshpm_exit_status_free(status);
     sshpm_manager_free(first);
@@ -278,6 +279,9 @@ static void what_metadata_have(void)
     const char *least = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5}";
     const char *most = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5,\"link_loss\":\"keep\","
                        "\"log_file\":\"/tmp/a log\",\"grace\":2.5}";
+    /* As it is written for a request with sshpm_boot_request_set_grace(request, INFINITY). */
+    const char *endless = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5,"
+                          "\"grace\":1.8446744073709552e19}";
     sshpm_metadata *metadata = NULL;
     OK(sshpm_metadata_from_json("u", least, &metadata));
     CHECK(sshpm_metadata_get_link_loss(metadata) == SSHPM_LINK_LOSS_TERMINATE);
@@ -287,6 +291,9 @@ static void what_metadata_have(void)
     CHECK(sshpm_metadata_get_link_loss(metadata) == SSHPM_LINK_LOSS_KEEP);
     CHECK(strcmp(sshpm_metadata_get_log_file(metadata), "/tmp/a log") == 0);
     CHECK(sshpm_metadata_get_grace(metadata) == 2.5);
+    sshpm_metadata_free(metadata);
+    OK(sshpm_metadata_from_json("u", endless, &metadata));
+    CHECK(sshpm_metadata_get_grace(metadata) == INFINITY);
     sshpm_metadata_free(metadata);
 }
 
@@ -315,15 +322,15 @@ static void bad_arguments(void)
     GIVES(sshpm_manager_find_processes(manager, "alpha", LATIN1, &found), SSHPM_ERROR_UTF8, "user");
     GIVES(sshpm_manager_find_processes(manager, "a b", NULL, &found), SSHPM_ERROR_INVALID, "host");
     GIVES(sshpm_manager_find_processes(manager, "alpha", "a b", &found), SSHPM_ERROR_INVALID, "user");
-    NULL_ARGUMENT(sshpm_manager_adopt_process(NULL, "a", "alpha", NULL), "manager");
-    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, NULL, "alpha", NULL), "uuid");
-    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, "a", NULL, NULL), "host");
-    GIVES(sshpm_manager_adopt_process(manager, LATIN1, "alpha", NULL), SSHPM_ERROR_UTF8, "uuid");
-    GIVES(sshpm_manager_adopt_process(manager, "a", LATIN1, NULL), SSHPM_ERROR_UTF8, "host");
-    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", LATIN1), SSHPM_ERROR_UTF8, "user");
-    GIVES(sshpm_manager_adopt_process(manager, "*", "alpha", NULL), SSHPM_ERROR_INVALID, "uuid");
-    GIVES(sshpm_manager_adopt_process(manager, "a", "a b", NULL), SSHPM_ERROR_INVALID, "host");
-    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", "a b"), SSHPM_ERROR_INVALID, "user");
+    NULL_ARGUMENT(sshpm_manager_adopt_process(NULL, "a", "alpha", NULL, NULL), "manager");
+    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, NULL, "alpha", NULL, NULL), "uuid");
+    NULL_ARGUMENT(sshpm_manager_adopt_process(manager, "a", NULL, NULL, NULL), "host");
+    GIVES(sshpm_manager_adopt_process(manager, LATIN1, "alpha", NULL, NULL), SSHPM_ERROR_UTF8, "uuid");
+    GIVES(sshpm_manager_adopt_process(manager, "a", LATIN1, NULL, NULL), SSHPM_ERROR_UTF8, "host");
+    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", LATIN1, NULL), SSHPM_ERROR_UTF8, "user");
+    GIVES(sshpm_manager_adopt_process(manager, "*", "alpha", NULL, NULL), SSHPM_ERROR_INVALID, "uuid");
+    GIVES(sshpm_manager_adopt_process(manager, "a", "a b", NULL, NULL), SSHPM_ERROR_INVALID, "host");
+    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", "a b", NULL), SSHPM_ERROR_INVALID, "user");
     NULL_ARGUMENT(sshpm_manager_clean_up_host(NULL, "alpha", NULL, 1.0, false, &results), "manager");
     NULL_ARGUMENT(sshpm_manager_clean_up_host(manager, NULL, NULL, 1.0, false, &results), "host");
     NULL_ARGUMENT(sshpm_manager_clean_up_host(manager, "alpha", NULL, 1.0, false, NULL), "out_results");
@@ -344,7 +351,8 @@ static void bad_arguments(void)
     OK(sshpm_manager_clean_up_host(manager, "alpha", NULL, SSHPM_TIMEOUT_DEFAULT, false, &results));
     CHECK(sshpm_clean_up_results_count(results) == 0);
     sshpm_clean_up_results_free(results);
-    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", NULL), SSHPM_ERROR_NOT_ADOPTABLE, "does not have it");
+    GIVES(sshpm_manager_adopt_process(manager, "a", "alpha", NULL, NULL), SSHPM_ERROR_NOT_ADOPTABLE,
+          "does not have it");
     sshpm_manager_free(manager);
 }
 

@@ -56,7 +56,7 @@ static inline int64_t start_kept(sshpm_manager *manager, const char *uuid)
 {
     sshpm_boot_request *request = new_kept_request();
     int64_t pid = 0;
-    OK(sshpm_manager_start_process(manager, uuid, request));
+    OK(sshpm_manager_start_process(manager, uuid, request, NULL));
     sshpm_boot_request_free(request);
     OK(sshpm_manager_wait_until_started(manager, uuid, LONG_S, &pid));
     wait_for_lines(manager, uuid, 3);

@@ -83,7 +83,7 @@ static void lives(sshpm_manager *manager, const char *host)
 
     request = script_request(host, "echo to the file; exit 5");
     OK(sshpm_boot_request_set_log_file(request, own_path("log")));
-    OK(sshpm_manager_start_process(manager, "logs", request));
+    OK(sshpm_manager_start_process(manager, "logs", request, NULL));
     sshpm_boot_request_free(request);
     ended(manager, "logs", 5);
     OK(sshpm_manager_read_log_file(manager, host, NULL, own_path("log"), 10, LONG_S, &buffer));
@@ -129,7 +129,7 @@ static void by_commands(void)
     start_and_listen(manager, "alpha", script_request("alpha", "echo \"$ASKED.\""));
     ended(manager, "alpha", 0);
     request = script_request("gamma", "[ \"$ASKED\" = 'a host of its own' ]");
-    OK(sshpm_manager_start_process(manager, "gamma", request));
+    OK(sshpm_manager_start_process(manager, "gamma", request, NULL));
     sshpm_boot_request_free(request);
     ended(manager, "gamma", 0);
 
@@ -138,14 +138,14 @@ static void by_commands(void)
     launcher = command("env", "ASKED={uuid}");
     OK(sshpm_boot_request_set_launcher(request, launcher));
     sshpm_launcher_free(launcher);
-    OK(sshpm_manager_start_process(manager, "u-1", request));
+    OK(sshpm_manager_start_process(manager, "u-1", request, NULL));
     sshpm_boot_request_free(request);
     ended(manager, "u-1", 0);
 
     request = NULL;
     OK(sshpm_boot_request_from_json("{\"host\": \"gamma\", \"argv\": [\"sh\", \"-c\", \"exit $ASKED\"], "
                                     "\"launcher\": {\"command\": [\"env\", \"ASKED=9\"]}}", &request));
-    OK(sshpm_manager_start_process(manager, "json", request));
+    OK(sshpm_manager_start_process(manager, "json", request, NULL));
     sshpm_boot_request_free(request);
     OK(sshpm_manager_wait_for_process_exit_code(manager, "json", LONG_S, &code));
     CHECK(code == 9);
@@ -166,7 +166,7 @@ static void as_steps_of_a_job(void)
     sshpm_string_list_free(hosts);
     manager = manager_with(launcher);
     request = script_request("n-1", "[ \"$EXPORTED\" = NIL ]");
-    OK(sshpm_manager_start_process(manager, "step", request));
+    OK(sshpm_manager_start_process(manager, "step", request, NULL));
     sshpm_boot_request_free(request);
     ended(manager, "step", 0);
     lives(manager, "good");
@@ -191,7 +191,7 @@ static void many_that_end_at_once(void)
     for (int i = 0; i < 100; i++) {
         sshpm_boot_request *request = script_request("alpha", "exit 3");
         snprintf(uuid, sizeof uuid, "quick-%d", i);
-        OK(sshpm_manager_start_process(manager, uuid, request));
+        OK(sshpm_manager_start_process(manager, uuid, request, NULL));
         sshpm_boot_request_free(request);
     }
     for (int i = 0; i < 100; i++) {

@@ -151,7 +151,7 @@ static inline int64_t start_and_listen(sshpm_manager *manager, const char *uuid,
 {
     int64_t pid = 0;
     size_t size = 0;
-    OK(sshpm_manager_start_process(manager, uuid, request));
+    OK(sshpm_manager_start_process(manager, uuid, request, NULL));
     sshpm_boot_request_free(request);
     OK(sshpm_manager_wait_until_started(manager, uuid, LONG_S, &pid));
     for (int i = 0; size == 0; i++) {

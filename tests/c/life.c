@@ -212,7 +212,7 @@ static void ends_that_nobody_asked_for(sshpm_manager *manager, const sshpm_subsc
     const char *argv[1] = {"/no/such/program"};
     sshpm_boot_request *request = NULL;
     OK(sshpm_boot_request_new("alpha", argv, 1, &request));
-    OK(sshpm_manager_start_process(manager, "missing", request));
+    OK(sshpm_manager_start_process(manager, "missing", request, NULL));
     sshpm_boot_request_free(request);
     GIVES(sshpm_manager_wait_until_started(manager, "missing", LONG_S, &pid),
           SSHPM_ERROR_START_PROGRAM_NOT_FOUND, "missing");
@@ -234,7 +234,7 @@ static void kill_by_role_and_all(sshpm_manager *manager)
     for (int i = 0; i < 2; i++) {
         sshpm_boot_request *request = new_request("alpha", "heartbeat", "1");
         OK(sshpm_boot_request_set_role(request, i == 0 ? "application" : "monitor"));
-        OK(sshpm_manager_start_process(manager, uuids[i], request));
+        OK(sshpm_manager_start_process(manager, uuids[i], request, NULL));
         wait_for_heartbeat(manager, uuids[i]);
         sshpm_boot_request_free(request);
     }
@@ -269,10 +269,13 @@ int main(void)
 
     for (int i = 0; i < 3; i++) {
         request = request_by_setters(i);
-        OK(sshpm_manager_start_process(manager, UUIDS[i], request));
+        uint64_t number = 0, of_table = 0;
+        OK(sshpm_manager_start_process(manager, UUIDS[i], request, &number));
+        OK(sshpm_manager_get_start_number(manager, UUIDS[i], &of_table));
+        CHECK(number == (uint64_t)i + 1 && of_table == number);
         if (i == 2) {
             getters_give_what_was_set(request);
-            GIVES(sshpm_manager_start_process(manager, UUIDS[i], request), SSHPM_ERROR_UUID_IN_USE, "readout");
+            GIVES(sshpm_manager_start_process(manager, UUIDS[i], request, NULL), SSHPM_ERROR_UUID_IN_USE, "readout");
         }
         sshpm_boot_request_free(request);
     }
@@ -305,11 +308,14 @@ int main(void)
     OK(sshpm_manager_send_signal(manager, "readout", SIGCONT));
     OK(sshpm_manager_kill_process(manager, "readout", LONG_S, &status));
     it_was_ended(status);
+    CHECK(sshpm_exit_status_get_start_number(status) == 3);
     CHECK(strstr(sshpm_exit_status_get_message(status), "readout") != NULL);
     sshpm_exit_status_free(status);
     it_has_left(manager, "readout");
     event = next_event(subscription, SSHPM_EVENT_EXITED);
     it_was_ended(sshpm_event_get_status(event));
+    CHECK(sshpm_event_get_start_number(event) == 3);
+    CHECK(sshpm_exit_status_get_start_number(sshpm_event_get_status(event)) == 3);
     CHECK(strstr(sshpm_event_get_message(event), "exit code 0") != NULL);
     sshpm_event_free(event);
     kill_in_order(manager, subscription);
@@ -322,7 +328,7 @@ int main(void)
     OK(sshpm_manager_shutdown(manager, 0.0, NULL));
     OK(sshpm_manager_detach(manager));
     request = new_request("alpha", "exit", "0");
-    GIVES(sshpm_manager_start_process(manager, "late", request), SSHPM_ERROR_SHUT_DOWN, "shut down");
+    GIVES(sshpm_manager_start_process(manager, "late", request, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_boot_request_free(request);
     sshpm_manager_free(manager);
 

@@ -17,10 +17,10 @@ static int add(int *value)
     return __atomic_add_fetch(value, 1, __ATOMIC_SEQ_CST);
 }
 
-static void count_exit(const char *uuid, const sshpm_exit_status *status, sshpm_result error,
-                       const char *error_message, void *user_data)
+static void count_exit(const char *uuid, uint64_t start_number, const sshpm_exit_status *status,
+                       sshpm_result error, const char *error_message, void *user_data)
 {
-    CHECK(strlen(uuid) > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
+    CHECK(strlen(uuid) > 0 && start_number > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
     add(user_data);
 }
 
@@ -39,7 +39,7 @@ static void *live(void *argument)
     for (add(&threads_begun); __atomic_load_n(&threads_begun, __ATOMIC_SEQ_CST) < THREADS;) {
         poll(NULL, 0, 1);
     }
-    OK(sshpm_manager_start_process(manager, uuid, request));
+    OK(sshpm_manager_start_process(manager, uuid, request, NULL));
     pid = wait_for_heartbeat(manager, uuid);
     OK(sshpm_manager_get_remote_pid(manager, uuid, &known));
     CHECK(known == pid);

@@ -73,7 +73,7 @@ static void *use(void *library)
             (const char *, const char *const *, size_t, sshpm_boot_request **));
     LOOK_UP(library, void, sshpm_boot_request_free, (sshpm_boot_request *));
     LOOK_UP(library, sshpm_result, sshpm_manager_start_process,
-            (sshpm_manager *, const char *, const sshpm_boot_request *));
+            (sshpm_manager *, const char *, const sshpm_boot_request *, uint64_t *));
     LOOK_UP(library, sshpm_result, sshpm_manager_wait_for_process_exit_code,
             (const sshpm_manager *, const char *, double, int32_t *));
     LOOK_UP(library, const char *, sshpm_last_error_message, (void));
@@ -88,7 +88,7 @@ static void *use(void *library)
     CHECK(sshpm_options_set_ssh_config(options, getenv("SSHPM_TEST_SSH_CONFIG")) == SSHPM_OK);
     CHECK(sshpm_manager_new(options, &manager) == SSHPM_OK);
     CHECK(sshpm_boot_request_new("alpha", argv, 3, &request) == SSHPM_OK);
-    CHECK(sshpm_manager_start_process(manager, "plugin", request) == SSHPM_OK);
+    CHECK(sshpm_manager_start_process(manager, "plugin", request, NULL) == SSHPM_OK);
     CHECK(sshpm_manager_wait_for_process_exit_code(manager, "plugin", 60.0, &code) == SSHPM_OK);
     CHECK(code == 3);
     /* A thread that ends while the directory is read can have the kernel leave out another one. */
@@ -97,7 +97,7 @@ static void *use(void *library)
     }
     CHECK(threads > 0);
     /* A message of this thread, which the library frees when the thread ends. */
-    CHECK(sshpm_manager_start_process(manager, "", request) == SSHPM_ERROR_INVALID);
+    CHECK(sshpm_manager_start_process(manager, "", request, NULL) == SSHPM_ERROR_INVALID);
     CHECK(strlen(sshpm_last_error_message()) > 0);
     sshpm_boot_request_free(request);
     sshpm_options_free(options);

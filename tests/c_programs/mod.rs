@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::Remote;
+use crate::support::{LOG, Remote, shorten_lines};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 pub const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
@@ -43,18 +43,14 @@ pub fn compiler(language: &[&str]) -> Command {
 #[track_caller]
 pub fn run(mut command: Command) -> String {
     let program = command.get_program().to_owned();
-    crate::support::keep_descriptors_from(&mut command);
+    crate::support::begin_clean(&mut command);
     let output = command.output().unwrap_or_else(|error| {
         panic!("{program:?} cannot be run ({error}); the C tests need it: apt-get install gcc g++ libc6-dev")
     });
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{stdout}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    stdout
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let said = shorten_lines(&format!("{stdout}{stderr}"), LOG);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    stdout.into_owned()
 }
 
 pub enum Link {

@@ -9,11 +9,11 @@ use crate::support::{By, Remote, launched_by};
 type Case = (&'static str, Vec<u8>, Option<StartFailure>);
 
 /// One for each step of the hand-shake. A shell's arguments are `-c TEXT STEM`, and STEM is that of the two fifos.
-fn cases() -> [Case; 9] {
+fn cases() -> [Case; 10] {
     use StartFailure::{Ended, ProgramNotFound, ShellNotFound};
     let dies = "kill -KILL $$\n";
     let tells = "#!/bin/sh\necho $$ >\"$3.x\"\n";
-    let reads = format!("{tells}IFS= read -r line <\"$3.x\"\n");
+    let reads = format!("{tells}cat \"$3.x\" >/dev/null\n");
     [
         ("no-shell", b"#!/bin/sh\nexit 3\n".into(), Some(Ended(3))),
         ("no-interpreter", b"#!/no/such/interpreter\n".into(), Some(ShellNotFound)),
@@ -21,6 +21,12 @@ fn cases() -> [Case; 9] {
         ("silent", format!("#!/bin/sh\n{dies}").into(), Some(Ended(137))),
         ("told", format!("{tells}{dies}").into(), Some(Ended(137))),
         ("opened-to-read", format!("{tells}exec 5<\"$3.x\"\n{dies}").into(), Some(Ended(137))),
+        // Who hands over hears of it before it ends: the code is its own.
+        (
+            "closed",
+            format!("{tells}trap '' PIPE\nexec 5<\"$3.x\"\nexec 5<&-\necho f >\"$3.x\"\nexit 7\n").into(),
+            Some(Ended(7)),
+        ),
         ("read", format!("{reads}{dies}").into(), Some(Ended(137))),
         ("failed", format!("{reads}echo f exec 0 127 >\"$3.a\"\n{dies}").into(), Some(ProgramNotFound)),
         // From here on it cannot be told from the program.

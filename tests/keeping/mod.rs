@@ -5,8 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
-use crossbeam_channel::Receiver;
-use sshpm::{BootRequest, Event, FoundProcess, LinkLossPolicy, Manager, Options};
+use sshpm::{BootRequest, Event, EventKind, FoundProcess, LinkLossPolicy, Manager, Options, Subscription};
 
 use crate::life::*;
 use crate::support::{Gate, Remote, wait_until};
@@ -17,23 +16,23 @@ pub fn kept(request: BootRequest) -> BootRequest {
 
 /// What a manager tells of its one process.
 pub struct Story {
-    events: Receiver<Event>,
+    events: Subscription,
     pub words: Vec<&'static str>,
 }
 
 impl Story {
     pub fn new(manager: &Manager) -> Story {
-        Story { events: manager.subscribe(), words: Vec::new() }
+        Story { events: manager.subscribe().unwrap(), words: Vec::new() }
     }
 
     pub fn hear(&mut self, event: &Event) -> &'static str {
-        let word = match event {
-            Event::Started { .. } => "started",
-            Event::Exited { .. } => "exited",
-            Event::LinkLost { .. } => "lost",
-            Event::LinkRestored { .. } => "restored",
-            Event::LinkNotRestored { .. } => "not restored",
-            Event::StartFailed { .. } => "failed",
+        let word = match event.kind {
+            EventKind::Started { .. } => "started",
+            EventKind::Exited { .. } => "exited",
+            EventKind::LinkLost { .. } => "lost",
+            EventKind::LinkRestored => "restored",
+            EventKind::LinkNotRestored { .. } => "not restored",
+            EventKind::StartFailed { .. } => "failed",
             _ => "unknown",
         };
         self.words.push(word);

@@ -11,9 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
-use sshpm::{BootRequest, Error, Event, ExitStatus, KillScope, KillStep, KillTimeouts};
+use sshpm::{BootRequest, Error, Event, EventKind, ExitStatus, KillScope, KillStep, KillTimeouts, Subscription};
 use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
 
 use crate::support::{ProcessInfo, Remote, install, wait_until};
@@ -106,6 +105,18 @@ pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString 
     path.into_os_string()
 }
 
+/// A PATH that begins with the directory of [`place_instead`].
+pub const INSTEAD: &str = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Has scripts run in the place of the host's programs.
+pub fn place_instead(remote: &Remote, programs: &[(&str, &str)]) {
+    let directory = remote.local(Path::new("/tmp/instead"));
+    fs::create_dir(&directory).unwrap();
+    for (name, script) in programs {
+        fs::copy(remote.program(name, script), directory.join(name)).unwrap();
+    }
+}
+
 #[track_caller]
 pub fn reason_of(error: Error) -> StartFailure {
     match error {
@@ -158,7 +169,7 @@ pub fn touch(remote: &Remote, path: &Path) {
 
 /// What a manager tells, by events and by callbacks, until everything has ended.
 pub struct Witness {
-    events: Receiver<Event>,
+    events: Subscription,
     calls: Arc<Mutex<Vec<String>>>,
 }
 
@@ -166,8 +177,8 @@ impl Witness {
     pub fn new(manager: &Manager) -> Witness {
         let calls: Arc<Mutex<Vec<String>>> = Arc::default();
         let called = Arc::clone(&calls);
-        manager.on_process_exit(move |uuid, _| called.lock().push(uuid.to_owned())).unwrap();
-        Witness { events: manager.subscribe(), calls }
+        manager.on_process_exit(move |uuid, _, _| called.lock().push(uuid.to_owned())).unwrap();
+        Witness { events: manager.subscribe().unwrap(), calls }
     }
 
     /// Lets go of the manager, which ends its dispatcher behind its last event, so that nothing can come any more; then
@@ -176,8 +187,8 @@ impl Witness {
     pub fn all(self, manager: Manager) -> HashMap<String, Vec<&'static str>> {
         drop(manager);
         let mut words: HashMap<String, Vec<_>> = HashMap::new();
-        for event in self.events {
-            words.entry(event.uuid().to_owned()).or_default().push(word(&event));
+        for event in self.events.iter() {
+            words.entry(event.uuid.clone()).or_default().push(word(&event));
         }
         let mut calls = std::mem::take(&mut *self.calls.lock());
         calls.sort();
@@ -199,11 +210,11 @@ impl Witness {
 }
 
 fn word(event: &Event) -> &'static str {
-    match event {
-        Event::Started { .. } => "started",
-        Event::Exited { .. } => "exited",
-        Event::LinkLost { .. } => "lost",
-        Event::StartFailed { .. } => "failed",
+    match event.kind {
+        EventKind::Started { .. } => "started",
+        EventKind::Exited { .. } => "exited",
+        EventKind::LinkLost { .. } => "lost",
+        EventKind::StartFailed { .. } => "failed",
         _ => "?",
     }
 }

@@ -19,6 +19,14 @@
 //! record FILE MS     appends to FILE: "start PID START-TIME", "beat TIME" each MS milliseconds, "signal N SENDER" for every
 //!                    signal that can be caught; HUP, INT, QUIT and TERM, unless ignored, end it with 100 + N, and USR1
 //!                    with 7, behind "end CODE"
+//! speak KEY          makes `record` write output as well: 64 bytes to stdout and 64 to stderr before each beat, and
+//!                    128 KiB to each before the end that USR1 asks for. pattern.rs makes the bytes, of KEY and
+//!                    KEY + 1. "wrote OUT ERR" in FILE tells after each piece how many bytes it has written so far
+//! enact FILE KEY OUT ERR MS END
+//!                    writes OUT bytes to stdout and ERR to stderr, spread over MS milliseconds (pattern.rs makes the
+//!                    bytes), and ends as END says: "exit:N", "raise:SIG", or "wait" for a signal. Its log FILE is that
+//!                    of `record`, with "wrote OUT ERR" after each piece instead of beats, and "raise N" before it
+//!                    signals itself
 //! fork N             starts N children in its process group that wait until they are killed
 //! daemonize          starts a process in a session of its own that ends when killed or when nobody reads its stdout
 //! --                 what follows is only there to be reported
@@ -29,7 +37,10 @@
 // tells must be what the parent gave.
 #![no_main]
 
+mod clean;
 mod guard;
+#[allow(dead_code)]
+mod pattern;
 mod procs;
 mod relay;
 
@@ -46,6 +57,7 @@ const ENDING: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIG
 pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     let mut arguments = std::env::args_os().skip(1);
     let mut ignored = Vec::new();
+    let mut voice = None;
     while let Some(verb) = arguments.next() {
         let mut argument = || arguments.next().unwrap_or_else(|| usage(&verb));
         match verb.as_bytes() {
@@ -78,7 +90,15 @@ pub extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
             b"count-down" => std::thread::sleep(std::time::Duration::from_millis(number(&argument()))),
             b"wait" => wait(),
             b"heartbeat" => heartbeat(argument().to_str().and_then(|s| s.parse().ok()), &ignored),
-            b"record" => record(&argument(), number(&argument()), &ignored).expect("cannot write the record"),
+            b"speak" => voice = Some(Voice { key: number(&argument()), written: [0; 2] }),
+            b"record" => {
+                record(&argument(), number(&argument()), &ignored, voice.take()).expect("cannot write the record");
+            }
+            b"enact" => {
+                let file = argument();
+                let [key, out, err, time] = [(); 4].map(|()| number(&argument()));
+                enact(&file, key, [out, err], time, &argument()).expect("cannot write the record");
+            }
             b"fork" => (0..number(&argument())).for_each(|_| {
                 if fork() == 0 {
                     wait();
@@ -186,40 +206,156 @@ fn heartbeat(seconds: Option<f64>, ignored: &[c_int]) {
     }
 }
 
-/// The application's own word on its life, for tests that compare it with what is told. Every line is one write(2).
-fn record(file: &OsStr, interval: u64, ignored: &[c_int]) -> io::Result<()> {
-    let timeout = libc::timespec { tv_sec: (interval / 1000) as i64, tv_nsec: (interval % 1000 * 1_000_000) as i64 };
-    // SAFETY: the set is initialised by sigfillset before its use.
-    let set = unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigfillset(&mut set);
-        libc::sigprocmask(libc::SIG_BLOCK, &set, ptr::null_mut());
-        set
-    };
-    // Behind the mask: who reads "start" may send signals. This descriptor stays open, so that none is needed later.
-    let mut log = fs::OpenOptions::new().append(true).create(true).open(file)?;
-    let mut line = |text: String| log.write_all(format!("{text}\n").as_bytes());
-    let own = procs::ProcessInfo::of(std::process::id() as c_int).ok_or(io::ErrorKind::NotFound)?;
-    line(format!("start {} {}", own.pid, own.start_time))?;
-    loop {
+/// The log in which an application tells of its own life, for tests that compare it with what a manager reports.
+/// Every line is one write(2).
+struct Record {
+    log: fs::File,
+    signals: libc::sigset_t,
+    /// What it writes beside the log, if it speaks.
+    voice: Option<Voice>,
+}
+
+/// The output of `record`.
+struct Voice {
+    key: u64,
+    /// How many bytes stdout and stderr have taken.
+    written: [u64; 2],
+}
+
+/// How many bytes `record` writes to each stream before a beat, and before the end that USR1 asks for.
+const WORD: usize = 64;
+const LAST_WORDS: usize = 1 << 17;
+
+impl Record {
+    /// Blocks all signals, which wait for `wait_for_signal` then, and writes "start PID START-TIME".
+    fn begin(file: &OsStr) -> io::Result<Record> {
+        // SAFETY: the set is initialised by sigfillset before its use.
+        let signals = unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigfillset(&mut set);
+            libc::sigprocmask(libc::SIG_BLOCK, &set, ptr::null_mut());
+            set
+        };
+        // Behind the mask: who reads "start" may send signals. This descriptor stays open, so that none is needed later.
+        let log = fs::OpenOptions::new().append(true).create(true).open(file)?;
+        lift_file_size_limit();
+        let mut record = Record { log, signals, voice: None };
+        let own = procs::ProcessInfo::of(std::process::id() as c_int).ok_or(io::ErrorKind::NotFound)?;
+        record.line(format!("start {} {}", own.pid, own.start_time))?;
+        Ok(record)
+    }
+
+    fn line(&mut self, text: String) -> io::Result<()> {
+        self.log.write_all(format!("{text}\n").as_bytes())
+    }
+
+    /// Waits for a signal, at most for so many milliseconds. One that is meant to end the application ends it.
+    fn wait_for_signal(&mut self, milliseconds: u64, ignored: &[c_int]) -> io::Result<()> {
+        let seconds = (milliseconds / 1000) as i64;
+        let timeout = libc::timespec { tv_sec: seconds, tv_nsec: (milliseconds % 1000 * 1_000_000) as i64 };
         // SAFETY: siginfo_t is plain data, for which zero bytes are valid.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-        // SAFETY: all pointers are to locals.
-        let signal = unsafe { libc::sigtimedwait(&set, &mut info, &timeout) };
+        // SAFETY: all pointers are to locals and to this record.
+        let signal = unsafe { libc::sigtimedwait(&self.signals, &mut info, &timeout) };
         if signal <= 0 {
-            line(format!("beat {}", true_time()))?;
-            continue;
+            return Ok(());
         }
         // SAFETY: signals that a process sends have a sender; for others the field is read as a number all the same.
-        line(format!("signal {signal} {}", unsafe { info.si_pid() }))?;
-        let code = match signal {
-            libc::SIGUSR1 => 7,
-            signal if ENDING.contains(&signal) && !ignored.contains(&signal) => 100 + signal,
-            _ => continue,
-        };
-        line(format!("end {code}"))?;
-        exit(code);
+        self.line(format!("signal {signal} {}", unsafe { info.si_pid() }))?;
+        match signal {
+            libc::SIGUSR1 => {
+                self.speak(LAST_WORDS)?;
+                self.end(7)
+            }
+            signal if ENDING.contains(&signal) && !ignored.contains(&signal) => self.end(100 + signal),
+            _ => Ok(()),
+        }
     }
+
+    /// Writes so many bytes to each stream, and notes what they took.
+    fn speak(&mut self, count: usize) -> io::Result<()> {
+        let Some(Voice { key, written }) = &mut self.voice else { return Ok(()) };
+        for (stream, written) in written.iter_mut().enumerate() {
+            let bytes = pattern::bytes(*key + stream as u64, *written, count);
+            *written += write_to(stream as c_int + 1, &bytes);
+        }
+        let [stdout, stderr] = *written;
+        self.line(format!("wrote {stdout} {stderr}"))
+    }
+
+    fn end(&mut self, code: c_int) -> ! {
+        self.line(format!("end {code}")).expect("cannot write the record");
+        exit(code)
+    }
+}
+
+/// Tests lower this limit for the shells around an application; its own log must get all its lines.
+fn lift_file_size_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both pointers are to the local.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
+    }
+}
+
+fn record(file: &OsStr, interval: u64, ignored: &[c_int], voice: Option<Voice>) -> io::Result<()> {
+    let mut record = Record { voice, ..Record::begin(file)? };
+    loop {
+        record.speak(WORD)?;
+        record.wait_for_signal(interval, ignored)?;
+        record.line(format!("beat {}", true_time()))?;
+    }
+}
+
+/// How many bytes `enact` writes to a stream before it notes them.
+const PIECE: u64 = 8192;
+
+fn enact(file: &OsStr, key: u64, sizes: [u64; 2], milliseconds: u64, end: &OsStr) -> io::Result<()> {
+    let mut record = Record::begin(file)?;
+    let pieces = sizes.iter().max().map_or(1, |size| size.div_ceil(PIECE).max(1));
+    let mut written = [0; 2];
+    for piece in 0..pieces {
+        for (stream, size) in sizes.into_iter().enumerate() {
+            let count = size.saturating_sub(piece * PIECE).min(PIECE) as usize;
+            let bytes = pattern::bytes(key + stream as u64, piece * PIECE, count);
+            written[stream] += write_to(stream as c_int + 1, &bytes);
+        }
+        record.line(format!("wrote {} {}", written[0], written[1]))?;
+        record.wait_for_signal(milliseconds / pieces, &[])?;
+    }
+    let end = end.to_string_lossy();
+    match end.split_once(':') {
+        Some(("exit", code)) => record.end(number(OsStr::new(code)) as c_int),
+        Some(("raise", name)) => {
+            let signal = signal_number(name).unwrap_or_else(|| usage(OsStr::new(name)));
+            record.line(format!("raise {signal}"))?;
+            // SAFETY: the set is initialised, and no handler of ours can run.
+            unsafe {
+                libc::raise(signal);
+                libc::sigprocmask(libc::SIG_UNBLOCK, &record.signals, ptr::null_mut());
+            }
+            unreachable!("signal {signal} does not end a process");
+        }
+        _ => loop {
+            record.wait_for_signal(1000, &[])?;
+        },
+    }
+}
+
+/// How many of the bytes a stream took before it was closed.
+fn write_to(descriptor: c_int, bytes: &[u8]) -> u64 {
+    let mut done = 0;
+    while done < bytes.len() {
+        // SAFETY: the buffer has at least this many bytes.
+        let count = unsafe { libc::write(descriptor, bytes[done..].as_ptr().cast(), bytes.len() - done) };
+        if count < 0 {
+            break;
+        }
+        done += count as usize;
+    }
+    done as u64
 }
 
 /// Milliseconds since boot, asked of the kernel itself: the libc function may be one that plays with the time.

@@ -19,6 +19,9 @@ const FIRST_UID: u32 = 61_000;
 /// Where sshd and test-app's own files are on a remote with its own file system: every user can read it.
 const REMOTE_DIR: &str = "/run/remote";
 
+/// A shell function that puts account files in the place of the machine's.
+pub const OWN_ETC: &str = include_str!("own_etc.sh");
+
 /// How sshd is run where the remote is this machine.
 const RUN: &str = "echo $$ >pid; exec \"$0\" -D -e -f sshd_config";
 const RESPAWN: &str = "echo $$ >pid; while :; do \"$0\" -D -e -f sshd_config || sleep 0.1; done";
@@ -195,7 +198,7 @@ impl RemoteBuilder {
         if fs::hard_link(&layout.app, &app).is_err() {
             fs::copy(&layout.app, &app).expect("a copy of test-app");
         }
-        write(&dir.join("setup.sh"), include_str!("setup.sh"), 0o644);
+        write(&dir.join("setup.sh"), [OWN_ETC, include_str!("setup.sh")].concat(), 0o644);
         layout.app = Path::new(REMOTE_DIR).join("test-app");
         layout.scratch = "/tmp/scratch".into();
         let sshd = layout.command.pop().expect("sshd is the last word");
@@ -330,6 +333,16 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     places.map(|place| place.join(name)).find(|file| file.exists())
 }
 
+/// A program of the toolchain that built this test. Nothing has to be in the PATH for it: cargo finds its rustc there.
+pub fn toolchain_command(name: &str) -> Command {
+    let directory = Path::new(env!("CARGO")).parent().expect("the directory of cargo");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([directory.to_owned()].into_iter().chain(std::env::split_paths(&path)));
+    let mut command = Command::new(directory.join(name));
+    command.env("PATH", path.expect("no colon in the path of the toolchain"));
+    command
+}
+
 /// The program that the tests start, built if need be: `cargo test --test NAME` does not build examples.
 pub fn test_app() -> PathBuf {
     static APP: OnceLock<PathBuf> = OnceLock::new();
@@ -342,14 +355,14 @@ pub fn test_app() -> PathBuf {
         let is_root = |dir: &&Path| dir.join("tests/support/app.rs").is_file();
         let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(is_root).expect("the package");
         let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        let sources =
-            ["app.rs", "guard.rs", "procs.rs", "relay.rs"].map(|name| manifest_dir.join("tests/support").join(name));
+        let sources = ["app.rs", "guard.rs", "pattern.rs", "procs.rs", "relay.rs"]
+            .map(|name| manifest_dir.join("tests/support").join(name));
         if modified(&app).is_none() || sources.iter().any(|source| modified(source) > modified(&app)) {
             let profile = match profile_dir.file_name().and_then(OsStr::to_str) {
                 Some("debug") | None => "dev",
                 Some(name) => name,
             };
-            let mut cargo = Command::new(env!("CARGO"));
+            let mut cargo = toolchain_command("cargo");
             cargo.args(["build", "--quiet", "--package", "sshpm", "--example", "test-app", "--profile", profile]);
             cargo.current_dir(manifest_dir);
             let status = cargo.stdin(Stdio::null()).status().expect("cannot run cargo");

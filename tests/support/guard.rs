@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, io, ptr};
 
+use crate::clean::begin_clean;
 use crate::procs;
 
 /// `guard DIRECTORY MARK COMMAND…`: runs the command in the directory until stdin ends, then kills all that came of it
@@ -21,7 +22,8 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     // container), where they would stay as zombies.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
-    let child = Command::new(&program).args(arguments).current_dir(&directory).stdin(Stdio::null()).spawn();
+    let mut command = Command::new(&program);
+    let child = begin_clean(command.args(arguments).current_dir(&directory).stdin(Stdio::null())).spawn();
     let main = match child {
         Ok(child) => child.id() as i32,
         Err(error) => {

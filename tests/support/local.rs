@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use super::clean::begin_clean;
 use super::launched::{By, LAUNCHER, hand_on, launched_by};
-use super::{DEADLINE, ProcessInfo, procs};
+use super::{DEADLINE, LOG, ProcessInfo, procs, shorten_lines};
 
 /// The name of the test that this process was started for.
 const ISOLATED: &str = "SSHPM_TEST_ISOLATED";
@@ -104,6 +106,7 @@ pub fn isolated_command(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the path of this test program"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ISOLATED, name).stdin(Stdio::null());
     hand_on(&mut command);
+    begin_clean(&mut command);
     command
 }
 
@@ -131,6 +134,42 @@ pub fn isolated_by(by: By, name: &str, body: impl FnOnce()) {
     let command = |name: &str| {
         let mut command = isolated_command(name);
         command.env(LAUNCHER, by.name());
+        command
+    };
+    isolated_with(ISOLATED_DEADLINE, name, command, body);
+}
+
+/// The same in a process that begins with what `state` sets in it, before it has another thread. Only system calls may be
+/// made there.
+#[track_caller]
+pub fn isolated_with_state(state: fn(), name: &str, body: impl FnOnce()) {
+    let command = |name: &str| {
+        let mut command = isolated_command(name);
+        let set = move || {
+            state();
+            Ok(())
+        };
+        // SAFETY: what may be done there is documented.
+        unsafe { command.pre_exec(set) };
+        command
+    };
+    isolated_with(ISOLATED_DEADLINE, name, command, body);
+}
+
+/// The same in a process that this script for /bin/sh starts, which has the command as "$@".
+#[track_caller]
+pub fn isolated_by_script(script: &str, name: &str, body: impl FnOnce()) {
+    let command = |name: &str| {
+        let program = isolated_command(name);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args()).stdin(Stdio::null());
+        for (variable, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(variable, value),
+                None => command.env_remove(variable),
+            };
+        }
+        begin_clean(&mut command);
         command
     };
     isolated_with(ISOLATED_DEADLINE, name, command, body);
@@ -165,7 +204,7 @@ fn isolated_with(deadline: Duration, name: &str, command: impl FnOnce(&str) -> C
     for line in text.lines().filter_map(|line| line.find("SKIPPED ").map(|at| &line[at..])) {
         super::skipped_line(line);
     }
-    print!("{text}");
+    print!("{}", shorten_lines(&text, LOG));
     let status = status.unwrap_or_else(|| panic!("{name} has not ended within {deadline:?}"));
     assert!(status.success(), "{name} failed in its own process: {status}");
     // With a misspelt name the runner would be content with no test at all.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Error, Event, ExitStatus, Manager, Options};
+use sshpm::{BootRequest, Error, Event, EventKind, ExitStatus, Manager, Options};
 
 use super::Remote;
 
@@ -76,12 +76,12 @@ pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 
 
 /// "started UUID", "exited UUID" and so on: what a list of events is compared by.
 pub fn told(event: &Event) -> String {
-    let what = match event {
-        Event::Started { .. } => "started",
-        Event::Exited { .. } => "exited",
-        Event::LinkLost { .. } => "lost",
-        Event::StartFailed { .. } => "failed",
+    let what = match event.kind {
+        EventKind::Started { .. } => "started",
+        EventKind::Exited { .. } => "exited",
+        EventKind::LinkLost { .. } => "lost",
+        EventKind::StartFailed { .. } => "failed",
         _ => "unknown",
     };
-    format!("{what} {}", event.uuid())
+    format!("{what} {}", event.uuid)
 }

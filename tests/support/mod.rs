@@ -3,7 +3,9 @@
 // Each test program uses its own part of this, and warnings about the rest would be noise in every one of them.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+mod brief;
 mod builder;
+mod clean;
 mod launched;
 mod local;
 mod manage;
@@ -19,11 +21,13 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-pub use builder::{RemoteBuilder, find_program, test_app};
+pub use brief::{BRIEF, LOG, assert_same_bytes, brief, difference, shorten, shorten_lines};
+pub use builder::{OWN_ETC, RemoteBuilder, find_program, test_app, toolchain_command};
+pub use clean::begin_clean;
 pub use launched::{By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, is_failure, launched_by, learned};
 pub use local::{
-    LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_command, isolated_name,
-    isolated_within, local_snapshot, ssh_children,
+    LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_by_script, isolated_command,
+    isolated_name, isolated_with_state, isolated_within, local_snapshot, ssh_children,
 };
 pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_until_ready};
 pub use procs::{MARK, ProcessInfo, all as processes, of_remote};
@@ -69,19 +73,6 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut f: impl FnMut() -> Opti
         }
         assert!(start.elapsed() < deadline, "not within {deadline:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Has a program that a test starts not inherit what this one has inherited itself: it would go on to applications, or cost each
-/// of their starts a fork, which a program under ThreadSanitizer may not survive.
-pub fn keep_descriptors_from(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: close_range takes integers, and may be called after a fork.
-    unsafe {
-        command.pre_exec(|| {
-            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
-            Ok(())
-        });
     }
 }
 

@@ -12,6 +12,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::clean::begin_clean;
+
 /// How long what the command has left may hold its streams, as sshd lets it not: it is the end of its input, too.
 const AFTER_END: Duration = Duration::from_millis(250);
 
@@ -26,7 +28,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
             command.env(OsStr::from_bytes(&line[..at]), OsStr::from_bytes(&line[at + 1..]));
         }
     }
-    let Ok(mut child) = command.spawn() else { return 127 };
+    let Ok(mut child) = begin_clean(&mut command).spawn() else { return 127 };
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return 2;

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use super::builder::{Layout, RemoteBuilder, current_user, test_app, write};
 use super::launched::{self, By, launched_by};
 use super::procs::{self, ProcessInfo};
-use super::{DEADLINE, files_below, install, namespaces_work, network_namespace, skipped, wait_until};
+use super::{
+    DEADLINE, LOG, files_below, install, namespaces_work, network_namespace, shorten_lines, skipped, wait_until,
+};
 
 /// An account on the remote.
 #[derive(Debug, Clone)]
@@ -90,7 +92,7 @@ impl Remote {
             if log.contains("Address already in use") {
                 return Some(false);
             }
-            assert!(!log.contains("guard:"), "sshd did not start:\n{log}");
+            assert!(!log.contains("guard:"), "sshd did not start:\n{}", shorten_lines(&log, LOG));
             (log.matches("Server listening on").count() >= remote.layout.listens).then_some(true)
         });
         if !listening {
@@ -399,7 +401,7 @@ impl Remote {
 impl Drop for Remote {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("sshd's log:\n{}", self.log());
+            eprintln!("sshd's log:\n{}", shorten_lines(&self.log(), LOG));
             self.end();
             return;
         }

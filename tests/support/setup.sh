@@ -19,9 +19,6 @@ hide_all_but() {
     mount -n --move "$place/spare" $directory
 }
 place=$PWD
-for file in passwd shadow group; do
-    mount --bind "$PWD/$file" /etc/$file
-done
 for directory in /tmp /home /run /dev/shm /var/log; do
     [ "$#" -lt 4 ] || hide_all_but "$@"
     [ "$#" -ge 4 ] || mount -t tmpfs -o mode=755 sshpm-test $directory
@@ -30,6 +27,8 @@ for directory in tmp home run; do
     cp -a files/$directory/. /$directory/
 done
 chmod 1777 /dev/shm
+mkdir /run/remote/etc
+own_etc run/remote/etc passwd shadow group
 # In a network namespace of its own it has no loopback yet.
 [ "$2" != own-network ] || ip link set lo up
 [ "$3" != respawn ] || while :; do "$1" -D -e -f /run/remote/sshd_config || sleep 0.1; done

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::builder::{find_program, make_dir, write};
+use super::clean::begin_clean;
 use super::procs::ProcessInfo;
 use super::remote::{Remote, random_hex};
 use super::{DEADLINE, namespaces_work, skipped, wait_until};
@@ -202,6 +203,7 @@ impl SlurmCluster {
         }
         // srun hands its directory on, and this one is on the remote too.
         command.envs(self.environment()).current_dir("/").stdin(Stdio::null());
+        begin_clean(&mut command);
         command
     }
 

@@ -83,7 +83,7 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
         }
         c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_NO_TICKET => ssh(code, message)?,
-        c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_LINK_LOST => start(code, message)?,
+        c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => start(code, message)?,
         c::SSHPM_ERROR_LAUNCHER_NOT_FOUND..=c::SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => launcher(code, message)?,
         _ => return None,
     })
@@ -139,11 +139,23 @@ fn ssh(code: c::sshpm_result, message: &str) -> Option<Error> {
 fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
     let (uuid, rest) = quoted(message)?;
     let (destination, said) = rest.strip_prefix(" on ")?.split_once(": ")?;
+    let (subject, said) = match said.strip_prefix('"') {
+        Some(rest) => {
+            let (subject, rest) = quoted_from(rest)?;
+            let hint = rest.strip_prefix(" (").and_then(|rest| rest.split_once(')'));
+            (Some(subject), hint.map_or(rest, |(_, rest)| rest).strip_prefix(": ")?)
+        }
+        None => (None, said),
+    };
     let reason = match code {
         c::SSHPM_ERROR_START_TIMED_OUT => {
-            let stages = [StartStage::Queued, StartStage::Connecting, StartStage::Setup];
+            let stages = [StartStage::Queued, StartStage::Connecting, StartStage::StartUpFiles, StartStage::Setup];
             let stage = stages.into_iter().find(|stage| said.contains(&stage.to_string()))?;
-            StartFailure::TimedOut { after: seconds(between(said, "not running after ", " s (")?)?, stage }
+            let waited = match between(said, "; before that, it waited ", " s for its session") {
+                Some(text) => seconds(text)?.max(Duration::from_nanos(1)),
+                None => Duration::ZERO,
+            };
+            StartFailure::TimedOut { after: seconds(between(said, "not running after ", " s (")?)?, stage, waited }
         }
         c::SSHPM_ERROR_START_SETUP => {
             let (line, rest) = said.strip_prefix("setup line ")?.split_once(" failed with ")?;
@@ -152,6 +164,9 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         }
         c::SSHPM_ERROR_START_SHELL_NOT_FOUND => StartFailure::ShellNotFound,
         c::SSHPM_ERROR_START_PROGRAM_NOT_FOUND => StartFailure::ProgramNotFound,
+        c::SSHPM_ERROR_START_PROGRAM_NOT_FILE => StartFailure::ProgramNotFile,
+        c::SSHPM_ERROR_START_PROGRAM_PERMISSION => StartFailure::ProgramPermission,
+        c::SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => StartFailure::ArgumentsTooLarge,
         c::SSHPM_ERROR_START_NOT_EXECUTABLE => StartFailure::NotExecutable,
         c::SSHPM_ERROR_START_WORKING_DIRECTORY => StartFailure::WorkingDirectory,
         c::SSHPM_ERROR_START_LOG_DIRECTORY => StartFailure::LogDirectory,
@@ -161,6 +176,7 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         }
         c::SSHPM_ERROR_START_ENVIRONMENT => StartFailure::Environment,
         c::SSHPM_ERROR_START_RUNTIME_DIRECTORY => StartFailure::RuntimeDirectory,
+        c::SSHPM_ERROR_START_NO_PROCESS => StartFailure::NoProcess,
         c::SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => StartFailure::UuidInUse,
         c::SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => {
             StartFailure::Ended(between(said, "its shell ended with ", " before ")?.parse().ok()?)
@@ -170,8 +186,10 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         _ => return None,
     };
     let (host, user) = destination_of(destination);
-    let output = in_parentheses(said.strip_prefix(&reason.to_string())?, "stderr")?;
-    Some(Error::StartFailed { uuid, host, user, reason, output })
+    let rest = said.strip_prefix(&reason.to_string())?;
+    let log_file = rest.strip_prefix(" (stderr is in \"").and_then(quoted_from).map(|(file, _)| file.into());
+    let output = if log_file.is_some() { String::new() } else { in_parentheses(rest, "stderr")? };
+    Some(Error::StartFailed { uuid, host, user, reason, subject, log_file, output })
 }
 
 fn destination_of(text: &str) -> (String, Option<String>) {

@@ -63,13 +63,13 @@ impl Manager {
         Ok((0..unsafe { c::sshpm_found_processes_count(found) }).map(process).collect())
     }
 
-    pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<()> {
+    pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<u64> {
         let (uuid, host, user) = (text("uuid", uuid)?, text("host", host)?, text_or_null("user", user)?);
         let user = pointer(&user);
-        // SAFETY: a manager that is ours, and strings.
-        let done = check(unsafe { c::sshpm_manager_adopt_process(self.get(), uuid.as_ptr(), host.as_ptr(), user) });
-        self.settle();
-        done
+        let mut number = 0;
+        // SAFETY: a manager that is ours, strings, and an output that is a local.
+        check(unsafe { c::sshpm_manager_adopt_process(self.get(), uuid.as_ptr(), host.as_ptr(), user, &mut number) })?;
+        Ok(number)
     }
 
     pub fn clean_up_host(

@@ -20,13 +20,13 @@ mod output;
 mod request;
 mod status;
 
-pub use events::{CallbackId, Event, PolledEvents};
+pub use events::{CallbackId, Event, EventKind, Subscription};
 pub use found::{CleanedUp, FoundProcess, FoundState};
 pub use hosts::{HostInfo, LogFollower, ProcessMetadata, metadata_file_path};
 pub use launcher::{Launcher, Slurm};
 pub use manager::{KillResults, KillTimeouts, Manager};
 pub use options::Options;
-pub use output::{OutputSubscription, Pieces};
+pub use output::OutputSubscription;
 pub use request::BootRequest;
 pub use rust::{
     CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, LauncherFailure, Limit,

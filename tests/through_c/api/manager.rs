@@ -3,20 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
 use std::ptr;
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use crossbeam_channel::Receiver;
 
 use crate::c;
 use crate::error::error;
-use crate::events::{Callback, Pump, called, finalized};
+use crate::events::{Callback, called, finalized};
 use crate::input::{Owned, bytes, check, copied, seconds, strings, text};
-use crate::output::Pieces;
 use crate::{
-    BootRequest, CallbackId, Error, Event, ExitStatus, Options, Output, OutputSubscription, PolledEvents, ProcessState,
-    Result, Role, RuntimePids, Signal,
+    BootRequest, CallbackId, Error, ExitStatus, Options, Output, OutputSubscription, ProcessState, Result, Role,
+    RuntimePids, Signal, Subscription,
 };
 
 pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
@@ -46,32 +41,17 @@ impl KillTimeouts {
     }
 }
 
-pub struct Manager {
-    /// Freed first of all.
-    handle: Option<Owned<c::sshpm_manager>>,
-    pumps: Mutex<Vec<(Arc<Pump>, JoinHandle<()>)>>,
-}
-
-impl Drop for Manager {
-    fn drop(&mut self) {
-        self.handle = None;
-        for (pump, thread) in self.pumps.get_mut().unwrap().drain(..) {
-            pump.wake();
-            thread.join().unwrap();
-        }
-    }
-}
+pub struct Manager(Owned<c::sshpm_manager>);
 
 impl Manager {
     pub fn new(options: Options) -> Result<Manager> {
         let options = options.handle()?;
         // SAFETY: options that are ours, and an output that is a local.
-        let handle = Owned::given(c::sshpm_manager_free, |out| unsafe { c::sshpm_manager_new(options.get(), out) })?;
-        Ok(Manager { handle: Some(handle), pumps: Mutex::default() })
+        Owned::given(c::sshpm_manager_free, |out| unsafe { c::sshpm_manager_new(options.get(), out) }).map(Manager)
     }
 
     pub(crate) fn get(&self) -> *mut c::sshpm_manager {
-        self.handle.as_ref().expect("it lives").get()
+        self.0.get()
     }
 
     /// Calls a function for a process, with its uuid.
@@ -81,22 +61,21 @@ impl Manager {
         call: impl FnOnce(*mut c::sshpm_manager, *const std::ffi::c_char) -> c::sshpm_result,
     ) -> Result<()> {
         let uuid = text("uuid", uuid)?;
-        let done = check(call(self.get(), uuid.as_ptr()));
-        self.settle();
-        done
+        check(call(self.get(), uuid.as_ptr()))
     }
 
-    /// The events of what has happened are in the channels.
-    pub(crate) fn settle(&self) {
-        for (pump, _) in &*self.pumps.lock().unwrap() {
-            pump.take();
-        }
+    pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
+        let (request, mut number) = (request.handle()?, 0);
+        // SAFETY: a manager and a request that are ours, a string, and an output that is a local.
+        self.of(uuid, |this, uuid| unsafe { c::sshpm_manager_start_process(this, uuid, request.get(), &mut number) })?;
+        Ok(number)
     }
 
-    pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<()> {
-        let request = request.handle()?;
-        // SAFETY: a manager and a request that are ours, and a string.
-        self.of(uuid, |this, uuid| unsafe { c::sshpm_manager_start_process(this, uuid, request.get()) })
+    pub fn start_number(&self, uuid: &str) -> Result<u64> {
+        let mut number = 0;
+        // SAFETY: a manager that is ours, a string, and an output that is a local.
+        self.of(uuid, |this, uuid| unsafe { c::sshpm_manager_get_start_number(this, uuid, &mut number) })?;
+        Ok(number)
     }
 
     pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
@@ -139,9 +118,7 @@ impl Manager {
         &self,
         call: impl FnOnce(*mut c::sshpm_manager, *mut *mut c::sshpm_kill_results) -> c::sshpm_result,
     ) -> Result<KillResults> {
-        let given = Owned::given(c::sshpm_kill_results_free, |out| call(self.get(), out));
-        self.settle();
-        let results = given?;
+        let results = Owned::given(c::sshpm_kill_results_free, |out| call(self.get(), out))?;
         let results = results.get();
         // SAFETY: the results are ours, and what they lend is copied.
         let result = |at| unsafe {
@@ -200,9 +177,7 @@ impl Manager {
 
     pub fn detach(&self) -> Result<()> {
         // SAFETY: a manager that is ours.
-        let done = check(unsafe { c::sshpm_manager_detach(self.get()) });
-        self.settle();
-        done
+        check(unsafe { c::sshpm_manager_detach(self.get()) })
     }
 
     pub fn forget_process(&self, uuid: &str) -> Result<()> {
@@ -323,22 +298,10 @@ impl Manager {
         Ok(has_code.then_some(code))
     }
 
-    fn subscription(&self) -> Result<Owned<c::sshpm_subscription>> {
+    pub fn subscribe(&self) -> Result<Subscription> {
         // SAFETY: a manager that is ours, and an output that is a local.
         Owned::given(c::sshpm_subscription_free, |out| unsafe { c::sshpm_manager_subscribe(self.get(), out) })
-    }
-
-    pub fn subscribe(&self) -> Receiver<Event> {
-        let (sender, events) = crossbeam_channel::unbounded();
-        let pump = Arc::new(Pump::new(self.subscription().unwrap(), sender));
-        let runs = Arc::clone(&pump);
-        let thread = std::thread::spawn(move || runs.run());
-        self.pumps.lock().unwrap().push((pump, thread));
-        events
-    }
-
-    pub fn subscribe_polled(&self) -> Result<PolledEvents> {
-        self.subscription().map(PolledEvents)
+            .map(Subscription)
     }
 
     pub fn subscribe_output(&self, uuid: &str) -> Result<OutputSubscription> {
@@ -347,12 +310,12 @@ impl Manager {
             // SAFETY: a manager that is ours, a string, and an output that is a local.
             unsafe { c::sshpm_manager_subscribe_output(self.get(), uuid.as_ptr(), out) }
         });
-        Ok(OutputSubscription(Pieces(subscription?)))
+        subscription.map(OutputSubscription)
     }
 
     pub fn on_process_exit<F>(&self, callback: F) -> Result<CallbackId>
     where
-        F: Fn(&str, std::result::Result<&ExitStatus, &Error>) + Send + Sync + 'static,
+        F: Fn(&str, u64, std::result::Result<&ExitStatus, &Error>) + Send + Sync + 'static,
     {
         let callback: Callback = Box::new(callback);
         let (data, mut id) = (Box::into_raw(Box::new(callback)).cast(), 0);

@@ -1,30 +1,20 @@
 //! What applications write, as it comes.
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
-
-use crossbeam_channel::RecvTimeoutError;
 
 use crate::c;
 use crate::input::{Owned, read, seconds};
 use crate::{OutputPiece, OutputStream};
 
-pub struct OutputSubscription(pub(crate) Pieces);
-
-/// What Rust's users have as a channel.
-pub struct Pieces(pub(crate) Owned<c::sshpm_output_subscription>);
+pub struct OutputSubscription(pub(crate) Owned<c::sshpm_output_subscription>);
 
 impl OutputSubscription {
-    pub fn pieces(&self) -> &Pieces {
-        &self.0
-    }
-
     pub fn dropped(&self) -> u64 {
         // SAFETY: the subscription is ours.
-        unsafe { c::sshpm_output_subscription_dropped(self.0.0.get()) }
+        unsafe { c::sshpm_output_subscription_dropped(self.0.get()) }
     }
-}
 
-impl Pieces {
     pub fn recv_timeout(&self, timeout: Duration) -> Result<OutputPiece, RecvTimeoutError> {
         let (mut stream, mut piece) = (0, std::ptr::null_mut());
         // SAFETY: the subscription is ours, and the outputs are locals.

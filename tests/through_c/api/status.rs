@@ -11,6 +11,7 @@ use crate::{ExitSource, Signal};
 /// All that the functions of sshpm_exit_status tell of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus {
+    start_number: u64,
     source: ExitSource,
     raw_code: Option<i32>,
     code: Option<i32>,
@@ -60,6 +61,7 @@ impl ExitStatus {
             };
             let stray = |at| c::sshpm_exit_status_get_stray(status, at);
             ExitStatus {
+                start_number: c::sshpm_exit_status_get_start_number(status),
                 source,
                 raw_code: code(c::sshpm_exit_status_get_raw_code),
                 code: code(c::sshpm_exit_status_get_code),
@@ -88,6 +90,10 @@ impl ExitStatus {
             c::sshpm_exit_status_free(status);
             Some(read)
         }
+    }
+
+    pub fn start_number(&self) -> u64 {
+        self.start_number
     }
 
     pub fn source(&self) -> ExitSource {

@@ -1,0 +1,33 @@
+//! Times as numbers of seconds, as C and JSON have them: infinity stands for the longest time.
+
+use std::time::Duration;
+
+/// Returns the time of this many seconds, or `Duration::MAX` where they are too many for it. Negative numbers and NaN
+/// are no times.
+pub(crate) fn to_duration(seconds: f64) -> Option<Duration> {
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// Returns the number of seconds, and infinity for `Duration::MAX`.
+pub(crate) fn from_duration(time: Duration) -> f64 {
+    if time == Duration::MAX { f64::INFINITY } else { time.as_secs_f64() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_come_back_as_they_were_given() {
+        for seconds in [0.0, 0.25, 1e9, f64::INFINITY] {
+            assert_eq!(to_duration(seconds).map(from_duration), Some(seconds));
+        }
+        assert_eq!(to_duration(-0.0), Some(Duration::ZERO));
+        for too_many in [1e300, Duration::MAX.as_secs_f64()] {
+            assert_eq!(to_duration(too_many), Some(Duration::MAX), "{too_many}");
+        }
+        for none in [f64::NAN, f64::NEG_INFINITY, -0.5] {
+            assert_eq!(to_duration(none), None, "{none}");
+        }
+    }
+}
