@@ -1,0 +1,291 @@
+//! Whether what managers reported of one start is true, by what the application itself says.
+
+use crate::life::Life;
+use crate::pattern;
+use crate::plan::{Fate, Plan};
+use crate::report::{Exit, Outcome, Report};
+
+/// What was done to a start that bounds what its outcome can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// A call was to end it, or a signal was sent, or its manager let go of it.
+    pub end: bool,
+    /// The client of its link was killed.
+    pub strike: bool,
+    /// And that client was its parent, to whom alone the kernel gives its code.
+    pub parent: bool,
+}
+
+/// What became of a manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    Stays,
+    Detached,
+    Killed,
+}
+
+/// What one manager reported of a start that it had begun, or adopted.
+#[derive(Debug)]
+pub struct Witness {
+    pub manager: Manager,
+    pub reports: Vec<Report>,
+    /// Both streams, if they could be had when the end was reported.
+    pub output: Option<[Vec<u8>; 2]>,
+}
+
+impl Witness {
+    fn has_let_go(&self) -> bool {
+        self.manager != Manager::Stays
+    }
+
+    /// The end that it reported: of one that was killed, the event may be missing.
+    fn end(&self) -> Option<&Outcome> {
+        let by_event = self.reports.iter().find_map(Report::end);
+        by_event.or_else(|| match self.manager {
+            Manager::Killed => self.reports.iter().find_map(Report::outcome),
+            Manager::Stays | Manager::Detached => None,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub struct Case<'a> {
+    pub plan: &'a Plan,
+    pub asked: Asked,
+    /// From the application's own log; `None`: its program did not come to run, or not as far as to write.
+    pub life: Option<&'a Life>,
+    /// It lives although its end was reported, or its manager is gone.
+    pub alive: bool,
+    /// It ended just before its manager was killed, which can have taken the end and not come to report it.
+    pub may_have_been_taken: bool,
+    /// The size of the log file, if there is to be one.
+    pub log_file: Option<u64>,
+    /// Those who had it, in their order.
+    pub witnesses: &'a [Witness],
+}
+
+/// What a true outcome was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The code or signal is the application's own; how many bytes of output were compared.
+    Exact(u64),
+    /// The start failed, for the reason that was to be.
+    Failed,
+    /// It was ended before it could write that it runs.
+    Cancelled,
+    /// Nobody can know how it ended: its manager, or its parent, was gone.
+    Unheard,
+}
+
+/// What ends an application, or a setup, that does not catch it yet.
+const EARLY: [i32; 7] =
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM];
+
+pub fn judge(case: &Case) -> Result<Verdict, String> {
+    if case.alive {
+        return Err("its end was reported, or its manager is gone, and it lives".into());
+    }
+    for witness in case.witnesses {
+        check_order(case, witness)?;
+    }
+    let with_end: Vec<&Witness> = case.witnesses.iter().filter(|witness| witness.end().is_some()).collect();
+    check_repetition(&with_end)?;
+    match with_end.first().and_then(|witness| witness.end()) {
+        Some(Outcome::Failed(reason)) => judge_failure(case, reason),
+        Some(Outcome::Exited(exit)) => judge_exit(case, exit),
+        None => judge_silence(case),
+    }
+}
+
+/// Nobody has reported an end. That may be when every manager that had it is gone.
+fn judge_silence(case: &Case) -> Result<Verdict, String> {
+    if case.witnesses.iter().any(|witness| witness.manager == Manager::Stays) {
+        return Err("no end was reported".into());
+    }
+    // Before it has run, one that is to be kept ends with its manager.
+    let was_kept = case.plan.keep && case.witnesses.iter().any(|witness| witness.reports.iter().any(Report::is_start));
+    match was_kept && !case.may_have_been_taken {
+        true => Err("it was kept, and nobody learned of its end".into()),
+        false => Ok(Verdict::Unheard),
+    }
+}
+
+/// What one manager reported, in its order.
+fn check_order(case: &Case, witness: &Witness) -> Result<(), String> {
+    let end = witness.end();
+    let is_true = |said: &Outcome, who: &str| match end == Some(said) {
+        true => Ok(()),
+        false => Err(format!("{who} said {said:?}, and the event {end:?}")),
+    };
+    let (mut starts, mut ends, mut calls) = (0, 0, 0);
+    let (mut is_killed, mut is_late) = (false, false);
+    for report in &witness.reports {
+        let is_behind = ends > 0;
+        match report {
+            // A manager that lets go of a process whose link is lost cannot know.
+            Report::Ended { lived: true, outcome } if !(witness.has_let_go() && outcome.is_unknown()) => {
+                return Err("its end was reported while it lived".into());
+            }
+            Report::Ended { .. } => ends += 1,
+            Report::Called(said) => {
+                calls += 1;
+                is_late |= is_killed;
+                is_true(said, "a callback")?;
+            }
+            Report::Answered { call, outcome } => {
+                is_killed |= call.starts_with("kill");
+                is_true(outcome, call)?;
+            }
+            _ if is_behind => return Err(format!("{report:?} was reported behind the end")),
+            Report::Started { .. } if case.plan.fate != Fate::Runs => {
+                return Err("it was reported to run, and cannot".into());
+            }
+            Report::Started { pid } if case.life.is_some_and(|life| life.pid != *pid) => {
+                return Err(format!("it was reported to run as pid {pid}"));
+            }
+            Report::Started { .. } => starts += 1,
+            Report::Lost if !case.asked.strike && witness.manager == Manager::Stays => {
+                return Err("its link was reported as lost, which nobody had cut".into());
+            }
+            Report::Lost | Report::Restored | Report::NotRestored(_) => {}
+        }
+    }
+    let expected_calls = if witness.manager == Manager::Stays { ends..=ends } else { 0..=1 };
+    match (starts, ends) {
+        (2.., _) => Err("it was reported twice that it runs".into()),
+        (_, 2..) => Err(format!("one manager reported {ends} ends")),
+        _ if !expected_calls.contains(&calls) => {
+            Err(format!("{ends} ends were reported, and {calls} callbacks called"))
+        }
+        _ if is_late => Err("a callback was called after the kill had returned".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Only who was killed may have reported an end without having said so to the host: then the next manager reports it
+/// again.
+fn check_repetition(with_end: &[&Witness]) -> Result<(), String> {
+    let Some((_, earlier)) = with_end.split_last() else { return Ok(()) };
+    if earlier.iter().any(|witness| witness.manager != Manager::Killed) {
+        return Err("its end was reported by two managers".into());
+    }
+    let code = |witness: &&Witness| match witness.end() {
+        Some(Outcome::Exited(exit)) => Some((exit.application, exit.signal)),
+        _ => None,
+    };
+    let codes: Vec<_> = with_end.iter().map(code).collect();
+    match codes.windows(2).all(|two| two[0] == two[1]) {
+        true => Ok(()),
+        false => Err(format!("managers reported different ends: {codes:?}")),
+    }
+}
+
+fn judge_failure(case: &Case, reason: &str) -> Result<Verdict, String> {
+    let Case { plan, asked, life, witnesses, .. } = case;
+    let has_timed_out = plan.start_timeout.is_some() && reason.starts_with("TimedOut");
+    // The program of a start that is taken back can run for a moment; of one whose link was lost, the error says that
+    // nobody knows whether it ran.
+    let may_have_run = has_timed_out || (reason == "LinkLost" && asked.strike);
+    if (life.is_some() && !may_have_run) || witnesses.iter().any(|witness| witness.reports.iter().any(Report::is_start))
+    {
+        return Err(format!("it ran, and the start was reported as failed, {reason}"));
+    }
+    let expected = match plan.fate {
+        Fate::Runs => String::new(),
+        Fate::NoProgram => "ProgramNotFound".to_owned(),
+        Fate::NoDirectory => "WorkingDirectory".to_owned(),
+        Fate::SetupFails(code) => format!("Setup:3:{code}"),
+    };
+    if reason == expected || has_timed_out {
+        return Ok(Verdict::Failed);
+    }
+    let by_strike = ["LinkLost", "Ssh:Closed", "Ssh:Other", "Launcher:"].iter().any(|word| reason.starts_with(word));
+    let code = reason.strip_prefix("Ended:").and_then(|code| code.parse().ok());
+    let is_ended = (asked.end || asked.strike) && code.is_some_and(|code| can_end_its_shell(plan.fate, code));
+    match (asked.strike && by_strike) || is_ended {
+        true => Ok(Verdict::Cancelled),
+        false => Err(format!("the start was reported as failed, {reason}, which is not why")),
+    }
+}
+
+/// Whether a signal can have ended the shell of a start with this code. Of a step that fails with 1, the host cannot tell
+/// whether a signal before it was the cause.
+fn can_end_its_shell(fate: Fate, code: i32) -> bool {
+    let by_step = code == 1 && matches!(fate, Fate::NoDirectory | Fate::SetupFails(1));
+    by_step || EARLY.iter().any(|signal| code == 128 + signal)
+}
+
+fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
+    let Case { plan, asked, life, .. } = case;
+    let was_ended = asked.end || asked.strike || plan.start_timeout.is_some();
+    match (exit.application, life) {
+        (None, Some(_)) if asked.parent && exit.unknown => Ok(Verdict::Unheard),
+        // A manager that lets go does not ask the host any more. One that takes a start back has said that nobody will ask.
+        (None, Some(_))
+            if exit.unknown && asked.strike && (asked.end || case.witnesses.iter().any(Witness::has_let_go)) =>
+        {
+            Ok(Verdict::Unheard)
+        }
+        (None, Some(life)) => {
+            Err(format!("it ran and ended with {:?}, and its end was reported without a code", life.code()))
+        }
+        (None, None) if was_ended => Ok(Verdict::Cancelled),
+        (None, None) => Err("it was reported as ended before it ran, which nobody had asked for".into()),
+        (Some(code), None) => {
+            let is_named = exit.signal.is_none_or(|signal| code == 128 + signal);
+            match was_ended && is_named && can_end_its_shell(plan.fate, code) {
+                true => Ok(Verdict::Cancelled),
+                false => Err(format!("it never ran, and an exit with {code} was reported")),
+            }
+        }
+        (Some(code), Some(life)) => {
+            let truth = life.code();
+            if (code, exit.signal) != truth {
+                return Err(format!("it ended with {truth:?}, and ({code}, {:?}) was reported", exit.signal));
+            }
+            if exit.unknown {
+                return Err("an end with a code was reported as unknown".into());
+            }
+            let is_remote = ["remote_monitoring", "manual_kill_through_remote_pid"].contains(&exit.source.as_str());
+            if is_remote && exit.code != Some(code) {
+                return Err(format!("it ended with {code}, and the code reported was {:?}", exit.code));
+            }
+            check_output(case, life, exit).map(Verdict::Exact)
+        }
+    }
+}
+
+/// Compares the output with what the application says that it wrote. Gives how many bytes were compared.
+fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
+    if let Some(size) = case.log_file {
+        let [out, err] = [0, 1].map(|stream| life.bounds(stream));
+        let (least, most) = (out.0 + err.0, out.1 + err.1);
+        return match (least..=most).contains(&size) {
+            true => Ok(size),
+            false => Err(format!("its log file has {size} bytes; it wrote {least} to {most}")),
+        };
+    }
+    // What is not kept goes with its link, which can break behind the exit report.
+    let is_cut = (exit.lost || case.asked.strike) && !case.plan.keep;
+    let mut compared = 0;
+    for [stdout, stderr] in case.witnesses.iter().filter_map(|witness| witness.output.as_ref()) {
+        for (stream, name, bytes) in [(0, "stdout", stdout), (1, "stderr", stderr)] {
+            let key = case.plan.key.wrapping_add(stream);
+            let bounds = life.bounds(stream as usize);
+            compared += check_stream(key, bytes, bounds, is_cut).map_err(|why| format!("{name}: {why}"))?;
+        }
+    }
+    Ok(compared)
+}
+
+/// Gives how many bytes are right. Of a stream that was cut it is the first ones: ssh's own words can be behind them.
+fn check_stream(key: u64, bytes: &[u8], (least, most): (u64, u64), is_cut: bool) -> Result<u64, String> {
+    let count = bytes.len() as u64;
+    let good = pattern::count_right(key, 0, bytes) as u64;
+    match (good == count, (least..=most).contains(&count)) {
+        _ if is_cut => Ok(good),
+        (_, false) => Err(format!("{count} bytes arrived, {good} of them right; it wrote {least} to {most}")),
+        (false, true) => Err(format!("byte {good} of {count} is wrong")),
+        (true, true) => Ok(good),
+    }
+}

@@ -1,0 +1,109 @@
+//! What the run has come to, over all lanes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::judge::Verdict;
+use crate::support::{BRIEF, LOG, shorten, shorten_lines};
+
+/// After so many faults the run is over: more of them say nothing new.
+const MOST_FAULTS: usize = 60;
+
+pub struct Tally {
+    pub begun: Instant,
+    starts: usize,
+    given: AtomicUsize,
+    counts: Mutex<BTreeMap<&'static str, usize>>,
+    faults: Mutex<Vec<String>>,
+    compared: Mutex<u64>,
+    trace: Option<Mutex<File>>,
+}
+
+impl Tally {
+    /// `trace`: a file for all that the lanes note.
+    pub fn new(starts: usize, trace: Option<OsString>) -> Tally {
+        Tally {
+            begun: Instant::now(),
+            starts,
+            given: AtomicUsize::new(0),
+            counts: Mutex::default(),
+            faults: Mutex::default(),
+            compared: Mutex::default(),
+            trace: trace.map(|file| Mutex::new(File::create(file).unwrap())),
+        }
+    }
+
+    /// A line of a lane, with its time.
+    pub fn note(&self, uuid: &str, text: &str) -> String {
+        let line = format!("{:9.4} {uuid} {text}", self.begun.elapsed().as_secs_f64());
+        if let Some(trace) = &self.trace {
+            trace.lock().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
+        }
+        line
+    }
+
+    /// Whether there is another start to be made.
+    pub fn take_start(&self) -> bool {
+        let is_over = self.faults.lock().unwrap().len() >= MOST_FAULTS;
+        !is_over && self.given.fetch_add(1, Ordering::Relaxed) < self.starts
+    }
+
+    pub fn count(&self, what: &'static str) {
+        *self.counts.lock().unwrap().entry(what).or_default() += 1;
+    }
+
+    pub fn verdict(&self, verdict: Verdict) {
+        let what = match verdict {
+            Verdict::Exact(bytes) => {
+                *self.compared.lock().unwrap() += bytes;
+                "exact"
+            }
+            Verdict::Failed => "failed as planned",
+            Verdict::Cancelled => "cancelled",
+            Verdict::Unheard => "ended with their manager",
+        };
+        self.count(what);
+    }
+
+    /// Notes what is not true, or was left, with all that helps to see why.
+    pub fn fault(&self, why: &str, details: &str) {
+        self.faults.lock().unwrap().push(why.to_owned());
+        println!("FAULT {}\n{}", shorten(why, BRIEF), shorten_lines(details, LOG));
+    }
+
+    pub fn faults(&self) -> usize {
+        self.faults.lock().unwrap().len()
+    }
+
+    /// What was found, one line for each kind.
+    pub fn summary(&self) -> String {
+        let counts: Vec<_> =
+            self.counts.lock().unwrap().iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for fault in self.faults.lock().unwrap().iter() {
+            *kinds.entry(kind_of(fault)).or_default() += 1;
+        }
+        let kinds: String = kinds.iter().map(|(kind, count)| format!("{count:5} x {kind}\n")).collect();
+        let (compared, seconds) = (*self.compared.lock().unwrap(), self.begun.elapsed().as_secs());
+        format!("{kinds}random run: {}; {compared} bytes compared, {seconds} s", counts.join(", "))
+    }
+}
+
+/// A fault without its numbers and names.
+fn kind_of(fault: &str) -> String {
+    let text = fault.split_once(": ").map_or(fault, |(_, text)| text);
+    let mut kind = String::new();
+    for c in text.chars() {
+        match (c.is_ascii_digit(), kind.ends_with('#')) {
+            (true, true) => {}
+            (true, false) => kind.push('#'),
+            (false, _) => kind.push(c),
+        }
+    }
+    kind
+}
