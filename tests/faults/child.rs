@@ -1,6 +1,6 @@
 //! The program that is run control: a manager in a process of its own, so that it can be killed and stopped. It takes
 //! commands on stdin, "NUMBER WORD ARGUMENT…", and tells on stdout, in lines that begin with `MARK`: "reply NUMBER
-//! TEXT" and what the manager told. When stdin ends, it lets go of all.
+//! TEXT", what the manager told, and the output of each process that has ended. When stdin ends, it lets go of all.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Event, ExitStatus, KillScope, KillStep, LinkLossPolicy, Manager, Options, Signal};
+use sshpm::{BootRequest, Event, EventKind, ExitStatus, KillScope, KillStep, LinkLossPolicy, Manager, Options, Signal};
 
 use crate::dice::Dice;
 
@@ -20,6 +20,9 @@ pub const SSH_CONFIG: &str = "SSHPM_FAULTS_SSH_CONFIG";
 /// What bounds the steps: as short as a busy machine allows.
 pub const LEASE: Duration = Duration::from_secs(3);
 pub const LOST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than an application of the session writes in some hours.
+const OUTPUT_LIMIT: usize = 16 << 20;
 
 /// More than commands can wait at the same time.
 const WORKERS: usize = 24;
@@ -33,6 +36,7 @@ fn options() -> Options {
         .connect_timeout(Duration::from_secs(4))
         .lost_timeout(LOST_TIMEOUT)
         .lease(LEASE)
+        .output_limit(OUTPUT_LIMIT)
         .kill_sequence([quit, kill])
 }
 
@@ -47,8 +51,16 @@ fn tell(text: &str) {
 /// Runs until stdin ends.
 pub fn run() {
     let manager = Arc::new(Manager::new(options()).unwrap());
-    let events = manager.subscribe();
+    let events = manager.subscribe().unwrap();
     let teller = thread::spawn(move || events.iter().for_each(|event| tell(&describe(&event))));
+    let weak = Arc::downgrade(&manager);
+    // A callback, because a process is in the table until its callbacks have returned.
+    let output = move |uuid: &str, start: u64, _: Result<&ExitStatus, &sshpm::Error>| {
+        if let Some(manager) = weak.upgrade() {
+            tell_output(&manager, uuid, start);
+        }
+    };
+    let output = manager.on_process_exit(output).unwrap();
     let (sender, commands) = crossbeam_channel::unbounded::<String>();
     // In threads, because some block and some race each other; made now, because later none may be to be had.
     let worker = || {
@@ -61,8 +73,26 @@ pub fn run() {
     }
     drop(sender);
     workers.into_iter().for_each(|worker| worker.join().unwrap());
+    manager.detach().unwrap();
+    manager.remove_callback(output);
     drop(manager);
     teller.join().unwrap();
+}
+
+/// Tells what a process that has ended wrote, in hex: a file would need a descriptor, and there may be none.
+fn tell_output(manager: &Manager, uuid: &str, start: u64) {
+    let streams = [manager.process_stdout(uuid), manager.process_stderr(uuid)];
+    let [Some(stdout), Some(stderr)] = streams else { return };
+    // The uuid may have been started again.
+    if manager.start_number(uuid).ok() != Some(start) {
+        return;
+    }
+    assert_eq!((stdout.dropped, stderr.dropped), (0, 0), "more output than a process of the session is to have");
+    tell(&format!("output {uuid} {} {}", to_hex(&stdout.bytes), to_hex(&stderr.bytes)));
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn answer(manager: &Manager, line: &str) {
@@ -93,6 +123,10 @@ fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
             let pids = manager.runtime_pids(uuid);
             let number = |pid: Option<i64>| pid.unwrap_or(0);
             Ok(format!("{} {} {}", number(pids.ssh_client), number(pids.remote), number(pids.remote_monitoring)))
+        }
+        ["clean_up", host] => {
+            manager.clean_up_host(host, None, Duration::ZERO, false)?;
+            Ok("cleaned".into())
         }
         ["state", uuid] => Ok(format!("{:?}", manager.process_state(uuid)?)),
         ["race", prefix, host, seed, log, ref argv @ ..] => Ok(race(manager, prefix, host, seed, log, argv)),
@@ -163,14 +197,15 @@ fn race(manager: &Manager, prefix: &str, host: &str, seed: &str, log: &str, argv
 }
 
 fn describe(event: &Event) -> String {
-    match event {
-        Event::Started { uuid, pid } => format!("started {uuid} {pid}"),
-        Event::LinkLost { uuid, reason } => format!("lost {uuid} {reason}"),
-        Event::Exited { uuid, status } => format!("exited {uuid} {}", describe_status(status)),
-        Event::LinkRestored { uuid } => format!("restored {uuid}"),
-        Event::LinkNotRestored { uuid, error } => format!("not-restored {uuid} {error}"),
-        Event::StartFailed { uuid, error } => format!("failed {uuid} {error}"),
-        other => format!("other {} {other:?}", other.uuid()),
+    let uuid = &event.uuid;
+    match &event.kind {
+        EventKind::Started { pid } => format!("started {uuid} {pid}"),
+        EventKind::LinkLost { reason } => format!("lost {uuid} {reason}"),
+        EventKind::Exited { status } => format!("exited {uuid} {}", describe_status(status)),
+        EventKind::LinkRestored => format!("restored {uuid}"),
+        EventKind::LinkNotRestored { error } => format!("not-restored {uuid} {error}"),
+        EventKind::StartFailed { error } => format!("failed {uuid} {error}"),
+        other => format!("other {uuid} {other:?}"),
     }
 }
 

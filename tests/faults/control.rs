@@ -18,11 +18,22 @@ const ANSWER: Duration = Duration::from_secs(45);
 
 /// What managers told, by uuid; it outlives them.
 #[derive(Default)]
-pub struct Tidings(Mutex<HashMap<String, Vec<Told>>>);
+pub struct Tidings(Mutex<HashMap<String, Tiding>>);
+
+#[derive(Default)]
+struct Tiding {
+    told: Vec<Told>,
+    output: Option<[Vec<u8>; 2]>,
+}
 
 impl Tidings {
     pub fn of(&self, uuid: &str) -> Vec<Told> {
-        self.0.lock().unwrap().get(uuid).cloned().unwrap_or_default()
+        self.0.lock().unwrap().get(uuid).map(|tiding| tiding.told.clone()).unwrap_or_default()
+    }
+
+    /// Stdout and stderr as the manager had them when the process had ended.
+    pub fn output_of(&self, uuid: &str) -> Option<[Vec<u8>; 2]> {
+        self.0.lock().unwrap().get(uuid)?.output.clone()
     }
 
     /// A new life of this uuid begins.
@@ -32,7 +43,7 @@ impl Tidings {
 
     fn add(&self, uuid: &str, mut told: Told) {
         let mut all = self.0.lock().unwrap();
-        let list = all.entry(uuid.to_owned()).or_default();
+        let list = &mut all.entry(uuid.to_owned()).or_default().told;
         if let Told::Exited { lived, .. } = &mut told {
             // Now, because a moment later it could have ended.
             let pid =
@@ -42,6 +53,10 @@ impl Tidings {
                 process.is_some_and(|process| !process.is_zombie() && process.cmdline.iter().any(|w| w == "record"));
         }
         list.push(told);
+    }
+
+    fn add_output(&self, uuid: &str, streams: [Vec<u8>; 2]) {
+        self.0.lock().unwrap().entry(uuid.to_owned()).or_default().output = Some(streams);
     }
 }
 
@@ -162,10 +177,17 @@ fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, tidings: &Ti
             "restored" => tidings.add(whose, Told::Restored),
             "not-restored" => tidings.add(whose, Told::NotRestored { reason: text }),
             "failed" => tidings.add(whose, Told::Failed { text }),
+            "output" => tidings.add_output(whose, parse_output(&text)),
             "exited" => tidings.add(whose, parse_exit(&text)),
             _ => println!("the manager's process: {line}"),
         }
     }
+}
+
+fn parse_output(line: &str) -> [Vec<u8>; 2] {
+    let (stdout, stderr) = line.split_once(' ').unwrap();
+    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    [stdout, stderr].map(|hex| hex.as_bytes().chunks(2).map(byte).collect())
 }
 
 fn parse_exit(line: &str) -> Told {

@@ -26,9 +26,23 @@ pub enum Blow {
     Cont,
 }
 
+/// What a start has of its own, or of the session, in its first moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Client,
+    Session,
+    /// Any of the shells on the host: link, wrapper, reader, who attends to them, and what becomes the application.
+    Shell,
+    Manager,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Signal(Blow, Victim),
+    /// Around the wrapper's `begin`.
+    EarlyKill(Part),
+    /// An application ends while nobody reads what it wrote, and then the link breaks.
+    UnreadEnd,
     /// For less or more than the lease.
     LinkDown,
     /// For longer than the manager asks after anybody: what ends then can be unknown.
@@ -40,16 +54,24 @@ pub enum Fault {
     ClockBack,
     RemoteDescriptors,
     RemoteProcesses,
+    /// The user may have a few processes more, none, and as many as before, in turn.
+    RemoteQuota,
+    /// No file of the shells that run may grow.
+    FileSize,
     LocalDescriptors,
     LocalProcesses,
     Race,
+    /// The manager stands still, another one adopts its kept processes, and it goes on.
+    Supplanted,
+    /// The manager is killed, and two others adopt its kept processes at the same time.
+    Contested,
 }
 
 use Blow::*;
 use Victim::*;
 
 /// Those that one host has for itself.
-pub const OF_A_HOST: [Fault; 27] = [
+pub const OF_A_HOST: [Fault; 33] = [
     Fault::Signal(Kill, Client),
     Fault::Signal(Stop, Client),
     Fault::Signal(Cont, Client),
@@ -76,19 +98,33 @@ pub const OF_A_HOST: [Fault; 27] = [
     Fault::ClockBack,
     Fault::RemoteDescriptors,
     Fault::RemoteProcesses,
+    Fault::RemoteQuota,
+    Fault::FileSize,
     Fault::Race,
+    Fault::EarlyKill(Part::Client),
+    Fault::EarlyKill(Part::Session),
+    Fault::EarlyKill(Part::Shell),
+    Fault::UnreadEnd,
 ];
 
 /// Those that all hosts share.
-pub const OF_ALL: [Fault; 5] = [
+pub const OF_ALL: [Fault; 8] = [
     Fault::Signal(Kill, Manager),
     Fault::Signal(Stop, Manager),
     Fault::Signal(Cont, Manager),
     Fault::LocalDescriptors,
     Fault::LocalProcesses,
+    Fault::EarlyKill(Part::Manager),
+    Fault::Supplanted,
+    Fault::Contested,
 ];
 
 impl Fault {
+    /// Whether the manager is gone behind it.
+    pub fn kills_manager(self) -> bool {
+        matches!(self, Fault::Signal(Kill, Manager) | Fault::EarlyKill(Part::Manager) | Fault::Contested)
+    }
+
     /// How long it lasts before it is undone; `at_random` is from 0 to 99.
     pub fn lasts(self, at_random: u32) -> Duration {
         match self {
@@ -103,8 +139,17 @@ impl Fault {
             Fault::DiskFull | Fault::ClockForward | Fault::ClockBack => Duration::from_secs(1),
             Fault::RemoteDescriptors | Fault::RemoteProcesses => Duration::from_millis(1500),
             Fault::LocalDescriptors | Fault::LocalProcesses => Duration::from_millis(1500),
+            Fault::RemoteQuota | Fault::FileSize => Duration::from_millis(1500),
+            Fault::EarlyKill(_) | Fault::UnreadEnd | Fault::Contested => Duration::from_millis(300),
+            Fault::Supplanted => Fault::Signal(Stop, Manager).lasts(at_random),
             Fault::Race => Duration::ZERO,
         }
+    }
+
+    /// Whether a host may have no room to keep word of an end.
+    pub fn starves(self) -> bool {
+        use Fault::*;
+        matches!(self, RemoteDescriptors | RemoteProcesses | RemoteQuota | FileSize | DiskFull)
     }
 
     /// Whether what it takes away shows best when something is started.
@@ -112,7 +157,14 @@ impl Fault {
         use Fault::*;
         matches!(
             self,
-            DiskFull | RemoteDescriptors | RemoteProcesses | LocalDescriptors | LocalProcesses | Delayed | Dropped
+            DiskFull
+                | RemoteDescriptors
+                | RemoteProcesses
+                | RemoteQuota
+                | LocalDescriptors
+                | LocalProcesses
+                | Delayed
+                | Dropped
         ) || matches!(self, Signal(_, Listener))
     }
 }
@@ -137,6 +189,20 @@ impl fmt::Display for Fault {
                 };
                 return write!(f, "{blow} {victim}");
             }
+            Fault::EarlyKill(part) => {
+                let part = match part {
+                    Part::Client => "ssh client",
+                    Part::Session => "sshd session",
+                    Part::Shell => "shell",
+                    Part::Manager => "manager",
+                };
+                return write!(f, "kill -9 {part} at begin");
+            }
+            Fault::UnreadEnd => "link broken behind an unread end",
+            Fault::RemoteQuota => "processes come and go there",
+            Fault::FileSize => "file size limited there",
+            Fault::Supplanted => "manager supplanted by another",
+            Fault::Contested => "two managers adopt at once",
             Fault::LinkDown => "link down and up",
             Fault::LinkCut => "link down past the last question",
             Fault::Dropped => "packets dropped",

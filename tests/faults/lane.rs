@@ -7,18 +7,21 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::adoption::Succession;
 use crate::child::RACED;
 use crate::control::{Asked, Control, Tidings};
 use crate::decoys::Decoy;
 use crate::dice::Dice;
+use crate::extras::Extras;
 use crate::host::Host;
 use crate::near::Near;
-use crate::recorder::{self, Case, Excuses, Told, Verdict, judge};
+use crate::output::Extent;
+use crate::recorder::{self, Case, Told, Verdict, judge};
 use crate::slot::{Kind, Policy, Slot};
 use crate::table::Outcome;
 
 /// How long what was disturbed may take to be as it should be. Only what is wrong waits it out.
-const SETTLING: Duration = Duration::from_secs(30);
+pub const SETTLING: Duration = Duration::from_secs(30);
 const STARTING: Duration = Duration::from_secs(20);
 
 /// What all lanes share.
@@ -47,9 +50,11 @@ pub struct Lane<'a> {
     pub near: &'a Near,
     pub manager: &'a Manager,
     pub slots: Vec<Slot>,
-    /// One that is started while a fault lasts, and the manager's answer.
-    extra: Option<(Slot, Asked)>,
-    extras: usize,
+    pub extras: Extras,
+    /// The kept processes that another manager is to adopt, by their places.
+    pub to_adopt: Vec<usize>,
+    /// A fault had the wrappers leave files that a clean-up of the host removes.
+    pub needs_clean_up: bool,
     decoys: Vec<Decoy>,
     kills: Vec<Asked>,
     race: Option<(String, Asked)>,
@@ -66,11 +71,21 @@ pub struct Outcomes {
     pub complaints: Vec<String>,
     /// What came of starts while the fault lasted.
     pub starts: Vec<String>,
+    /// How many bytes of output were compared, and were right.
+    pub bytes: u64,
 }
 
 impl Outcomes {
     pub fn new() -> Outcomes {
-        Outcomes { worst: Outcome::Exact, ends: 0, no_code: 0, run_on: 0, complaints: Vec::new(), starts: Vec::new() }
+        Outcomes {
+            worst: Outcome::Exact,
+            ends: 0,
+            no_code: 0,
+            run_on: 0,
+            complaints: Vec::new(),
+            starts: Vec::new(),
+            bytes: 0,
+        }
     }
 
     pub fn merge(&mut self, other: Outcomes) {
@@ -80,6 +95,7 @@ impl Outcomes {
         self.run_on += other.run_on;
         self.complaints.extend(other.complaints);
         self.starts.extend(other.starts);
+        self.bytes += other.bytes;
     }
 
     pub fn complain(&mut self, text: String) {
@@ -108,8 +124,8 @@ impl Outcomes {
 impl<'a> Lane<'a> {
     pub fn new(host: &'a Host, near: &'a Near, manager: &'a Manager) -> Lane<'a> {
         let kinds = [Kind::Plain, Kind::Logged, Kind::Stubborn, Kind::Parent];
-        // A third of all is kept.
-        let is_kept = |at: usize| at == 1 || (at == 0 && host.number == 0);
+        // A third of all is kept: on the first two hosts one without a log file, on the last two one with.
+        let is_kept = |at: usize| (at == 0 && host.number < 2) || (at == 1 && host.number > 0);
         let policy = |at| if is_kept(at) { Policy::Keep } else { Policy::Terminate };
         let slots = kinds.iter().enumerate();
         let slots = slots.map(|(at, kind)| Slot::new(format!("{}-{at}", host.name), *kind, policy(at)));
@@ -119,8 +135,9 @@ impl<'a> Lane<'a> {
             near,
             manager,
             slots: slots.collect(),
-            extra: None,
-            extras: 0,
+            extras: Extras::default(),
+            to_adopt: Vec::new(),
+            needs_clean_up: false,
             decoys: decoys.collect(),
             kills: Vec::new(),
             race: None,
@@ -135,9 +152,9 @@ impl<'a> Lane<'a> {
         numbers.try_into().map_err(|_| text)
     }
 
-    fn is_running(&self, slot: &Slot) -> bool {
+    pub fn is_running(&self, slot: &Slot) -> bool {
         let told = self.manager.tidings.of(&slot.uuid);
-        let is_told = told.iter().any(|told| matches!(told, Told::Started { .. })) && !told.iter().any(Told::is_end);
+        let is_told = told.iter().any(Told::is_start) && !told.iter().any(Told::is_end);
         is_told && slot.life().is_some_and(|life| life.is_alive())
     }
 
@@ -183,31 +200,28 @@ impl<'a> Lane<'a> {
     /// starts another.
     pub fn poke(&mut self, dice: &mut Dice, starts: bool) {
         let at = dice.below(self.slots.len());
-        let life = self.slots[at].life();
-        let signal = |signal| {
-            if let Some(process) = life.as_ref().and_then(|life| crate::support::ProcessInfo::of(life.pid)) {
-                let _ = process.signal(signal);
-            }
-        };
         if starts {
-            self.start_extra();
+            self.start_extra(Policy::Terminate);
         }
         match dice.below(5) {
-            0 => signal(libc::SIGUSR1),
-            1 => signal(libc::SIGKILL),
+            0 => self.slots[at].signal(libc::SIGUSR1),
+            1 => self.slots[at].signal(libc::SIGKILL),
             2 => self.kills.push(self.manager.control().ask(&format!("kill {} 2000", self.slots[at].uuid))),
-            3 if !starts => self.start_extra(),
+            3 if !starts => self.start_extra(Policy::Terminate),
             _ => {}
         }
     }
 
-    fn start_extra(&mut self) {
-        self.extras += 1;
-        let mut slot = Slot::new(format!("{}-extra-{}", self.host.name, self.extras), Kind::Plain, Policy::Terminate);
-        let command = slot.start_command(self.host);
-        // What comes of it is seen when all settles.
-        let asked = self.manager.control().ask(&command);
-        self.extra = Some((slot, asked));
+    /// Has the manager make new connections.
+    pub fn break_connections(&self) {
+        for sshd in self.host.remote.session_sshds() {
+            let _ = sshd.signal(libc::SIGKILL);
+        }
+    }
+
+    /// Has kept processes end with output that nobody takes yet.
+    pub fn end_kept(&self) {
+        self.slots.iter().filter(|slot| slot.policy == Policy::Keep).for_each(|slot| slot.signal(libc::SIGUSR1));
     }
 
     /// Eight threads of the manager start and kill the same few.
@@ -219,8 +233,16 @@ impl<'a> Lane<'a> {
         self.race = Some((prefix, self.manager.control().ask(&command)));
     }
 
+    /// The manager is gone: what has ended by now, it may have heard of.
+    pub fn note_ended_with_manager(&mut self) {
+        for slot in &mut self.slots {
+            slot.excuses.ended_with_manager = slot.life().is_none_or(|life| !life.is_alive());
+        }
+    }
+
     /// Waits until all is as it should be, and compares what was told with what is true.
-    pub fn settle(&mut self, manager_gone: bool) -> Outcomes {
+    pub fn settle(&mut self, succession: Succession) -> Outcomes {
+        let manager_gone = succession == Succession::Next;
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();
         for kill in self.kills.drain(..) {
@@ -235,19 +257,20 @@ impl<'a> Lane<'a> {
             }
         }
         for at in 0..self.slots.len() {
-            match (manager_gone, self.slots[at].policy.outlives_manager()) {
-                // The next manager is to tell of it.
-                (true, true) => continue,
-                (true, false) => self.slots[at].excuses.manager_gone = true,
-                (false, _) => {}
+            match (succession, self.slots[at].policy) {
+                // Another manager adopts it, and reports its end.
+                (Succession::Next | Succession::Rival, Policy::Keep) => {
+                    self.to_adopt.push(at);
+                    continue;
+                }
+                (Succession::Next, Policy::Terminate) => self.slots[at].excuses.manager_gone = true,
+                (Succession::None, _) | (Succession::Rival, Policy::Terminate) => {}
             }
             if !self.settle_one(&control, &self.slots[at], &mut outcomes) {
                 self.abandon(at);
             }
         }
-        if let Some((extra, asked)) = self.extra.take() {
-            self.settle_extra(&control, extra, asked, &mut outcomes);
-        }
+        self.settle_extras(&control, succession, &mut outcomes);
         outcomes.complaints.extend(self.decoys.iter().filter_map(Decoy::complaint));
         if !outcomes.complaints.is_empty() {
             outcomes.worst = Outcome::Wrong;
@@ -255,64 +278,8 @@ impl<'a> Lane<'a> {
         outcomes
     }
 
-    /// The one that was started while the fault lasted: it did not come to run, which was told, or it runs; then it is
-    /// ended.
-    fn settle_extra(&self, control: &Control, mut extra: Slot, asked: Asked, outcomes: &mut Outcomes) {
-        // Its host and its manager are those of the others.
-        let neighbour = &self.slots[self.slots.len() - 1];
-        extra.excuses = Excuses { wrapper_killed: false, ..neighbour.excuses };
-        let answer = control.wait(asked);
-        if answer.is_err() && !extra.excuses.manager_gone {
-            // It was refused at once: nothing was started, and there is nothing to tell.
-            if extra.life().is_some() || !self.manager.tidings.of(&extra.uuid).is_empty() {
-                outcomes.complain(format!("{}: {answer:?}, and something was started or told", extra.uuid));
-            }
-            outcomes.starts.push("refused".into());
-            return;
-        }
-        self.settle_one(control, &extra, outcomes);
-        let told = self.manager.tidings.of(&extra.uuid);
-        let failure =
-            told.iter().find_map(|told| if let Told::Failed { text } = told { Some(text.clone()) } else { None });
-        outcomes.starts.push(failure.unwrap_or_else(|| "ran".into()));
-        if !extra.excuses.manager_gone {
-            // One that has ended is taken from the manager's table by that.
-            let runs = self.is_running(&extra);
-            let _ = control.call(&format!("kill {} 5000", extra.uuid));
-            if runs {
-                self.settle_one(control, &extra, outcomes);
-            }
-        }
-    }
-
-    /// Gives a manager those that have outlived the one before, and compares what is told of them.
-    pub fn adopt(&mut self) -> Outcomes {
-        let mut outcomes = Outcomes::new();
-        let control = self.manager.control();
-        for at in 0..self.slots.len() {
-            let Slot { uuid, policy, .. } = &self.slots[at];
-            // Of one whose end was told before there is nothing more to tell.
-            if !policy.outlives_manager() || self.manager.tidings.of(uuid).iter().any(Told::is_end) {
-                continue;
-            }
-            // The former manager counts as alive until its lease is over.
-            let mut last = Ok(String::new());
-            until(SETTLING, || {
-                last = control.call(&format!("adopt {uuid} {}", self.host.name));
-                last.as_ref().ok().map(drop)
-            });
-            if last.is_err() {
-                outcomes.complain(format!("{uuid} is not adopted: {last:?}"));
-            } else if self.settle_one(&control, &self.slots[at], &mut outcomes) {
-                continue;
-            }
-            self.abandon(at);
-        }
-        outcomes
-    }
-
     /// False when it is wrong.
-    fn settle_one(&self, control: &Control, slot: &Slot, outcomes: &mut Outcomes) -> bool {
+    pub fn settle_one(&self, control: &Control, slot: &Slot, outcomes: &mut Outcomes) -> bool {
         let mut reached = false;
         until(SETTLING, || {
             let told = self.manager.tidings.of(&slot.uuid);
@@ -321,7 +288,7 @@ impl<'a> Lane<'a> {
                 return (!alive).then_some(());
             }
             match (told.iter().any(Told::is_end), alive) {
-                (true, false) => Some(()),
+                (true, false) => self.has_output(slot, &told).then_some(()),
                 (false, true) if self.is_running(slot) => {
                     reached = self.reaches(control, slot);
                     reached.then_some(())
@@ -342,13 +309,25 @@ impl<'a> Lane<'a> {
             let state = control.call(&format!("state {}", slot.uuid));
             verdict = Verdict::Wrong(format!("it runs, and the manager does not reach it; state: {state:?}"));
         }
+        if let (Some(life), false, Some(extent)) = (&life, alive, extent_of(slot, &told, &verdict)) {
+            match slot.check_output(life, self.manager.tidings.output_of(&slot.uuid), extent) {
+                Ok(bytes) => outcomes.bytes += bytes,
+                Err(why) => verdict = Verdict::Wrong(format!("{why}; its life: {}", life.summary())),
+            }
+        }
         let good = !matches!(verdict, Verdict::Wrong(_));
         outcomes.add(&slot.uuid, verdict, &told);
         good
     }
 
+    /// Whether its output has come, if it is to come.
+    fn has_output(&self, slot: &Slot, told: &[Told]) -> bool {
+        let has_exited = told.iter().any(|told| matches!(told, Told::Exited { .. }));
+        !has_exited || self.manager.tidings.output_of(&slot.uuid).is_some()
+    }
+
     /// Whether a signal of the manager gets to the application.
-    fn reaches(&self, control: &Control, slot: &Slot) -> bool {
+    pub fn reaches(&self, control: &Control, slot: &Slot) -> bool {
         let count = || {
             let signals = slot.life().map(|life| life.signals).unwrap_or_default();
             signals.iter().filter(|signal| **signal == libc::SIGUSR2).count()
@@ -359,7 +338,7 @@ impl<'a> Lane<'a> {
     }
 
     /// What is wrong already must not be counted again: another takes its place.
-    fn abandon(&mut self, at: usize) {
+    pub fn abandon(&mut self, at: usize) {
         if let Ok([_, application, wrapper]) = self.pids_of(at) {
             for pid in [application, wrapper] {
                 if let Some(process) = crate::support::ProcessInfo::of(pid).filter(|_| pid > 0) {
@@ -367,8 +346,11 @@ impl<'a> Lane<'a> {
                 }
             }
         }
+        // Nobody asks for what it has left.
+        self.needs_clean_up = true;
         let uuid = format!("{}x", self.slots[at].uuid);
         let Slot { kind, policy, .. } = self.slots[at];
+        self.to_adopt.retain(|other| *other != at);
         self.slots[at] = Slot::new(uuid, kind, policy);
     }
 
@@ -390,6 +372,15 @@ impl<'a> Lane<'a> {
                 Err(why) => outcomes.complain(format!("{uuid}: {why}; told: {told:?}; lives: {lives:?}")),
             }
         }
+    }
+
+    /// Removes what a fault had the host leave, as its operator would.
+    pub fn clean_up(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.needs_clean_up) {
+            return Ok(());
+        }
+        let answer = self.manager.control().call(&format!("clean_up {}", self.host.name));
+        answer.map(drop).map_err(|error| format!("a clean-up of {}: {error}", self.host.name))
     }
 
     /// What is on the host and belongs to nobody who runs. It gets some time to go.
@@ -457,6 +448,19 @@ impl<'a> Lane<'a> {
                 None => drop(std::fs::remove_file(self.host.remote.local(text.as_ref()))),
             }
         }
+    }
+}
+
+/// How much of the output of a process that has ended must be there; `None` when nobody was to tell of its end.
+fn extent_of(slot: &Slot, told: &[Told], verdict: &Verdict) -> Option<Extent> {
+    let is_lost = told.iter().any(|told| matches!(told, Told::Lost { .. }));
+    match verdict {
+        Verdict::Runs | Verdict::NotStarted | Verdict::Wrong(_) => None,
+        _ if slot.excuses.manager_gone && !slot.has_log_file() => None,
+        Verdict::Unknown => Some(Extent::Beginning),
+        Verdict::Exact | Verdict::NoCode if is_lost && slot.policy == Policy::Terminate => Some(Extent::Beginning),
+        Verdict::Exact | Verdict::NoCode if is_lost => Some(Extent::WholeWithSsh),
+        Verdict::Exact | Verdict::NoCode => Some(Extent::Whole),
     }
 }
 

@@ -5,35 +5,46 @@ use std::fs;
 use std::thread;
 
 use crate::host::Host;
-use crate::support::ProcessInfo;
+use crate::support::{self, ProcessInfo};
 use crate::undo::Undo;
 
 type Resource = libc::__rlimit_resource_t;
 
-/// Lowers a limit of what lives on a host now, for each to what is given for it.
-pub fn limit_host<'a>(
-    host: &'a Host,
-    resource: Resource,
-    to: impl Fn(&ProcessInfo) -> Option<libc::rlim_t>,
-) -> Undo<'a> {
-    // The listener's parent keeps its own, which is what all others had.
-    let usual = get_limit(host.remote.holder(), resource).expect("the limit of one's own child");
-    let all = || {
-        let mut all = host.remote.all_processes();
-        all.retain(|process| process.pid != host.remote.holder());
-        all
-    };
-    for process in all() {
-        if let Some(to) = to(&process) {
-            let _ = set_limit(process.pid, resource, to);
-        }
+/// All that lives on a host, but for the listener's parent.
+#[derive(Debug, Clone)]
+pub struct Members {
+    holder: i32,
+    mark: String,
+}
+
+impl Members {
+    pub fn of(host: &Host) -> Members {
+        Members { holder: host.remote.holder(), mark: host.remote.mark().to_owned() }
     }
-    // Those that came in between have it as well; one that was being made is seen the second time.
-    Box::new(move || {
-        for process in [all(), all()].iter().flatten() {
-            let _ = set_limit(process.pid, resource, usual);
+
+    fn all(&self) -> Vec<ProcessInfo> {
+        let mut all = support::of_remote(self.holder, &self.mark);
+        all.retain(|process| process.pid != self.holder);
+        all
+    }
+
+    /// Lowers a limit of what lives now, for each to what is given for it.
+    pub fn limit(&self, resource: Resource, to: impl Fn(&ProcessInfo) -> Option<libc::rlim_t>) -> Undo<'static> {
+        // The listener's parent keeps its own, which is what all others had.
+        let usual = get_limit(self.holder, resource).expect("the limit of one's own child");
+        for process in self.all() {
+            if let Some(to) = to(&process) {
+                let _ = set_limit(process.pid, resource, to);
+            }
         }
-    })
+        let members = self.clone();
+        // Those that came in between have it as well; one that was being made is seen the second time.
+        Box::new(move || {
+            for process in [members.all(), members.all()].iter().flatten() {
+                let _ = set_limit(process.pid, resource, usual);
+            }
+        })
+    }
 }
 
 pub fn limit<'a>(process: ProcessInfo, resource: Resource, to: libc::rlim_t) -> Undo<'a> {
@@ -46,6 +57,13 @@ pub fn descriptors_with_room(pid: i32, room: usize) -> libc::rlim_t {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let open: BTreeSet<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     (0..).filter(|number| !open.contains(number)).nth(room).expect("numbers do not end")
+}
+
+/// The first number of a line of /proc/PID/status.
+pub fn status_number(pid: i32, name: &str) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn get_limit(pid: i32, resource: Resource) -> Option<libc::rlim_t> {
@@ -69,12 +87,7 @@ fn set_limit(pid: i32, resource: Resource, to: libc::rlim_t) -> Option<libc::rli
             (libc::prlimit(pid, resource, &limits, std::ptr::null_mut()) == 0).then_some(usual)
         }
     };
-    let id = |name: &str| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.split_ascii_whitespace().next()?.parse::<libc::uid_t>().ok()
-    };
-    let (user, group) = (id("Uid:")?, id("Gid:")?);
+    let (user, group) = (status_number(pid, "Uid:")?, status_number(pid, "Gid:")?);
     // A root without CAP_SYS_RESOURCE, as containers have it, may do this only as the user whose process it is. The
     // system calls themselves change one thread, libc's functions all of them.
     let as_user = move || {

@@ -1,20 +1,28 @@
 //! A real session under faults: twelve processes on three hosts, and every fault that a run control meets, alone, in
-//! pairs and in random order. After each step every process runs, or its end was told exactly once and truly; no
-//! stranger was signalled; in the end nothing is left on either side.
+//! pairs and in random order. After each step every process runs, or its end was reported exactly once, with its true
+//! code and all of its output; no stranger was signalled; in the end nothing is left on either side.
 //!
-//! `FAULTS_SECONDS` (30) is how long the random sequences go on, `FAULTS_SEED` repeats the order and the chances of
-//! another run, `FAULTS_ONLY` does nothing but the faults whose names have this in them, each alone.
+//! `FAULTS_SECONDS` (30) is how long the random sequences go on, and `FAULTS_SEED` repeats the order and the chances of
+//! another run. `FAULTS_ONLY` runs only the faults whose names contain it, each alone.
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
 mod child;
 mod control;
 mod decoys;
 mod dice;
+mod early;
+mod extras;
 mod fault;
 mod host;
 mod lane;
 mod limits;
+mod managers;
 mod near;
+mod output;
+#[path = "../support/pattern.rs"]
+mod pattern;
+mod quota;
 mod recorder;
 mod session;
 mod slot;

@@ -11,17 +11,19 @@ use std::process::{Child, Command, Stdio};
 
 use crate::child;
 use crate::host::Host;
-use crate::support::{self, DEADLINE, MARK, ProcessInfo, isolated_command, namespaces_work, test_app, wait_until};
+use crate::support::{
+    self, DEADLINE, MARK, OWN_ETC, ProcessInfo, begin_clean, isolated_command, namespaces_work, test_app, wait_until,
+};
 
 /// The near side's directory as the manager sees it, with namespaces. Its name is short, for ssh's sockets.
 const PLACE: &str = "/run/faults";
 
-/// Makes the near side's own view of the file system, and stays.
+/// Makes the near side's own view of the file system, and stays. Needs `OWN_ETC`.
 const HOLD: &str = "set -e
 ip link set lo up
-mount --bind passwd /etc/passwd
 mount -t tmpfs -o mode=755 sshpm-test /run
-mkdir /run/faults
+mkdir /run/faults /run/etc
+own_etc run/etc passwd
 : >/run/faults/suite
 mount --bind \"$0\" /run/faults/suite
 echo $$ >pid.part
@@ -70,7 +72,8 @@ impl Near {
         let namespaces = mode == Mode::Namespaces;
         if namespaces {
             fs::copy(hosts[0].remote.dir().join("passwd"), dir.join("passwd")).unwrap();
-            command.args(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", HOLD]);
+            command.args(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c"]);
+            command.arg([OWN_ETC, HOLD].concat());
         } else {
             command.args(["sh", "-c", WAIT]);
         }
@@ -146,6 +149,7 @@ impl Near {
                     command.env(name, value.unwrap_or_default());
                 }
                 command.env("HOME", "/nonexistent");
+                begin_clean(&mut command);
                 command
             }
         };

@@ -4,6 +4,10 @@
 mod child;
 mod dice;
 mod fault;
+mod output;
+mod output_tests;
+#[path = "../support/pattern.rs"]
+mod pattern;
 mod recorder;
 mod recorder_tests;
 #[path = "../support/mod.rs"]

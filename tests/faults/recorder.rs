@@ -18,12 +18,20 @@ pub struct Life {
     /// Every signal that it caught.
     pub signals: Vec<i32>,
     pub beats: usize,
+    /// How many bytes it had written to stdout and stderr after each piece, if it speaks.
+    pub wrote: Vec<[u64; 2]>,
 }
 
 impl Life {
     pub fn is_alive(&self) -> bool {
         let now = ProcessInfo::of(self.pid);
         now.is_some_and(|now| now.start_time == self.start_time && !now.is_zombie())
+    }
+
+    /// Its end and its output, in short.
+    pub fn summary(&self) -> String {
+        let Life { end, signals, wrote, .. } = self;
+        format!("end {end:?}, signals {signals:?}, wrote {:?} in {} pieces", wrote.last(), wrote.len())
     }
 
     /// The code by which the application truly ended, once it is not there any more.
@@ -34,7 +42,9 @@ impl Life {
 
 /// The lives in a log, in their order.
 pub fn read(log: &Path) -> Vec<Life> {
-    parse(&fs::read_to_string(log).unwrap_or_default())
+    let text = fs::read_to_string(log).unwrap_or_default();
+    // A line that is being written can be read in part.
+    parse(text.rsplit_once('\n').map_or("", |(whole, _)| whole))
 }
 
 pub fn parse(text: &str) -> Vec<Life> {
@@ -48,7 +58,11 @@ pub fn parse(text: &str) -> Vec<Life> {
                 end: None,
                 signals: Vec::new(),
                 beats: 0,
+                wrote: Vec::new(),
             }),
+            (["wrote", stdout, stderr], Some(life)) => {
+                life.wrote.push([stdout, stderr].map(|count| count.parse().expect("a number of bytes")));
+            }
             (["beat", _], Some(life)) => life.beats += 1,
             (["signal", signal, _], Some(life)) => life.signals.push(signal.parse().expect("a signal")),
             (["end", code], Some(life)) => life.end = code.parse().ok(),
@@ -86,6 +100,16 @@ pub enum Told {
 }
 
 impl Told {
+    /// Whether it says that the process runs. A manager that adopts a process says no more than that it is restored.
+    pub fn is_start(&self) -> bool {
+        matches!(self, Told::Started { .. } | Told::Restored)
+    }
+
+    /// Whether it says that another manager has the process.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, Told::NotRestored { reason } if reason.contains("has another manager"))
+    }
+
     pub fn is_end(&self) -> bool {
         matches!(self, Told::Exited { .. } | Told::Failed { .. })
     }
@@ -102,6 +126,11 @@ pub struct Excuses {
     pub starved: bool,
     /// The manager was killed: nobody is told any more.
     pub manager_gone: bool,
+    /// It had ended when the manager that was killed was gone: that one may have taken its end and not told of it.
+    pub ended_with_manager: bool,
+    /// A part of it was killed in the first moments of its start: its program may have been executed and not have come to
+    /// write.
+    pub early: bool,
 }
 
 /// One process at the end of a step.
@@ -145,18 +174,20 @@ pub fn judge(case: &Case) -> Verdict {
     if told.iter().filter(|told| matches!(told, Told::Started { .. })).count() > 1 {
         return wrong("it was told twice that it runs");
     }
-    if ends.first().is_some_and(|end| told.last() != Some(*end)) {
+    // Another manager that tried to adopt it may learn later that it did not get it.
+    let is_last = |end: &Told| told.iter().rfind(|told| !told.is_taken_over()) == Some(end);
+    if ends.first().is_some_and(|end| !is_last(end)) {
         return wrong("something was told behind the end");
     }
     match (started, life) {
-        (Some(_), None) => return wrong("it was told to run, and never ran"),
+        (Some(_), None) if !excuses.early => return wrong("it was told to run, and never ran"),
         (Some(pid), Some(life)) if pid != life.pid => return wrong(format!("it was told as pid {pid}")),
         _ => {}
     }
     match (ends.first(), life, alive) {
         (None, Some(_), true) if excuses.manager_gone => wrong("it outlives its manager"),
         (None, _, false) if excuses.manager_gone => Verdict::Exact,
-        (None, Some(_), true) if started.is_none() => wrong("it runs, which was not told"),
+        (None, Some(_), true) if !told.iter().any(Told::is_start) => wrong("it runs, which was not told"),
         (None, Some(_), true) => Verdict::Runs,
         (None, Some(_), false) => wrong("it ended, which was not told"),
         (None, None, _) => wrong("nothing was told of it"),
@@ -166,6 +197,7 @@ pub fn judge(case: &Case) -> Verdict {
         (Some(Told::Exited { unknown: false, lived: true, .. }), _, _) => wrong("its end was told while it ran"),
         // A start that was cancelled ends without a code.
         (Some(Told::Exited { application: None, code: None, .. }), None, _) => Verdict::NotStarted,
+        (Some(Told::Exited { signal: Some(_), .. }), None, _) if excuses.early => Verdict::NotStarted,
         (Some(Told::Exited { .. }), None, _) => wrong("it has a code, and never ran"),
         (Some(Told::Exited { code, application, signal, unknown, .. }), Some(life), _) => {
             let starved = excuses.starved && told.iter().any(|told| matches!(told, Told::Lost { .. }));
@@ -211,13 +243,20 @@ pub fn judge_race(accepted: usize, lives: &[Life], told: &[Told]) -> Result<usiz
             .filter(|told| matches!(told, Told::Exited { application, .. } if *application == Some(code)))
             .count()
     };
+    let mut is_lost = false;
     for told in told {
         match told {
+            Told::Started { .. } => is_lost = false,
+            Told::Lost { .. } => is_lost = true,
+            // A kill has told the host that nobody will ask, and then the link broke.
+            Told::Exited { unknown: true, .. } if is_lost => {}
             Told::Exited { unknown: true, .. } => return Err("an end was told as unknown".into()),
             Told::Exited { lived: true, unknown: false, .. } => return Err("an end was told while it ran".into()),
             Told::Exited { application: Some(code), .. } => {
                 let written = lives.iter().filter(|life| life.end == Some(*code)).count();
-                let by_signal = [128 + libc::SIGKILL, 128 + libc::SIGQUIT, 128 + libc::SIGTERM].contains(code);
+                // HUP comes from the host itself, when the manager lets go of a start.
+                let ending = [libc::SIGHUP, libc::SIGKILL, libc::SIGQUIT, libc::SIGTERM];
+                let by_signal = ending.iter().any(|signal| *code == 128 + signal);
                 if !by_signal && told_with(*code) != written {
                     return Err(format!("code {code} was told {} times, written {written} times", told_with(*code)));
                 }

@@ -56,8 +56,14 @@ fn what_is_told_truly_is_exact() {
         Verdict::NoCode
     );
     assert!(matches!(judged(LIVED, false, &[started.clone(), unseen()], starved), Verdict::Wrong(_)));
+    let lost_race = Told::NotRestored { reason: "process \"a\" has another manager, which lives".into() };
+    assert_eq!(judged(&ended, false, &[started.clone(), exited(103), lost_race], none), Verdict::Exact);
     let cut = Excuses { unreachable: true, ..none };
     assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], cut), Verdict::Unknown);
+    let early = Excuses { early: true, ..none };
+    assert_eq!(judged("", false, &[started.clone(), exited(137)], early), Verdict::NotStarted);
+    assert_eq!(judged("", false, &[started.clone(), unseen()], early), Verdict::NotStarted);
+    assert!(matches!(judged("", false, &[started.clone(), exited(0)], early), Verdict::Wrong(_)));
     let gone = Excuses { manager_gone: true, ..none };
     assert_eq!(judged(LIVED, false, &[started], gone), Verdict::Exact);
 }
@@ -86,6 +92,8 @@ fn two_ends_and_none_are_noticed() {
     assert_wrong(&ended, false, &[started.clone(), exited(103), exited(103)]);
     assert_wrong(&ended, false, std::slice::from_ref(&started));
     assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost { reason: String::new() }]);
+    let not_restored = Told::NotRestored { reason: "the host is unreachable".into() };
+    assert_wrong(&ended, false, &[started.clone(), exited(103), not_restored]);
     assert_wrong(&ended, false, &[]);
     assert_wrong(LIVED, true, &[started.clone(), started.clone()]);
     assert_wrong("", false, &[started]);
@@ -101,6 +109,9 @@ fn a_race_has_as_many_ends_as_starts_and_their_codes() {
     assert!(judge_race(2, &lives, &[exited(103), exited(103)]).is_err());
     assert!(judge_race(1, &lives, &[exited(0)]).is_err());
     assert!(judge_race(1, &lives, &[unseen()]).is_err());
+    let (started, lost) = (Told::Started { pid: 10 }, Told::Lost { reason: String::new() });
+    assert_eq!(judge_race(1, &lives, &[started.clone(), lost.clone(), unseen()]), Ok(1));
+    assert!(judge_race(2, &lives, &[started.clone(), lost, unseen(), started, unseen()]).is_err());
 }
 
 #[test]

@@ -5,26 +5,30 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::MANAGER;
+use crate::adoption::Succession;
 use crate::control::{Control, Tidings};
 use crate::decoys::Decoy;
 use crate::dice::Dice;
-use crate::fault::{Blow, Fault, OF_A_HOST, OF_ALL, Victim};
+use crate::fault::{Fault, OF_A_HOST, OF_ALL, Part};
 use crate::host::{Host, NAMES};
 use crate::lane::{Lane, Manager, Outcomes, until};
 use crate::near::{Mode, Near};
+use crate::support::{LOG, shorten_lines};
 use crate::table::{Step, Table};
 use crate::undo;
 
 const PAIRS: &str = "two at a time";
-/// How often each fault comes alone.
+/// How often most faults come alone.
 const TIMES: usize = 3;
 /// How many pairs each host gets for itself.
 const PAIRS_OF_A_HOST: usize = 4;
+/// How long each host has random faults for itself before one of the manager comes.
+const ROUND: Duration = Duration::from_secs(10);
 const LEAST_STEPS: usize = 100;
 
-struct Session<'a> {
-    near: &'a Near,
-    manager: &'a Manager,
+pub struct Session<'a> {
+    pub near: &'a Near,
+    pub manager: &'a Manager,
     stranger: Decoy,
     table: Mutex<Table>,
     begun: Instant,
@@ -51,7 +55,7 @@ pub fn run(seed: u64, random: Duration) -> bool {
 }
 
 impl<'a> Session<'a> {
-    fn on_all<'b, T: Send>(&self, lanes: &'b mut [Lane<'a>], f: impl Fn(&mut Lane<'a>) -> T + Sync) -> Vec<T> {
+    pub fn on_all<'b, T: Send>(&self, lanes: &'b mut [Lane<'a>], f: impl Fn(&mut Lane<'a>) -> T + Sync) -> Vec<T> {
         thread::scope(|scope| {
             let threads: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| f(lane))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -60,9 +64,9 @@ impl<'a> Session<'a> {
 
     fn all_phases(&self, lanes: &mut [Lane<'a>], seed: u64, random: Duration) {
         let mut dice = Dice::new(seed);
+        let only = std::env::var("FAULTS_ONLY").ok();
         let of_a_host = self.possible(&lanes[0], OF_A_HOST.iter().chain([&Fault::LinkCut]));
         let of_all = self.possible(&lanes[0], &OF_ALL);
-        let only = std::env::var("FAULTS_ONLY").ok();
         let wanted = |fault: &&Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
         // Alone: each lane has each fault once, in its own order.
         self.on_all(lanes, |lane| {
@@ -73,8 +77,8 @@ impl<'a> Session<'a> {
                 faults.iter().for_each(|fault| self.step(lane, &[*fault], &mut dice));
             }
         });
-        for _ in 0..TIMES {
-            for fault in of_all.iter().filter(wanted) {
+        for time in 0..TIMES {
+            for fault in of_all.iter().filter(wanted).filter(|fault| time < times_alone(**fault)) {
                 self.step_of_all(lanes, *fault, &[], &mut dice);
             }
         }
@@ -90,29 +94,32 @@ impl<'a> Session<'a> {
                 self.step(lane, &pair, &mut dice);
             }
         });
-        for fault in &of_all {
+        for fault in of_all.iter().filter(|fault| **fault != Fault::Supplanted) {
             let beside = [*dice.pick(&in_pairs)];
             self.step_of_all(lanes, *fault, &beside, &mut dice);
         }
         // All of them were to come, and often enough: what a lane leaves out is no success.
         for fault in of_a_host.iter().chain(&of_all) {
             let times = self.table.lock().unwrap().times(&fault.to_string());
-            assert!(times >= TIMES, "{fault}: only {times} times");
+            assert!(times >= times_alone(*fault), "{fault}: only {times} times");
         }
-        // In random order.
+        // In random order: each host for itself, and now and then all of them.
         let end = Instant::now() + random;
-        self.on_all(lanes, |lane| {
-            let mut dice = Dice::new(seed + 21 + lane.host.number as u64);
-            while Instant::now() < end || self.table.lock().unwrap().steps() < LEAST_STEPS {
-                if dice.below(3) == 0 {
+        while Instant::now() < end || self.table.lock().unwrap().steps() < LEAST_STEPS {
+            let (seed, round) = (dice.next(), end.min(Instant::now() + ROUND));
+            self.on_all(lanes, |lane| {
+                let mut dice = Dice::new(seed ^ lane.host.number as u64);
+                while Instant::now() < round || self.table.lock().unwrap().steps() < LEAST_STEPS {
+                    let single = [*dice.pick(&in_pairs)];
                     let pair = pair(&in_pairs, &mut dice);
-                    self.step(lane, &pair, &mut dice);
-                } else {
-                    let fault = *dice.pick(&in_pairs);
-                    self.step(lane, &[fault], &mut dice);
+                    let faults: &[Fault] = if dice.below(3) == 0 { &pair } else { &single };
+                    self.step(lane, faults, &mut dice);
                 }
-            }
-        });
+            });
+            let (fault, beside) = (*dice.pick(&of_all), *dice.pick(&in_pairs));
+            let beside: &[Fault] = if dice.below(3) == 0 { &[beside] } else { &[] };
+            self.step_of_all(lanes, fault, beside, &mut dice);
+        }
     }
 
     /// Those that can be done here; says why the others cannot.
@@ -131,7 +138,7 @@ impl<'a> Session<'a> {
     fn step(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let begun = Instant::now();
         self.suffer(lane, faults, dice);
-        let mut outcomes = lane.settle(false);
+        let mut outcomes = lane.settle(Succession::None);
         let left = self.tidy(lane, &mut outcomes);
         self.record(lane.host.name, &name(faults), outcomes, left, begun);
     }
@@ -148,17 +155,18 @@ impl<'a> Session<'a> {
     }
 
     /// One fault cuts the link, and the other leaves no room to keep word of an end meanwhile.
-    fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
-        let starves =
-            |fault: &Fault| matches!(fault, Fault::RemoteDescriptors | Fault::RemoteProcesses | Fault::DiskFull);
-        if faults.len() > 1 && faults.iter().any(starves) {
+    pub fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
+        if faults.len() > 1 && faults.iter().any(|fault| fault.starves()) {
             lane.slots.iter_mut().for_each(|slot| slot.excuses.starved = true);
         }
     }
 
     /// Starts again what has ended, and looks for what does not belong.
-    fn tidy(&self, lane: &mut Lane<'a>, outcomes: &mut Outcomes) -> usize {
+    pub fn tidy(&self, lane: &mut Lane<'a>, outcomes: &mut Outcomes) -> usize {
         if let Err(error) = lane.prepare() {
+            outcomes.complain(error);
+        }
+        if let Err(error) = lane.clean_up() {
             outcomes.complain(error);
         }
         let left = lane.left_behind(false);
@@ -169,55 +177,8 @@ impl<'a> Session<'a> {
         left.len()
     }
 
-    /// One step of the manager, with a fault of one host beside it.
-    fn step_of_all(&self, lanes: &mut [Lane<'a>], fault: Fault, beside: &[Fault], dice: &mut Dice) {
-        let begun = Instant::now();
-        let kills = fault == Fault::Signal(Blow::Kill, Victim::Manager);
-        let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
-        let control = self.manager.control();
-        let (chosen, seed) = (dice.below(lanes.len()), dice.next());
-        // The link of the other fault has to be known before the manager can no longer be asked.
-        let mut suffering = Dice::new(seed);
-        let at = suffering.below(lanes[chosen].slots.len());
-        let undos: Vec<_> =
-            beside.iter().map(|fault| undo::strike(&mut lanes[chosen], *fault, at, &mut suffering)).collect();
-        self.excuse(&mut lanes[chosen], &names);
-        let undo = undo::strike_manager(fault, control.process().clone(), dice);
-        for (number, lane) in lanes.iter_mut().enumerate() {
-            // A manager that stands still takes no commands.
-            lane.poke(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
-        }
-        let lasts = beside.iter().chain([&fault]).map(|fault| fault.lasts(dice.below(100) as u32)).max();
-        thread::sleep(lasts.unwrap_or_default());
-        undo();
-        undos.into_iter().rev().for_each(|undo| undo());
-        let mut left = 0;
-        let mut outcomes = Outcomes::new();
-        if kills {
-            control.bury();
-        }
-        self.on_all(lanes, |lane| lane.settle(kills)).into_iter().for_each(|other| outcomes.merge(other));
-        if kills {
-            let here = self.left_here();
-            if !here.is_empty() {
-                left += here.len();
-                outcomes.complaints.push(format!("left here: {here:#?}"));
-            }
-            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.tidings));
-            self.on_all(lanes, |lane| lane.adopt()).into_iter().for_each(|other| outcomes.merge(other));
-        }
-        for (lane_left, other) in self.on_all(lanes, |lane| {
-            let mut outcomes = Outcomes::new();
-            (self.tidy(lane, &mut outcomes), outcomes)
-        }) {
-            left += lane_left;
-            outcomes.merge(other);
-        }
-        self.record("all", &name(&names), outcomes, left, begun);
-    }
-
     /// What is on the near side without a manager.
-    fn left_here(&self) -> Vec<String> {
+    pub fn left_here(&self) -> Vec<String> {
         let mut left = Vec::new();
         until(Duration::from_secs(10), || {
             let mut processes = self.near.processes();
@@ -228,19 +189,20 @@ impl<'a> Session<'a> {
         left
     }
 
-    fn record(&self, place: &str, name: &str, mut outcomes: Outcomes, left: usize, begun: Instant) {
+    pub fn record(&self, place: &str, name: &str, mut outcomes: Outcomes, left: usize, begun: Instant) {
         if let Some(complaint) = self.stranger.complaint() {
             outcomes.complain(complaint);
         }
         let row = if name.contains(" + ") { PAIRS } else { name };
-        let Outcomes { worst, ends, no_code, run_on, complaints, starts } = outcomes;
+        let Outcomes { worst, ends, no_code, run_on, complaints, starts, bytes } = outcomes;
         let seconds = begun.elapsed().as_secs_f64();
         let mut table = self.table.lock().unwrap();
-        table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code });
+        table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code, bytes });
         let number = table.steps();
         println!("{number:4} {place:5} {name}: {worst:?}, {ends} ended, {run_on} run on, {left} left, {seconds:.1} s");
         starts.iter().for_each(|start| println!("       a start meanwhile: {start}"));
-        complaints.iter().for_each(|complaint| println!("       {complaint}"));
+        let complaints: String = complaints.iter().map(|complaint| format!("       {complaint}\n")).collect();
+        print!("{}", shorten_lines(&complaints, LOG));
     }
 
     /// Ends the session as a run control does, and looks for what is left on either side.
@@ -253,7 +215,7 @@ impl<'a> Session<'a> {
             other => complaints.push(format!("the session's end: {other:?}")),
         }
         let mut outcomes = Outcomes::new();
-        self.on_all(lanes, |lane| lane.settle(false)).into_iter().for_each(|other| outcomes.merge(other));
+        self.on_all(lanes, |lane| lane.settle(Succession::None)).into_iter().for_each(|other| outcomes.merge(other));
         if !control.end() {
             complaints.push("the manager's process did not end well".into());
         }
@@ -270,7 +232,15 @@ impl<'a> Session<'a> {
     }
 }
 
-fn name(faults: &[Fault]) -> String {
+/// How often a fault comes alone. While one manager follows another, all hosts wait.
+fn times_alone(fault: Fault) -> usize {
+    match fault {
+        Fault::EarlyKill(Part::Manager) | Fault::Supplanted | Fault::Contested => 1,
+        _ => TIMES,
+    }
+}
+
+pub fn name(faults: &[Fault]) -> String {
     faults.iter().map(Fault::to_string).collect::<Vec<_>>().join(" + ")
 }
 

@@ -1,9 +1,13 @@
 //! One process of the session: its place, and what its application's log says.
 
+use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::host::Host;
+use crate::output::{self, Extent};
 use crate::recorder::{self, Excuses, Life};
+use crate::support::ProcessInfo;
 
 /// What sort of process it is; a session has some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +54,27 @@ pub struct Slot {
     /// Each start has a log of its own.
     generation: usize,
     log: PathBuf,
+    /// Where its output goes, if that is a file.
+    log_file: Option<PathBuf>,
+    /// Names the pattern of its output.
+    key: u64,
 }
+
+/// Each stream of each start has a pattern of its own.
+static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 impl Slot {
     pub fn new(uuid: String, kind: Kind, policy: Policy) -> Slot {
-        Slot { uuid, kind, policy, excuses: Excuses::default(), generation: 0, log: PathBuf::new() }
+        Slot {
+            uuid,
+            kind,
+            policy,
+            excuses: Excuses::default(),
+            generation: 0,
+            log: PathBuf::new(),
+            log_file: None,
+            key: 0,
+        }
     }
 
     /// The command that starts it anew.
@@ -63,11 +83,20 @@ impl Slot {
         self.excuses = Excuses::default();
         let log = host.log(&format!("{}.{}", self.uuid, self.generation));
         self.log = host.remote.local(&log);
-        let output = host.remote.scratch().join(format!("{}.out", self.uuid));
-        let (grace, output) = match self.kind {
-            Kind::Plain | Kind::Parent => (2000, "-".to_owned()),
-            Kind::Logged => (2000, output.display().to_string()),
-            Kind::Stubborn => (1000, "-".to_owned()),
+        self.key = NEXT_KEY.fetch_add(2, Ordering::Relaxed);
+        // The disk is small.
+        self.log_file.take().map(fs::remove_file);
+        let output = match self.kind {
+            Kind::Logged => {
+                let output = host.remote.scratch().join(format!("{}.{}.out", self.uuid, self.generation));
+                self.log_file = Some(host.remote.local(&output));
+                output.display().to_string()
+            }
+            Kind::Plain | Kind::Stubborn | Kind::Parent => "-".to_owned(),
+        };
+        let grace = match self.kind {
+            Kind::Plain | Kind::Logged | Kind::Parent => 2000,
+            Kind::Stubborn => 1000,
         };
         let first = match self.kind {
             Kind::Stubborn => "ignore HUP,QUIT ",
@@ -75,8 +104,8 @@ impl Slot {
             Kind::Plain | Kind::Logged => "",
         };
         let (app, policy) = (host.remote.app(), self.policy.word());
-        let (uuid, app, log) = (&self.uuid, app.display(), log.display());
-        format!("start {uuid} {} {grace} {policy} {output} {app} {first}record {log} 100", host.name)
+        let (uuid, app, log, key) = (&self.uuid, app.display(), log.display(), self.key);
+        format!("start {uuid} {} {grace} {policy} {output} {app} {first}speak {key} record {log} 100", host.name)
     }
 
     /// The pids of the shells that link one that is kept to its manager: they are in the names of its files.
@@ -84,6 +113,30 @@ impl Slot {
         let names = files.iter().filter_map(|file| file.file_name()?.to_str());
         let own = names.filter_map(|name| name.strip_prefix(&self.uuid)?.strip_prefix('.'));
         own.filter_map(|rest| rest.split_once(".l.")?.1.split('.').next()?.parse().ok()).collect()
+    }
+
+    pub fn has_log_file(&self) -> bool {
+        self.log_file.is_some()
+    }
+
+    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has told of its end. Gives how
+    /// many bytes are right.
+    pub fn check_output(&self, life: &Life, streams: Option<[Vec<u8>; 2]>, extent: Extent) -> Result<u64, String> {
+        match (&self.log_file, streams) {
+            (Some(file), _) => {
+                let content = fs::read(file).map_err(|error| format!("the log file: {error}"))?;
+                output::check_log_file(self.key, life, &content)
+            }
+            (None, Some(streams)) => output::check_streams(self.key, life, extent, &streams),
+            (None, None) => Err("its end was told without its output".into()),
+        }
+    }
+
+    /// Sends its application a signal that no manager knows of.
+    pub fn signal(&self, signal: i32) {
+        if let Some(process) = self.life().and_then(|life| ProcessInfo::of(life.pid)) {
+            let _ = process.signal(signal);
+        }
     }
 
     pub fn life(&self) -> Option<Life> {

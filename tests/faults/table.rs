@@ -19,6 +19,7 @@ struct Row {
     left: usize,
     ends: usize,
     no_code: usize,
+    bytes: u64,
 }
 
 impl Row {
@@ -32,6 +33,7 @@ impl Row {
         self.left += step.left;
         self.ends += step.ends;
         self.no_code += step.no_code;
+        self.bytes += step.bytes;
     }
 }
 
@@ -47,6 +49,8 @@ pub struct Step {
     pub ends: usize,
     /// Those of them whose code nobody can know.
     pub no_code: usize,
+    /// Output that was compared.
+    pub bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -84,10 +88,10 @@ impl Table {
                 numbers.iter().zip(heads).map(|(number, head)| format!("{number:>w$}", w = head.len())).collect();
             text += &format!("{name:width$}  {}\n", cells.join("  "));
         }
-        let Row { times, exact, unknown, wrong, left, ends, no_code } = self.total;
+        let Row { times, exact, unknown, wrong, left, ends, no_code, bytes } = self.total;
         text += &format!(
             "* ends that were told once and in time, with a code that nobody can know: the application's parent was \
-             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were told and compared, {no_code} of them without a code*, in {:.0} s.\n",
+             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were told and compared, {no_code} of them without a code*, and {bytes} bytes of output, in {:.0} s.\n",
             took.as_secs_f64()
         );
         text + &format!("faults: {times} steps, {exact} exact, {unknown} unknown, {wrong} wrong, {left} left behind")

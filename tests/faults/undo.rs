@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::fault::{Blow, Fault, Victim};
+use crate::early;
+use crate::fault::{Blow, Fault, Part, Victim};
 use crate::host::Host;
-use crate::lane::Lane;
-use crate::limits::{self, limit, limit_host};
+use crate::lane::{Lane, until};
+use crate::limits::{self, Members, limit};
 use crate::near::Near;
+use crate::quota::Quota;
 use crate::slot::Slot;
 use crate::support::ProcessInfo;
 
@@ -35,7 +38,8 @@ pub fn missing(fault: Fault, host: &Host, near: &Near) -> Option<String> {
         Fault::ClockForward | Fault::ClockBack => {
             needs(host.has_clock(), "no libfaketime, or no file system of its own")
         }
-        Fault::RemoteProcesses => {
+        Fault::EarlyKill(_) => needs(early::is_possible(), "no list of a process's children"),
+        Fault::RemoteProcesses | Fault::RemoteQuota => {
             needs(host.user.is_some() || !is_root(), "nobody to run as but root, who has no limit")
         }
         Fault::LocalProcesses => needs(near.has_user() || !is_root(), "nobody to run as but root, who has no limit"),
@@ -92,16 +96,38 @@ pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice)
             // Those that run need no more than they have; sshd gets short of them, and what it starts from then on.
             let room = dice.below(6);
             let is_sshd = |process: &ProcessInfo| process.is_sshd();
-            limit_host(host, libc::RLIMIT_NOFILE, |process| {
+            Members::of(host).limit(libc::RLIMIT_NOFILE, |process| {
                 is_sshd(process).then(|| limits::descriptors_with_room(process.pid, room))
             })
         }
-        Fault::RemoteProcesses => limit_host(host, libc::RLIMIT_NPROC, |_| Some(0)),
+        Fault::RemoteProcesses => Members::of(host).limit(libc::RLIMIT_NPROC, |_| Some(0)),
+        Fault::RemoteQuota => {
+            // A wrapper that ends may find no process for rm.
+            lane.needs_clean_up = true;
+            let quota = Quota::begin(Members::of(host), user_of(host), dice.next());
+            early::begin_some(lane, dice);
+            Box::new(move || drop(quota))
+        }
+        Fault::FileSize => {
+            // A wrapper may not write how its application has ended.
+            lane.needs_clean_up = true;
+            // Not sshd, which has a log, nor the applications: a limit of theirs is theirs.
+            let is_shell =
+                |process: &ProcessInfo| !process.is_sshd() && !process.cmdline.iter().any(|word| word == "record");
+            Members::of(host).limit(libc::RLIMIT_FSIZE, |process| is_shell(process).then_some(0))
+        }
         Fault::Race => {
             lane.race(dice.next());
             nothing()
         }
-        Fault::LocalDescriptors | Fault::LocalProcesses => unreachable!("{fault} is of all hosts"),
+        Fault::EarlyKill(part) => {
+            early::kill(lane, part, dice);
+            nothing()
+        }
+        Fault::UnreadEnd => leave_unread(lane, at, dice),
+        Fault::LocalDescriptors | Fault::LocalProcesses | Fault::Supplanted | Fault::Contested => {
+            unreachable!("{fault} is of all hosts")
+        }
     }
 }
 
@@ -109,6 +135,8 @@ pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice)
 pub fn strike_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -> Undo<'a> {
     match fault {
         Fault::Signal(blow, Victim::Manager) => signal(blow, vec![manager]),
+        Fault::EarlyKill(Part::Manager) | Fault::Contested => signal(Blow::Kill, vec![manager]),
+        Fault::Supplanted => signal(Blow::Stop, vec![manager]),
         Fault::LocalDescriptors => {
             let room = dice.below(6);
             let limit_to = limits::descriptors_with_room(manager.pid, room);
@@ -133,6 +161,30 @@ fn signal<'a>(blow: Blow, victims: Vec<ProcessInfo>) -> Undo<'a> {
             let _ = victim.signal(libc::SIGCONT);
         }
     })
+}
+
+/// Has an application and all kept ones end when their connection reads no more, and then breaks the connection.
+fn leave_unread<'a>(lane: &Lane, at: usize, dice: &mut Dice) -> Undo<'a> {
+    let victim = *dice.pick(&[Victim::Master, Victim::Session]);
+    let victims = find(lane, victim, Blow::Stop, at, dice);
+    for victim in &victims {
+        let _ = victim.signal(libc::SIGSTOP);
+    }
+    lane.slots[at].signal(libc::SIGUSR1);
+    lane.end_kept();
+    // Where its last words are more than a pipe takes, they wait for the link to break.
+    until(Duration::from_millis(500), || lane.slots[at].life()?.end);
+    Box::new(move || {
+        for victim in &victims {
+            let _ = victim.signal(libc::SIGKILL);
+        }
+    })
+}
+
+/// Whose limits are lowered on a host.
+fn user_of(host: &Host) -> u32 {
+    // SAFETY: no arguments.
+    host.user.as_ref().map_or_else(|| unsafe { libc::geteuid() }, |user| user.uid)
 }
 
 fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {

@@ -1,0 +1,121 @@
+//! The faults of the manager: all hosts have them at the same time.
+
+use std::thread;
+use std::time::Instant;
+
+use crate::MANAGER;
+use crate::adoption::Succession;
+use crate::control::Control;
+use crate::dice::Dice;
+use crate::early;
+use crate::fault::{Blow, Fault, Part, Victim};
+use crate::lane::{Lane, Outcomes};
+use crate::session::{Session, name};
+use crate::undo;
+
+impl<'a> Session<'a> {
+    /// One step of the manager, with a fault of one host beside it where it may have one.
+    pub fn step_of_all(&self, lanes: &mut [Lane<'a>], fault: Fault, beside: &[Fault], dice: &mut Dice) {
+        if fault == Fault::Supplanted {
+            return self.supplant(lanes, dice);
+        }
+        let begun = Instant::now();
+        let kills = fault.kills_manager();
+        let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
+        let control = self.manager.control();
+        let (chosen, seed) = (dice.below(lanes.len()), dice.next());
+        // The link of the other fault has to be known before the manager can no longer be asked.
+        let mut suffering = Dice::new(seed);
+        let at = suffering.below(lanes[chosen].slots.len());
+        let undos: Vec<_> =
+            beside.iter().map(|fault| undo::strike(&mut lanes[chosen], *fault, at, &mut suffering)).collect();
+        self.excuse(&mut lanes[chosen], &names);
+        if fault == Fault::EarlyKill(Part::Manager) {
+            lanes.iter_mut().for_each(|lane| early::begin_some(lane, dice));
+        }
+        let undo = undo::strike_manager(fault, control.process().clone(), dice);
+        if fault == Fault::Signal(Blow::Stop, Victim::Manager) {
+            lanes.iter().for_each(Lane::end_kept);
+        }
+        for (number, lane) in lanes.iter_mut().enumerate() {
+            // A manager that stands still takes no commands.
+            lane.poke(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
+        }
+        let lasts = beside.iter().chain([&fault]).map(|fault| fault.lasts(dice.below(100) as u32)).max();
+        thread::sleep(lasts.unwrap_or_default());
+        undo();
+        undos.into_iter().rev().for_each(|undo| undo());
+        let mut left = 0;
+        let mut outcomes = Outcomes::new();
+        if kills {
+            control.bury();
+            lanes.iter_mut().for_each(Lane::note_ended_with_manager);
+        }
+        let succession = if kills { Succession::Next } else { Succession::None };
+        self.on_all(lanes, |lane| lane.settle(succession)).into_iter().for_each(|other| outcomes.merge(other));
+        if kills {
+            let here = self.left_here();
+            if !here.is_empty() {
+                left += here.len();
+                outcomes.complaints.push(format!("left here: {here:#?}"));
+            }
+            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.tidings));
+            let rival = (fault == Fault::Contested).then(|| Control::start(self.near, MANAGER, &self.manager.tidings));
+            self.adopt(lanes, rival, &mut outcomes);
+        }
+        self.finish(lanes, &names, outcomes, left, begun);
+    }
+
+    /// Has the manager adopt the kept processes, and at last those too that a rival has got.
+    fn adopt(&self, lanes: &mut [Lane<'a>], rival: Option<Control>, outcomes: &mut Outcomes) {
+        self.on_all(lanes, |lane| lane.adopt(rival.as_ref())).into_iter().for_each(|other| outcomes.merge(other));
+        if let Some(rival) = rival {
+            self.part_with(&rival, outcomes);
+            self.on_all(lanes, |lane| lane.adopt(None)).into_iter().for_each(|other| outcomes.merge(other));
+        }
+    }
+
+    /// A manager that ends leaves its kept processes to the next one.
+    fn part_with(&self, rival: &Control, outcomes: &mut Outcomes) {
+        if !rival.end() {
+            outcomes.complain("the other manager's process did not end well".into());
+        }
+    }
+
+    /// The manager stands still until its leases are over, another one adopts its kept processes, and the manager goes
+    /// on. Then the other one leaves them. Nothing else happens meanwhile: of a process that ended before the manager
+    /// goes on, both would report the end.
+    fn supplant(&self, lanes: &mut [Lane<'a>], dice: &mut Dice) {
+        let begun = Instant::now();
+        let mut outcomes = Outcomes::new();
+        // A host that was out of processes has ended the lease of a connection, and would not notice.
+        self.on_all(lanes, |lane| {
+            lane.break_connections();
+            lane.settle(Succession::None)
+        })
+        .into_iter()
+        .for_each(|other| outcomes.merge(other));
+        let undo = undo::strike_manager(Fault::Supplanted, self.manager.control().process().clone(), dice);
+        let rival = Control::start(self.near, MANAGER, &self.manager.tidings);
+        self.on_all(lanes, |lane| lane.give_to(&rival)).into_iter().for_each(|other| outcomes.merge(other));
+        undo();
+        self.on_all(lanes, |lane| lane.settle(Succession::Rival)).into_iter().for_each(|other| outcomes.merge(other));
+        let ends_one = dice.below(2) == 0;
+        let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, ends_one));
+        judged.into_iter().for_each(|other| outcomes.merge(other));
+        self.part_with(&rival, &mut outcomes);
+        self.adopt(lanes, None, &mut outcomes);
+        self.finish(lanes, &[Fault::Supplanted], outcomes, 0, begun);
+    }
+
+    fn finish(&self, lanes: &mut [Lane<'a>], names: &[Fault], mut outcomes: Outcomes, mut left: usize, begun: Instant) {
+        for (lane_left, other) in self.on_all(lanes, |lane| {
+            let mut outcomes = Outcomes::new();
+            (self.tidy(lane, &mut outcomes), outcomes)
+        }) {
+            left += lane_left;
+            outcomes.merge(other);
+        }
+        self.record("all", &name(names), outcomes, left, begun);
+    }
+}
