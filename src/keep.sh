@@ -148,11 +148,7 @@ _attend_to_links() {
                 trap _end_grace EXIT
                 (
                     exec 3<&- 4>&- 8>&-
-                    _w=
-                    trap 'trap - EXIT; [ -z "$_w" ] || kill -KILL "$_w"; exit' PROF
-                    trap _end_grace EXIT
-                    sleep "$_G" & _w=$!
-                    wait "$_w"
+                    _wait_out_grace _end_grace
                 ) & _t1=$!
                 trap - EXIT
                 _started "$_t1" && _s1=$_q

@@ -12,18 +12,16 @@ _lease() {
     # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
     trap '_say unleased' EXIT
     # A sleep of which the shell does not know would outlive it.
-    _w=
-    _v=$!
-    trap '[ -z "$_w" ] && [ "$!" = "$_v" ] || kill -KILL "$!"; trap - EXIT; exit' PROF
+    _former=$!
+    trap '_kill_new_job; trap - EXIT; exit' PROF
     _i=0
     while [ "$_i" -lt "$_L" ]; do
-        sleep "$_P" 3<&- 4>&- &
-        [ "$!" != "$_v" ] || exit
-        _v=$! _w=$!
+        exec sleep "$_P" 3<&- 4>&- &
+        _was_made
         _i=$((_i + 1))
         # A ping ends the first wait.
-        wait "$_w" || wait "$_w"
-        _w=
+        wait "$!" || wait "$!"
+        _former=$!
         # With another launcher, the main shell may have ended the shell that the lease reports to: the lease ends too.
         [ -z "$_R" ] || [ -z "$_rs" ] || _is "$_R" "$_rs" || break
         _say tick

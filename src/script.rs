@@ -35,7 +35,7 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 
 /// The variables of our scripts. The login environment may export one, and would then export our value too: the nonce,
 /// for example. So each script begins by unsetting them.
-const OURS: &str = "_B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _V _W _X _a _b _bye _c _claimed _commands _cs \
+const OURS: &str = "_B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _V _W _X _a _after_grace _b _bye _c _claimed _commands _cs \
                     _cut _d _e _end _eo _f _fail _failed _former _g _h _had_run _holder _how _i _is_alone _is_heard _is_released _is_signalled _j _k _l _left _link_start _lk _lost _ls \
                     _m _marked _marker _metadata _n _note _noted _o _oo _os _other _ow _own _p _q _r _ran _reader_pid _rs _s _s1 _s2 _served_until _serves _signals _t _t1 \
                     _t2 _tries _u _umask _user _v _w _word _words _wrapper_pid _x _y _z _z2 _z3 l";

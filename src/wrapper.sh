@@ -289,20 +289,23 @@ _reader() {
     if _is "$_p" "$_s"; then
         kill -HUP "$_t"
         kill -CONT "$_t"
-        # A trapped signal ends wait at once, so PROF from the main shell, whose application has ended, ends the grace.
-        _w=
-        trap 'trap - EXIT; [ -z "$_w" ] || kill -KILL "$_w"; exit 0' PROF
-        # Without a process to wait for, there is no grace.
-        trap _end_reading EXIT
-        if [ -z "$_is_alone" ]; then
-            sleep "$_G" 4>&- 8>&- & _w=$!
-            wait "$_w"
-        fi
+        [ -n "$_is_alone" ] || _wait_out_grace _end_reading
     # The main shell sees to what is left, when it has reported.
     elif [ -n "$_bye" ] && kill -0 "$_m"; then exit 0
     else _await_reports
     fi
     _end_reading
+}
+# Waits for the grace.  PROF, from the main shell whose application has ended, ends this shell before: a trapped signal ends wait
+# at once.  Without a process to wait for, there is no grace, and $1 is what comes next.
+_wait_out_grace() {
+    _former=$!
+    trap 'trap - EXIT; _kill_new_job; exit 0' PROF
+    _after_grace=$1
+    trap '$_after_grace' EXIT
+    exec sleep "$_G" 4>&- 8>&- &
+    wait "$!"
+    _former=$!
 }
 # What is left is ended, when the manager or the link is gone.
 _end_reading() {

@@ -310,6 +310,24 @@ fn a_link_that_hears_the_manager_first_waits_for_its_wrapper() {
     }
 }
 
+/// The application can end at any moment of its grace, also when the shell has just made the process that it waits for.
+#[test]
+fn an_end_at_any_moment_of_the_grace_leaves_no_process() {
+    for shell in each() {
+        // A signal that comes just before ksh93 waits does not end the wait: then the grace passes.
+        let grace = Duration::from_secs(if shell.name == "ksh93" { 10 } else { 1000 });
+        let host = Host::new(shell);
+        for moment in 0..25 {
+            let ends = format!("trap 'sleep 0.00{moment:02}; exit' HUP; while :; do sleep 0.01; done");
+            let request = BootRequest::new("h", ["/bin/sh", "-c", &ends]).grace(grace);
+            let mut session = host.start_confirmed(&request);
+            session.hear("running");
+            session.close();
+            wait_until("the end of the session", || host.processes().is_empty());
+        }
+    }
+}
+
 /// A shell whose pid is read when its wrapper knows its end already: what hands over to it fills the fifo that this wrapper
 /// holds open, and reads nothing from.
 const TELLS_AND_DIES: &str = r#"[ "$PPID" -gt 1 ] || exit
