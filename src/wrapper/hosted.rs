@@ -918,6 +918,18 @@ impl Host {
         for word in ["tail", "/bin/mkfifo", "/bin/env", "/bin/mv", "sleep\0999999"] {
             self.kill_all(&format!("{word}\0"));
         }
+        // A program that a shell had just started ends by itself, a moment behind the shell.
+        wait_until("the end of what has its files open", || !self.has_open_file());
+    }
+
+    /// Whether a process has the notebook of a wrapper open, or the draft of its metadata file.
+    fn has_open_file(&self) -> bool {
+        let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let opened = entries.filter(|path| self.is_marked(path)).filter_map(|path| fs::read_dir(path.join("fd")).ok());
+        opened.flat_map(|opened| opened.flatten()).any(|one| {
+            let file = fs::read_link(one.path()).unwrap_or_default();
+            file.starts_with(self.directory.path()) && file.extension().is_some_and(|end| end == "a" || end == "tmp")
+        })
     }
 
     /// The pid that stands in the metadata file, if there is one.
