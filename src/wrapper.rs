@@ -16,9 +16,10 @@ use crate::script::{SHORT, Script, closed, literal_path, short_script, without_c
 use crate::ssh::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> =
-    LazyLock::new(|| closed(&[IDENTITY, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
+    LazyLock::new(|| closed(&[IDENTITY, JOB, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
 const IDENTITY: &str = include_str!("identity.sh");
+const JOB: &str = include_str!("job.sh");
 const READER: &str = include_str!("reader.sh");
 const RELATIONS: &str = include_str!("relations.sh");
 const LINK: &str = include_str!("link.sh");
@@ -32,7 +33,7 @@ const FIND: [&str; 3] = [IDENTITY, RELATIONS, DIRECTORIES];
 
 const INQUIRY: [&str; 3] = [IDENTITY, DIRECTORIES, include_str!("inquiry.sh")];
 /// The session of a shared connection.
-pub(crate) const CONNECTION: [&str; 3] = [LEASE, DIRECTORIES, include_str!("connection.sh")];
+pub(crate) const CONNECTION: [&str; 4] = [JOB, LEASE, DIRECTORIES, include_str!("connection.sh")];
 /// The script that tells what there is to know of a host.
 pub(crate) const VALIDATE: [&str; 1] = [include_str!("validate.sh")];
 /// The script that reads the end of a log file.
@@ -105,7 +106,7 @@ pub(crate) fn attach_line(
     script.assign("_W", manager);
     script.assign("_oo", positions.0.to_string());
     script.assign("_eo", positions.1.to_string());
-    for text in [SHORT, READER, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
+    for text in [SHORT, JOB, READER, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
         script.add(&without_comments(text));
     }
     script.bundle()
