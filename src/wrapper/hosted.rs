@@ -135,6 +135,10 @@ impl Host {
         // SAFETY: what hosts are confined by is system calls.
         unsafe {
             command.pre_exec(move || {
+                // This test may run under nohup, or in the background.
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
                 confine();
                 Ok(())
             });
