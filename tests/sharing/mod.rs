@@ -12,6 +12,7 @@ use std::time::Duration;
 use sshpm::{BootRequest, ExitSource, Manager};
 
 use crate::life::{self, *};
+pub use crate::support::wait_until_ready;
 use crate::support::{LONG, ProcessInfo, Remote, processes, ssh_children, wait_until};
 
 /// As `OWN_CODES`, for many at once: it costs no time while it waits.
@@ -46,11 +47,6 @@ pub fn start_all_ready(manager: &Manager, uuids: &[String], host: &str) {
     for uuid in uuids {
         wait_until_ready(manager, uuid);
     }
-}
-
-#[track_caller]
-pub fn wait_until_ready(manager: &Manager, uuid: &str) {
-    wait_until("the application is ready", LONG, || stdout(manager, uuid).contains("ready").then_some(()));
 }
 
 /// Ends it, and sees that it ended as it was told to: nothing else had happened to it.
