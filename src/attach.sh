@@ -1,70 +1,90 @@
-# Takes over an application that is kept, in POSIX sh, behind the assignments of its parameters, short.sh, identity.sh, lease.sh,
-# link.sh and directories.sh:
-#   _V uuid   _I instance   _W what names the manager   _oo, _eo how much of its output it has   _G seconds of grace
-#   _P, _L the lease, if this is a connection of its own
-# An application without a wrapper, or whose wrapper hears nobody, has nobody who could end it: it is ended.
+# Takes over a kept process.
+# needs: short identity files wait relations link directories
+# may use: lease
+#   parameters: those of link.sh
+# A process without a wrapper, or whose wrapper hears nobody, has nobody who could end it: this ends it.
 
-exec 7>&1
-trap : HUP INT QUIT PIPE TERM
-_f=
-_j=
-for _d in "$@"; do
-    _q=
-    [ -O "$_d" ] || continue
-    _j=$_d/metadata_$_V.json
-    _f=$_d/$_V.$_I
-    if _is_own_file "$_j" && { IFS= read -r _q <"$_j"; }; then
-        case $_q in *"\"instance\":\"$_I\""*) break ;; esac
-    fi
-    _j=
-    ! _has_word || break
-    _f=
-done
+# Finds the files of the instance in the directories $@.
+# Needs _uuid and _instance. Sets _stem and _metadata_file, each empty if there is none.
+# Returns 0.
+_find_files() {
+    for _directory in "$@"; do
+        [ -O "$_directory" ] || continue
+        _metadata_file=$_directory/metadata_$_uuid.json
+        _stem=$_directory/$_uuid.$_instance
+        _is_own_file "$_metadata_file" && _names_instance "$_metadata_file" "$_instance" && return
+        _metadata_file=
+        ! _has_word || return 0
+    done
+    _stem= _metadata_file=
+}
+
 # Reports the end of which there is word, or that another manager does: then the session is over.
+# Needs _stem.
+# Returns 1 if there is no word.
 _report_end() {
-    [ -n "$_f" ] && _has_word || return
-    _await_claim
+    [ -n "$_stem" ] && _has_word || return
+    _wait_until 20 _is_claimed
     _claim
     case $? in
-    0) (umask 077 && mkfifo "$_f.l.$_C") && _link "$_e" ;;
+    0) (umask 077 && mkfifo "$_stem.l.$_link_name") && _link "$_exit_report" ;;
     2) _say refused ;;
     *) return 1 ;;
     esac
     exit
 }
-# It is under the wrapper that its metadata names.
-_attended() {
-    [ -n "$_j" ] && _live "$_j" && _has_wrapper && _has_reader
+
+# Checks that the process is under the wrapper that its metadata names.
+# Needs _metadata_file and _stem. Sets _file_pid.
+# Returns 0 if it is.
+_is_attended() {
+    [ -n "$_metadata_file" ] && _read_application "$_metadata_file" && _has_wrapper && _has_reader
 }
-_O=1
-[ ! -f "$_f.out" ] || _O=
+
+# Ends a process that has no wrapper, or whose reader may be ending it: it has its grace.
+# Needs _metadata_file, _stem and _grace. Sets _file_pid.
+# Returns 0 if it has ended, or there is word of its end.
+_end_unattended() {
+    _grace_left=$((_grace * 10)) _word_left=20
+    until _is_over; do _pause; done
+}
+
+# Checks that the process has ended and its wrapper has left word or will not, and ends the process when its grace is over.
+# Needs _metadata_file and _stem. Sets _grace_left and _word_left, in tenths of a second.
+# Returns 0 if it is over.
+_is_over() {
+    [ -n "$_metadata_file" ] && ! _has_word || return 0
+    if _read_application "$_metadata_file"; then
+        [ "$_grace_left" -gt 0 ] || kill -KILL "-$_file_pid" || kill -KILL "$_file_pid"
+        _grace_left=$((_grace_left - 1))
+    # One that has just ended: its wrapper gets 2 s to leave word of it, and removes the fifo then.
+    elif [ -p "$_stem.c" ] && [ "$_word_left" -gt 0 ]; then _word_left=$((_word_left - 1))
+    else return 0
+    fi
+    return 1
+}
+
+exec 7>&1
+trap : HUP INT QUIT PIPE TERM
+_find_files "$@"
+_log_file=1
+[ ! -f "$_stem.out" ] || _log_file=
 _name_link
 _report_end
-_attended || _report_end
-if _attended; then
-    # Open for writing too until the first word: a refusal that comes before the link reads would be lost. Open before it is
-    # named: a wrapper that ends removes it.
-    if (umask 077 && mkfifo "$_f.l.$_C") && exec 8<>"$_f.l.$_C" 9<"$_f.l.$_C" && echo "attach $_C $_W" 1<>"$_f.c"; then
+_is_attended || _report_end
+if _is_attended; then
+    # Open for writing too until the first word: a refusal that comes before the link reads would be lost. Open before it
+    # is named: a wrapper that ends removes it.
+    if (umask 077 && mkfifo "$_stem.l.$_link_name") && exec 8<>"$_stem.l.$_link_name" 9<"$_stem.l.$_link_name" &&
+        echo "attach $_link_name $_manager" 1<>"$_stem.c"; then
         # The wrapper looks once more when it has removed it: what came later than that made a file.
-        [ -p "$_f.c" ] || echo over >&8
+        [ -p "$_stem.c" ] || echo over >&8
         _link "" 1
     fi
 else
-    # Its reader may be ending it.
-    _i=0
-    _x=0
-    while [ -n "$_j" ] && ! _has_word; do
-        if _live "$_j"; then
-            [ "$_i" -lt "$((_G * 5))" ] || kill -KILL "-$_p" || kill -KILL "$_p"
-        # One that has just ended: its wrapper gets 2 s to leave word of it, and removes the fifo then.
-        elif [ -p "$_f.c" ] && [ "$_x" -lt 10 ]; then _x=$((_x + 1))
-        else break
-        fi
-        _i=$((_i + 1))
-        sleep 0.2 || sleep 1
-    done
+    _end_unattended
     _report_end
-    [ -z "$_f" ] || _clear_away
+    [ -z "$_stem" ] || _clear_away
     # Nothing else: a link's streams may be full, and read by nobody, when its session has ended.
     _say gone
 fi

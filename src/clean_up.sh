@@ -1,106 +1,118 @@
-# Ends the applications of this user that no manager has, and removes all that is left of those and of others, in POSIX sh, behind
-# short.sh, identity.sh, state_of.sh, tree.sh and directories.sh:
-#   _G seconds from HUP to KILL   _T not empty: what left their process groups is ended too
+# Ends the applications of this user that no manager has, and removes all that is left of those and of others.
+# needs: short identity files wait state_of relations tree directories
+#   parameters: _grace: seconds from HUP to KILL, _kill_tree: not empty if what left their process groups is ended too
 
-# Once more before each signal: who is it?
-_signal() {
-    _is "$_p" "$_s" && _group "$_p" || return
-    case $_q in
+# Sends signal $1 to the process or its group, once more after a look at who it is.
+# Needs _file_pid, _file_start and _own_group.
+# Returns 0 if it was sent.
+_signal_group() {
+    _is_process "$_file_pid" "$_file_start" && _find_group "$_file_pid" || return
+    case $_process_group in
     # Our own group, whatever a file says.
-    "$_g") return 1 ;;
-    "$_p") kill -"$1" "-$_p" ;;
-    *) kill -"$1" "$_p" ;;
+    "$_own_group") return 1 ;;
+    "$_file_pid") kill -"$1" "-$_file_pid" ;;
+    *) kill -"$1" "$_file_pid" ;;
     esac
 }
-# Waits until it has ended, so many tenths of a second.
-_await_end() {
-    _i=0
-    while _is "$_p" "$_s" && ! _is_dead "$_p"; do
-        [ "$_i" -lt "$1" ] || return
-        _i=$((_i + 1))
-        sleep 0.1 || sleep 1
-    done
-}
-_end() {
-    _signal HUP && _signal CONT
-    _await_end "$((_G * 10))" || { _signal KILL; _await_end 20; }
+
+# Checks that the process has ended.
+# Needs _file_pid and _file_start.
+# Returns 0 if it has.
+_has_ended() {
+    ! _is_process "$_file_pid" "$_file_start" || _is_dead "$_file_pid"
 }
 
-# No more of the processes that could not be ended than a report holds.
-_name_some() { _z="$1 $2 $3 $4 $5 $6 $7 $8"; }
-# Does metadata file $1 speak of instance $2?
-_names() {
-    _q=
-    [ ! -f "$1" ] || IFS= read -r _q <"$1"
-    case $_q in *"\"instance\":\"$2\""*) ;; *) return 1 ;; esac
+# Ends the process: HUP, then KILL.
+# Needs _grace, and what _signal_group needs.
+# Returns 1 if it could not be ended.
+_end_process() {
+    _signal_group HUP && _signal_group CONT
+    _wait_until "$((_grace * 10))" _has_ended && return
+    _signal_group KILL
+    _wait_until 20 _has_ended
 }
 
-_group "$$" || exit
-_g=$_q
-for _d in "$@"; do
-    for _j in "$_d"/metadata_*.json; do
-        [ -f "$_j" ] && [ ! -L "$_j" ] && [ -O "$_j" ] || continue
-        _V=${_j##*/metadata_}
-        _V=${_V%.json}
-        _state_of "$_j"
-        _x=$_f
-        _I=$_k
-        _wrapper_pid=$_w
-        _z=
-        case $_a in
-        attended)
-            _say cleaned "$_V" attended
-            continue
-            ;;
-        left | orphaned)
-            if _end; then
-                _a=ended
-                # Who looks at a process has what it read there.
-                _z=
-                # The wrapper writes its word, and goes; nobody is to read it.
-                _i=0
-                while _started "$_wrapper_pid" && ! _is_zombie && [ "$_i" -lt 20 ]; do
-                    _i=$((_i + 1))
-                    sleep 0.1 || sleep 1
-                done
-                _z=
-            else
-                _z=" $_p"
-                _a=running
-            fi
-            ;;
-        *) _a=removed ;;
-        esac
-        if [ -n "$_T" ] && [ -n "$_I" ]; then
-            _y=$_z
-            case $_a in ended | running) ;; *) _p=- ;; esac
-            _end_escaped
-            _z="$_z$_y"
+# Checks that the wrapper of the process has ended: it writes its word, and goes.
+# Needs _file_wrapper.
+# Returns 0 if it has.
+_wrapper_has_ended() {
+    ! _find_start "$_file_wrapper" || _is_zombie
+}
+
+# Ends the process of metadata file $1 if no manager has it, and removes its files.
+# Needs the parameters. Sets _state, _strays and what _find_state sets.
+# Returns 0.
+_clean_up_process() {
+    _uuid=${1##*/metadata_}
+    _uuid=${_uuid%.json}
+    _find_state "$1"
+    _instance=$_file_instance
+    _running=
+    case $_state in
+    attended)
+        _say cleaned "$_uuid" attended
+        return
+        ;;
+    left | orphaned)
+        if _end_process; then
+            _state=ended
+            _wait_until 20 _wrapper_has_ended
+        else
+            _running=$_file_pid
+            _state=running
         fi
-        if [ "$_a" != running ]; then
-            [ -z "$_I" ] || _remove_files "$_x" gone
-            # A start may have put its own in this place.
-            [ -n "$_I" ] && ! _names "$_j" "$_I" || rm -f "$_j"
-        fi
-        _name_some $_z
-        _say cleaned "$_V" "$_a" $_z
+        ;;
+    *) _state=removed ;;
+    esac
+    _strays=
+    if [ -n "$_kill_tree" ] && [ -n "$_instance" ]; then
+        case $_state in ended | running) ;; *) _file_pid=- ;; esac
+        _end_escaped "$_file_pid"
+    fi
+    if [ -z "$_running" ]; then
+        [ -z "$_instance" ] || _remove_files "$_stem" gone
+        # A start may have put its own in this place.
+        if [ -z "$_instance" ] || _names_instance "$1" "$_instance"; then rm -f "$1"; fi
+    fi
+    _name_some $_strays $_running
+    _say cleaned "$_uuid" "$_state" $_named
+}
+
+# Chooses no more of the processes that could not be ended, $@, than a report holds.
+# Sets _named.
+# Returns 0.
+_name_some() {
+    _named="$1 $2 $3 $4 $5 $6 $7 $8"
+}
+
+# Removes file $1, in a directory of wrappers, if it is word that nobody asked for, or if a killed wrapper left it of a
+# start that had no metadata file yet.
+# Sets _stem.
+# Returns 0.
+_remove_left_file() {
+    case $1 in
+    *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _stem=${1%.*} ;;
+    # Behind these stands the name of a link, which has three parts.
+    *.end.*.*.* | *.l.*.*.*) _stem=${1%.*.*.*.*} ;;
+    # And behind this that of a reader.
+    *.r.*.*) _stem=${1%.*.*.*} ;;
+    *) return 0 ;;
+    esac
+    _start_name=${_stem##*/}
+    [ -e "$1" ] && ! _names_instance "${_stem%/*}/metadata_${_start_name%.*}.json" "${_start_name##*.}" || return 0
+    case $1 in
+    "$_stem".end*) [ ! -f "$1" ] || rm -f "$1" ;;
+    *) _is_linked || _remove_abandoned "$_stem" ;;
+    esac
+    return 0
+}
+
+_find_group "$$" || exit
+_own_group=$_process_group
+for _directory in "$@"; do
+    for _metadata_file in "$_directory"/metadata_*.json; do
+        ! _is_own_file "$_metadata_file" || _clean_up_process "$_metadata_file"
     done
-    # Removes the words that nobody asked for, and what killed wrappers left of starts that had no metadata file yet.
-    for _e in "$_d"/*.????????????????.*; do
-        case $_e in
-        *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _f=${_e%.*} ;;
-        # Behind these stands the name of a link, which has three parts.
-        *.end.*.*.* | *.l.*.*.*) _f=${_e%.*.*.*.*} ;;
-        # And behind this that of a reader.
-        *.r.*.*) _f=${_e%.*.*.*} ;;
-        *) continue ;;
-        esac
-        _V=${_f##*/}
-        [ -e "$_e" ] && ! _names "$_d/metadata_${_V%.*}.json" "${_V##*.}" || continue
-        case $_e in
-        "$_f".end*) [ ! -f "$_e" ] || rm -f "$_e" ;;
-        *) _is_linked || _remove_abandoned "$_f" ;;
-        esac
-    done
+    for _left_file in "$_directory"/*.????????????????.*; do _remove_left_file "$_left_file"; done
 done
 _say clean

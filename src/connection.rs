@@ -20,6 +20,7 @@ use crate::host::Destination;
 use crate::launcher::{Launcher, Target};
 use crate::options::Options;
 use crate::output::Tail;
+use crate::parameters;
 use crate::pool::Pool;
 use crate::remote;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
@@ -40,7 +41,7 @@ const LONGEST_LOGIN: Duration = Duration::from_secs(60);
 const LATE: Duration = Duration::from_secs(3);
 
 /// How the lease of a connection is counted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lease {
     /// Whole seconds between ticks.
     pub period: Duration,
@@ -49,7 +50,7 @@ pub(crate) struct Lease {
 }
 
 /// What ends a session whose link was cut in silence.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum SilentCut {
     /// The lease of its shared connection.
     Connection,
@@ -466,8 +467,8 @@ impl<'a> Master<'a> {
 /// The script of a connection's own session.
 fn own_script(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<Chunk> {
     let (period, ticks) = (lease.period.as_secs().to_string(), lease.ticks.to_string());
-    let values = [("_P", period.as_bytes()), ("_L", ticks.as_bytes())];
-    short_script(nonce, &values, &CONNECTION)
+    let values = [(parameters::LEASE_PERIOD, period.as_bytes()), (parameters::LEASE_TICKS, ticks.as_bytes())];
+    short_script(nonce, &values, CONNECTION)
 }
 
 #[cfg(test)]

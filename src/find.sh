@@ -1,13 +1,14 @@
-# Lists the applications of this user that have a metadata file, in POSIX sh, behind short.sh, identity.sh and directories.sh:
-#   _V their uuid, or * for all
+# Lists the applications of this user that have a metadata file: for each a line with its uuid and its state, and the file.
+# needs: short state_of directories
+#   parameters: _uuid, or * for all
 
-for _d in "$@"; do
-    for _j in "$_d"/metadata_$_V.json; do
-        [ -f "$_j" ] && [ ! -L "$_j" ] && [ -O "$_j" ] || continue
-        _state_of "$_j"
-        _u=${_j##*/metadata_}
-        _say found "${_u%.json}" $_a 4>&1
-        head -c 65536 "$_j"
+for _directory in "$@"; do
+    for _metadata_file in "$_directory"/metadata_$_uuid.json; do
+        _is_own_file "$_metadata_file" || continue
+        _find_state "$_metadata_file"
+        _found_uuid=${_metadata_file##*/metadata_}
+        _say found "${_found_uuid%.json}" $_state 4>&1
+        head -c 65536 "$_metadata_file"
     done
 done
 _say eof 4>&1

@@ -10,6 +10,7 @@ use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
 use crate::manager::{Manager, wait};
 use crate::metadata::{LARGEST, ProcessMetadata};
 use crate::output::Head;
+use crate::parameters;
 use crate::process::{self, Announcement, Process};
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Cleaned, Found, Piece, Report};
@@ -178,8 +179,8 @@ impl Manager {
         let target = self.shared.target(host, user, None)?;
         let seconds = whole_seconds(grace).to_string();
         let tree = if kill_tree { "1" } else { "" };
-        let values = [("_G", seconds.as_bytes()), ("_T", tree.as_bytes())];
-        let line = |nonce: &_| short_script(nonce, &values, &CLEAN_UP);
+        let values = [(parameters::GRACE, seconds.as_bytes()), (parameters::KILL_TREE, tree.as_bytes())];
+        let line = |nonce: &_| short_script(nonce, &values, CLEAN_UP);
         let each = grace
             .saturating_add(EACH)
             .saturating_mul(u32::try_from(self.find_on(host, user, "*")?.len()).unwrap_or(u32::MAX));
@@ -202,8 +203,8 @@ impl Manager {
 
     fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
         let target = self.shared.target(host, user, Some(uuid).filter(|uuid| *uuid != "*"))?;
-        let values = [("_V", uuid.as_bytes())];
-        let line = |nonce: &_| short_script(nonce, &values, &LIST);
+        let values = [(parameters::UUID, uuid.as_bytes())];
+        let line = |nonce: &_| short_script(nonce, &values, LIST);
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
         let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Short, &line);
         let (mut listing, mut whole) = (Listing::default(), false);

@@ -65,7 +65,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
     // Twice: for the connection, and for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
     let place = Place { target, deadline };
-    let line = |nonce: &_| short_script(nonce, &[], &VALIDATE);
+    let line = |nonce: &_| short_script(nonce, &[], VALIDATE);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Head::of(LARGEST));
     let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };
     remote::run(shared, &script, &mut |piece| match piece {

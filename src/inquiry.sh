@@ -1,83 +1,99 @@
-# Asks after a process whose link was lost, in POSIX sh, behind the assignments of its parameters, identity.sh and
-# directories.sh:
-#   _N nonce   _V uuid   _I instance   _G seconds that its wrapper may take to end it
-#   _P pid   _T its start time   _B the boot it was started in; all empty when the link broke before the wrapper told them
-#   _wrapper_pid the shell that reported to have begun
-# Reports how it ended, if its wrapper left a status file, and removes that; else that it is gone.  A process that outlives
-# its wrapper's time is killed: its link loss policy is to be ended.
+# Asks about a process whose link was lost. Reports how it ended, if its wrapper left word, and removes that; otherwise that it is gone. A
+# process that outlives its wrapper's time is killed: its link loss policy is to be ended.
+# needs: short identity files wait directories
+#   parameters: _uuid, _instance, _grace: seconds that the wrapper may take to end the process, _asked_pid, _asked_start and
+#   _asked_boot: who the process is, all empty if the link broke before the wrapper reported them, _asked_wrapper: the
+#   shell that reported to have begun
 
-_ours() { [ -n "$_P" ] && _is "$_P" "$_T" && ! _is_zombie; }
-# Reads the metadata file of the instance in directory $1.  _metadata is its name then, and _wrapper_pid its wrapper.
-# From here on it is known who the process is.
-_read_metadata() {
-    _is_own_file "$1/metadata_$_V.json" && read -r _q <"$1/metadata_$_V.json" || return
-    case $_q in *"\"instance\":\"$_I\""*) ;; *) return 1 ;; esac
-    _metadata=$1/metadata_$_V.json
-    _wrapper_pid=${_q#*\"wrapper\":}
-    _wrapper_pid=${_wrapper_pid%%,*}
-    [ -z "$_P" ] || return 0
-    case $_q in *"\"boot_id\":\"$_b\""*) ;; *) return 0 ;; esac
-    _P=${_q#*\"pid\":}
-    _P=${_P%%,*}
-    _T=${_q#*\"start_time\":\"}
-    _T=${_T%%\"*}
+# Checks that the process lives.
+# Needs _asked_pid and _asked_start.
+# Returns 0 if it does.
+_is_alive() {
+    [ -n "$_asked_pid" ] && _is_process "$_asked_pid" "$_asked_start" && ! _is_zombie
 }
-# Reports how it ended, where its wrapper has left word of that in one of these directories.
-_tell_word() {
-    _metadata= _commands=
-    for _d in "$@"; do
-        # What stands in another user's could be a fifo, and hang this.
-        [ -O "$_d" ] && [ ! -L "$_d" ] || continue
-        _read_metadata "$_d"
-        _f=$_d/$_V.$_I
-        [ ! -p "$_f.c" ] || _commands=$_f.c
+
+# Reads the metadata file of the instance in directory $1: from here on it is known who the process is.
+# Needs _uuid and _instance. Sets _metadata_file, _asked_wrapper, _asked_pid and _asked_start.
+# Returns 1 if there is none.
+_find_metadata() {
+    _is_own_file "$1/metadata_$_uuid.json" && _names_instance "$1/metadata_$_uuid.json" "$_instance" || return
+    _metadata_file=$1/metadata_$_uuid.json
+    _read_application "$_metadata_file"
+    [ -z "$_file_wrapper" ] || _asked_wrapper=$_file_wrapper
+    [ -n "$_asked_pid" ] || _asked_pid=$_file_pid _asked_start=$_file_start
+}
+
+# Looks for word of the end in the directories $@, and reports it.
+# Needs _uuid and _instance. Sets _metadata_file, _commands: the fifo of a kept process, and what _find_metadata sets.
+# Returns 1 if there is none.
+_report_word() {
+    _metadata_file= _commands=
+    for _directory in "$@"; do
+        # What stands in another user's could be a fifo, and block this.
+        [ -O "$_directory" ] && [ ! -L "$_directory" ] || continue
+        _find_metadata "$_directory"
+        _stem=$_directory/$_uuid.$_instance
+        [ ! -p "$_stem.c" ] || _commands=$_stem.c
         _has_word || continue
-        read -r _q <"$_word"
-        _say $_q
+        read -r _exit_report <"$_word_file"
+        _say $_exit_report
         # Not before the manager has it: the link can break again. A kept process has its output beside the word.
-        if read -r _q <&3 && [ "$_q" = bye ]; then
-            _remove_files "$_f" gone
-            [ -z "$_metadata" ] || rm -f "$_metadata"
+        if read -r _word <&3 && [ "$_word" = bye ]; then
+            _remove_files "$_stem" gone
+            [ -z "$_metadata_file" ] || rm -f "$_metadata_file"
         fi
-        return
+        return 0
     done
     return 1
 }
-# Whether its wrapper may still leave word: it has a metadata file, which it removes when it has, or is yet to write
-# one.  That of a kept process has its fifo for commands, and is not the shell that has begun.
+
+# Checks whether the wrapper may still leave word: it has a metadata file, which it removes when it has, or is yet to
+# write one. That of a kept process has its fifo for commands, and is not the shell that has begun.
+# Needs what _report_word sets.
+# Returns 0 if it may.
 _is_attended() {
     [ -z "$_commands" ] || return 0
-    [ -n "$_metadata" ] || [ -z "$_P" ] || return
-    [ -n "$_wrapper_pid" ] && kill -0 "$_wrapper_pid"
+    [ -n "$_metadata_file" ] || [ -z "$_asked_pid" ] || return
+    [ -n "$_asked_wrapper" ] && kill -0 "$_asked_wrapper"
 }
-# Ends a wrapper that nobody hears, and removes what one that was killed has left.
+
+# Ends a wrapper that nobody hears, and removes what one that was killed has left in the directories $@.
+# Needs _asked_wrapper, _metadata_file, _uuid and _instance.
+# Returns 0.
 _clear_away() {
-    # It stands in a report to a stream that sshd does not read any more.  Its pid is another's unless that one has its files.
-    [ -z "$_wrapper_pid" ] || case $(ls -l "/proc/$_wrapper_pid/fd") in *".$_I."*) kill -KILL "$_wrapper_pid" ;; esac
-    [ -z "$_metadata" ] || rm -f "$_metadata"
-    for _d in "$@"; do
-        [ ! -O "$_d" ] || _remove_files "$_d/$_V.$_I" gone
+    # It stands in a report to a stream that sshd does not read any more. Its pid is another's unless that one has its files.
+    [ -z "$_asked_wrapper" ] || case $(ls -l "/proc/$_asked_wrapper/fd") in
+    *".$_instance."*) kill -KILL "$_asked_wrapper" ;;
+    esac
+    [ -z "$_metadata_file" ] || rm -f "$_metadata_file"
+    for _directory in "$@"; do
+        [ ! -O "$_directory" ] || _remove_files "$_directory/$_uuid.$_instance" gone
     done
 }
-if [ -z "$_B" ] || [ "$_b" = "$_B" ]; then
-    _i=0
-    while ! _tell_word "$@"; do
-        # The wrapper writes the file when it has seen the end, and removes the metadata then. It gets 2 s for that, also when the end is
-        # ours; but none where it was killed, as Slurm does to a step that has lost its srun.
-        if ! _ours && { ! _is_attended || [ "$_i" -ge "$((_G * 5 + 10))" ]; }; then
-            # What the wrapper's reader removed can be gone a moment before.
-            sleep 0.3 || sleep 1
-            _tell_word "$@" || {
-                _clear_away "$@"
-                _say gone
-            }
-            break
+
+# Waits until there is word of the end in the directories $@, or none to come. The wrapper gets 2 s beyond the grace to
+# write it, also when the end is ours; but none where it was killed, as Slurm does to a step that has lost its srun.
+# Needs the parameters.
+# Returns 1 if there is none to come.
+_await_word() {
+    _waited=0
+    until _report_word "$@"; do
+        if ! _is_alive; then
+            _is_attended && [ "$_waited" -lt "$((_grace * 10 + 20))" ] || return
+        elif [ "$_waited" -ge "$((_grace * 10))" ]; then kill -KILL "-$_asked_pid" || kill -KILL "$_asked_pid"
         fi
-        if [ "$_i" -ge "$((_G * 5))" ] && _ours; then kill -KILL "-$_P" || kill -KILL "$_P"; fi
-        _i=$((_i + 1))
-        sleep 0.2 || sleep 1
+        _waited=$((_waited + 1))
+        _pause
     done
-else
-    _say gone
+}
+
+if [ -n "$_asked_boot" ] && [ "$_boot_id" != "$_asked_boot" ]; then _say gone
+elif ! _await_word "$@"; then
+    # What the wrapper's reader removed can be gone a moment before.
+    sleep 0.3 || sleep 1
+    _report_word "$@" || {
+        _clear_away "$@"
+        _say gone
+    }
 fi
 _say clean

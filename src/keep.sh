@@ -1,200 +1,259 @@
-# What the wrapper of an application that is kept does otherwise, in POSIX sh; before wrapper.sh, behind link.sh:
-#   _W what names the manager: it may put a new link in the place of its own
+# What the wrapper of a kept process does otherwise.
+# needs: identity files wait job reader protocol runtime attend run link
+#   parameters: _is_kept: not empty, _manager: what names the manager; a link of the same manager may take the place of another
 #
-# The shell that sshd started is the link, which ends with its session.  The wrapper is a background job of it that holds
-# nothing of ssh's, reads its commands from a fifo, FILE.c, and writes reports to the fifo of the link, FILE.l.LINK.  A later
+# The shell that sshd started is the link, which ends with its session. The wrapper is a background job of it that holds
+# nothing of ssh's, reads its commands from a fifo, STEM.c, and writes reports to the fifo of the link, STEM.l.LINK. A later
 # session has a link of its own, see attach.sh.
 
-# Where logins that end remove nothing.  By host, because a home can be that of many.
-_choose() {
-    _q=
-    { read -r _q </proc/sys/kernel/hostname; } || _q=$(uname -n)
-    _y=${XDG_STATE_HOME:-}
-    case $_y in /*) ;; *) _y=${_h:+$_h/.local/state} ;; esac
-    if [ -n "$_y" ] && mkdir -p -m 700 "$_y/sshpm" && _try "$_y/sshpm/$_q"; then _d=5
-    elif _try /tmp/drunc; then _d=2
-    elif _try "/tmp/drunc-${UID:-$(id -u)}"; then _d=3
-    else return 1
-    fi
+# Starts the wrapper, and becomes the link.
+# Needs the wrapper's variables. Sets _link_name.
+# Returns 0 when the link is over.
+_start_kept() {
+    _make_kept_files
+    _former_job=$!
+    _stay &
+    _check_job
+    exec 5>&- 6>&- 8<&0 9<"$_stem.l.$_link_name" </dev/null
+    _link
 }
 
 # Makes what the link and the wrapper speak by, and the files that the output goes to when it has no log file.
-_prepare() {
+# Needs _stem and _log_file. Sets _link_name.
+# Returns 0, or reports that the start has failed, and ends this shell.
+_make_kept_files() {
     _name_link
-    mkfifo "$_f.c" "$_f.l.$_C" && { [ -n "$_O" ] || { [ x ] >"$_f.out" && [ x ] >"$_f.err"; }; } || {
-        rm -f "$_f".*
-        _die runtime
-    }
-    [ -n "$_O" ] || exec 5>>"$_f.out" 6>>"$_f.err"
+    mkfifo "$_stem.c" "$_stem.l.$_link_name" &&
+        { [ -n "$_log_file" ] || { [ x ] >"$_stem.out" && [ x ] >"$_stem.err"; }; } || _quit runtime
+    [ -n "$_log_file" ] || exec 5>>"$_stem.out" 6>>"$_stem.err"
     # The first that the reader reads: no report is lost.
-    exec 9<>"$_f.c"
-    echo "attach $_C $_W" >&9
+    exec 9<>"$_stem.c"
+    echo "attach $_link_name $_manager" >&9
     # The link may be slow, and all be over before it reads.
-    exec <>"$_f.l.$_C"
+    exec <>"$_stem.l.$_link_name"
 }
 
 # The wrapper, without anything of ssh's.
+# Needs the wrapper's variables. Sets _wrapper.
+# Returns 0.
 _stay() {
     trap : HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
     trap _fail_staying EXIT
-    read -r _m _q </proc/self/stat || _m=$(exec sh -c 'echo "$PPID"')
+    read -r _wrapper _rest_of_stat </proc/self/stat || _wrapper=$(exec sh -c 'echo "$PPID"')
     # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
-    exec 3<"$_f.c" 4>&- 7>&- </dev/null >/dev/null
+    exec 3<"$_stem.c" 4>&- 7>&- </dev/null >/dev/null
     _say() { echo "say $*" >&9; }
-    _L=
+    _lease_ticks=
     _run
 }
 
 # There is no process for who attends, which tells the link, or for the application.
+# Needs _attendant.
+# Returns 0.
 _fail_staying() {
-    if [ -z "$_r" ]; then
-        echo "fail no-process" 1<>"$_f.l.$_C"
+    if [ -z "$_attendant" ]; then
+        echo "fail no-process" 1<>"$_stem.l.$_link_name"
         return
     fi
     # It is there for as long as this shell is.
-    _answer_for_it gone
+    _answer_for_inner gone
     _say fail no-process
     _say "done"
-    wait "$_r"
+    wait "$_attendant"
 }
 
-# INT and QUIT are ignored in what a background job starts, and only another program can undo that.
+# Runs the inner process, $@, so that it does not ignore INT and QUIT: these are ignored in what a background job starts, and only
+# another program can undo that.
+# Sets nothing.
+# Returns its exit code.
 _undo_ignoring() {
     if env --default-signal=INT,QUIT true 2>/dev/null; then set -- env --default-signal=INT,QUIT "$@"
     elif command -v perl >/dev/null; then set -- perl -e '$SIG{INT} = $SIG{QUIT} = "DEFAULT"; exec @ARGV or exit 127' "$@"
     else _say warn signals
     fi
-    _inner "$@"
+    _run_inner "$@"
 }
 
-# The reader's side.  One that takes the place of another knows no link: the old one has seen the end of its fifo.
+# ---- the reader's side ----
+
+# Prepares a reader to speak to links. One that takes the place of another knows no link: the old one has seen the end of
+# its fifo.
+# Needs _stem. Sets _current_link, _link_owner: its manager, _warnings, _is_released, _stage (starting or running), _grace_keeper: who sees to the grace of a
+# start that is taken back, and _had_run.
+# Returns 0.
 _reach_links() {
-    _say() { echo "$*" >&4; }
+    _say() { _write_to_link "$@"; }
     exec 4>/dev/null
-    _lk= _ow=
-    _z3=
+    _current_link= _link_owner= _warnings= _grace_keeper= _grace_keeper_start= _had_run=
     # What a reader that was killed had heard stands in empty files: they can be made where a disk is full.
     _is_released=
-    _z2=starting
-    [ ! -e "$_f.kept" ] || _is_released=1
-    [ ! -e "$_f.ran" ] || _z2=running
-    # Who sees to the grace of a start that is taken back.
-    _s1=
-    _had_run=
+    [ ! -e "$_stem.kept" ] || _is_released=1
+    _stage=starting
+    [ ! -e "$_stem.ran" ] || _stage=running
 }
-_has_link() { [ -n "$_lk" ] && _link_lives "$_lk"; }
+
+# Writes $@ to the link.
+# Sets nothing.
+# Returns 1 if it could not be written.
+_write_to_link() {
+    echo "$*" >&4
+}
+
+# Checks that there is no link, or that it has ended.
+# Needs _current_link.
+# Returns 0 if there is none.
+_has_no_link() {
+    [ -z "$_current_link" ] || ! _link_lives "$_current_link"
+}
+
+# Does what one line says, from a link or another shell of the wrapper: _command and its words.
+# Needs and sets the variables of _reach_links.
+# Returns 0; ends this shell when all is done.
 _attend_to_links() {
-    case $_c in
-    # What the wrapper's other shells report.
-    say)
-        case $_i in
-        # Each link is told when it comes.
-        pid) return ;;
-        warn) _z3="$_z3 $_a" ;;
-        running)
-            _z2=running
-            [ x ] >"$_f.ran"
-            ;;
-        exit) case $_k in 1*) _had_run=1 ;; esac ;;
-        done)
-            _tell PROF "$_t1" "$_s1"
-            _end_handing_over
-            # Without a process to wait with, it does not.
-            trap _end_done EXIT
-            # The wrapper removes what is left of a start that failed, but not before the link has read the output: the link's
-            # end can come without a word.
-            # A link whose relay was killed does not end.
-            _i=0
-            while [ -z "$_had_run" ] && [ "$_i" -lt 50 ] && _has_link && _pause; do _i=$((_i + 1)); done
-            _end_done
-            ;;
-        esac
-        _say "$_i $_a $_w $_k"
-        ;;
+    case $_command in
+    say) _hear_wrapper_shell ;;
     # The manager knows the pid: from here on, what is started is not lost with the link.
-    keep)
-        if [ -z "$_is_released" ]; then
-            _is_released=1
-            [ x ] >"$_f.kept"
-            if [ -n "$_is_alone" ]; then _fail_release
-            else
-                trap _fail_release EXIT
-                _release
-                trap - EXIT
-            fi
-        fi
-        ;;
-    # attach LINK MANAGER
-    attach)
-        if [ "$_a" != "$_ow" ] && _has_link; then
-            [ ! -p "$_f.l.$_i" ] || echo refused 1<>"$_f.l.$_i"
-        # Open all the time: the link takes an end for the wrapper's.
-        elif [ -p "$_f.l.$_i" ] && { _say stop; exec 4<>"$_f.l.$_i"; } 9<>"$_f.l.$_i"; then
-            _lk=$_i _ow=$_a
-            _say wrapper "$_m"
-            [ -z "$_p" ] || _say pid "$_p" "$_s" "$_b" "$_d"
-            for _q in $_z3; do _say warn "$_q"; done
-            _say attached "$_z2"
-        fi
-        ;;
+    keep) [ -n "$_is_released" ] || _release_kept ;;
+    attach) _take_link "$_word1" "$_word2" ;;
     # The manager takes the start back, or it or the link went before it was done.
-    end)
-        if _is "$_p" "$_s"; then
-            _signal HUP "$_t"
-            kill -CONT "$_t"
-            if [ -n "$_is_alone" ]; then _end_grace
-            elif [ -z "$_s1" ]; then
-                # Without a process to wait for, there is no grace.
-                trap _end_grace EXIT
-                (
-                    exec 3<&- 4>&- 8>&-
-                    _wait_out_grace _end_grace
-                ) & _t1=$!
-                trap - EXIT
-                _started "$_t1" && _s1=$_q
-            fi
-        fi
-        ;;
+    end) ! _is_process "$_application" "$_application_start" || _hang_up ;;
     esac
 }
 
-# Whether a link has the end, or none is to be waited for.
-_end_done() {
-    { [ -n "$_had_run" ] && _has_link; } || echo n >&8
-    exit 0
-}
-# There is no process to hand over with.
-_fail_release() {
-    kill -0 "$_t" && _say fail no-process
-    kill -KILL "$_t"
-}
-_end_grace() {
-    if _is "$_p" "$_s"; then kill -KILL "$_t"; fi
+# Passes on what another shell of the wrapper reports.
+# Needs the command's words. Sets _warnings, _stage and _had_run.
+# Returns 0; ends this shell when all is done.
+_hear_wrapper_shell() {
+    case $_word1 in
+    # Each link learns it when it comes.
+    pid) return ;;
+    warn) _warnings="$_warnings $_word2" ;;
+    running)
+        _stage=running
+        [ x ] >"$_stem.ran"
+        ;;
+    exit) case $_words in 1*) _had_run=1 ;; esac ;;
+    done)
+        _signal_process PROF "$_grace_keeper" "$_grace_keeper_start"
+        _end_hand_over
+        # Without a process to wait with, it does not.
+        trap _end_done EXIT
+        # The wrapper removes what is left of a start that failed, but not before the link has read the output: the link's
+        # end can come without a word. A link whose relay was killed does not end.
+        [ -n "$_had_run" ] || _wait_until 100 _has_no_link
+        _end_done
+        ;;
+    esac
+    _say "$_word1 $_word2 $_word3 $_words"
 }
 
-# The application has ended: word of it, and all it wrote, stay until a manager has it.
-_leave_word() {
-    [ "$_ran" = 0 ] || _write_word "$_end"
-    trap - EXIT
-    _say $_end
-    _say "done"
-    until wait "$_r"; do kill -0 "$_r" || break; done
-    _answer_for_it ""
-    _turn_away
-    echo "$_N" >&8
-    while read -r _w _a <&8; do
-        case $_w in "$_N") break ;; n) [ "$_ran" = 1 ] || { _remove; return; } ;; esac
-    done
-    rm -f "$_f.x" "$_f.a"
+# Ends the reading of the commands: notes whether a link has the end, or none is to be waited for.
+# Needs _had_run and _current_link.
+# Returns never: it ends this shell.
+_end_done() {
+    [ -n "$_had_run" ] && ! _has_no_link || echo n >&8
+    exit 0
 }
-# Links that came when nobody read the commands any more would wait for an answer.
+
+# Lets the inner process of a kept start go on.
+# Needs _stem. Sets _is_released.
+# Returns 0.
+_release_kept() {
+    _is_released=1
+    [ x ] >"$_stem.kept"
+    if [ -n "$_is_alone" ]; then _fail_release
+    else
+        trap _fail_release EXIT
+        _release
+        trap - EXIT
+    fi
+}
+
+# There is no process to hand over with.
+# Needs _group.
+# Returns 0.
+_fail_release() {
+    kill -0 "$_group" && _say fail no-process
+    kill -KILL "$_group"
+}
+
+# Takes link $1 of manager $2 in the place of the one that there is, if that has ended or is of the same manager.
+# Needs and sets the variables of _reach_links.
+# Returns 0.
+_take_link() {
+    if [ "$2" != "$_link_owner" ] && ! _has_no_link; then
+        [ ! -p "$_stem.l.$1" ] || echo refused 1<>"$_stem.l.$1"
+    # Open all the time: the link takes an end for the wrapper's.
+    elif [ -p "$_stem.l.$1" ] && { _say stop; exec 4<>"$_stem.l.$1"; } 9<>"$_stem.l.$1"; then
+        _current_link=$1 _link_owner=$2
+        _say wrapper "$_wrapper"
+        [ -z "$_application" ] || _say pid "$_application" "$_application_start" "$_boot_id" "$_directory_kind"
+        for _warning in $_warnings; do _say warn "$_warning"; done
+        _say attached "$_stage"
+    fi
+}
+
+# Hangs up on the application of a start that is taken back, and sees to its grace once.
+# Needs _group and _grace. Sets _grace_keeper and _grace_keeper_start.
+# Returns 0.
+_hang_up() {
+    _signal_application HUP "$_group"
+    kill -CONT "$_group"
+    if [ -n "$_is_alone" ]; then
+        _end_grace
+        return
+    fi
+    [ -z "$_grace_keeper_start" ] || return 0
+    # Without a process to wait for, there is no grace.
+    trap _end_grace EXIT
+    (
+        exec 3<&- 4>&- 8>&-
+        _wait_out_grace _end_grace
+    ) & _grace_keeper=$!
+    trap - EXIT
+    ! _find_start "$_grace_keeper" || _grace_keeper_start=$_process_start
+}
+
+# Ends an application whose grace is over.
+# Needs who it is.
+# Returns 0.
+_end_grace() {
+    if _is_process "$_application" "$_application_start"; then kill -KILL "$_group"; fi
+}
+
+# ---- the end ----
+
+# The application has ended: word of it, and all it wrote, stay until a manager has it.
+# Needs _exit_report, _has_run, _attendant and _stem.
+# Returns 0.
+_leave_kept() {
+    [ "$_has_run" = 0 ] || _write_word "$_exit_report"
+    trap - EXIT
+    _say $_exit_report
+    _say "done"
+    _await_attendant
+    _answer_for_inner ""
+    _turn_away
+    echo "$_nonce" >&8
+    while read -r _note _note_words <&8; do
+        case $_note in
+        "$_nonce") break ;;
+        n) [ "$_has_run" = 1 ] || { _remove; return; } ;;
+        esac
+    done
+    rm -f "$_stem.x" "$_stem.a"
+}
+
+# Turns away links that came when nobody read the commands any more: they would wait for an answer.
+# Needs _stem.
+# Returns 0.
 _turn_away() {
-    rm -f "$_f.c"
-    echo "$_N" >&9
-    while read -r _w _a _q <&9; do
-        case $_w in
-        "$_N") break ;;
-        attach) [ ! -p "$_f.l.$_a" ] || echo over 1<>"$_f.l.$_a" ;;
+    rm -f "$_stem.c"
+    echo "$_nonce" >&9
+    while read -r _command _word1 _words <&9; do
+        case $_command in
+        "$_nonce") break ;;
+        attach) [ ! -p "$_stem.l.$_word1" ] || echo over 1<>"$_stem.l.$_word1" ;;
         esac
     done
 }

@@ -1,71 +1,84 @@
-# The lease of a connection, in POSIX sh: every _P seconds a tick is reported, and a ping, which the reader of the commands passes on
-# as VTALRM, answers it.  After _L ticks without a ping the link is cut or the manager stands still: then sshd's process of
-# this connection is ended, so that everything on it sees the end of its input.  An idle period costs one fork.
-# Where another launcher carries the session (_R is not empty), what its processes are is not known, and the next sshd above may be the one
+# The lease of a connection: it reports a tick in each period, and the manager answers with a ping, which the reader of the
+# commands passes on as VTALRM. After _lease_ticks ticks without a ping, the link is cut or the manager stands still: then
+# the lease ends sshd's process of this connection, so that everything on it sees the end of its input. An idle period
+# costs one fork.
+# Where another launcher carries the session, what its processes are is not known, and the next sshd above may be the one
 # of somebody's login: then the shell that attends to the reader gives it the end of its input.
+# needs: identity job
+# may use: protocol
+#   parameters: _lease_period in seconds, _lease_ticks, _by_launcher not empty for another launcher than ssh
 
-_lease() {
-    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch --signal what it names. So these
-    # shells speak to each other by signals that nobody else sends.
+# Begins the lease of a session that has a connection of its own. This shell attends to the reader.
+# Sets _lease and _lease_start; for another launcher also _lease_owner and _lease_owner_start, this shell, and its trap for VTALRM.
+# Returns 0.
+_begin_lease() {
+    _lease_owner= _lease_owner_start=
+    if [ -n "$_by_launcher" ]; then
+        read -r _lease_owner _rest_of_stat </proc/self/stat || _lease_owner=$(exec sh -c 'echo "$PPID"')
+        _find_start "$_lease_owner" && _lease_owner_start=$_process_start
+        trap '_is_cut=1; [ -z "$_reader" ] || kill -KILL "$_reader"' VTALRM
+    fi
+    { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _keep_lease; } & _lease=$!
+    _find_start "$_lease" && _lease_start=$_process_start
+    return 0
+}
+
+# Counts the ticks, and cuts the connection when too many had no ping. PROF ends it.
+# Needs the parameters, _lease_owner and _lease_owner_start.
+# Returns when PROF has not come: then the connection is cut.
+_keep_lease() {
+    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch --signal what it
+    # names. So these shells speak to each other by signals that nobody else sends.
     trap '' HUP INT QUIT PIPE TERM USR1 USR2
-    trap '_i=0' VTALRM
+    trap '_unanswered=0' VTALRM
     # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
     trap '_say unleased' EXIT
-    # A sleep of which the shell does not know would outlive it.
-    _former=$!
+    # A sleep that this shell does not know of would outlive it.
+    _former_job=$!
     trap '_kill_new_job; trap - EXIT; exit' PROF
-    _i=0
-    while [ "$_i" -lt "$_L" ]; do
-        exec sleep "$_P" 3<&- 4>&- &
-        _was_made
-        _i=$((_i + 1))
+    _unanswered=0
+    while [ "$_unanswered" -lt "$_lease_ticks" ]; do
+        exec sleep "$_lease_period" 3<&- 4>&- &
+        _check_job
+        _unanswered=$((_unanswered + 1))
         # A ping ends the first wait.
         wait "$!" || wait "$!"
-        _former=$!
-        # With another launcher, the main shell may have ended the shell that the lease reports to: the lease ends too.
-        [ -z "$_R" ] || [ -z "$_rs" ] || _is "$_R" "$_rs" || break
+        _former_job=$!
+        # The main shell may have ended the shell that the lease reports to: then the lease ends too.
+        [ -z "$_lease_owner_start" ] || _is_process "$_lease_owner" "$_lease_owner_start" || break
         _say tick
     done
     trap - EXIT
-    if [ -n "$_R" ]; then
-        _tell VTALRM "$_R" "$_rs"
+    _cut_connection
+}
+
+# Cuts the connection.
+# Needs _by_launcher, _lease_owner and _lease_owner_start.
+# Returns 0 if there was one.
+_cut_connection() {
+    if [ -n "$_by_launcher" ]; then
+        _signal_process VTALRM "$_lease_owner" "$_lease_owner_start"
         exit
     fi
-    _sshd && kill -TERM "$_p" || exit
+    _find_sshd && kill -TERM "$_sshd" || exit
     sleep 2
     # One that was stopped.
-    _sshd && kill -KILL "$_p"
+    _find_sshd && kill -KILL "$_sshd"
 }
-# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in between.  Not
-# when that parent has gone: sshd is gone then, and its pid may be another's.
-_sshd() {
-    _p=$PPID
+
+# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in between. Not
+# when that parent has gone: then sshd is gone, and its pid can be another's.
+# Sets _sshd.
+# Returns 1 if there is none.
+_find_sshd() {
+    _sshd=$PPID
     [ -r /proc/self/status ] || return 0
-    _up "$$" && [ "$_u" = "$PPID" ] || return
-    _i=0
-    while [ "$_i" -lt 8 ] && [ "$_p" -gt 1 ] && read -r _q </proc/"$_p"/comm; do
-        case $_q in sshd*) return 0 ;; esac
-        _i=$((_i + 1))
-        _up "$_p" && _p=$_u
+    _find_parent "$$" && [ "$_parent" = "$PPID" ] || return
+    _generation=0
+    while [ "$_generation" -lt 8 ] && [ "$_sshd" -gt 1 ] && read -r _program_name </proc/"$_sshd"/comm; do
+        case $_program_name in sshd*) return 0 ;; esac
+        _generation=$((_generation + 1))
+        _find_parent "$_sshd" && _sshd=$_parent
     done
     return 1
-}
-# The parent of process $1 is _u.
-_up() {
-    _u=
-    while read -r _q _z; do
-        if [ "$_q" = PPid: ]; then _u=$_z; fi
-    done </proc/"$1"/status
-    [ -n "$_u" ]
-}
-# Has the lease of a session of its own kept, as _l, started at _ls.  This shell attends to a reader, which is _v while there is one, and starts it with an
-# empty input when _cut is set.
-_begin_lease() {
-    if [ -n "$_R" ]; then
-        read -r _R _q </proc/self/stat || _R=$(exec sh -c 'echo "$PPID"')
-        _started "$_R" && _rs=$_q
-        trap '_cut=1; [ -z "$_v" ] || kill -KILL "$_v"' VTALRM
-    fi
-    { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _lease; } & _l=$!
-    _started "$_l" && _ls=$_q
 }

@@ -65,6 +65,8 @@ mod manager;
 mod metadata;
 mod options;
 mod output;
+mod parameters;
+mod pieces;
 mod pool;
 mod process;
 mod queue;

@@ -13,6 +13,7 @@ use crate::client::{Chunk, Lifeline};
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
 use crate::output::Head;
+use crate::parameters;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::{literal_path, short_script};
@@ -38,7 +39,7 @@ pub(crate) fn read(
     let target = shared.target(host, user, None)?;
     let script = LogScript::new(host, path, lines)?;
     let (mut content, mut problem, mut whole) = (Head::of(LARGEST), None, false);
-    let line = |nonce: &_| script.line(nonce, &READ_LOG);
+    let line = |nonce: &_| script.line(nonce, READ_LOG);
     let place = Place { target, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
     let read = remote::run(shared, &run, &mut |piece| match piece {
@@ -171,9 +172,14 @@ impl LogScript {
         })
     }
 
-    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], texts: &[&str]) -> Vec<Chunk> {
+    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], piece: &'static str) -> Vec<Chunk> {
         let most = LARGEST.to_string();
-        short_script(nonce, &[("_F", &self.file), ("_L", self.lines.as_bytes()), ("_C", most.as_bytes())], texts)
+        let values = [
+            (parameters::LOG_FILE, &self.file[..]),
+            (parameters::LINE_COUNT, self.lines.as_bytes()),
+            (parameters::BYTE_COUNT, most.as_bytes()),
+        ];
+        short_script(nonce, &values, piece)
     }
 
     fn failed(&self, problem: FileProblem) -> Error {
@@ -188,7 +194,7 @@ impl LogScript {
         pieces: &Sender<Result<Vec<u8>>>,
     ) -> Result<()> {
         let place = Place { target: shared.target(&self.host, user, None)?, deadline: None };
-        let line = |nonce: &_| self.line(nonce, &FOLLOW_LOG);
+        let line = |nonce: &_| self.line(nonce, FOLLOW_LOG);
         let closed = || matches!(*link.lock(), Link::Closed);
         let open = |lifeline: &Arc<Lifeline>| {
             let mut link = link.lock();

@@ -9,6 +9,7 @@ use crate::check;
 use crate::error::{Error, FileProblem, Result};
 use crate::json;
 use crate::output::Head;
+use crate::parameters;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::request::LinkLossPolicy;
@@ -109,9 +110,9 @@ pub(crate) fn read(
     check::uuid(uuid)?;
     let target = shared.target(host, user, Some(uuid))?;
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
-    let values = [("_V", uuid.as_bytes()), ("_W", tenths.as_bytes())];
+    let values = [(parameters::UUID, uuid.as_bytes()), (parameters::WAIT_TENTHS, tenths.as_bytes())];
     let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
-    let line = |nonce: &_| short_script(nonce, &values, &READ_METADATA);
+    let line = |nonce: &_| short_script(nonce, &values, READ_METADATA);
     let (mut json, mut missing, mut whole) = (Head::of(LARGEST), false, false);
     // It can wait for the file.
     let script = Script::new(place, Kind::Long, &line);

@@ -1,31 +1,32 @@
-# The metadata file of a process, waited for: _V the uuid, _W how many tenths of a second to wait; behind
-# directories.sh.
-# 64 KiB is more than any has; a hostile one is not read on.
+# The metadata file of a process, waited for.
+# needs: short files wait directories
+#   parameters: _uuid, _wait_tenths: how many tenths of a second to wait
 
 # Nobody waits any more when ssh's stdin ends.
 (
-    read -r _q
+    read -r _word
     kill "$$"
 ) <&3 >/dev/null 4>&- &
 exec 3<&-
-_i=0
-_q=
-while :; do
-    for _d in "$@"; do
-        # Another user could exchange what stands in theirs after the next look.
-        [ -O "$_d" ] && [ ! -L "$_d" ] || continue
-        _f=$_d/metadata_$_V.json
-        [ -f "$_f" ] && [ -O "$_f" ] && [ ! -L "$_f" ] || continue
-        _q=1
-        # One that is empty may be about to be written.
-        if [ -s "$_f" ]; then
-            head -c 65536 "$_f"
-            break 2
-        fi
+
+# Writes the metadata file, of which 64 KiB is more than any has, if one of the directories $@ has it.
+# Needs _uuid. Sets _is_there: not empty if there is such a file. One that is empty may be about to be written.
+# Returns 1 if there is none, or if it is empty.
+_show_metadata() {
+    for _directory in "$@"; do
+        # Another user could exchange what stands in a directory of theirs after the next look.
+        [ -O "$_directory" ] && [ ! -L "$_directory" ] || continue
+        _metadata_file=$_directory/metadata_$_uuid.json
+        _is_own_file "$_metadata_file" || continue
+        _is_there=1
+        [ -s "$_metadata_file" ] || continue
+        head -c 65536 "$_metadata_file"
+        return
     done
-    [ "$_i" -lt "$_W" ] || break
-    _i=$((_i + 1))
-    sleep 0.1 || sleep 1
-done
-if [ -n "$_q" ]; then _say eof 4>&1; else _say problem missing; fi
+    return 1
+}
+
+_is_there=
+_wait_until "$_wait_tenths" _show_metadata "$@"
+if [ -n "$_is_there" ]; then _say eof 4>&1; else _say problem missing; fi
 kill "$!"

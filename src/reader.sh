@@ -1,58 +1,69 @@
-# A reader that is replaced when somebody kills it, in POSIX sh: without it, nothing would tell that the manager or the link is gone.
-#   _L not empty: it has a lease, see lease.sh, which is before this then
+# A reader of a stream that is replaced when somebody kills it: without it, nobody would learn that the manager or the link
+# is gone.
+# needs: identity wait job
+# may use: lease
 #
-# Where no process can be made, most shells end, with the trap for their end (zsh without it), and others go on: so every shell
-# that makes one has that trap, and looks at $!.
+# Where no process can be made, most shells end, with the trap for their end (zsh without it), and others go on: so every
+# shell that makes a process has that trap, and looks at $!.
 
-_tell_lease() { _tell "$1" "$_l" "$_ls"; }
-
-# $1: the reader, which reads descriptor 3 as its stdin, and returns 0 when all is done.  $2: the signal that ends this.
-# $3: what ends the reader then, if not the same.  A signal that can be caught is lost on a shell that was forked a moment ago.
+# Has function $1 read descriptor 3 as its stdin, in a process of its own, until it returns 0. Signal $2 ends this shell;
+# the reader gets signal $3 then, or $2 if there is no $3. A signal that can be caught is lost on a shell that was forked a
+# moment ago.
+# Needs _lease_ticks: not empty if there is a lease. Sets _reader, _read_function, _end_signal, _is_cut and _is_alone.
+# Returns never: it ends this shell.
 _attend_to() {
-    _u=
-    _v=
-    _l=
-    _ls=
-    _cut=
-    _is_alone=
-    _serves=$1
-    _served_until=$2
+    _is_done= _reader= _lease= _lease_start= _is_cut= _is_alone=
+    _read_function=$1
+    _end_signal=$2
     # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
-    [ -z "$_L" ] || _begin_lease
-    trap '_u=1; [ -z "$_v" ] || kill -'"${3:-$2}"' "$_v"' "$2"
-    trap _serve_alone EXIT
-    while [ -z "$_u" ]; do
-        _y=$_cut
-        _former=$!
+    [ -z "$_lease_ticks" ] || _begin_lease
+    trap '_is_done=1; [ -z "$_reader" ] || kill -'"${3:-$2}"' "$_reader"' "$2"
+    trap _read_alone EXIT
+    while [ -z "$_is_done" ]; do
+        _has_no_input=$_is_cut
+        _former_job=$!
         {
             _open_input
             "$1"
         } &
-        _was_made
-        _v=$!
+        _check_job
+        _reader=$!
         # What came in between could not end it.
-        [ "$_y" = "$_cut$_u" ] || kill -KILL "$_v"
-        until wait "$_v" && _u=1; do kill -0 "$_v" || break; done
-        _v=
+        [ "$_has_no_input" = "$_is_cut$_is_done" ] || kill -KILL "$_reader"
+        until wait "$_reader" && _is_done=1; do kill -0 "$_reader" || break; done
+        _reader=
     done
     trap - EXIT
     _tell_lease PROF
-    [ -z "$_l" ] || wait "$_l"
+    [ -z "$_lease" ] || wait "$_lease"
     exit 0
 }
-# Waits a moment, if there is a process for that.
-_pause() { [ -z "$_is_alone" ] && { sleep 0.2 || sleep 1; }; }
+
+# Gives a reader its stdin: descriptor 3, or nothing if that is cut.
+# Needs _has_no_input.
+# Returns 0.
 _open_input() {
-    if [ -z "$_y" ]; then exec <&3; else exec </dev/null; fi
+    if [ -z "$_has_no_input" ]; then exec <&3; else exec </dev/null; fi
     exec 3<&-
 }
-# This shell is the reader itself: there is no process for another.  In its trap it must not try to make one: dash would end.
-_serve_alone() {
+
+# Reads in this shell, because there is no process for a reader. In its trap this shell must not try to make one: dash
+# would end.
+# Needs _read_function and _end_signal. Sets _is_alone.
+# Returns never: it ends this shell.
+_read_alone() {
     _is_alone=1
-    trap - EXIT "$_served_until"
-    _y=$_cut
+    trap - EXIT "$_end_signal"
+    _has_no_input=$_is_cut
     _open_input
-    "$_serves"
+    "$_read_function"
     _tell_lease PROF
     exit 0
+}
+
+# Sends signal $1 to the lease, if there is one.
+# Needs _lease and _lease_start.
+# Returns 0 if it was sent.
+_tell_lease() {
+    _signal_process "$1" "$_lease" "$_lease_start"
 }

@@ -1,29 +1,35 @@
-# To whom a process belongs, in POSIX sh, behind identity.sh; for those who find an application, not for its wrapper.
+# To whom a process belongs, for those who find an application.
+# needs: identity files wait
 
-# The parent of process $1.
-_parent() {
-    _q=
-    while read -r _z _q; do [ "$_z" != PPid: ] || break; done </proc/"$1"/status
-    [ -n "$_q" ]
-}
-# Is process _p still under its wrapper, _w?  Where there is no setsid, a shell stands between.
+# Checks that the process is still under its wrapper. Where there is no setsid, a shell stands between.
+# Needs _file_pid and _file_wrapper.
+# Returns 0 if it is.
 _has_wrapper() {
-    [ -n "$_w" ] && _parent "$_p" || return
-    [ "$_q" = "$_w" ] || { _parent "$_q" && [ "$_q" = "$_w" ]; }
+    [ -n "$_file_wrapper" ] && _find_parent "$_file_pid" || return
+    [ "$_parent" = "$_file_wrapper" ] || { _find_parent "$_parent" && [ "$_parent" = "$_file_wrapper" ]; }
 }
-# Does somebody read the commands of the wrapper whose files have the stem _f?  A reader that was killed is replaced at once.  A
-# wrapper without a marker is taken to have one: a full disk may not have taken it.
+
+# Checks that somebody reads the commands of a wrapper. A reader that is killed is replaced at once.
+# Needs _stem.
+# Returns 0 if somebody does.
 _has_reader() {
-    for _tries in 1 2 3; do
-        ! _is_read && [ -n "$_marked" ] || return 0
-        sleep 0.3 || sleep 1
-    done
-    return 1
+    _wait_until 9 _is_read
 }
-# The process group of process $1.
-_group() {
-    _stat "$1" || return
-    set -- $_z
-    _q=${3:-}
-    [ -n "$_q" ]
+
+# Checks that somebody reads the commands now. A wrapper without a marker counts as one that reads: a full disk may not
+# have taken it.
+# Needs _stem.
+# Returns 0 if somebody does.
+_is_read() {
+    _has_live_reader || [ -z "$_has_marker" ]
+}
+
+# Finds the process group of process $1.
+# Sets _process_group.
+# Returns 1 if there is no such process.
+_find_group() {
+    _read_stat "$1" || return
+    set -- $_process_stat
+    _process_group=${3:-}
+    [ -n "$_process_group" ]
 }

@@ -4,26 +4,20 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use crate::client::Chunk;
+use crate::parameters;
+use crate::pieces::{OURS, script_of};
 use crate::report::NONCE_LENGTH;
 
-/// The beginning of every short script.
-pub(crate) const SHORT: &str = include_str!("short.sh");
-static SHORT_TEXT: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(SHORT));
-
-/// What is sent to run a short script: these assignments, and then these texts.
-pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], texts: &[&str]) -> Vec<Chunk> {
+/// What is sent to run the script of this piece, behind these assignments.
+pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], piece: &'static str) -> Vec<Chunk> {
     let mut script = Script::default();
-    script.assign("_N", nonce);
+    script.assign(parameters::NONCE, nonce);
     for (name, value) in values {
         script.assign(name, value);
     }
-    script.add(&SHORT_TEXT);
-    for text in texts {
-        script.add(&without_comments(text));
-    }
+    script.add(&without_comments(&script_of(piece)));
     script.bundle()
 }
 
@@ -33,12 +27,8 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
     lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
 }
 
-/// The variables of our scripts. The login environment may export one, and would then export our value too: the nonce,
-/// for example. So each script begins by unsetting them.
-const OURS: &str = "_B _C _F _G _H _I _K _L _M _N _O _P _R _S _T _V _W _X _a _after_grace _b _bye _c _claimed _commands _cs \
-                    _cut _d _e _end _eo _f _fail _failed _former _g _h _had_run _holder _how _i _is_alone _is_heard _is_released _is_signalled _j _k _l _left _link_start _lk _lost _ls \
-                    _m _marked _marker _metadata _n _note _noted _o _oo _os _other _ow _own _p _q _r _ran _reader_pid _rs _s _s1 _s2 _served_until _serves _signals _t _t1 \
-                    _t2 _tries _u _umask _user _v _w _word _words _wrapper_pid _x _y _z _z2 _z3 l";
+/// The variable by which the first shell on a host reads a script. The login environment may export it, too.
+const SCRIPT: &str = "_script";
 
 /// The end of a block. The shell runs a block that was cut by a broken link neither as a whole nor in part, because it
 /// lacks this.
@@ -93,10 +83,10 @@ impl Script {
     /// none; a `head` may also read more than it is told to, and so nothing may follow the block until the script
     /// reports that it has begun.
     fn opened(self, rest: usize) -> Vec<u8> {
-        let begin = format!("{{ unset {OURS}\nexec 3<&0 </dev/null\n");
+        let begin = format!("{{ unset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;
         let reads = format!(
-            "exec 4>&2; l=$(head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"$l\"\n"
+            "exec 4>&2; {SCRIPT}=$(head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"${SCRIPT}\"\n"
         );
         [reads.as_bytes(), begin.as_bytes(), &self.0].concat()
     }
@@ -201,15 +191,15 @@ mod tests {
     /// A script that prints this value twice, the second time by its last command.
     fn printing(value: &str) -> Script {
         let mut script = Script::default();
-        script.assign("_V", value);
-        script.add(b"echo \"$_V\"\nsecond() {\necho \"$_V\"\n}\nsecond\n");
+        script.assign(parameters::UUID, value);
+        script.add(b"echo \"$_uuid\"\nsecond() {\necho \"$_uuid\"\n}\nsecond\n");
         script
     }
 
     /// Has a shell run what is sent to it, as a host does, with programs from these directories.
     fn run(shell: &Shell, sent: &[u8], path: &str) -> (Vec<u8>, Vec<u8>) {
         let output =
-            run_with(shell.command().args(["-c", BOOTSTRAP, "sshpm"]).env("PATH", path).env("l", "exported"), sent);
+            run_with(shell.command().args(["-c", BOOTSTRAP, "sshpm"]).env("PATH", path).env(SCRIPT, "exported"), sent);
         (output.stdout, output.stderr)
     }
 

@@ -1,6 +1,12 @@
-# The beginning of every short script, in POSIX sh: descriptor 3 is ssh's stdin, 4 its stderr, for reports; stdout is
-# for data. _N is the nonce.
+# The beginning of a script that answers one question. Descriptor 3 is ssh's stdin, 4 its stderr, for reports; stdout is
+# for data.
 
-_say() { echo "$_N $*" >&4; }
+# Reports $@ to the manager.
+# Needs _nonce.
+# Returns 1 if nobody reads the reports any more.
+_say() {
+    echo "$_nonce $*" >&4
+}
+
 _say begin 1 "$$"
 _say begin 4>&1

@@ -1,39 +1,45 @@
-# What became of the application of metadata file $1, in POSIX sh, behind identity.sh.  _f is the stem of its files, _k its
-# instance; _a is: attended (a manager has it), left (it is kept, and none has it), orphaned (it lives, and its wrapper does
-# not, or hears nobody), exit … (its wrapper's word of how it ended), gone.
-_state_of() {
-    _f=${1##*/metadata_}
-    _f=${1%/*}/${_f%.json}
-    if _live "$1"; then
-        _f=$_f.$_k
+# What became of the process that a metadata file names.
+# needs: identity files wait relations
+
+# Finds out what became of the process of metadata file $1.
+# Sets _stem, _file_instance and _state: attended (a manager has it), left (it is kept and no manager has it), orphaned (it lives, and its
+# wrapper does not, or hears nobody), exit … (the wrapper's word of how it ended), gone.
+# Returns 0.
+_find_state() {
+    _stem=${1##*/metadata_}
+    _stem=${1%/*}/${_stem%.json}
+    if _read_application "$1"; then
+        _stem=$_stem.$_file_instance
         # Without the fifo for commands it ends with its link.
-        if ! _has_wrapper || ! _has_reader; then _a=orphaned
-        elif [ ! -p "$_f.c" ] || _is_linked; then _a=attended
-        else _a=left
+        if ! _has_wrapper || ! _has_reader; then _state=orphaned
+        elif [ ! -p "$_stem.c" ] || _is_linked; then _state=attended
+        else _state=left
         fi
-        return
+        return 0
     fi
-    _f=$_f.$_k
-    _a=gone
-    [ -n "$_k" ] || return 0
-    _await_word
+    _stem=$_stem.$_file_instance
+    _state=gone
+    [ -n "$_file_instance" ] || return 0
+    _wait_until 100 _word_is_settled
     _has_word || return 0
-    # A manager may still read what it wrote.
-    if _is_linked; then _a=attended; else read -r _a <"$_word"; fi
+    # A manager may still read what the process wrote.
+    if _is_linked; then _state=attended; else read -r _state <"$_word_file"; fi
+    return 0
 }
-# Waits while the wrapper of a kept process, _w, is about to leave word of its end, for 10 s at most.
-_await_word() {
-    _tries=0
-    while ! _has_word && [ -p "$_f.c" ] && [ -n "$_w" ] && kill -0 "$_w" && [ "$_tries" -lt 50 ]; do
-        _tries=$((_tries + 1))
-        sleep 0.2 || sleep 1
-    done
+
+# Checks that the wrapper of a kept process is not about to leave word of the end.
+# Needs _stem and _file_wrapper.
+# Returns 0 if it is not.
+_word_is_settled() {
+    _has_word || [ ! -p "$_stem.c" ] || [ -z "$_file_wrapper" ] || ! kill -0 "$_file_wrapper"
 }
-# Whether one of its links lives, or one that has claimed the word of its end.
+
+# Checks that a link to the process lives, or one that has claimed the word of its end.
+# Needs _stem.
+# Returns 0 if one does.
 _is_linked() {
-    for _e in "$_f".l.* "$_f".end.*; do
-        _e=${_e#"$_f".*.}
-        _link_lives "$_e" && return
+    for _link_file in "$_stem".l.* "$_stem".end.*; do
+        _link_lives "${_link_file#"$_stem".*.}" && return
     done
     return 1
 }

@@ -1,43 +1,62 @@
-# What left the application's process group, in POSIX sh, behind identity.sh: processes that have its mark in their environment, or
-# that are still of its session.  _I is its instance, _p was its pid, or is - where that may be another's by now.
+# What left the application's process group: processes that have its mark in their environment, or are still of its session.
+# needs: identity wait
 
-# Ends them; _z is those that could not be ended.
+# Ends these processes. $1: the session, which is the application's pid; - where that may be another's by now.
+# Needs _instance. Sets _strays: those that could not be ended.
+# Returns 0 if there are none.
 _end_escaped() {
-    _i=0
-    while _escaped; do
-        [ "$_i" -lt 20 ] || return 0
-        kill -KILL $_z
-        _i=$((_i + 1))
-        sleep 0.1 || sleep 1
-    done
+    _wait_until 20 _kill_escaped "$1"
 }
-_escaped() {
-    set --
-    for _q in $(grep -lsF "SSHPM_PROCESS=$_I" /proc/[0-9]*/environ); do
-        _q=${_q#/proc/}
-        set -- "$@" "${_q%/environ}"
-    done
-    for _w in /proc/[0-9]*; do
-        _session "${_w#/proc/}" && [ "$_q" = "$_p" ] && set -- "$@" "${_w#/proc/}"
-    done
-    _v=
-    for _w in "$@"; do
-        case " $_v $$ $PPID " in *" $_w "*) continue ;; esac
-        _is_dead "$_w" || _v="$_v $_w"
-    done
-    _z=$_v
-    [ -n "$_z" ]
+
+# Kills those that there are now.
+# Needs _instance. Sets _strays: those that were killed.
+# Returns 0 if there are none.
+_kill_escaped() {
+    _find_escaped "$1" || return 0
+    kill -KILL $_strays
+    return 1
 }
-# The session of process $1.
-_session() {
-    _stat "$1" || return
-    set -- $_z
-    _q=${4:-}
-    # Where the pid was never told, _p is empty: that is nobody's session.
-    [ -n "$_q" ]
+
+# Looks for these processes.
+# Needs _instance. Sets _strays.
+# Returns 1 if there are none.
+_find_escaped() {
+    _strays=
+    for _candidate in $(grep -lsF "SSHPM_PROCESS=$_instance" /proc/[0-9]*/environ); do
+        _candidate=${_candidate#/proc/}
+        _add_stray "${_candidate%/environ}"
+    done
+    for _candidate in /proc/[0-9]*; do
+        _candidate=${_candidate#/proc/}
+        ! _find_session "$_candidate" || [ "$_process_session" != "$1" ] || _add_stray "$_candidate"
+    done
+    [ -n "$_strays" ]
 }
+
+# Adds process $1 to _strays, if it lives, and is not this shell or its parent.
+# Sets _strays.
+# Returns 0.
+_add_stray() {
+    case " $_strays $$ $PPID " in *" $1 "*) return ;; esac
+    _is_dead "$1" || _strays="$_strays $1"
+}
+
+# Finds the session of process $1.
+# Sets _process_session.
+# Returns 1 if there is no such process.
+_find_session() {
+    _read_stat "$1" || return
+    set -- $_process_stat
+    _process_session=${4:-}
+    # Where the pid was never reported, the session that is looked for is empty: that is nobody's.
+    [ -n "$_process_session" ]
+}
+
+# Checks that process $1 has ended, whether its parent has seen that or not.
+# Sets _process_stat.
+# Returns 0 if it has.
 _is_dead() {
-    _stat "$1" || return 0
-    case $_z in Z* | X*) return 0 ;; esac
+    _read_stat "$1" || return 0
+    case $_process_stat in Z* | X*) return 0 ;; esac
     return 1
 }

@@ -1,32 +1,49 @@
 # What there is to know of a host, after an echo that is timed: lines of a key and a value.
+# needs: short
 
-read -r _q <&3
+# Writes the first directory that wrappers can use, and how much of it is free.
+# Sets nothing that others use.
+# Returns 0.
+_show_runtime_directory() {
+    for _directory in "${XDG_RUNTIME_DIR:-}" /tmp "${HOME:-}"; do
+        [ -n "$_directory" ] && [ -d "$_directory" ] && [ -w "$_directory" ] || continue
+        echo "runtime_directory $_directory"
+        echo "free_kib $(df -Pk "$_directory" | while read -r _ _ _ _free_kib _; do echo "$_free_kib"; done | tail -n 1)"
+        return
+    done
+}
+
+# Writes whether logind ends what a user leaves at the end of his last login: when it is told to, but not of a user who
+# lingers, and of root only when it is told that, too.
+# Returns 0.
+_show_logind() {
+    _ends_processes=no _excluded_users='root ' _only_users=
+    for _logind_file in /usr/lib/systemd/logind.conf.d/*.conf /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf \
+        /run/systemd/logind.conf.d/*.conf; do
+        [ -f "$_logind_file" ] || continue
+        while IFS='= ' read -r _logind_key _logind_value; do
+            case $_logind_key in
+            KillUserProcesses) _ends_processes=$_logind_value ;;
+            KillOnlyUsers) _only_users=$_logind_value ;;
+            KillExcludeUsers) _excluded_users="$_logind_value " ;;
+            esac
+        done <"$_logind_file"
+    done
+    _user=$(id -un)
+    case $_ends_processes in [Yy]* | [Tt]* | 1 | [Oo][Nn]) _ends_processes=yes ;; *) _ends_processes=no ;; esac
+    case " $_excluded_users" in *" $_user "*) _ends_processes=no ;; esac
+    [ -z "$_only_users" ] || case " $_only_users " in *" $_user "*) ;; *) _ends_processes=no ;; esac
+    [ ! -e "/var/lib/systemd/linger/$_user" ] || _ends_processes=no
+    echo "ends_user_processes $_ends_processes"
+}
+
+read -r _word <&3
 # Where all else goes, so that it is read before the end.
 _say pong 4>&1
 echo "user $(id -un)"
 echo "login_shell ${SHELL:-}"
 echo "sh $(readlink -f /bin/sh || echo /bin/sh)"
 echo "kernel $(uname -sr)"
-for _f in "${XDG_RUNTIME_DIR:-}" /tmp "${HOME:-}"; do
-    [ -n "$_f" ] && [ -d "$_f" ] && [ -w "$_f" ] || continue
-    echo "runtime_directory $_f"
-    echo "free_kib $(df -Pk "$_f" | while read -r _ _ _ _q _; do echo "$_q"; done | tail -n 1)"
-    break
-done
-# logind ends what a user leaves when it is told to, but what of a user who lingers; of root only when it is told that, too.
-_p=no
-_b='root '
-_e=
-for _f in /usr/lib/systemd/logind.conf.d/*.conf /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf /run/systemd/logind.conf.d/*.conf; do
-    [ -f "$_f" ] || continue
-    while IFS='= ' read -r _k _q; do
-        case $_k in KillUserProcesses) _p=$_q ;; KillOnlyUsers) _e=$_q ;; KillExcludeUsers) _b="$_q " ;; esac
-    done <"$_f"
-done
-_q=$(id -un)
-case $_p in [Yy]* | [Tt]* | 1 | [Oo][Nn]) _p=yes ;; *) _p=no ;; esac
-case " $_b" in *" $_q "*) _p=no ;; esac
-[ -z "$_e" ] || case " $_e " in *" $_q "*) ;; *) _p=no ;; esac
-[ ! -e "/var/lib/systemd/linger/$_q" ] || _p=no
-echo "ends_user_processes $_p"
+_show_runtime_directory
+_show_logind
 _say eof 4>&1

@@ -10,44 +10,30 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::client::Chunk;
 use crate::connection::{Lease, SilentCut};
 use crate::limit::{Limit, LimitValue};
+use crate::parameters;
+use crate::pieces::{self, additions, with_needs};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
-use crate::script::{SHORT, Script, closed, literal_path, short_script, without_comments};
+use crate::script::{Script, closed, literal_path, short_script, without_comments};
 use crate::ssh::whole_seconds;
 
-static WRAPPER: LazyLock<Vec<u8>> =
-    LazyLock::new(|| closed(&[IDENTITY, JOB, READER, include_str!("wrapper.sh")].map(without_comments).concat()));
-static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| [LINK, include_str!("keep.sh")].map(without_comments).concat());
-const IDENTITY: &str = include_str!("identity.sh");
-const JOB: &str = include_str!("job.sh");
-const READER: &str = include_str!("reader.sh");
-const RELATIONS: &str = include_str!("relations.sh");
-const LINK: &str = include_str!("link.sh");
-/// The lease of a connection on its remote side.
-const LEASE: &str = include_str!("lease.sh");
-static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(include_str!("start.sh")));
+static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&with_needs(pieces::WRAPPER))));
+static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(pieces::START));
 
-const DIRECTORIES: &str = include_str!("directories.sh");
-/// The parts of a script that finds applications on a host.
-const FIND: [&str; 3] = [IDENTITY, RELATIONS, DIRECTORIES];
-
-const INQUIRY: [&str; 3] = [IDENTITY, DIRECTORIES, include_str!("inquiry.sh")];
 /// The session of a shared connection.
-pub(crate) const CONNECTION: [&str; 4] = [JOB, LEASE, DIRECTORIES, include_str!("connection.sh")];
+pub(crate) const CONNECTION: &str = "connection";
 /// The script that tells what there is to know of a host.
-pub(crate) const VALIDATE: [&str; 1] = [include_str!("validate.sh")];
+pub(crate) const VALIDATE: &str = "validate";
 /// The script that reads the end of a log file.
-pub(crate) const READ_LOG: [&str; 1] = [include_str!("read_log.sh")];
+pub(crate) const READ_LOG: &str = "read_log";
 /// The script that reads a log file as it grows.
-pub(crate) const FOLLOW_LOG: [&str; 1] = [include_str!("follow_log.sh")];
+pub(crate) const FOLLOW_LOG: &str = "follow_log";
 /// The script that waits for the metadata file of a process.
-pub(crate) const READ_METADATA: [&str; 2] = [DIRECTORIES, include_str!("read_metadata.sh")];
+pub(crate) const READ_METADATA: &str = "read_metadata";
 /// The script that lists applications.
-pub(crate) const LIST: [&str; 5] = [IDENTITY, RELATIONS, DIRECTORIES, STATE_OF, include_str!("find.sh")];
+pub(crate) const LIST: &str = "find";
 /// The script that ends and removes those that nobody has.
-pub(crate) const CLEAN_UP: [&str; 6] = [IDENTITY, RELATIONS, DIRECTORIES, STATE_OF, TREE, include_str!("clean_up.sh")];
-const STATE_OF: &str = include_str!("state_of.sh");
-const TREE: &str = include_str!("tree.sh");
+pub(crate) const CLEAN_UP: &str = "clean_up";
 
 /// What names one start of one process: files on the host carry it.
 #[derive(Debug, Clone)]
@@ -66,24 +52,30 @@ pub(crate) fn start_line(
     cut: SilentCut,
 ) -> Vec<Chunk> {
     let mut script = Script::about(nonce, instance, whole_seconds(request.grace), cut);
-    script.assign("_umask", request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
-    script.assign("_O", request.log_file.as_deref().map(literal_path).unwrap_or_default());
-    script.assign("_M", log_mode(request.log_mode));
-    script.assign("_H", request.setup_shell.as_deref().unwrap_or_default());
+    script.assign(parameters::UMASK, request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
+    script.assign(parameters::LOG_FILE, request.log_file.as_deref().map(literal_path).unwrap_or_default());
+    script.assign(parameters::LOG_MODE, log_mode(request.log_mode));
+    script.assign(parameters::SETUP_SHELL, request.setup_shell.as_deref().unwrap_or_default());
     let flag = |set| if set { "1" } else { "" };
-    script.assign("_B", flag(!request.setup.is_empty()));
-    script.assign("_S", flag(!request.setup.is_empty() || request.working_directory.is_some()));
-    script.assign("_K", metadata(instance, request));
-    script.assign("_T", flag(request.kill_tree));
+    script.assign(parameters::WANTS_BASH, flag(!request.setup.is_empty()));
+    script.assign(parameters::MAY_BE_SLOW, flag(!request.setup.is_empty() || request.working_directory.is_some()));
+    script.assign(parameters::METADATA_REST, metadata(instance, request));
+    script.assign(parameters::KILL_TREE, flag(request.kill_tree));
+    let mut extra = Vec::new();
+    if cut != SilentCut::Connection {
+        extra.push("lease");
+    }
     if request.kill_tree {
-        script.add(&without_comments(TREE));
+        extra.push("tree");
     }
     if request.link_loss == LinkLossPolicy::Keep {
-        script.assign("_C", "1");
-        script.assign("_W", manager);
-        script.add(b"_oo=0 _eo=0\n");
-        script.add(&KEEP);
+        script.assign(parameters::IS_KEPT, "1");
+        script.assign(parameters::MANAGER, manager);
+        script.assign(parameters::STDOUT_POSITION, "0");
+        script.assign(parameters::STDERR_POSITION, "0");
+        extra.push("keep");
     }
+    script.add(&without_comments(&additions(pieces::WRAPPER, &extra)));
     script.bundle_with(&WRAPPER)
 }
 
@@ -103,12 +95,14 @@ pub(crate) fn attach_line(
     cut: SilentCut,
 ) -> Vec<Chunk> {
     let mut script = Script::about(nonce, instance, grace, cut);
-    script.assign("_W", manager);
-    script.assign("_oo", positions.0.to_string());
-    script.assign("_eo", positions.1.to_string());
-    for text in [SHORT, JOB, READER, LINK].into_iter().chain(FIND).chain([include_str!("attach.sh")]) {
-        script.add(&without_comments(text));
+    script.assign(parameters::MANAGER, manager);
+    script.assign(parameters::STDOUT_POSITION, positions.0.to_string());
+    script.assign(parameters::STDERR_POSITION, positions.1.to_string());
+    // The functions of the lease come first: the last piece is the program.
+    if cut != SilentCut::Connection {
+        script.add(&without_comments(&additions(pieces::ATTACH, &["lease"])));
     }
+    script.add(&without_comments(&with_needs(pieces::ATTACH)));
     script.bundle()
 }
 
@@ -126,15 +120,15 @@ pub(crate) fn inquiry_line(
     let (wrapper_pid, grace) = (wrapper_pid.map(|pid| pid.to_string()).unwrap_or_default(), grace.to_string());
     let (pid, start, boot) = remote.map(|(pid, start, boot)| (pid.to_string(), start, boot)).unwrap_or_default();
     let values = [
-        ("_V", instance.uuid.as_bytes()),
-        ("_I", instance.id.as_bytes()),
-        ("_wrapper_pid", wrapper_pid.as_bytes()),
-        ("_P", pid.as_bytes()),
-        ("_T", start.as_bytes()),
-        ("_B", boot.as_bytes()),
-        ("_G", grace.as_bytes()),
+        (parameters::UUID, instance.uuid.as_bytes()),
+        (parameters::INSTANCE, instance.id.as_bytes()),
+        (parameters::ASKED_WRAPPER, wrapper_pid.as_bytes()),
+        (parameters::ASKED_PID, pid.as_bytes()),
+        (parameters::ASKED_START, start.as_bytes()),
+        (parameters::ASKED_BOOT, boot.as_bytes()),
+        (parameters::GRACE, grace.as_bytes()),
     ];
-    short_script(nonce, &values, &INQUIRY)
+    short_script(nonce, &values, "inquiry")
 }
 
 /// By which tree.sh knows what an application has started.
@@ -147,9 +141,9 @@ fn inner_script(instance: &Instance, request: &BootRequest) -> Script {
     // program that is always there can only fail with the arguments and the environment if they are too many bytes, or if
     // the host has no process left: then no subshell runs either, and some shells end here.
     script.add(
-        br#"trap '_sshpm_c=$?; trap - EXIT
-echo "f $_sshpm_w $_sshpm_c" >"$0.a"; echo f >"$0.x"
-[ "$_sshpm_w" != "exec 4" ] || /bin/sh -c : "$@" 2>/dev/null || ! (:) || echo "f exec 3 $_sshpm_c" >"$0.a"' EXIT
+        br#"trap '_sshpm_code=$?; trap - EXIT
+echo "f $_sshpm_step $_sshpm_code" >"$0.a"; echo f >"$0.x"
+[ "$_sshpm_step" != "exec 4" ] || /bin/sh -c : "$@" 2>/dev/null || ! (:) || echo "f exec 3 $_sshpm_code" >"$0.a"' EXIT
 set --
 "#,
     );
@@ -161,7 +155,7 @@ set --
     let returns =
         !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());
     if returns {
-        script.add(b"_sshpm_d=$PWD\n");
+        script.add(b"_sshpm_directory=$PWD\n");
     }
     script.environment(request);
     script.enter(request);
@@ -173,11 +167,11 @@ set --
     }
     if !request.setup.is_empty() {
         // What the lines may have left: options that would end or change the rest, and a mark that would export our variables.
-        script.add(b"set +aefu\nunset _sshpm_w IFS\n");
+        script.add(b"set +aefu\nunset _sshpm_step IFS\n");
         script.environment(request);
         if returns {
             script.step("directory", 0);
-            script.add(b"cd \"$_sshpm_d\" || exit\nunset _sshpm_d\n");
+            script.add(b"cd \"$_sshpm_directory\" || exit\nunset _sshpm_directory\n");
         }
         script.enter(request);
     }
@@ -197,15 +191,15 @@ impl Script {
     /// How the scripts that have one application begin.
     fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, cut: SilentCut) -> Script {
         let mut script = Script::default();
-        script.assign("_N", nonce);
-        script.assign("_V", &instance.uuid);
-        script.assign("_I", &instance.id);
-        script.assign("_G", grace.to_string());
+        script.assign(parameters::NONCE, nonce);
+        script.assign(parameters::UUID, &instance.uuid);
+        script.assign(parameters::INSTANCE, &instance.id);
+        script.assign(parameters::GRACE, grace.to_string());
         match cut {
             SilentCut::Connection => {}
             SilentCut::Sshd(lease) => script.lease(lease),
             SilentCut::Input(lease) => {
-                script.assign("_R", "1");
+                script.assign(parameters::BY_LAUNCHER, "1");
                 script.lease(lease);
             }
         }
@@ -213,14 +207,13 @@ impl Script {
     }
 
     fn lease(&mut self, Lease { period, ticks }: Lease) {
-        self.assign("_P", period.as_secs().to_string());
-        self.assign("_L", ticks.to_string());
-        self.add(&without_comments(LEASE));
+        self.assign(parameters::LEASE_PERIOD, period.as_secs().to_string());
+        self.assign(parameters::LEASE_TICKS, ticks.to_string());
     }
 
     /// Names what comes next, for the trap.
     fn step(&mut self, name: &str, number: usize) {
-        self.assign("_sshpm_w", format!("{name} {number}"));
+        self.assign("_sshpm_step", format!("{name} {number}"));
     }
 
     fn environment(&mut self, request: &BootRequest) {
@@ -250,8 +243,8 @@ impl Script {
         if request.limits.is_empty() {
             return;
         }
-        self.add(b"_sshpm_u=512\n[ -z \"${BASH_VERSION:-}\" ] || [ -o posix ] || _sshpm_u=1024\n");
-        self.add(b"_sshpm_b=\n[ -z \"${ZSH_VERSION:-}\" ] || _sshpm_b=-HS\n");
+        self.add(b"_sshpm_unit=512\n[ -z \"${BASH_VERSION:-}\" ] || [ -o posix ] || _sshpm_unit=1024\n");
+        self.add(b"_sshpm_both=\n[ -z \"${ZSH_VERSION:-}\" ] || _sshpm_both=-HS\n");
         for (limit, value) in &request.limits {
             self.step("limit", *limit as usize);
             let (option, unit) = ulimit(*limit);
@@ -259,16 +252,17 @@ impl Script {
                 (LimitValue::Unlimited, _) => "unlimited".to_owned(),
                 (LimitValue::Value(value), Unit::One) => value.to_string(),
                 (LimitValue::Value(value), Unit::Kibi) => value.div_ceil(1024).to_string(),
-                (LimitValue::Value(value), Unit::Block) => format!("$((({value} + _sshpm_u - 1) / _sshpm_u))"),
+                (LimitValue::Value(value), Unit::Block) => format!("$((({value} + _sshpm_unit - 1) / _sshpm_unit))"),
             };
             match limit {
                 // dash and mksh call it -p, which bash has for the size of pipes.
-                Limit::Nproc => self
-                    .add(format!("ulimit $_sshpm_b -u {value} 2>/dev/null || ulimit -p {value} || exit\n").as_bytes()),
-                _ => self.add(format!("ulimit $_sshpm_b {option} {value} || exit\n").as_bytes()),
+                Limit::Nproc => self.add(
+                    format!("ulimit $_sshpm_both -u {value} 2>/dev/null || ulimit -p {value} || exit\n").as_bytes(),
+                ),
+                _ => self.add(format!("ulimit $_sshpm_both {option} {value} || exit\n").as_bytes()),
             }
         }
-        self.add(b"unset _sshpm_u _sshpm_b\n");
+        self.add(b"unset _sshpm_unit _sshpm_both\n");
     }
 }
 
@@ -331,6 +325,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::pieces::script_of;
     use crate::script::shells::{each, run_with};
 
     /// What shellcheck warns of and the scripts do on purpose: empty assignments in a row (1007), `A && B || C` (2015),
@@ -352,7 +347,7 @@ mod tests {
         let rich = rich.umask(0o77).log_file("log").name("\"\n").link_loss(LinkLossPolicy::Keep).kill_tree(true);
         let lease = Lease { period: Duration::from_secs(5), ticks: 6 };
         let start = |request, cut| start_line(NONCE, &instance, request, "m", cut);
-        let short = |texts: &[&str]| short_script(NONCE, &[], texts);
+        let short = |piece| short_script(NONCE, &[], piece);
         let sent = [
             ("start", start(&plain, SilentCut::Connection)),
             ("start with all there is", start(&rich, SilentCut::Sshd(lease))),
@@ -361,13 +356,13 @@ mod tests {
             ("block of a start with all there is", start_block(&instance, &rich)),
             ("attach", attach_line(NONCE, &instance, 3, "m", (1, 2), SilentCut::Sshd(lease))),
             ("inquiry", inquiry_line(NONCE, &instance, Some(2), Some((3, "4", "b")), 5)),
-            ("list", short(&LIST)),
-            ("clean-up", short(&CLEAN_UP)),
-            ("connection", short(&CONNECTION)),
-            ("metadata", short(&READ_METADATA)),
-            ("log", short(&READ_LOG)),
-            ("growing log", short(&FOLLOW_LOG)),
-            ("validation", short(&VALIDATE)),
+            ("list", short(LIST)),
+            ("clean-up", short(CLEAN_UP)),
+            ("connection", short(CONNECTION)),
+            ("metadata", short(READ_METADATA)),
+            ("log", short(READ_LOG)),
+            ("growing log", short(FOLLOW_LOG)),
+            ("validation", short(VALIDATE)),
         ];
         sent.map(|(what, chunks)| (what.to_owned(), announced(&chunks.concat()))).into()
     }
@@ -426,7 +421,8 @@ mod tests {
         std::fs::create_dir(dir.path().join("stat")).unwrap();
         // One that goes round and round is ended by its CPU time.
         let script = format!(
-            "ulimit -t 5\n{IDENTITY}\n_q=old\n_started ../$1 && echo started\n_is ../$1 '' && echo same\necho done"
+            "ulimit -t 5\n{}\n_process_start=old\n_find_start ../$1 && echo started\n_is_process ../$1 '' && echo same\necho done",
+            script_of("identity")
         );
         for shell in each() {
             let (name, output) =

@@ -36,8 +36,8 @@ for kind; do :; done
 while [ "$1" != -- ]; do shift; done
 host=$2
 # Not all of it: a host that reads no further is one of the cases.
-line=$(dd bs=4096 count=1 2>/dev/null)
-n=${line#*_N=}
+line=$(dd bs=8192 count=1 2>/dev/null)
+n=${line#*_nonce=}
 n=${n#"'"}
 n=${n%%"'"*}
 say() { echo "$n $*" >&2; }

@@ -312,7 +312,7 @@ fn lines_while(
 
 #[track_caller]
 fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
-    const READS: &str = "IFS= read -r l && eval \"$l\"";
+    const READS: &str = "IFS= read -r _script && eval \"$_script\"";
     let client = ProcessInfo::of(client as i32).unwrap().cmdline;
     // Slurm is told no code, and begins elsewhere.
     let reads = if launched_by() == By::Slurm {

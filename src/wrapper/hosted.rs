@@ -944,7 +944,8 @@ impl Host {
     }
 
     fn clean_up(&self) {
-        let mut session = self.session(short_script(NONCE, &[("_G", b"1"), ("_T", b"")], &CLEAN_UP));
+        let mut session =
+            self.session(short_script(NONCE, &[(parameters::GRACE, b"1"), (parameters::KILL_TREE, b"")], CLEAN_UP));
         session.hear("clean");
         session.close();
         session.child.wait().unwrap();

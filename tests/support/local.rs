@@ -63,7 +63,7 @@ pub fn clients() -> Vec<ProcessInfo> {
     }
     let me = std::process::id() as i32;
     // Each has what the first shell on the host is to do among its arguments.
-    let is_first = |word: &OsString| word.to_string_lossy().contains(r#"eval "$l""#);
+    let is_first = |word: &OsString| word.to_string_lossy().contains(r#"eval "$_script""#);
     let is_client = |process: &ProcessInfo| process.cmdline.iter().any(is_first);
     procs::all().into_iter().filter(|process| process.ppid == me && is_client(process)).collect()
 }

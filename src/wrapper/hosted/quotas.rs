@@ -151,8 +151,8 @@ impl Host {
     }
 
     /// Runs one of the scripts that ask a host, and gives the first report that begins with this word.
-    fn ask(&self, values: &[(&str, &[u8])], texts: &[&str], word: &str) -> String {
-        let session = self.session(short_script(NONCE, values, texts));
+    fn ask(&self, values: &[(&str, &[u8])], piece: &'static str, word: &str) -> String {
+        let session = self.session(short_script(NONCE, values, piece));
         session.hear("begin");
         session.hear(word)
     }
@@ -168,7 +168,7 @@ fn an_application_whose_wrapper_hears_nobody_is_told_and_ended() {
             session.hear("running");
             host.kill_readers();
             // Found reports go to stdout; what a clean-up does, it does by the same state.
-            let cleaned = host.ask(&[("_G", b"1"), ("_T", b"")], &CLEAN_UP, "cleaned");
+            let cleaned = host.ask(&[(parameters::GRACE, b"1"), (parameters::KILL_TREE, b"")], CLEAN_UP, "cleaned");
             assert_eq!(cleaned, format!("{} ended", host.instance.uuid), "{}", host.shell.name);
             session.close();
             host.assert_nothing_left();

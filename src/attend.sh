@@ -1,0 +1,261 @@
+# The wrapper's background job: it sees to the start, and has the commands read. It is the background job and the
+# application the foreground one: POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every
+# shell.
+# needs: identity files wait job reader protocol runtime
+# may use: keep lease
+#   _application, _application_start: the inner process, which becomes the application
+#   _group: what kill calls its process group, or its pid where it has no group
+
+# Watches over the start, and has the commands read.
+# Needs the wrapper's variables. Sets _application, _application_start and _group.
+# Returns never: it ends its shell.
+_attend() {
+    # Signals to the wrapper's group must not end the lifeline. The main shell ends this one by PROF.
+    trap '' HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
+    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
+    TMOUT=0
+    # An inner process that ended before it wrote: the link learns of it by the reader.
+    read -r _application <"$_stem.x" || { [ -n "$_is_kept" ] || exit; _application=gone; }
+    _deliverer= _deliverer_start= _has_good_bye= _is_signalled=
+    # The main shell's word: there is nobody.
+    if [ "$_application" = gone ]; then _application= _application_start= _group=
+    else
+        trap _break_off EXIT
+        _introduce
+    fi
+    # Its end tells the reader that the wrapper's main shell is gone.
+    exec 9>&-
+    _attend_to _read_commands PROF
+}
+
+# There is no process to introduce the inner one with: the start ends, and this shell reads the commands itself.
+# Needs _application. Sets _group.
+# Returns never: it ends its shell.
+_break_off() {
+    trap - EXIT
+    _group=-$_application
+    if kill -0 "$_application"; then
+        # First: the main shell reports the end.
+        _say fail no-process
+        kill -KILL "$_group" || kill -KILL "$_application"
+    # The main shell has ended this one, because the inner process has ended.
+    elif [ -z "$_is_kept" ]; then exit
+    fi
+    exec 9>&-
+    _is_cut= _lease= _lease_start= _read_function=_read_commands _end_signal=PROF
+    _read_alone
+}
+
+# The inner process is there: writes down who it is, and reports it.
+# Needs _application. Sets _application_start and _group.
+# Returns 0.
+_introduce() {
+    echo "p $_application" >&8
+    _application_start=0
+    ! _find_start "$_application" || _application_start=$_process_start
+    if [ -z "$_metadata_file" ]; then _say warn runtime
+    elif ! _write_metadata; then _say warn metadata
+    fi
+    _group=-$_application
+    kill -0 "$_group" || { _group=$_application; _say warn group; }
+    _say pid "$_application" "$_application_start" "$_boot_id" "$_directory_kind"
+    # The reader does it for a kept process, when the manager says so: it must have the pid before.
+    [ -n "$_is_kept" ] || _release
+}
+
+# Writes the metadata file.
+# Needs _metadata_file, _metadata_rest and who the process is.
+# Returns 1 if it could not be written.
+_write_metadata() {
+    # mv would move it into a directory, and into that of a link.
+    [ ! -L "$_metadata_file" ] || rm -f "$_metadata_file"
+    [ ! -d "$_metadata_file" ] && [ x ] >"$_stem.tmp" || return
+    _put "{\"pid\":$_application,\"start_time\":\"$_application_start\",\"boot_id\":\"$_boot_id\",\"user\":\"$_user\",\"wrapper\":$_wrapper,$_metadata_rest" >"$_stem.tmp" &&
+        mv -f "$_stem.tmp" "$_metadata_file"
+}
+
+# ---- the hand-over ----
+
+# Lets the inner process go on.
+# Needs _may_be_slow, _is_kept and what _hand_over needs. Sets _deliverer and _deliverer_start.
+# Returns 0, or ends the shell if there is no process for it.
+_release() {
+    if [ -z "$_may_be_slow$_is_kept" ]; then
+        _hand_over
+        return
+    fi
+    # Commands do not wait for it.
+    _former_job=$!
+    _hand_over &
+    _check_job
+    _deliverer=$!
+    ! _find_start "$_deliverer" || _deliverer_start=$_process_start
+    echo "o $_deliverer $_deliverer_start" >&8
+}
+
+# Gives the inner process what it is to run. It holds the fifo open then until its exec, which closes it: no line is success.
+# Needs _stem, _inner_script and _group.
+# Returns 0.
+_hand_over() {
+    # Without the fifo, it would wait for ever. One that has opened it ends by itself, and by its signal if that is why this is cut.
+    { [ -p "$_stem.x" ] && { _put "$_inner_script" || :; } >"$_stem.x"; } || kill -KILL "$_group"
+    # A fifo that cannot be opened any more tells nothing.
+    _answer=-
+    { read -r _answer || _answer=; } <"$_stem.x"
+    [ -z "$_answer" ] || return 0
+    if [ -z "$_is_kept" ]; then _say running; else echo "say running" 1<>"$_stem.c"; fi
+}
+
+# Ends who hands over: it would wait for ever for a process that has died, or at a fifo that somebody has removed.
+# Needs _deliverer and _deliverer_start.
+# Returns 0 if it was there.
+_end_hand_over() {
+    _signal_process KILL "$_deliverer" "$_deliverer_start"
+}
+
+# ---- the commands ----
+
+# Reads the commands from its stdin until that ends, and then ends what is left.
+# Needs the wrapper's variables. Sets _has_good_bye.
+# Returns never: it ends its shell.
+_read_commands() {
+    trap - PROF
+    _mark_reader
+    [ -z "$_is_kept" ] || _reach_links
+    while read -r _command _word1 _word2 _word3 _words; do
+        case $_command in
+        kill) _obey_kill ;;
+        ping) _tell_lease VTALRM ;;
+        bye) _has_good_bye=1 ;;
+        *) [ -z "$_is_kept" ] || _attend_to_links ;;
+        esac
+    done
+
+    _tell_lease PROF
+    _end_hand_over
+    # End of input: the manager knows the end, or lets go, or it or the link is gone.
+    if [ -n "$_has_good_bye" ]; then echo b >&8; else echo l >&8; fi
+    if _is_process "$_application" "$_application_start"; then
+        kill -HUP "$_group"
+        kill -CONT "$_group"
+        [ -n "$_is_alone" ] || _wait_out_grace _end_reading
+    # The main shell sees to what is left, when it has reported.
+    elif [ -n "$_has_good_bye" ] && kill -0 "$_wrapper"; then exit 0
+    else _await_reports
+    fi
+    _end_reading
+}
+
+# Marks this process as the one that reads the commands, by the name of an empty file: who finds a wrapper looks whether it
+# lives.
+# Needs _stem and _is_alone.
+# Returns 0 if it is marked.
+_mark_reader() {
+    [ -p "$_stem.a" ] && read -r _reader_pid _rest_of_stat </proc/self/stat && _find_start "$_reader_pid" || return
+    # The marker of a reader that was killed must not stand alone.
+    [ x ] >"$_stem.r.$_reader_pid.$_process_start" || [ -n "$_is_alone" ] || rm -f "$_stem".r.*
+}
+
+# Obeys kill ID SIGNAL SCOPE, and CONT, if a stopped process is to get that too.
+# Needs the command's words, and who the process is.
+# Returns 0.
+_obey_kill() {
+    case $_word3 in group) _target=$_group ;; *) _target=$_application ;; esac
+    if _is_process "$_application" "$_application_start" && _signal_application "$_word2" "$_target"; then
+        [ -z "$_words" ] || kill -"$_words" "$_target"
+        _say ok "$_word1"
+    else
+        _say no "$_word1"
+    fi
+}
+
+# Sends signal $1 to the application or its group, $2, and notes that beforehand if it is one that ends a shell.
+# Sets _is_signalled.
+# Returns 0 if it was sent.
+_signal_application() {
+    kill -0 "$2" || return
+    case $1 in
+    0 | CONT | STOP | TSTP | TTIN | TTOU | CHLD | URG | WINCH)
+        kill -"$1" "$2"
+        return
+        ;;
+    esac
+    # One note is for all: the notebook, which nobody reads before the end, takes only so many.
+    [ -n "$_is_signalled" ] || echo signal >&8
+    if kill -"$1" "$2"; then
+        _is_signalled=1
+        return
+    fi
+    [ -n "$_is_signalled" ] || echo unreached >&8
+    return 1
+}
+
+# ---- the end of the commands ----
+
+# Waits for the grace. PROF, from the main shell whose application has ended, ends this shell before: a trapped signal ends
+# wait at once. Without a process to wait for, there is no grace: command $1 is what comes next.
+# Needs _grace. Sets _after_grace and the traps for PROF and EXIT.
+# Returns 0 when the grace is over.
+_wait_out_grace() {
+    _former_job=$!
+    trap 'trap - EXIT; _kill_new_job; exit 0' PROF
+    _after_grace=$1
+    trap '$_after_grace' EXIT
+    exec sleep "$_grace" 4>&- 8>&- &
+    wait "$!"
+    _former_job=$!
+}
+
+# Ends what is left, when the manager or the link is gone.
+# Needs the wrapper's variables.
+# Returns never: it ends its shell.
+_end_reading() {
+    trap 'exit 0' EXIT
+    # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
+    if _is_process "$_application" "$_application_start" || [ ! -d "/proc/$_application" ]; then kill -KILL "$_group"; fi
+    # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks meanwhile takes a
+    # process without a metadata file for one that has left none.
+    if ! _find_start "$_wrapper" || _is_zombie; then
+        _leave_noted_word
+        _remove
+    fi
+    exit 0
+}
+
+# Asks the main shell whether it has reported, and ends this shell with its answer, PROF. After 10 s the main shell stands
+# in a write to a stream that sshd does not read any more: it is killed, or it would hold its connection for ever.
+# Needs _wrapper.
+# Returns 0 when the main shell has ended.
+_await_reports() {
+    trap 'exit 0' PROF EXIT
+    _asked=0
+    while _find_start "$_wrapper" && ! _is_zombie; do
+        _asked=$((_asked + 1))
+        if [ "$_asked" -le 100 ]; then kill -VTALRM "$_wrapper"; else kill -KILL "$_wrapper"; fi
+        _pause || exit 0
+    done
+}
+
+# Leaves word of the end that the notebook has: the main shell was killed in its report.
+# Needs _nonce.
+# Returns 0.
+_leave_noted_word() {
+    echo "$_nonce" >&8
+    while read -r _note _note_words <&8; do
+        case $_note in
+        "$_nonce") break ;;
+        exit) _write_word "exit $_note_words" ;;
+        esac
+    done
+}
+
+# Leaves word of the end, $1, for whoever asks for it when the link is back.
+# Needs _stem and _is_kept. Sets _noted_word.
+# Returns 0.
+_write_word() {
+    _noted_word=$1
+    # Without a process there is no time in it, and nothing to replace it with in one step.
+    trap '_put "$_noted_word" >"$_stem.end"; [ -z "$_is_kept" ] || { _say $_noted_word; _say "done"; }' EXIT
+    [ x ] >"$_stem.tmp" && _put "$1 $(date +%s)" >"$_stem.tmp" && mv -f "$_stem.tmp" "$_stem.end"
+    trap - EXIT
+}

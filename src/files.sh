@@ -1,0 +1,124 @@
+# The files of one start in a runtime directory. Their names begin with a stem, DIRECTORY/UUID.INSTANCE:
+#   STEM.x  the inner process waits here for what it is to run     STEM.a  the notebook, see wrapper.sh
+#   STEM.tmp  the draft of a file                                  STEM.r.PID.START  names the reader of the commands
+#   STEM.end[.LINK]  word of the end: the exit report              STEM.c  the commands for a kept process
+#   STEM.l.LINK  what goes to a link                               STEM.out, STEM.err  the output of a kept process
+#   STEM.kept, STEM.ran  how far the start of a kept process came
+# Beside them stands DIRECTORY/metadata_UUID.json.
+# needs: identity
+
+# Checks that $1 is a regular file of this user: anything else could be a fifo and block, or lead elsewhere.
+# Sets nothing.
+# Returns 0 if it is.
+_is_own_file() {
+    [ -f "$1" ] && [ -O "$1" ] && [ ! -L "$1" ]
+}
+
+# Checks that metadata file $1 names instance $2.
+# Sets _metadata_line: the first line of the file.
+# Returns 0 if it does.
+_names_instance() {
+    _metadata_line=
+    [ -f "$1" ] && IFS= read -r _metadata_line <"$1"
+    case $_metadata_line in *"\"instance\":\"$2\""*) return 0 ;; esac
+    return 1
+}
+
+# Checks that the link of this name, $1, lives. The name is PID.START.MANAGER. A client that was killed can stay a zombie
+# for long.
+# Sets _link_start.
+# Returns 0 if it lives.
+_link_lives() {
+    _link_start=${1#*.}
+    _is_process "${1%%.*}" "${_link_start%%.*}" && ! _is_zombie
+}
+
+# Checks that a process lives which has marked itself as the reader of the commands.
+# Needs _stem. Sets _has_marker: not empty if one has marked itself, whether it lives or not.
+# Returns 0 if it lives.
+_has_live_reader() {
+    _has_marker=
+    for _marker in "$_stem".r.*; do
+        [ -e "$_marker" ] || continue
+        _has_marker=1
+        _marker=${_marker#"$_stem.r."}
+        _is_process "${_marker%%.*}" "${_marker#*.}" && ! _is_zombie && return
+    done
+    return 1
+}
+
+# Looks for word of the end of the process, which a link may have claimed.
+# Needs _stem. Sets _word_file.
+# Returns 1 if there is none.
+_has_word() {
+    for _word_file in "$_stem.end" "$_stem".end.*; do
+        # An empty one could not be written: the disk was full.
+        _is_own_file "$_word_file" && [ -s "$_word_file" ] && return
+    done
+    return 1
+}
+
+# Reads metadata file $1, whatever stands there: reading a large file takes the shell long, and in a directory that was
+# open to others once, another user could name a process of his.
+# Sets _file_instance, and if the file is of this boot _file_pid, _file_start and _file_wrapper.
+# Returns 0 if the process lives.
+_read_application() {
+    _file_instance= _file_pid= _file_start= _file_wrapper=
+    _is_own_file "$1" && _metadata_line=$(dd bs=65536 count=1 <"$1") || return
+    case $_metadata_line in
+    *'"instance":"'*)
+        _file_instance=${_metadata_line#*\"instance\":\"}
+        _file_instance=${_file_instance%%\"*}
+        ;;
+    esac
+    case $_file_instance in *[!0-9a-f]*) _file_instance= ;; esac
+    # First: what comes next takes dash long when it finds nothing.
+    case $_metadata_line in *"\"boot_id\":\"$_boot_id\""*"}") ;; *) return 1 ;; esac
+    _file_pid=${_metadata_line#*\"pid\":}
+    _file_pid=${_file_pid%%,*}
+    _file_start=${_metadata_line#*\"start_time\":\"}
+    _file_start=${_file_start%%\"*}
+    case $_file_pid in *[!0-9]* | '') return 1 ;; esac
+    case $_metadata_line in
+    *'"wrapper":'*)
+        _file_wrapper=${_metadata_line#*\"wrapper\":}
+        _file_wrapper=${_file_wrapper%%,*}
+        ;;
+    esac
+    _is_process "$_file_pid" "$_file_start"
+}
+
+# Removes the files with the stem $1, which no metadata file names, unless a shell of their wrapper lives: each of these
+# has the notebook open, or before that the draft of the metadata file. Without /proc it counts as living for an hour.
+# Sets _old_files.
+# Returns 1 if they stay.
+_remove_abandoned() {
+    if [ ! -d /proc/self/fd ]; then
+        _old_files=$(find "$1".* -mmin -60) && [ -z "$_old_files" ] || return
+    else
+        # A list without this shell is none: it could not be made.
+        case $(ls -l /proc/[0-9]*/fd) in
+        *"/${1##*/}.a"* | *"/${1##*/}.tmp"*) return ;;
+        *"/proc/$$/fd:"*) ;;
+        *) return ;;
+        esac
+    fi
+    _remove_files "$1" "exit 125"
+}
+
+# Removes the files with the stem $1. Whoever waits at the fifo of the inner process, for a shell that was killed, reads $2.
+# Sets nothing.
+# Returns 0 if they are removed.
+_remove_files() {
+    _stop_links "$1"
+    if [ -p "$1.x" ]; then { rm -f "$1".* && echo "$2" >&9; } 9<>"$1.x"; else rm -f "$1".*; fi
+}
+
+# Ends the links to the process whose files have the stem $1: one whose relay was killed learns of no end by itself.
+# Sets nothing.
+# Returns the result of the last write.
+_stop_links() {
+    for _fifo in "$1".l.*; do
+        [ ! -p "$_fifo" ] || echo stop 1<>"$_fifo"
+    done
+}

@@ -1,0 +1,134 @@
+# The runtime directory of a start: what it makes there, and removes.
+# needs: identity files protocol directories
+
+# Chooses the directory for the files of this start, and makes the fifos in it.
+# Needs _uuid, _instance, _is_kept and what directories.sh sets. Sets _stem, _metadata_file (empty where there is no place for one) and
+# _directory_kind: how the manager names the directory.
+# Returns 0, or reports that the start has failed, and ends this shell.
+_choose_directory() {
+    _stem= _metadata_file=
+    if [ -n "$_is_kept" ]; then
+        _choose_kept_directory || _die runtime
+    elif [ -n "$_runtime_home" ] && [ -d "$_runtime_home" ] && _claim_directory "$_runtime_home/drunc"; then _directory_kind=1
+    elif _claim_directory /tmp/drunc; then _directory_kind=2
+    elif _claim_directory "/tmp/drunc-${UID:-$(id -u)}"; then _directory_kind=3
+    elif [ -n "$_home" ] && _claim_directory "$_home/.local/state/sshpm"; then _directory_kind=4
+    else
+        # No metadata then; the fifos can be anywhere, their name is not to be guessed.
+        _directory_kind=0
+        for _directory in /dev/shm /var/tmp /tmp "$_home"; do
+            _stem=$_directory/.sshpm.$_instance
+            _make_fifos && return
+            rm -f "$_stem".*
+        done
+        _die runtime
+    fi
+}
+
+# Chooses it where logins that end remove nothing. By host, because a home can be that of many.
+# Needs and sets what _choose_directory does.
+# Returns 1 if there is none.
+_choose_kept_directory() {
+    if [ -n "$_state_home" ] && mkdir -p -m 700 "$_state_home/sshpm" && _claim_directory "$_state_home/sshpm/$_host_name"; then
+        _directory_kind=5
+    elif _claim_directory /tmp/drunc; then _directory_kind=2
+    elif _claim_directory "/tmp/drunc-${UID:-$(id -u)}"; then _directory_kind=3
+    else return 1
+    fi
+}
+
+# Takes directory $1 if it is ours, private, no symbolic link, and a fifo can be made in it.
+# Needs _uuid, _instance and _lease_ticks. Sets _stem and _metadata_file.
+# Returns 1 if it is not to be used; ends this shell if the uuid is in use there.
+_claim_directory() {
+    [ ! -L "$1" ] || return
+    # On a shared connection, connection.sh has seen to the mode of those that are there.
+    if [ ! -d "$1" ]; then mkdir -p -m 700 "$1" || return
+    elif [ -n "$_lease_ticks" ]; then [ -O "$1" ] && chmod 700 "$1" || return
+    fi
+    [ -O "$1" ] && [ ! -L "$1" ] || return
+    _refuse_used_uuid "$1"
+    # Removes what killed wrappers left of this uuid: the one in the metadata file, and those that wrote none.
+    [ -z "$_file_instance" ] || rm -f "$1/$_uuid.$_file_instance".*
+    for _left_file in "$1/$_uuid".????????????????.*; do
+        [ -e "$_left_file" ] || continue
+        _left_file=${_left_file#"$1/$_uuid."}
+        _remove_abandoned "$1/$_uuid.${_left_file%%.*}"
+    done
+    _stem=$1/$_uuid.$_instance
+    # The draft of the metadata file comes first, and stays open until the notebook is: see _remove_abandoned.
+    _make_fifos 9>"$_stem.tmp" && _metadata_file=$1/metadata_$_uuid.json && return
+    rm -f "$_stem".*
+    return 1
+}
+
+# Ends this shell if a process of this uuid lives whose files are in directory $1.
+# Needs _uuid. Sets what _read_application does.
+# Returns 0.
+_refuse_used_uuid() {
+    ! _read_application "$1/metadata_$_uuid.json" || _die in-use
+}
+
+# Makes the fifos of the inner process and the notebook, and opens the notebook, which never blocks and never ends then.
+# Needs _stem.
+# Returns 1 if they could not be made.
+_make_fifos() {
+    mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
+}
+
+# Removes word that nobody will ask for: of this uuid, which is used again, and of managers that have been gone for a day.
+# That of a kept process has its metadata file beside it, and stays.
+# Needs _metadata_file and _uuid.
+# Returns 0.
+_sweep_words() {
+    [ -n "$_metadata_file" ] || return 0
+    _directory=${_metadata_file%/*}
+    for _word_file in "$_directory"/*.end "$_directory"/*.end.*; do
+        [ -f "$_word_file" ] || continue
+        rm -f "$_directory/$_uuid".????????????????.end "$_directory/$_uuid".????????????????.end.*
+        find "$_directory" '(' -name '*.end' -o -name '*.end.*' ')' -type f -mtime +0 -exec sh -c 'for word; do
+            stem=${word%.end*} stem=${stem%.*}
+            [ -e "${stem%/*}/metadata_${stem##*/}.json" ] || rm -f "$word"
+        done' - {} +
+        return 0
+    done
+}
+
+# Opens the log file for the application's output.
+# Needs _log_file, _log_mode and _umask.
+# Returns 0, or reports that the start has failed, and ends this shell.
+_open_log() {
+    case $_log_file in */*) [ -d "${_log_file%/*}/" ] || _quit log-directory ;; esac
+    # A fifo without a reader would hang this shell, and nobody reads commands yet.
+    [ ! -d "$_log_file" ] && [ ! -p "$_log_file" ] || _quit log-file
+    case $_log_mode in
+    fresh) [ ! -f "$_log_file" ] || mv -f "$_log_file" "$_log_file.1" || _quit log-file ;;
+    truncate) [ ! -e "$_log_file" ] || [ x ] 5>"$_log_file" || _quit log-file ;;
+    esac
+    # Opens it once: with the umask 0777, only the open that creates the file succeeds.
+    umask "$_umask"
+    { exec 5>&9 6>&9 7>&- 1>&9; } 9>>"$_log_file" || _quit log-file
+    umask 077
+}
+
+# Removes the files of this start, reports that it has failed, and why: $@.
+# Needs _stem.
+# Returns never: it ends this shell.
+_quit() {
+    rm -f "$_stem".*
+    _die "$@"
+}
+
+# Removes what this instance made; the metadata file only while it is this instance's.
+# Needs _stem, _metadata_file, _instance and _is_kept.
+# Returns 1 if it could not be removed.
+_remove() {
+    # A mv whose shell was ended finds nothing any more, or has done its work.
+    [ ! -f "$_stem.tmp" ] || rm -f "$_stem.tmp"
+    [ -z "$_is_kept" ] || _stop_links "$_stem"
+    if _names_instance "$_metadata_file" "$_instance"; then
+        rm -f "$_stem.x" "$_stem.a" "$_metadata_file" "$_stem".r.* ${_is_kept:+"$_stem".*}
+    elif [ -p "$_stem.a" ]; then
+        rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_is_kept:+"$_stem".*}
+    fi
+}
