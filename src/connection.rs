@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
+use crate::destination::Destination;
 use crate::error::Error;
-use crate::host::Destination;
 use crate::launcher::{Launcher, Target};
 use crate::options::Options;
 use crate::output::Tail;

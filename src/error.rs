@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::destination;
 use crate::sys;
 
 /// Every error of this crate.
@@ -380,19 +381,19 @@ impl fmt::Display for Error {
             }
             Error::LinkDown { uuid } => write!(f, "the link to process {uuid:?} takes no commands; is its host up?"),
             Error::Ssh { host, user, failure, stderr } => {
-                write!(f, "ssh to {}: {failure}", Destination(user, host))?;
+                write!(f, "ssh to {}: {failure}", destination::name(host, user.as_deref()))?;
                 if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", printable(stderr)) }
             }
             Error::Launcher { launcher, host, user, failure, stderr } => {
                 f.write_str(launcher)?;
                 if !host.is_empty() {
-                    write!(f, " on {}", Destination(user, host))?;
+                    write!(f, " on {}", destination::name(host, user.as_deref()))?;
                 }
                 write!(f, ": {failure}")?;
                 if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", printable(stderr)) }
             }
             Error::StartFailed { uuid, host, user, reason, subject, log_file, output } => {
-                write!(f, "process {uuid:?} on {}: ", Destination(user, host))?;
+                write!(f, "process {uuid:?} on {}: ", destination::name(host, user.as_deref()))?;
                 match (subject, reason) {
                     (Some(line), StartFailure::Setup { .. }) => write!(f, "{line:?}: ")?,
                     (Some(subject), StartFailure::ProgramNotFound) if subject.contains(' ') => {
@@ -425,17 +426,6 @@ impl fmt::Display for Error {
             Error::NotAdoptable { uuid, reason } => write!(f, "process {uuid:?} cannot be adopted: {reason}"),
             Error::TakenOver { uuid } => write!(f, "process {uuid:?} has another manager, which lives"),
             Error::ShutDown => f.write_str("the manager was shut down; make a new one to start processes"),
-        }
-    }
-}
-
-struct Destination<'a>(&'a Option<String>, &'a String);
-
-impl fmt::Display for Destination<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(user) => write!(f, "{user}@{}", self.1),
-            None => f.write_str(self.1),
         }
     }
 }

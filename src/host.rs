@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
+use crate::destination::Destination;
 use crate::error::{Error, Result, StartFailure};
 use crate::output::Head;
 use crate::remote::{self, Flow, Place, Script};
@@ -14,15 +15,6 @@ use crate::seats::Kind;
 use crate::sys;
 use crate::watcher::Shared;
 use crate::wrapper::VALIDATE;
-
-/// A user on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Destination {
-    /// The host: a name, an address or an alias of ssh_config.
-    pub host: String,
-    /// The user; `None`: ssh's choice.
-    pub user: Option<String>,
-}
 
 /// What a successful login taught.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::destination::Destination;
 use crate::error::Result;
 use crate::event::refuse_inside_callback;
-use crate::host::{self, Destination, HostInfo};
+use crate::host::{self, HostInfo};
 use crate::log_file::{self, LogFollower};
 use crate::manager::Manager;
 use crate::metadata::{self, ProcessMetadata};

@@ -17,9 +17,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use parking_lot::{Condvar, Mutex};
 
 use crate::connection::{self, Connection};
+use crate::destination::Destination;
 use crate::error::{Error, StartStage};
 use crate::gate::Gate;
-use crate::host::Destination;
 use crate::launcher::Target;
 use crate::options::Options;
 use crate::seat::Seat;

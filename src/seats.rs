@@ -245,7 +245,7 @@ impl Entry {
 mod tests {
     use super::*;
     use crate::connection::Lease;
-    use crate::host::Destination;
+    use crate::destination::Destination;
     use crate::options::Options;
     use crossbeam_channel::{Receiver, bounded};
 

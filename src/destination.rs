@@ -1,0 +1,26 @@
+//! Who logs in where.
+
+use std::fmt;
+
+/// A user on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// The host: a name, an address or an alias of ssh_config.
+    pub host: String,
+    /// The user; `None`: ssh's choice.
+    pub user: Option<String>,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&name(&self.host, self.user.as_deref()))
+    }
+}
+
+/// Returns how messages name a destination: as ssh does, `user@host`, or the host alone.
+pub(crate) fn name(host: &str, user: Option<&str>) -> String {
+    match user {
+        Some(user) => format!("{user}@{host}"),
+        None => host.to_owned(),
+    }
+}
