@@ -416,10 +416,10 @@ impl Callbacks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instance::Instance;
     use crate::launcher::Launcher;
     use crate::request::BootRequest;
     use crate::state::Input;
-    use crate::wrapper::Instance;
 
     fn failure() -> Error {
         Error::ShutDown

@@ -7,6 +7,7 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::event::refuse_inside_callback;
 use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
+use crate::instance::Instance;
 use crate::manager::{Manager, wait};
 use crate::metadata::{LARGEST, ProcessMetadata};
 use crate::output::Head;
@@ -23,7 +24,7 @@ use crate::ssh::whole_seconds;
 use crate::state::State;
 use crate::sys;
 use crate::watcher::Remote;
-use crate::wrapper::{CLEAN_UP, Instance, LIST};
+use crate::wrapper::{CLEAN_UP, LIST};
 
 /// How long a host may take to list what it has, or to remove it, beside what it waits for.
 const HOST_TIMEOUT: Duration = Duration::from_secs(60);

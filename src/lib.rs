@@ -53,6 +53,7 @@ mod gate;
 mod heap;
 mod host;
 mod host_calls;
+mod instance;
 mod json;
 mod kerberos;
 mod kill;

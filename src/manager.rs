@@ -15,6 +15,7 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
 use crate::exit_status::{ExitSource, ExitStatus};
+use crate::instance::Instance;
 use crate::kill::{Kill, KillResults, KillTimeouts};
 use crate::launcher::Target;
 use crate::options::{KillScope, Options};
@@ -26,7 +27,6 @@ use crate::signal::Signal;
 use crate::state::{Input, State};
 use crate::sys;
 use crate::watcher::{self, Remote, Shared};
-use crate::wrapper::Instance;
 
 /// How long a signal's answer may take.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);

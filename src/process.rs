@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 use crate::client::Lifeline;
 use crate::error::{Error, Result};
 use crate::exit_status::{ExitSource, ExitStatus};
+use crate::instance::Instance;
 use crate::launcher::{Launcher, Target};
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
 use crate::request::{BootRequest, LinkLossPolicy};
 use crate::signal::Signal;
 use crate::state::{Action, Input, ProcessState, State, decide};
-use crate::wrapper::Instance;
 
 /// The pids of one process; each is missing while it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Chunk;
 use crate::connection::{Lease, SilentCut};
+use crate::instance::Instance;
 use crate::limit::{Limit, LimitValue};
 use crate::parameters;
 use crate::pieces::{self, additions, with_needs};
@@ -34,14 +35,6 @@ pub(crate) const READ_METADATA: &str = "read_metadata";
 pub(crate) const LIST: &str = "find";
 /// The script that ends and removes those that nobody has.
 pub(crate) const CLEAN_UP: &str = "clean_up";
-
-/// What names one start of one process: files on the host carry it.
-#[derive(Debug, Clone)]
-pub(crate) struct Instance {
-    pub uuid: String,
-    /// Random.
-    pub id: String,
-}
 
 /// The script that starts the application of `request`; it waits for [`start_block`] before it does.
 pub(crate) fn start_line(

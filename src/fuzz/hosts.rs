@@ -18,6 +18,7 @@ use super::Fuzz;
 use crate::error::Error;
 use crate::event::EventKind;
 use crate::heap::most_held;
+use crate::instance::Instance;
 use crate::launcher::Launcher;
 use crate::manager::Manager;
 use crate::options::Options;
@@ -25,7 +26,6 @@ use crate::process::Process;
 use crate::report::NONCE_BEGIN;
 use crate::request::{BootRequest, LinkLossPolicy};
 use crate::watcher;
-use crate::wrapper::Instance;
 
 /// Smaller than by default, so that a host can say much more than all bounds in a short time.
 const OUTPUT_LIMIT: usize = 16 << 10;
