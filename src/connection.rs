@@ -26,6 +26,7 @@ use crate::remote;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::script::short_script;
 use crate::seat::Tries;
+use crate::seconds;
 use crate::ssh::{self, Route};
 use crate::sys;
 use crate::watcher::DIAGNOSIS;
@@ -74,7 +75,7 @@ impl SilentCut {
 impl Lease {
     /// Three ticks at least, because one can be late; not shorter than asked for.
     pub(crate) fn of(options: &Options) -> Lease {
-        let seconds = ssh::whole_seconds(options.lease);
+        let seconds = seconds::whole_seconds(options.lease);
         let period = (seconds / 3).clamp(1, LONGEST_PERIOD.as_secs());
         Lease { period: Duration::from_secs(period), ticks: seconds.div_ceil(period) }
     }

@@ -20,7 +20,7 @@ use crate::role::Role;
 use crate::script::short_script;
 use crate::seats::Kind;
 use crate::seconds;
-use crate::ssh::whole_seconds;
+use crate::seconds::whole_seconds;
 use crate::state::State;
 use crate::sys;
 use crate::watcher::Remote;

@@ -13,6 +13,11 @@ pub(crate) fn from_duration(time: Duration) -> f64 {
     if time == Duration::MAX { f64::INFINITY } else { time.as_secs_f64() }
 }
 
+/// The remote side counts whole seconds. ssh takes 0 for no limit, and counts milliseconds in 31 bits: 24 days.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).clamp(1, 2_147_483)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +34,12 @@ mod tests {
         for none in [f64::NAN, f64::NEG_INFINITY, -0.5] {
             assert_eq!(to_duration(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn whole_seconds_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
+        assert_eq!(whole_seconds(Duration::from_secs(3)), 3);
     }
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{Error, SshFailure};
 use crate::kerberos;
 use crate::options::{HostKeyPolicy, Options};
+use crate::seconds;
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 
 /// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script (see script.rs). In single
@@ -120,17 +120,12 @@ pub(crate) fn arguments(
     for default in DEFAULTS {
         option(default.into());
     }
-    option(format!("ConnectTimeout={}", whole_seconds(options.connect_timeout)).into());
+    option(format!("ConnectTimeout={}", seconds::whole_seconds(options.connect_timeout)).into());
     if let Some(user) = user {
         arguments.extend(["-l".into(), user.into()]);
     }
     arguments.extend(["--".into(), host.into(), format!("exec /bin/sh -c '{BOOTSTRAP}' {}", route.name()).into()]);
     arguments
-}
-
-/// The remote side counts whole seconds. ssh takes 0 for no limit, and counts milliseconds in 31 bits: 24 days.
-pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).clamp(1, 2_147_483)
 }
 
 fn ignores_host_key(options: &Options, host: &str) -> bool {
@@ -329,12 +324,5 @@ mod tests {
         }
         let shell = diagnose("h", None, Some(1), warnings.as_bytes()).to_string();
         assert!(!shell.contains("ssh said"), "{shell}");
-    }
-
-    #[test]
-    fn whole_seconds_are_rounded_up() {
-        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
-        assert_eq!(whole_seconds(Duration::from_millis(1001)), 2);
-        assert_eq!(whole_seconds(Duration::from_secs(3)), 3);
     }
 }

@@ -25,6 +25,7 @@ use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Failure, Piece, Report, Step};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
+use crate::seconds;
 use crate::session::Session;
 use crate::spool::Spool;
 use crate::ssh;
@@ -324,7 +325,7 @@ impl Watcher {
         let line = match purpose {
             Purpose::Start => wrapper::start_line(&nonce, instance, request, manager, lease),
             Purpose::Attach => {
-                let grace = ssh::whole_seconds(request.grace).saturating_add(2);
+                let grace = seconds::whole_seconds(request.grace).saturating_add(2);
                 wrapper::attach_line(&nonce, instance, grace, manager, self.spool.positions(), lease)
             }
         };
@@ -759,7 +760,7 @@ impl Watcher {
             self.remote.as_ref().map(|Remote { pid, start_time, boot_id }| (*pid, &start_time[..], &boot_id[..]));
         let wrapper_pid = self.process.pids().remote_monitoring;
         // The wrapper may need its whole grace, and some time to be scheduled.
-        let grace = ssh::whole_seconds(request.grace).saturating_add(2);
+        let grace = seconds::whole_seconds(request.grace).saturating_add(2);
         let deadline =
             until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
         let place = Place { target: self.process.target(), deadline };

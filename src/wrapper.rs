@@ -16,7 +16,7 @@ use crate::pieces::{self, additions, with_needs};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LinkLossPolicy, LogMode};
 use crate::script::{Script, closed, literal_path, short_script, without_comments};
-use crate::ssh::whole_seconds;
+use crate::seconds::whole_seconds;
 
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&with_needs(pieces::WRAPPER))));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(pieces::START));
