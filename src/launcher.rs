@@ -8,8 +8,8 @@ use std::process::Command;
 
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
+use crate::link_loss::LinkLossPolicy;
 use crate::options::resolve_program;
-use crate::request::LinkLossPolicy;
 use crate::slurm::Slurm;
 use crate::ssh::BOOTSTRAP;
 use crate::sys;

@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::instance::Instance;
 use crate::launcher::{Launcher, Target};
+use crate::link_loss::LinkLossPolicy;
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
-use crate::request::{BootRequest, LinkLossPolicy};
+use crate::request::BootRequest;
 use crate::signal::Signal;
 use crate::state::{Action, Input, ProcessState, State, decide};
 

@@ -12,6 +12,7 @@ use crate::check::{self, LONGEST_NAME, LONGEST_STRING, LONGEST_TEXT};
 use crate::error::{Error, Result};
 use crate::launcher::Launcher;
 use crate::limit::{Limit, LimitValue};
+use crate::link_loss::LinkLossPolicy;
 use crate::role::Role;
 
 /// What becomes of a log file that exists.
@@ -25,21 +26,6 @@ pub enum LogMode {
     Append,
     /// It is emptied.
     Truncate,
-}
-
-/// What becomes of a process when the link to it, or the manager, is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum LinkLossPolicy {
-    /// It is ended: HUP to its group, and after [`grace`](BootRequest::grace) KILL.
-    #[default]
-    Terminate,
-    /// It goes on, from the moment on that its program was executed. This manager takes it over again by itself as soon as the
-    /// host answers, and learns an end that came meanwhile; another one takes it over by
-    /// [`adopt_process`](crate::Manager::adopt_process). Without a log file, its output is kept in files on its host, as
-    /// much as there is, until a manager has it. Its files are in `${XDG_STATE_HOME:-~/.local/state}/sshpm/HOST`.
-    Keep,
 }
 
 /// What to run, where, and as whom.

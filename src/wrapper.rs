@@ -11,10 +11,11 @@ use crate::client::Chunk;
 use crate::connection::{Lease, SilentCut};
 use crate::instance::Instance;
 use crate::limit::{Limit, LimitValue};
+use crate::link_loss::LinkLossPolicy;
 use crate::parameters;
 use crate::pieces::{self, additions, with_needs};
 use crate::report::NONCE_LENGTH;
-use crate::request::{BootRequest, LinkLossPolicy, LogMode};
+use crate::request::{BootRequest, LogMode};
 use crate::script::{Script, closed, literal_path, short_script, without_comments};
 use crate::seconds::whole_seconds;
 

@@ -20,11 +20,12 @@ use crate::event::EventKind;
 use crate::heap::most_held;
 use crate::instance::Instance;
 use crate::launcher::Launcher;
+use crate::link_loss::LinkLossPolicy;
 use crate::manager::Manager;
 use crate::options::Options;
 use crate::process::Process;
 use crate::report::NONCE_BEGIN;
-use crate::request::{BootRequest, LinkLossPolicy};
+use crate::request::BootRequest;
 use crate::watcher;
 
 /// Smaller than by default, so that a host can say much more than all bounds in a short time.
