@@ -10,8 +10,8 @@ use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
 use crate::link_loss::LinkLossPolicy;
 use crate::options::resolve_program;
+use crate::script::BOOTSTRAP;
 use crate::slurm::Slurm;
-use crate::ssh::BOOTSTRAP;
 use crate::sys;
 
 /// By what a process gets the shell on its host that starts and watches it.

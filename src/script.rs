@@ -30,6 +30,12 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 /// The variable by which the first shell on a host reads a script. The login environment may export it, too.
 const SCRIPT: &str = "_script";
 
+/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script (see script.rs). In single
+/// quotes it survives every login shell, csh and fish too, because it has none of those, no `!`, no backslash and no
+/// newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a command line.
+/// Behind it stands what the host's ps calls it.
+pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r _script && eval "$_script""#;
+
 /// The end of a block. The shell runs a block that was cut by a broken link neither as a whole nor in part, because it
 /// lacks this.
 const END: &str = "}";
@@ -167,7 +173,6 @@ mod tests {
 
     use super::shells::{Shell, each, run_with};
     use super::*;
-    use crate::ssh::BOOTSTRAP;
 
     #[test]
     fn a_script_keeps_its_lines_and_loses_its_comments() {

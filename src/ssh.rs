@@ -7,14 +7,9 @@ use std::sync::Arc;
 use crate::error::{Error, SshFailure};
 use crate::kerberos;
 use crate::options::{HostKeyPolicy, Options};
+use crate::script::BOOTSTRAP;
 use crate::seconds;
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
-
-/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script (see script.rs). In single
-/// quotes it survives every login shell, csh and fish too, because it has none of those, no `!`, no backslash and no
-/// newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a command line.
-/// Behind it stands what the host's ps calls it.
-pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r _script && eval "$_script""#;
 
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
 /// changes these. EscapeChar and RequestTTY: bytes must arrive as they are. LogLevel: its messages are what failures are
