@@ -58,6 +58,7 @@ mod json;
 mod kerberos;
 mod kill;
 mod launcher;
+mod lease;
 mod limit;
 mod link_loss;
 mod local;

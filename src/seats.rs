@@ -244,8 +244,8 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::Lease;
     use crate::destination::Destination;
+    use crate::lease::Lease;
     use crate::options::Options;
     use crossbeam_channel::{Receiver, bounded};
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Pumped, Stream};
-use crate::connection::Lease;
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
+use crate::lease::Lease;
 use crate::output::OutputStream;
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use crate::client::Lifeline;
-use crate::connection::SilentCut;
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{EventKind, Hub};
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::gate::Retry;
 use crate::launcher::Target;
+use crate::lease::SilentCut;
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::output::Tail;

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::client::Chunk;
-use crate::connection::{Lease, SilentCut};
 use crate::instance::Instance;
+use crate::lease::{Lease, SilentCut};
 use crate::limit::{Limit, LimitValue};
 use crate::link_loss::LinkLossPolicy;
 use crate::parameters;
