@@ -19,7 +19,7 @@ use crate::destination::Destination;
 use crate::error::Error;
 use crate::launcher::{Launcher, Target};
 use crate::lease::Lease;
-use crate::output::Tail;
+use crate::output::{DIAGNOSIS, Tail};
 use crate::parameters;
 use crate::pool::Pool;
 use crate::remote;
@@ -28,7 +28,6 @@ use crate::script::short_script;
 use crate::seat::Tries;
 use crate::ssh::{self, Route};
 use crate::sys;
-use crate::watcher::DIAGNOSIS;
 use crate::wrapper::CONNECTION;
 
 /// How long after its clients a master may end, and its thread know why.

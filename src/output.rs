@@ -11,6 +11,9 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 
 use crate::queue::Queue;
 
+/// What is kept of ssh's messages.
+pub(crate) const DIAGNOSIS: usize = 4096;
+
 /// The last part of what an application wrote to a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Output {

@@ -10,14 +10,14 @@ use crate::client::{Chunk, Client, Lifeline, Pumped, StdoutAs, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::launcher::{Launcher, Target};
 use crate::options::Options;
-use crate::output::Tail;
+use crate::output::{DIAGNOSIS, Tail};
 use crate::pool::{NoSeat, Pool};
 use crate::report::{NONCE_BEGIN, NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::ssh::{self, Route};
 use crate::sys;
-use crate::watcher::{DIAGNOSIS, Shared};
+use crate::watcher::Shared;
 
 /// Where a script runs, and how long it may take.
 pub(crate) struct Place<'a> {

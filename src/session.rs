@@ -6,13 +6,13 @@ use crate::client::{Client, Pumped, Stream};
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
 use crate::lease::Lease;
-use crate::output::OutputStream;
+use crate::output::{DIAGNOSIS, OutputStream};
 use crate::process::Process;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::seat::Seat;
 use crate::state::{Action, Input, State};
 use crate::sys;
-use crate::watcher::{Attached, DIAGNOSIS, Purpose, Remains, Remote, Watcher};
+use crate::watcher::{Attached, Purpose, Remains, Remote, Watcher};
 use crate::wrapper;
 
 /// How long the end of stdout may come after the exit report: the two have no order.

@@ -18,7 +18,7 @@ use crate::launcher::Target;
 use crate::lease::SilentCut;
 use crate::limit::Limit;
 use crate::options::Options;
-use crate::output::Tail;
+use crate::output::{DIAGNOSIS, Tail};
 use crate::pool::{NoSeat, Pool};
 use crate::process::{self, Announcement, Outcome, Process};
 use crate::remote::{self, Flow, Place, Script};
@@ -33,8 +33,6 @@ use crate::state::{Action, Input, State};
 use crate::sys;
 use crate::wrapper;
 
-/// What is kept of ssh's messages.
-pub(crate) const DIAGNOSIS: usize = 4096;
 /// How long a host may take to answer a question, beside what the question waits for.
 pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
