@@ -19,7 +19,6 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use crate::local::{self, Child, ChildHandle, Streams};
-use crate::signal::Signal;
 use crate::sys::{self, Polled};
 
 /// What the remote side is told by: commands are lines, and the end of input tells that the manager or the link is gone.
@@ -170,8 +169,8 @@ impl Lifeline {
         }
     }
 
-    pub(crate) fn signal_client(&self, signal: Signal) {
-        self.client.signal(signal.number());
+    pub(crate) fn signal_client(&self, signal: libc::c_int) {
+        self.client.signal(signal);
     }
 
     /// Whether the client is known to have ended.

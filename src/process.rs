@@ -497,7 +497,7 @@ impl Process {
             record.client_killed_as = Some(source);
             lifeline
         };
-        lifeline.signal_client(signal);
+        lifeline.signal_client(signal.number());
         Ok(())
     }
 
