@@ -1,7 +1,7 @@
 # Takes over a kept process.
 # needs: short identity files wait relations link directories
 # may use: lease
-#   parameters: those of link.sh
+# takes: _uuid _instance _manager _grace _stdout_position _stderr_position _lease_period _lease_ticks
 # A process without a wrapper, or whose wrapper hears nobody, has nobody who could end it: this ends it.
 
 # Finds the files of the instance in the directories $@.
@@ -45,20 +45,21 @@ _is_attended() {
 # Needs _metadata_file, _stem and _grace. Sets _file_pid.
 # Returns 0 if it has ended, or there is word of its end.
 _end_unattended() {
-    _grace_left=$((_grace * 10)) _word_left=20
+    _grace_left=$((_grace * 10)) _word_left=20 _pause_tenths=1
     until _is_over; do _pause; done
 }
 
-# Checks that the process has ended and its wrapper has left word or will not, and ends the process when its grace is over.
+# Checks that the process has ended and its wrapper has left word or will not, and ends the process when its
+# grace is over.
 # Needs _metadata_file and _stem. Sets _grace_left and _word_left, in tenths of a second.
 # Returns 0 if it is over.
 _is_over() {
     [ -n "$_metadata_file" ] && ! _has_word || return 0
     if _read_application "$_metadata_file"; then
         [ "$_grace_left" -gt 0 ] || kill -KILL "-$_file_pid" || kill -KILL "$_file_pid"
-        _grace_left=$((_grace_left - 1))
+        _grace_left=$((_grace_left - _pause_tenths))
     # One that has just ended: its wrapper gets 2 s to leave word of it, and removes the fifo then.
-    elif [ -p "$_stem.c" ] && [ "$_word_left" -gt 0 ]; then _word_left=$((_word_left - 1))
+    elif [ -p "$_stem.c" ] && [ "$_word_left" -gt 0 ]; then _word_left=$((_word_left - _pause_tenths))
     else return 0
     fi
     return 1
@@ -66,15 +67,15 @@ _is_over() {
 
 exec 7>&1
 trap : HUP INT QUIT PIPE TERM
-_find_files "$@"
+_with_directories _find_files
 _log_file=1
 [ ! -f "$_stem.out" ] || _log_file=
 _name_link
 _report_end
 _is_attended || _report_end
 if _is_attended; then
-    # Open for writing too until the first word: a refusal that comes before the link reads would be lost. Open before it
-    # is named: a wrapper that ends removes it.
+    # Open for writing too until the first word: a refusal that comes before the link reads would be lost.
+    # Open before it is named: a wrapper that ends removes it.
     if (umask 077 && mkfifo "$_stem.l.$_link_name") && exec 8<>"$_stem.l.$_link_name" 9<"$_stem.l.$_link_name" &&
         echo "attach $_link_name $_manager" 1<>"$_stem.c"; then
         # The wrapper looks once more when it has removed it: what came later than that made a file.

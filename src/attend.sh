@@ -1,6 +1,6 @@
-# The wrapper's background job: it sees to the start, and has the commands read. It is the background job and the
-# application the foreground one: POSIX makes background jobs ignore INT and QUIT, and a child cannot undo that in every
-# shell.
+# The wrapper's background job: it sees to the start, and has the commands read. It is the background job and
+# the application the foreground one: POSIX makes background jobs ignore INT and QUIT, and a child cannot undo
+# that in every shell.
 # needs: identity files wait job reader protocol runtime
 # may use: keep lease
 #   _application, _application_start: the inner process, which becomes the application
@@ -12,7 +12,8 @@
 _attend() {
     # Signals to the wrapper's group must not end the lifeline. The main shell ends this one by PROF.
     trap '' HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
-    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application keeps it.
+    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application
+    # keeps it.
     TMOUT=0
     # An inner process that ended before it wrote: the link learns of it by the reader.
     read -r _application <"$_stem.x" || { [ -n "$_is_kept" ] || exit; _application=gone; }
@@ -28,7 +29,8 @@ _attend() {
     _attend_to _read_commands PROF
 }
 
-# There is no process to introduce the inner one with: the start ends, and this shell reads the commands itself.
+# There is no process to introduce the inner one with: the start ends, and this shell reads the commands
+# itself.
 # Needs _application. Sets _group.
 # Returns never: it ends its shell.
 _break_off() {
@@ -93,11 +95,13 @@ _release() {
     echo "o $_deliverer $_deliverer_start" >&8
 }
 
-# Gives the inner process what it is to run. It holds the fifo open then until its exec, which closes it: no line is success.
+# Gives the inner process what it is to run. It holds the fifo open then until its exec, which closes it: no
+# line is success.
 # Needs _stem, _inner_script and _group.
 # Returns 0.
 _hand_over() {
-    # Without the fifo, it would wait for ever. One that has opened it ends by itself, and by its signal if that is why this is cut.
+    # Without the fifo, it would wait for ever. One that has opened it ends by itself, and by its signal if
+    # that is why this is cut.
     { [ -p "$_stem.x" ] && { _put "$_inner_script" || :; } >"$_stem.x"; } || kill -KILL "$_group"
     # A fifo that cannot be opened any more tells nothing.
     _answer=-
@@ -106,7 +110,8 @@ _hand_over() {
     if [ -z "$_is_kept" ]; then _say running; else echo "say running" 1<>"$_stem.c"; fi
 }
 
-# Ends who hands over: it would wait for ever for a process that has died, or at a fifo that somebody has removed.
+# Ends who hands over: it would wait for ever for a process that has died, or at a fifo that somebody has
+# removed.
 # Needs _deliverer and _deliverer_start.
 # Returns 0 if it was there.
 _end_hand_over() {
@@ -146,8 +151,8 @@ _read_commands() {
     _end_reading
 }
 
-# Marks this process as the one that reads the commands, by the name of an empty file: who finds a wrapper looks whether it
-# lives.
+# Marks this process as the one that reads the commands, by the name of an empty file: who finds a wrapper
+# looks whether it lives.
 # Needs _stem and _is_alone.
 # Returns 0 if it is marked.
 _mark_reader() {
@@ -169,7 +174,8 @@ _obey_kill() {
     fi
 }
 
-# Sends signal $1 to the application or its group, $2, and notes that beforehand if it is one that ends a shell.
+# Sends signal $1 to the application or its group, $2, and notes that beforehand if it is one that ends a
+# shell.
 # Sets _is_signalled.
 # Returns 0 if it was sent.
 _signal_application() {
@@ -192,8 +198,9 @@ _signal_application() {
 
 # ---- the end of the commands ----
 
-# Waits for the grace. PROF, from the main shell whose application has ended, ends this shell before: a trapped signal ends
-# wait at once. Without a process to wait for, there is no grace: command $1 is what comes next.
+# Waits for the grace. PROF, from the main shell whose application has ended, ends this shell before: a
+# trapped signal ends wait at once. Without a process to wait for, there is no grace: command $1 is what comes
+# next.
 # Needs _grace. Sets _after_grace and the traps for PROF and EXIT.
 # Returns 0 when the grace is over.
 _wait_out_grace() {
@@ -213,8 +220,8 @@ _end_reading() {
     trap 'exit 0' EXIT
     # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
     if _is_process "$_application" "$_application_start" || [ ! -d "/proc/$_application" ]; then kill -KILL "$_group"; fi
-    # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks meanwhile takes a
-    # process without a metadata file for one that has left none.
+    # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks
+    # meanwhile takes a process without a metadata file for one that has left none.
     if ! _find_start "$_wrapper" || _is_zombie; then
         _leave_noted_word
         _remove
@@ -222,17 +229,18 @@ _end_reading() {
     exit 0
 }
 
-# Asks the main shell whether it has reported, and ends this shell with its answer, PROF. After 10 s the main shell stands
-# in a write to a stream that sshd does not read any more: it is killed, or it would hold its connection for ever.
+# Asks the main shell whether it has reported, and ends this shell with its answer, PROF. After 10 s the main
+# shell stands in a write to a stream that sshd does not read any more: it is killed, or it would hold its
+# connection for ever.
 # Needs _wrapper.
 # Returns 0 when the main shell has ended.
 _await_reports() {
     trap 'exit 0' PROF EXIT
     _asked=0
     while _find_start "$_wrapper" && ! _is_zombie; do
-        _asked=$((_asked + 1))
         if [ "$_asked" -le 100 ]; then kill -VTALRM "$_wrapper"; else kill -KILL "$_wrapper"; fi
         _pause || exit 0
+        _asked=$((_asked + _pause_tenths))
     done
 }
 

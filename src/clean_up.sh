@@ -1,6 +1,6 @@
 # Ends the applications of this user that no manager has, and removes all that is left of those and of others.
 # needs: short identity files wait state_of relations tree directories
-#   parameters: _grace: seconds from HUP to KILL, _kill_tree: not empty if what left their process groups is ended too
+# takes: _grace _kill_tree
 
 # Sends signal $1 to the process or its group, once more after a look at who it is.
 # Needs _file_pid, _file_start and _own_group.
@@ -85,8 +85,8 @@ _name_some() {
     _named="$1 $2 $3 $4 $5 $6 $7 $8"
 }
 
-# Removes file $1, in a directory of wrappers, if it is word that nobody asked for, or if a killed wrapper left it of a
-# start that had no metadata file yet.
+# Removes file $1, in a directory of wrappers, if it is word that nobody asked for, or if a killed wrapper
+# left it of a start that had no metadata file yet.
 # Sets _stem.
 # Returns 0.
 _remove_left_file() {
@@ -107,12 +107,19 @@ _remove_left_file() {
     return 0
 }
 
+# Cleans up the directories $@.
+# Needs the parameters and _own_group.
+# Returns 0.
+_clean_up_directories() {
+    for _directory in "$@"; do
+        for _metadata_file in "$_directory"/metadata_*.json; do
+            ! _is_own_file "$_metadata_file" || _clean_up_process "$_metadata_file"
+        done
+        for _left_file in "$_directory"/*.????????????????.*; do _remove_left_file "$_left_file"; done
+    done
+}
+
 _find_group "$$" || exit
 _own_group=$_process_group
-for _directory in "$@"; do
-    for _metadata_file in "$_directory"/metadata_*.json; do
-        ! _is_own_file "$_metadata_file" || _clean_up_process "$_metadata_file"
-    done
-    for _left_file in "$_directory"/*.????????????????.*; do _remove_left_file "$_left_file"; done
-done
+_with_directories _clean_up_directories
 _say clean

@@ -1,15 +1,21 @@
-# The session that keeps a shared connection open. It ends with its input: then the manager has closed the connection, or
-# is gone.
+# The session that keeps a shared connection open. It ends with its input: then the manager has closed the
+# connection, or is gone.
 # needs: short lease directories
-#   parameters: _lease_period in seconds, _lease_ticks
+# takes: _lease_period _lease_ticks
 
-# The runtime directories are private: seen to once for all processes of the connection, not by a fork for each.
-for _directory in "$@"; do
-    shift
-    [ ! -d "$_directory" ] || set -- "$@" "$_directory"
-done
-[ "$#" -eq 0 ] || chmod 700 "$@"
+# Makes the directories $@ private, those that are there: once for all processes of the connection, not by a
+# fork for each.
+# Sets nothing that others use.
+# Returns 0 if they are.
+_close_directories() {
+    for _directory in "$@"; do
+        shift
+        [ ! -d "$_directory" ] || set -- "$@" "$_directory"
+    done
+    [ "$#" -eq 0 ] || chmod 700 "$@"
+}
 
+_with_directories _close_directories
 _lease_owner_start=
 _keep_lease 3<&- >/dev/null &
 _lease=$!

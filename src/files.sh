@@ -24,8 +24,8 @@ _names_instance() {
     return 1
 }
 
-# Checks that the link of this name, $1, lives. The name is PID.START.MANAGER. A client that was killed can stay a zombie
-# for long.
+# Checks that the link of this name, $1, lives. The name is PID.START.MANAGER. A client that was killed can
+# stay a zombie for long.
 # Sets _link_start.
 # Returns 0 if it lives.
 _link_lives() {
@@ -58,13 +58,21 @@ _has_word() {
     return 1
 }
 
-# Reads metadata file $1, whatever stands there: reading a large file takes the shell long, and in a directory that was
-# open to others once, another user could name a process of his.
-# Sets _file_instance, and if the file is of this boot _file_pid, _file_start and _file_wrapper.
+# Reads metadata file $1, whatever stands there: reading a large file takes the shell long, and in a directory
+# that was open to others once, another user could name a process of his.
+# Sets _metadata_line and what _read_line sets.
 # Returns 0 if the process lives.
 _read_application() {
     _file_instance= _file_pid= _file_start= _file_wrapper=
     _is_own_file "$1" && _metadata_line=$(dd bs=65536 count=1 <"$1") || return
+    _read_line && _is_process "$_file_pid" "$_file_start"
+}
+
+# Reads what _metadata_line says of a process.
+# Needs _boot_id. Sets _file_instance, and if the line is of this boot _file_pid, _file_start and _file_wrapper.
+# Returns 1 if it is of another boot, or damaged.
+_read_line() {
+    _file_instance= _file_pid= _file_start= _file_wrapper=
     case $_metadata_line in
     *'"instance":"'*)
         _file_instance=${_metadata_line#*\"instance\":\"}
@@ -76,20 +84,26 @@ _read_application() {
     case $_metadata_line in *"\"boot_id\":\"$_boot_id\""*"}") ;; *) return 1 ;; esac
     _file_pid=${_metadata_line#*\"pid\":}
     _file_pid=${_file_pid%%,*}
+    case $_file_pid in
+    *[!0-9]* | '')
+        _file_pid=
+        return 1
+        ;;
+    esac
     _file_start=${_metadata_line#*\"start_time\":\"}
     _file_start=${_file_start%%\"*}
-    case $_file_pid in *[!0-9]* | '') return 1 ;; esac
     case $_metadata_line in
     *'"wrapper":'*)
         _file_wrapper=${_metadata_line#*\"wrapper\":}
         _file_wrapper=${_file_wrapper%%,*}
         ;;
     esac
-    _is_process "$_file_pid" "$_file_start"
+    return 0
 }
 
-# Removes the files with the stem $1, which no metadata file names, unless a shell of their wrapper lives: each of these
-# has the notebook open, or before that the draft of the metadata file. Without /proc it counts as living for an hour.
+# Removes the files with the stem $1, which no metadata file names, unless a shell of their wrapper lives:
+# each of these has the notebook open, or before that the draft of the metadata file. Without /proc it counts
+# as living for an hour.
 # Sets _old_files.
 # Returns 1 if they stay.
 _remove_abandoned() {
@@ -106,7 +120,8 @@ _remove_abandoned() {
     _remove_files "$1" "exit 125"
 }
 
-# Removes the files with the stem $1. Whoever waits at the fifo of the inner process, for a shell that was killed, reads $2.
+# Removes the files with the stem $1. Whoever waits at the fifo of the inner process, for a shell that was
+# killed, reads $2.
 # Sets nothing.
 # Returns 0 if they are removed.
 _remove_files() {
@@ -114,7 +129,8 @@ _remove_files() {
     if [ -p "$1.x" ]; then { rm -f "$1".* && echo "$2" >&9; } 9<>"$1.x"; else rm -f "$1".*; fi
 }
 
-# Ends the links to the process whose files have the stem $1: one whose relay was killed learns of no end by itself.
+# Ends the links to the process whose files have the stem $1: one whose relay was killed learns of no end by
+# itself.
 # Sets nothing.
 # Returns the result of the last write.
 _stop_links() {

@@ -1,6 +1,6 @@
 # A file as it grows, by name, so through rotation and truncation, until ssh's stdin ends.
 # needs: short
-#   parameters: _log_file, _line_count: how many of its last lines come first
+# takes: _log_file _line_count
 
 # Reports why the file cannot be followed.
 # Needs _log_file.
@@ -13,9 +13,9 @@ _refuse_file() {
     fi
 }
 
-# Follows the file. GNU tail waits for changes by inotify, and wakes up for nothing else, but only when the file exists
-# at its start: otherwise it looks at the file every second for ever. So this shell waits for the file, and all that is in
-# it then is new.
+# Follows the file. GNU tail waits for changes by inotify, and wakes up for nothing else, but only when the
+# file exists at its start: otherwise it looks at the file every second for ever. So this shell waits for the
+# file, and all that is in it then is new.
 # Needs _log_file. Sets _line_count.
 # Returns only if there is nothing to follow.
 _follow_file() {

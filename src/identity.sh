@@ -5,8 +5,8 @@
 # Returns 1 if there is no such process.
 _read_stat() {
     [ -n "$1" ] || return
-    # The name can contain newlines. The process can end in between: bash, mksh and yash leave a variable as it was when
-    # they cannot read.
+    # The name can contain newlines. The process can end in between: bash, mksh and yash leave a variable as
+    # it was when they cannot read.
     _process_stat=
     {
         while _stat_line= && IFS= read -r _stat_line || [ -n "$_stat_line" ]; do
@@ -41,7 +41,8 @@ _is_process() {
     _find_start "$1" && [ "$_process_start" = "$2" ]
 }
 
-# Sends signal $1 to process $2, if that is the one that was started then, $3: otherwise the pid can be another's.
+# Sends signal $1 to process $2, if that is the one that was started then, $3: otherwise the pid can be
+# another's.
 # Sets _process_start and _process_stat.
 # Returns 0 if it was sent.
 _signal_process() {
@@ -61,7 +62,13 @@ _is_zombie() {
 # Returns 1 if there is no such process.
 _find_parent() {
     _parent=
-    while read -r _status_key _parent; do [ "$_status_key" != PPid: ] || break; done </proc/"$1"/status
+    # The process can end in between: then some shells leave the variables as they were.
+    while read -r _status_key _status_value; do
+        [ "$_status_key" != PPid: ] || {
+            _parent=$_status_value
+            break
+        }
+    done </proc/"$1"/status
     [ -n "$_parent" ]
 }
 

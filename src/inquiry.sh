@@ -1,9 +1,8 @@
-# Asks about a process whose link was lost. Reports how it ended, if its wrapper left word, and removes that; otherwise that it is gone. A
-# process that outlives its wrapper's time is killed: its link loss policy is to be ended.
+# Asks about a process whose link was lost. Reports how it ended, if its wrapper left word, and removes that;
+# otherwise that it is gone. A process that outlives its wrapper's time is killed: its link loss policy is to
+# be ended.
 # needs: short identity files wait directories
-#   parameters: _uuid, _instance, _grace: seconds that the wrapper may take to end the process, _asked_pid, _asked_start and
-#   _asked_boot: who the process is, all empty if the link broke before the wrapper reported them, _asked_wrapper: the
-#   shell that reported to have begun
+# takes: _uuid _instance _grace _asked_pid _asked_start _asked_boot _asked_wrapper
 
 # Checks that the process lives.
 # Needs _asked_pid and _asked_start.
@@ -18,13 +17,14 @@ _is_alive() {
 _find_metadata() {
     _is_own_file "$1/metadata_$_uuid.json" && _names_instance "$1/metadata_$_uuid.json" "$_instance" || return
     _metadata_file=$1/metadata_$_uuid.json
-    _read_application "$_metadata_file"
+    _read_line
     [ -z "$_file_wrapper" ] || _asked_wrapper=$_file_wrapper
     [ -n "$_asked_pid" ] || _asked_pid=$_file_pid _asked_start=$_file_start
 }
 
 # Looks for word of the end in the directories $@, and reports it.
-# Needs _uuid and _instance. Sets _metadata_file, _commands: the fifo of a kept process, and what _find_metadata sets.
+# Needs _uuid and _instance. Sets _metadata_file, _commands: the fifo of a kept process, and what
+# _find_metadata sets.
 # Returns 1 if there is none.
 _report_word() {
     _metadata_file= _commands=
@@ -37,7 +37,8 @@ _report_word() {
         _has_word || continue
         read -r _exit_report <"$_word_file"
         _say $_exit_report
-        # Not before the manager has it: the link can break again. A kept process has its output beside the word.
+        # Not before the manager has it: the link can break again. A kept process has its output beside the
+        # word.
         if read -r _word <&3 && [ "$_word" = bye ]; then
             _remove_files "$_stem" gone
             [ -z "$_metadata_file" ] || rm -f "$_metadata_file"
@@ -47,8 +48,8 @@ _report_word() {
     return 1
 }
 
-# Checks whether the wrapper may still leave word: it has a metadata file, which it removes when it has, or is yet to
-# write one. That of a kept process has its fifo for commands, and is not the shell that has begun.
+# Checks whether the wrapper may still leave word: it has a metadata file, which it removes when it has, or is
+# yet to write one. That of a kept process has its fifo for commands, and is not the shell that has begun.
 # Needs what _report_word sets.
 # Returns 0 if it may.
 _is_attended() {
@@ -61,7 +62,8 @@ _is_attended() {
 # Needs _asked_wrapper, _metadata_file, _uuid and _instance.
 # Returns 0.
 _clear_away() {
-    # It stands in a report to a stream that sshd does not read any more. Its pid is another's unless that one has its files.
+    # It stands in a report to a stream that sshd does not read any more. Its pid is another's unless that one
+    # has its files.
     [ -z "$_asked_wrapper" ] || case $(ls -l "/proc/$_asked_wrapper/fd") in
     *".$_instance."*) kill -KILL "$_asked_wrapper" ;;
     esac
@@ -71,8 +73,9 @@ _clear_away() {
     done
 }
 
-# Waits until there is word of the end in the directories $@, or none to come. The wrapper gets 2 s beyond the grace to
-# write it, also when the end is ours; but none where it was killed, as Slurm does to a step that has lost its srun.
+# Waits until there is word of the end in the directories $@, or none to come. The wrapper gets 2 s beyond the
+# grace to write it, also when the end is ours; but none where it was killed, as Slurm does to a step that has
+# lost its srun.
 # Needs the parameters.
 # Returns 1 if there is none to come.
 _await_word() {
@@ -82,18 +85,25 @@ _await_word() {
             _is_attended && [ "$_waited" -lt "$((_grace * 10 + 20))" ] || return
         elif [ "$_waited" -ge "$((_grace * 10))" ]; then kill -KILL "-$_asked_pid" || kill -KILL "$_asked_pid"
         fi
-        _waited=$((_waited + 1))
         _pause
+        _waited=$((_waited + _pause_tenths))
     done
 }
 
-if [ -n "$_asked_boot" ] && [ "$_boot_id" != "$_asked_boot" ]; then _say gone
-elif ! _await_word "$@"; then
-    # What the wrapper's reader removed can be gone a moment before.
-    sleep 0.3 || sleep 1
-    _report_word "$@" || {
-        _clear_away "$@"
-        _say gone
-    }
-fi
+# Answers the inquiry, for which the files are in the directories $@.
+# Needs the parameters.
+# Returns 0.
+_answer_inquiry() {
+    if [ -n "$_asked_boot" ] && [ "$_boot_id" != "$_asked_boot" ]; then _say gone
+    elif ! _await_word "$@"; then
+        # What the wrapper's reader removed can be gone a moment before.
+        sleep 0.3 || sleep 1
+        _report_word "$@" || {
+            _clear_away "$@"
+            _say gone
+        }
+    fi
+}
+
+_with_directories _answer_inquiry
 _say clean

@@ -1,10 +1,10 @@
 # What the wrapper of a kept process does otherwise.
 # needs: identity files wait job reader protocol runtime attend run link
-#   parameters: _is_kept: not empty, _manager: what names the manager; a link of the same manager may take the place of another
+# takes: _nonce _is_kept _manager _instance _grace _log_file
 #
-# The shell that sshd started is the link, which ends with its session. The wrapper is a background job of it that holds
-# nothing of ssh's, reads its commands from a fifo, STEM.c, and writes reports to the fifo of the link, STEM.l.LINK. A later
-# session has a link of its own, see attach.sh.
+# The shell that sshd started is the link, which ends with its session. The wrapper is a background job of it
+# that holds nothing of ssh's, reads its commands from a fifo, STEM.c, and writes reports to the fifo of the
+# link, STEM.l.LINK. A later session has a link of its own, see attach.sh.
 
 # Starts the wrapper, and becomes the link.
 # Needs the wrapper's variables. Sets _link_name.
@@ -40,7 +40,8 @@ _stay() {
     trap : HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
     trap _fail_staying EXIT
     read -r _wrapper _rest_of_stat </proc/self/stat || _wrapper=$(exec sh -c 'echo "$PPID"')
-    # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer of it blocks.
+    # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer
+    # of it blocks.
     exec 3<"$_stem.c" 4>&- 7>&- </dev/null >/dev/null
     _say() { echo "say $*" >&9; }
     _lease_ticks=
@@ -62,8 +63,8 @@ _fail_staying() {
     wait "$_attendant"
 }
 
-# Runs the inner process, $@, so that it does not ignore INT and QUIT: these are ignored in what a background job starts, and only
-# another program can undo that.
+# Runs the inner process, $@, so that it does not ignore INT and QUIT: these are ignored in what a background
+# job starts, and only another program can undo that.
 # Sets nothing.
 # Returns its exit code.
 _undo_ignoring() {
@@ -76,10 +77,10 @@ _undo_ignoring() {
 
 # ---- the reader's side ----
 
-# Prepares a reader to speak to links. One that takes the place of another knows no link: the old one has seen the end of
-# its fifo.
-# Needs _stem. Sets _current_link, _link_owner: its manager, _warnings, _is_released, _stage (starting or running), _grace_keeper: who sees to the grace of a
-# start that is taken back, and _had_run.
+# Prepares a reader to speak to links. One that takes the place of another knows no link: the old one has seen
+# the end of its fifo.
+# Needs _stem. Sets _current_link, _link_owner: its manager, _warnings, _is_released, _stage (starting or
+# running), _grace_keeper: who sees to the grace of a start that is taken back, and _had_run.
 # Returns 0.
 _reach_links() {
     _say() { _write_to_link "$@"; }
@@ -138,8 +139,8 @@ _hear_wrapper_shell() {
         _end_hand_over
         # Without a process to wait with, it does not.
         trap _end_done EXIT
-        # The wrapper removes what is left of a start that failed, but not before the link has read the output: the link's
-        # end can come without a word. A link whose relay was killed does not end.
+        # The wrapper removes what is left of a start that failed, but not before the link has read the
+        # output: the link's end can come without a word. A link whose relay was killed does not end.
         [ -n "$_had_run" ] || _wait_until 100 _has_no_link
         _end_done
         ;;
@@ -177,7 +178,8 @@ _fail_release() {
     kill -KILL "$_group"
 }
 
-# Takes link $1 of manager $2 in the place of the one that there is, if that has ended or is of the same manager.
+# Takes link $1 of manager $2 in the place of the one that there is, if that has ended or is of the same
+# manager.
 # Needs and sets the variables of _reach_links.
 # Returns 0.
 _take_link() {

@@ -1,15 +1,16 @@
-# The lease of a connection: it reports a tick in each period, and the manager answers with a ping, which the reader of the
-# commands passes on as VTALRM. After _lease_ticks ticks without a ping, the link is cut or the manager stands still: then
-# the lease ends sshd's process of this connection, so that everything on it sees the end of its input. An idle period
-# costs one fork.
-# Where another launcher carries the session, what its processes are is not known, and the next sshd above may be the one
-# of somebody's login: then the shell that attends to the reader gives it the end of its input.
+# The lease of a connection: it reports a tick in each period, and the manager answers with a ping, which the
+# reader of the commands passes on as VTALRM. After _lease_ticks ticks without a ping, the link is cut or the
+# manager stands still: then the lease ends sshd's process of this connection, so that everything on it sees
+# the end of its input. An idle period costs one fork. Where another launcher carries the session, what its
+# processes are is not known, and the next sshd above may be the one of somebody's login: then the shell that
+# attends to the reader gives it the end of its input.
 # needs: identity job
 # may use: protocol
-#   parameters: _lease_period in seconds, _lease_ticks, _by_launcher not empty for another launcher than ssh
+# takes: _lease_period _lease_ticks _by_launcher
 
 # Begins the lease of a session that has a connection of its own. This shell attends to the reader.
-# Sets _lease and _lease_start; for another launcher also _lease_owner and _lease_owner_start, this shell, and its trap for VTALRM.
+# Sets _lease and _lease_start; for another launcher also _lease_owner and _lease_owner_start, this shell, and
+# its trap for VTALRM.
 # Returns 0.
 _begin_lease() {
     _lease_owner= _lease_owner_start=
@@ -27,8 +28,8 @@ _begin_lease() {
 # Needs the parameters, _lease_owner and _lease_owner_start.
 # Returns when PROF has not come: then the connection is cut.
 _keep_lease() {
-    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch --signal what it
-    # names. So these shells speak to each other by signals that nobody else sends.
+    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch
+    # --signal what it names. So these shells speak to each other by signals that nobody else sends.
     trap '' HUP INT QUIT PIPE TERM USR1 USR2
     trap '_unanswered=0' VTALRM
     # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
@@ -54,7 +55,7 @@ _keep_lease() {
 
 # Cuts the connection.
 # Needs _by_launcher, _lease_owner and _lease_owner_start.
-# Returns 0 if there was one.
+# Returns the result of the last signal.
 _cut_connection() {
     if [ -n "$_by_launcher" ]; then
         _signal_process VTALRM "$_lease_owner" "$_lease_owner_start"
@@ -66,8 +67,8 @@ _cut_connection() {
     _find_sshd && kill -KILL "$_sshd"
 }
 
-# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in between. Not
-# when that parent has gone: then sshd is gone, and its pid can be another's.
+# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in
+# between. Not when that parent has gone: then sshd is gone, and its pid can be another's.
 # Sets _sshd.
 # Returns 1 if there is none.
 _find_sshd() {

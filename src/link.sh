@@ -1,13 +1,13 @@
-# The link between a session and the wrapper of a kept process: it passes the manager's commands on, and brings back what
-# the wrapper reports and the application writes. It ends with its session; the application does not.
+# The link between a session and the wrapper of a kept process: it passes the manager's commands on, and
+# brings back what the wrapper reports and the application writes. It ends with its session; the application
+# does not.
 # needs: identity wait files job reader
 # may use: attach protocol
-#   parameters: _uuid, _instance, _manager: what names the manager, _grace in seconds, _stdout_position and _stderr_position: how much of the output
-#   the manager has, _log_file: not empty if the output goes to one
+# takes: _uuid _instance _manager _grace _log_file _stdout_position _stderr_position
 #   _stem: the stem of the process's files, _link_name: see _name_link
 #
-# Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to the link
-# ("m …").
+# Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to
+# the link ("m …").
 
 # Gives this link a name that tells whether it lives, and whose it is.
 # Needs _manager. Sets _link_name.
@@ -18,9 +18,9 @@ _name_link() {
     _link_name=$$.$_process_start.$_manager
 }
 
-# Runs the link until its session, the process or its manager ends it. $1: the exit report, if the process has ended; if not, the fifo
-# of the link is open, as 8 for writing too until the wrapper's first word. $2: 1 for a link that is yet to be accepted:
-# it ends nothing with it.
+# Runs the link until its session, the process or its manager ends it. $1: the exit report, if the process has
+# ended; if not, the fifo of the link is open, as 8 for writing too until the wrapper's first word. $2: 1 for
+# a link that is yet to be accepted: it ends nothing with it.
 # Needs the parameters. Sets the link's variables.
 # Returns 0 when the session is over.
 _link() {
@@ -34,7 +34,8 @@ _link() {
     # It ends for want of a process: a start that was not done is taken back.
     trap '_take_back; kill -KILL $_stdout_tail $_stderr_tail' EXIT
     [ -n "$_log_file$_exit_report" ] || _begin_tails
-    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never ends.
+    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never
+    # ends.
     _former_job=$!
     { exec >/dev/null 7>&- 8>&- 9<&-; _guard_relay; } &
     _check_job
@@ -43,9 +44,9 @@ _link() {
     exec 3<&-
     [ -z "$_exit_report" ] || _report_word
     while read -r _word _words <&9; do
-        # The wrapper has opened the fifo now, and the fifo ends when the wrapper does. Not before: what the manager says
-        # can come first, and the fifo would end for want of a writer. For a wrapper that never says a word, the relay
-        # ends this shell.
+        # The wrapper has opened the fifo now, and the fifo ends when the wrapper does. Not before: what the
+        # manager says can come first, and the fifo would end for want of a writer. For a wrapper that never
+        # says a word, the relay ends this shell.
         [ "$_word" = m ] || exec 8>&-
         _hear_wrapper || break
     done
@@ -90,7 +91,8 @@ _hear_wrapper() {
         _say "$_word" "$_words"
         ;;
     stop) return 1 ;;
-    # The wrapper had ended before it took this link; or somebody has removed the fifo by which it would have heard of it.
+    # The wrapper had ended before it took this link; or somebody has removed the fifo by which it would have
+    # heard of it.
     over) [ -n "$_exit_report" ] || _find_other_end || return ;;
     refused)
         _say refused
@@ -114,7 +116,8 @@ _pass_exit() {
     fi
     [ -n "$_log_file" ] || _say eof 4>&7
     _exit_report=1
-    # Nobody asks for what is left of a start that was taken back. A later link may be on its way, and keeps its fifo.
+    # Nobody asks for what is left of a start that was taken back. A later link may be on its way, and keeps
+    # its fifo.
     if [ -n "$_is_taken_back" ] && ! _program_ran $_words; then
         _remove_metadata
         rm -f "$_stem.out" "$_stem.err"
@@ -199,7 +202,8 @@ _obey() {
 
 # ---- the relay ----
 
-# Passes the commands on, in a process of its own, which is replaced when it is killed, because only it sees that ssh is gone.
+# Passes the commands on, in a process of its own, which is replaced when it is killed, because only it sees
+# that ssh is gone.
 # Needs the link's variables.
 # Returns never: it ends its shell.
 _guard_relay() {
@@ -229,8 +233,8 @@ _relay() {
         *) _send_command "$_line" ;;
         esac
     done
-    # A write would make a file of that name where the link is about to end, or where a later one has cleared away; then
-    # this shell waits for nothing.
+    # A write would make a file of that name where the link is about to end, or where a later one has cleared
+    # away; then this shell waits for nothing.
     if [ -p "$_stem.l.$_link_name" ]; then echo "m eof" 1<>"$_stem.l.$_link_name"; else _patience=30; fi
     # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
     trap _end_link EXIT
@@ -280,8 +284,9 @@ _send_command() {
 
 # ---- the word of an end ----
 
-# It has one reader: the link that has claimed it, by giving its own name to the file. Renaming a file by the name that it
-# has succeeds for one only. A claim holds while its link lives, against all but later links of the same manager.
+# It has one reader: the link that has claimed it, by giving its own name to the file. Renaming a file by the
+# name that it has succeeds for one only. A claim holds while its link lives, against all but later links of
+# the same manager.
 
 # Claims the word for this link.
 # Needs _link_name and _manager. Sets _word_file and _exit_report.
@@ -330,10 +335,11 @@ _stop_tails() {
     _stdout_tail= _stdout_tail_start= _stderr_tail= _stderr_tail_start=
 }
 
-# Ends child $1, which was started then, $2, by signal $3. Not all children are waited for: the wrapper is a child of the first link.
-# A child that was forked a moment ago loses what this shell traps, TERM too: and then the wait is for ever.
+# Ends child $1, which was started then, $2, by signal $3. Not all children are waited for: the wrapper is a
+# child of the first link. A child that was forked a moment ago loses what this shell traps, TERM too: and
+# then the wait is for ever.
 # Sets nothing.
-# Returns 1 if there was none.
+# Returns the code of the child, or 1 if there was none.
 _stop() {
     _signal_process "$3" "$1" "$2" && wait "$1"
 }

@@ -1,7 +1,8 @@
 //! The pieces of shell that scripts for hosts are made of.
 //!
-//! A piece is a file of functions, or of statements that use them. Its header says which pieces it `needs`, and which it
-//! `may use` where the script has them. `names.txt` describes the variables that all pieces share.
+//! A piece is a file of functions, or of statements that use them. Its header says which pieces it `needs`, which it
+//! `may use` where the script has them, and which parameters it `takes`: variables that are assigned before it runs.
+//! `names.txt` describes the variables, which all pieces share.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -168,6 +169,17 @@ mod tests {
             let mut part = || parts.next().unwrap_or_else(|| panic!("names.txt: {line:?} lacks a part"));
             (part(), part(), part())
         })
+    }
+
+    /// The parameters of a script are those that the texts take which it is made of.
+    #[test]
+    fn each_text_takes_what_the_table_has_as_parameters() {
+        let parameters: BTreeSet<_> =
+            table().filter(|(_, kind, _)| *kind == "parameter").map(|(name, ..)| name).collect();
+        let mut taken: BTreeSet<_> = texts().flat_map(|(_, text)| named(text, "takes: ")).collect();
+        // The scripts that are made of short.sh take this with it.
+        taken.insert("_nonce");
+        assert_eq!(taken, parameters);
     }
 
     #[test]

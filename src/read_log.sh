@@ -1,6 +1,6 @@
 # The last lines of a file.
 # needs: short
-#   parameters: _log_file, _line_count, _byte_count: how many bytes at the most
+# takes: _log_file _line_count _byte_count
 
 if [ ! -e "$_log_file" ]; then _say problem missing
 elif [ -d "$_log_file" ]; then _say problem directory

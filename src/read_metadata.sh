@@ -1,6 +1,6 @@
 # The metadata file of a process, waited for.
 # needs: short files wait directories
-#   parameters: _uuid, _wait_tenths: how many tenths of a second to wait
+# takes: _uuid _wait_tenths
 
 # Nobody waits any more when ssh's stdin ends.
 (
@@ -10,7 +10,8 @@
 exec 3<&-
 
 # Writes the metadata file, of which 64 KiB is more than any has, if one of the directories $@ has it.
-# Needs _uuid. Sets _is_there: not empty if there is such a file. One that is empty may be about to be written.
+# Needs _uuid. Sets _is_there: not empty if there is such a file. One that is empty may be about to be
+# written.
 # Returns 1 if there is none, or if it is empty.
 _show_metadata() {
     for _directory in "$@"; do
@@ -21,12 +22,19 @@ _show_metadata() {
         _is_there=1
         [ -s "$_metadata_file" ] || continue
         head -c 65536 "$_metadata_file"
-        return
+        return 0
     done
     return 1
 }
 
+# Waits for the metadata file in the directories $@, and writes it.
+# Needs _uuid and _wait_tenths. Sets _is_there.
+# Returns 1 if there is none.
+_await_metadata() {
+    _wait_until "$_wait_tenths" _show_metadata "$@"
+}
+
 _is_there=
-_wait_until "$_wait_tenths" _show_metadata "$@"
+_with_directories _await_metadata
 if [ -n "$_is_there" ]; then _say eof 4>&1; else _say problem missing; fi
 kill "$!"

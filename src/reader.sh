@@ -1,21 +1,23 @@
-# A reader of a stream that is replaced when somebody kills it: without it, nobody would learn that the manager or the link
-# is gone.
+# A reader of a stream that is replaced when somebody kills it: without it, nobody would learn that the
+# manager or the link is gone.
 # needs: identity wait job
 # may use: lease
 #
-# Where no process can be made, most shells end, with the trap for their end (zsh without it), and others go on: so every
-# shell that makes a process has that trap, and looks at $!.
+# Where no process can be made, most shells end, with the trap for their end (zsh without it), and others go
+# on: so every shell that makes a process has that trap, and looks at $!.
 
-# Has function $1 read descriptor 3 as its stdin, in a process of its own, until it returns 0. Signal $2 ends this shell;
-# the reader gets signal $3 then, or $2 if there is no $3. A signal that can be caught is lost on a shell that was forked a
-# moment ago.
-# Needs _lease_ticks: not empty if there is a lease. Sets _reader, _read_function, _end_signal, _is_cut and _is_alone.
+# Has function $1 read descriptor 3 as its stdin, in a process of its own, until it returns 0. Signal $2 ends
+# this shell; the reader gets signal $3 then, or $2 if there is no $3. A signal that can be caught is lost on
+# a shell that was forked a moment ago.
+# Needs _lease_ticks: not empty if there is a lease. Sets _reader, _read_function, _end_signal, _is_cut and
+# _is_alone.
 # Returns never: it ends this shell.
 _attend_to() {
     _is_done= _reader= _lease= _lease_start= _is_cut= _is_alone=
     _read_function=$1
     _end_signal=$2
-    # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its parent's traps.
+    # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its
+    # parent's traps.
     [ -z "$_lease_ticks" ] || _begin_lease
     trap '_is_done=1; [ -z "$_reader" ] || kill -'"${3:-$2}"' "$_reader"' "$2"
     trap _read_alone EXIT
@@ -47,8 +49,8 @@ _open_input() {
     exec 3<&-
 }
 
-# Reads in this shell, because there is no process for a reader. In its trap this shell must not try to make one: dash
-# would end.
+# Reads in this shell, because there is no process for a reader. In its trap this shell must not try to make
+# one: dash would end.
 # Needs _read_function and _end_signal. Sets _is_alone.
 # Returns never: it ends this shell.
 _read_alone() {

@@ -16,8 +16,8 @@ _has_reader() {
     _wait_until 9 _is_read
 }
 
-# Checks that somebody reads the commands now. A wrapper without a marker counts as one that reads: a full disk may not
-# have taken it.
+# Checks that somebody reads the commands now. A wrapper without a marker counts as one that reads: a full
+# disk may not have taken it.
 # Needs _stem.
 # Returns 0 if somebody does.
 _is_read() {

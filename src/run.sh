@@ -7,7 +7,8 @@
 # Needs the wrapper's variables. Sets _attendant and _exit_code.
 # Returns 0.
 _run() {
-    # The first process of the new session writes its pid, waits for what it is to run, and becomes the application.
+    # The first process of the new session writes its pid, waits for what it is to run, and becomes the
+    # application.
     set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; eval "$(cat "$0.x" || echo exit 125)"' "$_stem"
     _has_no_setsid=
     if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
@@ -44,9 +45,10 @@ _run_inner() (
 )
 
 # Reads the notebook, up to a mark of our own.
-# Needs _nonce and _exit_code. Sets _application, _has_run (0 or 1), _has_good_bye, _is_link_lost, _deliverer, _deliverer_start, _failure: why
-# the start has failed, _has_failed: not empty if a step of it has, and _ending, which says how the shell told of the end:
-# s by a signal, c by one and a core dump, - it was silent, u it always is (zsh, and bash with -c).
+# Needs _nonce and _exit_code. Sets _application, _has_run (0 or 1), _has_good_bye, _is_link_lost, _deliverer,
+# _deliverer_start, _failure: why the start has failed, _has_failed: not empty if a step of it has, and
+# _ending, which says how the shell told of the end: s by a signal, c by one and a core dump, - it was silent,
+# u it always is (zsh, and bash with -c).
 # Returns 0.
 _read_notes() {
     echo "$_nonce" >&8
@@ -74,8 +76,8 @@ _read_notes() {
     done
 }
 
-# Checks that a step, of which the notebook has $_note_words, has failed by itself. Behind a signal it may be the signal's
-# doing: then the shell has ended with another code than its trap saw, or with 1, as zsh does.
+# Checks that a step, of which the notebook has $_note_words, has failed by itself. Behind a signal it may be
+# the signal's doing: then the shell has ended with another code than its trap saw, or with 1, as zsh does.
 # Needs what _read_notes sets, and _exit_code.
 # Returns 0 if it has.
 _failed_by_itself() {
@@ -90,15 +92,16 @@ _let_go() {
     if [ -n "$_may_be_slow$_is_kept" ]; then
         _end_hand_over
         [ -n "$_application" ] || _answer_for_inner gone
-    # Before its program, or the end of its start: then who attends is still on its way to the reader, and would hand over to nobody.
+    # Before its program, or the end of its start: then who attends is still on its way to the reader, and
+    # would hand over to nobody.
     elif [ "$_has_run$_has_failed" = 0 ]; then kill -PROF "$_attendant"
     else _answer_for_inner gone
     fi
 }
 
-# Lets those go who wait at the inner process's fifo: who attends, which reads $1, or what it left when it was killed.
-# Opened so, a fifo does not block, and it stays open: an end without a word is a success. A word only for who attends: who
-# hands over may have filled the fifo.
+# Lets those go who wait at the inner process's fifo: who attends, which reads $1, or what it left when it was
+# killed. Opened so, a fifo does not block, and it stays open: an end without a word is a success. A word only
+# for who attends: who hands over may have filled the fifo.
 # Needs _stem.
 # Returns 0.
 _answer_for_inner() {
@@ -109,12 +112,14 @@ _answer_for_inner() {
 }
 
 # Reports the end, and sees to what is left.
-# Needs what _read_notes sets, and the wrapper's variables. Sets _leaves_group (0 or 1), _exit_report and _failure.
+# Needs what _read_notes sets, and the wrapper's variables. Sets _leaves_group (0 or 1), _exit_report and
+# _failure.
 # Returns 0.
 _conclude() {
     _leaves_group=0
     trap '_say exit "$_exit_code" "$_ending" "$_has_run" "$_leaves_group"; if [ -n "$_is_kept" ]; then _say "done"; else kill -PROF "$_attendant"; fi' EXIT
-    # Nobody reads reports behind a lost link, and a write to a full stream that sshd does not read any more never returns.
+    # Nobody reads reports behind a lost link, and a write to a full stream that sshd does not read any more
+    # never returns.
     if [ -n "$_is_link_lost" ]; then _say() { :; }; fi
     _let_go
     _end_group
@@ -129,8 +134,9 @@ _conclude() {
     if [ -n "$_is_kept" ]; then _leave_kept; else _report_exit; fi
 }
 
-# Ends what is left of the group, which has no supervisor any more. The group id cannot be another's while it has members.
-# Needs _application, _kill_tree. Sets _leaves_group.
+# Ends what is left of the group, which has no supervisor any more. The group id cannot be another's while it
+# has members.
+# Needs _application and _kill_tree. Sets _leaves_group and _strays.
 # Returns 0.
 _end_group() {
     if [ -n "$_application" ] && kill -0 "-$_application"; then
@@ -142,7 +148,8 @@ _end_group() {
     for _stray in $_strays; do _say stray "$_stray"; done
 }
 
-# Reports the end to the manager, waits for its answer, and leaves word of the end if there may have been none.
+# Reports the end to the manager, waits for its answer, and leaves word of the end if there may have been
+# none.
 # Needs _exit_report, _attendant and the wrapper's variables. Sets _is_link_lost and _is_heard.
 # Returns 0.
 _report_exit() {
@@ -153,8 +160,8 @@ _report_exit() {
     trap - EXIT
     # The reader asks so whether that write has returned.
     trap 'kill -PROF "$_attendant"' VTALRM
-    # The manager answers with good-bye, which ends the reader. A link that was cut in silence took the report as well: then
-    # the reader's input ends without a word, when the lease has.
+    # The manager answers with good-bye, which ends the reader. A link that was cut in silence took the report
+    # as well: then the reader's input ends without a word, when the lease has.
     [ -z "$_has_good_bye$_is_link_lost" ] || kill -PROF "$_attendant"
     _await_attendant
     echo "$_nonce" >&8
@@ -166,8 +173,8 @@ _report_exit() {
         l) _is_link_lost=1 ;;
         esac
     done
-    # Nobody may have read that: the manager asks for this file when the link is back. A reader that was killed has noted
-    # neither that the manager nor that the link is gone.
+    # Nobody may have read that: the manager asks for this file when the link is back. A reader that was
+    # killed has noted neither that the manager nor that the link is gone.
     [ "$_has_run$_is_heard" != 1 ] || _has_live_reader || _is_link_lost=1
     if [ -n "$_is_link_lost" ] && [ -n "$_metadata_file" ]; then _write_word "$_exit_report"; fi
     _answer_for_inner ""

@@ -2,8 +2,8 @@
 # needs: identity files protocol directories
 
 # Chooses the directory for the files of this start, and makes the fifos in it.
-# Needs _uuid, _instance, _is_kept and what directories.sh sets. Sets _stem, _metadata_file (empty where there is no place for one) and
-# _directory_kind: how the manager names the directory.
+# Needs _uuid, _instance, _is_kept and what _with_directories sets. Sets _stem, _metadata_file (empty where there
+# is no place for one) and _directory_kind: how the manager names the directory.
 # Returns 0, or reports that the start has failed, and ends this shell.
 _choose_directory() {
     _stem= _metadata_file=
@@ -11,7 +11,7 @@ _choose_directory() {
         _choose_kept_directory || _die runtime
     elif [ -n "$_runtime_home" ] && [ -d "$_runtime_home" ] && _claim_directory "$_runtime_home/drunc"; then _directory_kind=1
     elif _claim_directory /tmp/drunc; then _directory_kind=2
-    elif _claim_directory "/tmp/drunc-${UID:-$(id -u)}"; then _directory_kind=3
+    elif _claim_directory "/tmp/drunc-$_user_id"; then _directory_kind=3
     elif [ -n "$_home" ] && _claim_directory "$_home/.local/state/sshpm"; then _directory_kind=4
     else
         # No metadata then; the fifos can be anywhere, their name is not to be guessed.
@@ -32,7 +32,7 @@ _choose_kept_directory() {
     if [ -n "$_state_home" ] && mkdir -p -m 700 "$_state_home/sshpm" && _claim_directory "$_state_home/sshpm/$_host_name"; then
         _directory_kind=5
     elif _claim_directory /tmp/drunc; then _directory_kind=2
-    elif _claim_directory "/tmp/drunc-${UID:-$(id -u)}"; then _directory_kind=3
+    elif _claim_directory "/tmp/drunc-$_user_id"; then _directory_kind=3
     else return 1
     fi
 }
@@ -62,22 +62,26 @@ _claim_directory() {
     return 1
 }
 
-# Ends this shell if a process of this uuid lives whose files are in directory $1.
-# Needs _uuid. Sets what _read_application does.
+# Ends this shell if a process of this uuid lives whose files are in one of the directories $@: a uuid has one
+# owner here, wherever its policy or its login had it put its files.
+# Needs _uuid. Sets what _read_application does, of the last directory.
 # Returns 0.
 _refuse_used_uuid() {
-    ! _read_application "$1/metadata_$_uuid.json" || _die in-use
+    for _used_directory in "$@"; do
+        ! _read_application "$_used_directory/metadata_$_uuid.json" || _die in-use
+    done
 }
 
-# Makes the fifos of the inner process and the notebook, and opens the notebook, which never blocks and never ends then.
+# Makes the fifos of the inner process and the notebook, and opens the notebook, which never blocks and never
+# ends then.
 # Needs _stem.
 # Returns 1 if they could not be made.
 _make_fifos() {
     mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
 }
 
-# Removes word that nobody will ask for: of this uuid, which is used again, and of managers that have been gone for a day.
-# That of a kept process has its metadata file beside it, and stays.
+# Removes word that nobody will ask for: of this uuid, which is used again, and of managers that have been
+# gone for a day. That of a kept process has its metadata file beside it, and stays.
 # Needs _metadata_file and _uuid.
 # Returns 0.
 _sweep_words() {

@@ -1,8 +1,9 @@
-# What the inner process runs behind its environment and setup lines (see wrapper.rs): $0 is the stem of the fifos,
-# "$@" the application's argv, _sshpm_step what is under way, for the trap that tells the wrapper when a step ends the shell.
+# What the inner process runs behind its environment and setup lines (see wrapper.rs): $0 is the stem of the
+# fifos, "$@" the application's argv, _sshpm_step what is under way, for the trap that tells the wrapper when
+# a step ends the shell.
 
-# Somebody may have removed them while the setup ran. Where bash goes on without, nobody would know that the program runs, and
-# it would be ended for its start's timeout.
+# Somebody may have removed them while the setup ran. Where bash goes on without, nobody would know that the
+# program runs, and it would be ended for its start's timeout.
 [ -p "$0.x" ] && [ -p "$0.a" ] || exit 125
 unset _sshpm_step
 _sshpm_step="exec 0"
@@ -22,7 +23,7 @@ echo x >"$0.a"
 exec 9>"$0.x"
 # bash goes on behind an exec that failed, dash, mksh and busybox run the trap.
 [ -z "${BASH_VERSION:-}" ] || shopt -s execfail
-# The group's redirection leaves the shell a copy of descriptor 9 that the exec closes: so the fifo ends when, and only
-# when, the program has replaced the shell.
+# The group's redirection leaves the shell a copy of descriptor 9 that the exec closes: so the fifo ends when,
+# and only when, the program has replaced the shell.
 { exec "$@"; } 9>&-
 exit

@@ -1,5 +1,7 @@
-# What left the application's process group: processes that have its mark in their environment, or are still of its session.
+# What left the application's process group: processes that have its mark in their environment, or are still
+# of its session.
 # needs: identity wait
+# takes: _instance
 
 # Ends these processes. $1: the session, which is the application's pid; - where that may be another's by now.
 # Needs _instance. Sets _strays: those that could not be ended.

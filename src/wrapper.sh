@@ -1,18 +1,15 @@
 # The remote parent of one application.
 # needs: identity files wait job reader protocol directories runtime attend run
 # may use: lease tree keep
-#   parameters: _nonce, _uuid, _instance, _grace in seconds, _umask, _log_file, _log_mode (fresh, append or truncate), _setup_shell, _wants_bash: not
-#   empty if there are setup lines, for which bash is taken where there is one, _may_be_slow: not empty if the start can
-#   take long, _by_launcher: not empty for another launcher than ssh, _metadata_rest: '"key":…}', _kill_tree: not
-#   empty if what left the process group is ended with it, see tree.sh, _is_kept: not empty if the application is kept when the link or
-#   the manager is gone, see keep.sh, _lease_period and _lease_ticks: see lease.sh, empty on a shared connection
+# takes: _nonce _uuid _instance _grace _umask _log_file _log_mode _setup_shell _wants_bash _may_be_slow
+# takes: _by_launcher _metadata_rest _kill_tree _is_kept _lease_period _lease_ticks
 #
-# Descriptors: 3 commands (ssh's stdin) and 4 reports (ssh's stderr), as script.rs has it for every script, 5 and 6 the
-# application's stdout and stderr, 7 ssh's stdout, 8 the notebook.
+# Descriptors: 3 commands (ssh's stdin) and 4 reports (ssh's stderr), as script.rs has it for every script, 5
+# and 6 the application's stdout and stderr, 7 ssh's stdout, 8 the notebook.
 #
-# The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never ends: a pipe
-# that needs no other process. This shell's own messages go there too (2>&8), because "Killed" in it, or its absence,
-# distinguishes death by a signal from an exit code above 128. Lines:
+# The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never
+# ends: a pipe that needs no other process. This shell's own messages go there too (2>&8), because "Killed" in
+# it, or its absence, distinguishes death by a signal from an exit code above 128. Lines:
 #   p PID        the inner process
 #   o PID START  the shell that hands over to it
 #   x            the program is next
@@ -25,9 +22,11 @@
 #   n            there was no link any more
 #   exit …       the application's end, as it is about to be reported
 #   else         what the shell says
-# Their order decides what a failed step is: behind a signal it can be the signal's doing, and no failure of the start.
+# Their order decides what a failed step is: behind a signal it can be the signal's doing, and no failure of
+# the start.
 
-# Finds out who the process is. sshd has set LOGNAME, and that costs no fork; with another launcher it can be that of the manager's user.
+# Finds out who the process is. sshd has set LOGNAME, and that costs no fork; with another launcher it can be
+# that of the manager's user.
 # Needs _by_launcher. Sets _user.
 # Returns 0.
 _find_user() {
@@ -37,8 +36,8 @@ _find_user() {
     case $_user in *[!A-Za-z0-9._@+-]* | -* | '') _user=$(id -u) ;; esac
 }
 
-# Waits for the manager's go-ahead, because this script may have waited behind a start-up file that hung, and its start may
-# be over. Behind it stands what the inner process runs: environment, setup lines, start.sh.
+# Waits for the manager's go-ahead, because this script may have waited behind a start-up file that hung, and
+# its start may be over. Behind it stands what the inner process runs: environment, setup lines, start.sh.
 # Sets _inner_script.
 # Returns 0; ends this shell if there is no go-ahead, or if it is cut.
 _await_go_ahead() {
@@ -49,8 +48,8 @@ _await_go_ahead() {
 }") ;; *) _die no-process ;; esac
 }
 
-# Finds out the umask of the application and its log file: the request's, or the login's. The second line of status has
-# that since Linux 4.7, and costs no process.
+# Finds out the umask of the application and its log file: the request's, or the login's. The second line of
+# status has that since Linux 4.7, and costs no process.
 # Sets _umask.
 # Returns 0.
 _find_umask() {
@@ -58,8 +57,8 @@ _find_umask() {
     case $_umask in 0[0-7]*) ;; *) _umask=$(umask) ;; esac
 }
 
-# Chooses the shell of the inner process. bash reads ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2, zsh ~/.zshenv
-# always: start-up files are for the setup lines to source.
+# Chooses the shell of the inner process. bash reads ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2,
+# zsh ~/.zshenv always: start-up files are for the setup lines to source.
 # Needs _setup_shell and _wants_bash. Sets _shell and _shell_option.
 # Returns 0, or reports that the start has failed, and ends this shell.
 _choose_shell() {
@@ -93,8 +92,7 @@ _await_go_ahead
 _find_umask
 # The wrapper's own files are private.
 umask 077
-# A uuid has one owner here, wherever its policy or its login had it put its files.
-for _directory in "$@"; do _refuse_used_uuid "$_directory"; done
+_with_directories _refuse_used_uuid
 _choose_directory
 _sweep_words
 [ -z "$_log_file" ] || _open_log
