@@ -148,14 +148,18 @@ impl Manager {
     /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn wait_until_started(&self, uuid: &str, timeout: Duration) -> Result<i64> {
         let process = self.find_to_wait(uuid)?;
-        let over = wait(&process, timeout, || match (process.has_run(), process.outcome_after(Announcement::Queued)) {
-            (true, _) => Some(process.pids().remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })),
-            (false, Some(Err(error))) => {
-                process.acknowledge();
-                Some(Err(error))
+        let over = wait(&process, timeout, || {
+            // The end first: a process that runs and ends between the two looks has run.
+            let outcome = process.outcome_after(Announcement::Queued);
+            match (process.has_run(), outcome) {
+                (true, _) => Some(process.pids().remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })),
+                (false, Some(Err(error))) => {
+                    process.acknowledge();
+                    Some(Err(error))
+                }
+                (false, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
+                (false, None) => None,
             }
-            (false, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
-            (false, None) => None,
         });
         over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("the start of process {uuid:?}"), waited: timeout }))
     }
