@@ -23,6 +23,7 @@ use crate::launcher::Launcher;
 use crate::link_loss::LinkLossPolicy;
 use crate::manager::Manager;
 use crate::options::Options;
+use crate::parameters;
 use crate::process::Process;
 use crate::report::NONCE_BEGIN;
 use crate::request::BootRequest;
@@ -47,11 +48,13 @@ const MOST_EVENTS: usize = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The host. `$1` is a directory with what it says: on each stream something once, and something again and again. It takes
-/// the nonce from the script that it is sent, of which it reads no more than that, and puts it where a report begins.
+/// the nonce, which is assigned to `$2`, from the script that it is sent, of which it reads no more than that, and puts it
+/// where a report begins.
 const HOST: &str = r#"
-script=$(dd bs=4096 count=1 2>/dev/null)
-nonce=${script#*_N=\'}
+script=$(dd bs=8192 count=1 2>/dev/null)
+nonce=${script#*"$2"=\'}
 nonce=${nonce%%\'*}
+[ -z "$script" ] || [ "${#nonce}" -eq 32 ] || : >"$1/no-nonce"
 say() {
     LC_ALL=C sed "s/$(printf '\036')/$nonce/g" "$1.once"
     LC_ALL=C sed "s/$(printf '\036')/$nonce/g" "$1.again" >"$1.said"
@@ -273,12 +276,14 @@ fn little_is_held(call: Call, stdout: &Words, stderr: &Words) -> TestCaseResult 
     let directory = TempDir::new().expect("a temporary directory");
     stdout.write(directory.path(), "stdout", call.volume());
     stderr.write(directory.path(), "stderr", call.volume());
-    let host = ["/bin/sh".as_ref(), "-c".as_ref(), HOST.as_ref(), "host".as_ref(), directory.path().as_os_str()];
+    let place = directory.path().to_str().expect("a path in UTF-8");
+    let host = ["/bin/sh", "-c", HOST, "host", place, parameters::NONCE];
     let options = Options::new().launcher(Launcher::command(host)).output_limit(OUTPUT_LIMIT);
     let options = options.connect_timeout(SECOND).lost_timeout(Duration::ZERO).restore_timeout(Duration::ZERO);
     let manager = Manager::new(options).expect("options that are valid");
     let most = most_held(|| call.make(manager));
     prop_assert!(most <= call.bound(), "{:?} holds {} bytes", call, most);
+    prop_assert!(!directory.path().join("no-nonce").exists(), "the host found no nonce in the script");
     Ok(())
 }
 
