@@ -266,7 +266,10 @@ fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
         };
     }
     // What is not kept goes with its link, which can break behind the exit report.
-    let is_cut = (exit.lost || case.asked.strike) && !case.plan.keep;
+    let is_lost = (exit.lost || case.asked.strike) && !case.plan.keep;
+    // A manager does not wait for the output of a kept start that it takes back, whether that has just come to run or not.
+    let is_taken_back = case.plan.keep && case.asked.end && exit.source == "manual_kill_through_ssh_client";
+    let is_cut = is_lost || is_taken_back;
     let mut compared = 0;
     for [stdout, stderr] in case.witnesses.iter().filter_map(|witness| witness.output.as_ref()) {
         for (stream, name, bytes) in [(0, "stdout", stdout), (1, "stderr", stderr)] {

@@ -284,6 +284,20 @@ fn output_arrives_whole_and_once() {
 }
 
 #[test]
+fn the_output_of_a_kept_start_that_is_taken_back_is_not_waited_for() {
+    let (plan, ran) = (kept(), ended("end 4"));
+    let judged = |source: &str, asked: Asked| {
+        let exit = Exit { application: Some(4), source: source.to_owned(), ..Exit::default() };
+        let witness = Witness { output: Some([vec![], vec![]]), ..reported(true, &Outcome::Exited(exit)) };
+        judge(&Case { asked, ..case(&plan, Some(&ran), &[with(Manager::Detached, witness)]) })
+    };
+    let asked = Asked { end: true, ..Asked::default() };
+    assert_eq!(judged("manual_kill_through_ssh_client", asked), Ok(Verdict::Exact(0)));
+    assert!(judged("manual_kill_through_ssh_client", Asked::default()).is_err());
+    assert!(judged("client_monitoring", asked).is_err());
+}
+
+#[test]
 fn a_log_file_has_all_that_was_written() {
     let (ran, outcome) = (ended("end 4"), exited(4, None));
     let witnesses = [reported(true, &outcome)];
