@@ -30,8 +30,10 @@ _attend_to() {
         } &
         _check_job
         _reader=$!
-        # What came in between could not end it.
-        [ "$_has_no_input" = "$_is_cut$_is_done" ] || kill -KILL "$_reader"
+        # What came in between did not end it.
+        if [ -n "$_is_done" ]; then _end_reader "${3:-$2}"
+        elif [ "$_has_no_input" != "$_is_cut" ]; then kill -KILL "$_reader"
+        fi
         until wait "$_reader" && _is_done=1; do kill -0 "$_reader" || break; done
         _reader=
     done
@@ -39,6 +41,24 @@ _attend_to() {
     _tell_lease PROF
     [ -z "$_lease" ] || wait "$_lease"
     exit 0
+}
+
+# Ends a reader that was forked just when it was to end, by signal $1, again and again: it can lose the first. KILL
+# would leave what it has started, such as the sleep of its grace.
+# Needs _reader. Sets _reader_signal.
+# Returns 0.
+_end_reader() {
+    _reader_signal=$1
+    _wait_until 20 _tell_reader || kill -KILL "$_reader"
+}
+
+# Sends the reader its signal, if it has not ended.
+# Needs _reader and _reader_signal.
+# Returns 0 if it has ended.
+_tell_reader() {
+    _find_start "$_reader" && ! _is_zombie || return 0
+    kill -"$_reader_signal" "$_reader"
+    return 1
 }
 
 # Gives a reader its stdin: descriptor 3, or nothing if that is cut.
