@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_child_that_runs_on_has_no_exit_status_until_it_is_killed() {
-        with_and_without_pidfd("sleep 1000", |mut child| {
+        with_and_without_pidfd("exec sleep 1000", |mut child| {
             assert!(child.wait_until(Instant::now() + Duration::from_millis(1)).is_none());
             child.handle().signal(libc::SIGTERM);
             assert_eq!(child.wait_until(Instant::now() + LONG).unwrap().signal(), Some(libc::SIGTERM));
