@@ -219,7 +219,8 @@ fn whatever_streams_are_closed_the_end_is_exact() {
 #[test]
 fn one_that_has_filled_its_pipe_can_be_ended_and_hinders_nobody() {
     let remote = Remote::start();
-    let manager = Manager::new(options(&remote).share_connections(false)).unwrap();
+    // No lease ends while their clients are stopped.
+    let manager = Manager::new(options(&remote).share_connections(false).lease(LONG)).unwrap();
     let mut others = Others::start(&manager);
     let (go, filled) = (remote.scratch().join("go"), remote.scratch().join("filled"));
     let wait_for_go = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());

@@ -65,8 +65,9 @@ fn a_clean_up_removes_what_killed_starts_left() {
     let fifos = beside("v.l.1.0123456789abcdef", &["x", "a", "c", "l.1.1.m"]);
     let regular = beside("v.l.1.0123456789abcdef", &["out", "err", "tmp", "kept", "ran"]);
     // One start has just opened the draft of its metadata file, and another one its notebook.
-    let starting = beside("v.0123456789abcdef", &["x", "tmp"]);
-    let waiting = beside("v.fedcba9876543210", &["x", "a", "out"]);
+    // Other launchers have this test run at the same time, and what is open is known by its name.
+    let starting = beside(&format!("v.0{:015x}", std::process::id()), &["x", "tmp"]);
+    let waiting = beside(&format!("v.f{:015x}", std::process::id()), &["x", "a", "out"]);
     fs::write(&starting[1], "").unwrap();
     fs::write(&waiting[2], "").unwrap();
     for fifo in [&starting[0], &waiting[0], &waiting[1]] {
