@@ -10,7 +10,7 @@ use crate::seconds;
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
 
 /// How the lease of a connection is counted.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
     /// Whole seconds between ticks.
     pub period: Duration,
@@ -19,7 +19,7 @@ pub(crate) struct Lease {
 }
 
 /// What ends a session whose link was cut in silence.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum SilentCut {
     /// The lease of its shared connection.
     Connection,

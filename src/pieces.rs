@@ -16,20 +16,14 @@ struct Piece {
     text: &'static str,
 }
 
-static PIECES: [Piece; 25] = pieces!(
-    "attend" "clean_up" "connection" "directories" "files" "find" "follow_log" "identity" "inquiry" "job"
+static PIECES: [Piece; 27] = pieces!(
+    "attach" "attend" "clean_up" "connection" "directories" "files" "find" "follow_log" "identity" "inquiry" "job"
     "keep" "lease" "link" "protocol" "read_log" "read_metadata" "reader" "relations" "run" "runtime" "short" "state_of"
-    "tree" "validate" "wait"
+    "tree" "validate" "wait" "wrapper"
 );
 
 /// The table of the variables' names: each line has a name, its kind and its meaning.
 const NAMES: &str = include_str!("names.txt");
-
-/// What the wrapper is made of, but for what only some starts need.
-pub(crate) const WRAPPER: &str = include_str!("wrapper.sh");
-
-/// What takes over a kept process.
-pub(crate) const ATTACH: &str = include_str!("attach.sh");
 
 /// What the inner process runs last.
 pub(crate) const START: &str = include_str!("start.sh");
@@ -51,44 +45,28 @@ fn named<'a>(text: &'a str, words: &str) -> impl Iterator<Item = &'a str> {
     lines.filter_map(move |line| line.strip_prefix("# ")?.strip_prefix(words)).flat_map(|names| names.split(' '))
 }
 
-/// Adds what a text needs, each piece once and behind what it needs itself.
-fn add_needs(text: &'static str, known: &mut BTreeSet<&'static str>, all: &mut String) {
-    for name in named(text, "needs: ") {
-        add_piece(name, known, all);
-    }
-}
-
+/// Adds a piece behind all that it needs, each of these once.
 fn add_piece(name: &'static str, known: &mut BTreeSet<&'static str>, all: &mut String) {
     if known.insert(name) {
         let text = piece(name);
-        add_needs(text, known, all);
+        for needed in named(text, "needs: ") {
+            add_piece(needed, known, all);
+        }
         all.push_str(text);
     }
 }
 
-/// A text, behind all that it needs.
-pub(crate) fn with_needs(text: &'static str) -> String {
-    let mut all = String::new();
-    add_needs(text, &mut BTreeSet::new(), &mut all);
-    all.push_str(text);
-    all
-}
-
-/// A piece, behind all that it needs.
+/// Returns a piece behind all that it needs.
 pub(crate) fn script_of(name: &'static str) -> String {
-    let mut all = String::new();
-    add_piece(name, &mut BTreeSet::new(), &mut all);
-    all
+    addition(&[], name)
 }
 
-/// What a script must have besides its text, and all that this needs, to use these pieces too.
-pub(crate) fn additions(text: &'static str, names: &[&'static str]) -> String {
+/// Returns what a script that is made of some pieces must have in addition to use another one too.
+pub(crate) fn addition(to: &[&'static str], name: &'static str) -> String {
     let (mut known, mut all) = (BTreeSet::new(), String::new());
-    add_needs(text, &mut known, &mut all);
+    to.iter().for_each(|there| add_piece(there, &mut known, &mut all));
     all.clear();
-    for name in names {
-        add_piece(name, &mut known, &mut all);
-    }
+    add_piece(name, &mut known, &mut all);
     all
 }
 
@@ -98,8 +76,7 @@ mod tests {
 
     /// All texts, with their names.
     fn texts() -> impl Iterator<Item = (&'static str, &'static str)> {
-        let whole = [("wrapper", WRAPPER), ("attach", ATTACH), ("start", START)];
-        PIECES.iter().map(|piece| (piece.name, piece.text)).chain(whole)
+        PIECES.iter().map(|piece| (piece.name, piece.text)).chain([("start", START)])
     }
 
     fn code_of(text: &str) -> String {
@@ -133,13 +110,8 @@ mod tests {
         let names: BTreeSet<_> = table().map(|(name, ..)| name).collect();
         for (name, text) in texts() {
             let (mut known, mut there) = (BTreeSet::new(), String::new());
-            add_needs(text, &mut known, &mut there);
-            for piece in named(text, "may use: ") {
-                if piece == "attach" {
-                    there.push_str(ATTACH);
-                } else {
-                    add_piece(piece, &mut known, &mut there);
-                }
+            for piece in named(text, "needs: ").chain(named(text, "may use: ")) {
+                add_piece(piece, &mut known, &mut there);
             }
             let defined: BTreeSet<_> =
                 functions(&there).into_iter().chain(functions(text)).map(|(name, _)| name).collect();

@@ -30,7 +30,7 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 /// The variable by which the first shell on a host reads a script. The login environment may export it, too.
 const SCRIPT: &str = "_script";
 
-/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script (see script.rs). In single
+/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script, see [`Script::opened`]. In single
 /// quotes it survives every login shell, csh and fish too, because it has none of those, no `!`, no backslash and no
 /// newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a command line.
 /// Behind it stands what the host's ps calls it.

@@ -13,13 +13,18 @@ use crate::lease::{Lease, SilentCut};
 use crate::limit::{Limit, LimitValue};
 use crate::link_loss::LinkLossPolicy;
 use crate::parameters;
-use crate::pieces::{self, additions, with_needs};
+use crate::pieces::{self, addition, script_of};
 use crate::report::NONCE_LENGTH;
 use crate::request::{BootRequest, LogMode};
 use crate::script::{Script, closed, literal_path, short_script, without_comments};
 use crate::seconds::whole_seconds;
 
-static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&with_needs(pieces::WRAPPER))));
+// Each is made once: a start must not cost the time again.
+static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("wrapper"))));
+static ATTACH: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("attach"))));
+static LEASE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "lease")));
+static TREE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "tree")));
+static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "keep")));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(pieces::START));
 
 /// The session of a shared connection.
@@ -55,21 +60,16 @@ pub(crate) fn start_line(
     script.assign(parameters::MAY_BE_SLOW, flag(!request.setup.is_empty() || request.working_directory.is_some()));
     script.assign(parameters::METADATA_REST, metadata(instance, request));
     script.assign(parameters::KILL_TREE, flag(request.kill_tree));
-    let mut extra = Vec::new();
-    if cut != SilentCut::Connection {
-        extra.push("lease");
-    }
     if request.kill_tree {
-        extra.push("tree");
+        script.add(&TREE);
     }
     if request.link_loss == LinkLossPolicy::Keep {
         script.assign(parameters::IS_KEPT, "1");
         script.assign(parameters::MANAGER, manager);
         script.assign(parameters::STDOUT_POSITION, "0");
         script.assign(parameters::STDERR_POSITION, "0");
-        extra.push("keep");
+        script.add(&KEEP);
     }
-    script.add(&without_comments(&additions(pieces::WRAPPER, &extra)));
     script.bundle_with(&WRAPPER)
 }
 
@@ -92,12 +92,7 @@ pub(crate) fn attach_line(
     script.assign(parameters::MANAGER, manager);
     script.assign(parameters::STDOUT_POSITION, positions.0.to_string());
     script.assign(parameters::STDERR_POSITION, positions.1.to_string());
-    // The functions of the lease come first: the last piece is the program.
-    if cut != SilentCut::Connection {
-        script.add(&without_comments(&additions(pieces::ATTACH, &["lease"])));
-    }
-    script.add(&without_comments(&with_needs(pieces::ATTACH)));
-    script.bundle()
+    script.bundle_with(&ATTACH)
 }
 
 /// The script that asks after a process, ends it if it outlives `grace` (in seconds), and reports how it ended.
@@ -203,6 +198,7 @@ impl Script {
     fn lease(&mut self, Lease { period, ticks }: Lease) {
         self.assign(parameters::LEASE_PERIOD, period.as_secs().to_string());
         self.assign(parameters::LEASE_TICKS, ticks.to_string());
+        self.add(&LEASE);
     }
 
     /// Names what comes next, for the trap.
@@ -319,7 +315,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pieces::script_of;
     use crate::script::shells::{each, run_with};
 
     /// What shellcheck warns of and the scripts do on purpose: empty assignments in a row (1007), `A && B || C` (2015),
