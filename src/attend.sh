@@ -222,7 +222,7 @@ _end_reading() {
     if _is_process "$_application" "$_application_start" || [ ! -d "/proc/$_application" ]; then kill -KILL "$_group"; fi
     # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks
     # meanwhile takes a process without a metadata file for one that has left none.
-    if ! _find_start "$_wrapper" || _is_zombie; then
+    if _is_gone "$_wrapper"; then
         _leave_noted_word
         _remove
     fi
@@ -237,7 +237,7 @@ _end_reading() {
 _await_reports() {
     trap 'exit 0' PROF EXIT
     _asked=0
-    while _find_start "$_wrapper" && ! _is_zombie; do
+    until _is_gone "$_wrapper"; do
         if [ "$_asked" -le 100 ]; then kill -VTALRM "$_wrapper"; else kill -KILL "$_wrapper"; fi
         _pause || exit 0
         _asked=$((_asked + _pause_tenths))

@@ -19,7 +19,7 @@ _signal_group() {
 # Needs _file_pid and _file_start.
 # Returns 0 if it has.
 _has_ended() {
-    ! _is_process "$_file_pid" "$_file_start" || _is_dead "$_file_pid"
+    ! _is_running "$_file_pid" "$_file_start"
 }
 
 # Ends the process: HUP, then KILL.
@@ -30,13 +30,6 @@ _end_process() {
     _wait_until "$((_grace * 10))" _has_ended && return
     _signal_group KILL
     _wait_until 20 _has_ended
-}
-
-# Checks that the wrapper of the process has ended: it writes its word, and goes.
-# Needs _file_wrapper.
-# Returns 0 if it has.
-_wrapper_has_ended() {
-    ! _find_start "$_file_wrapper" || _is_zombie
 }
 
 # Ends the process of metadata file $1 if no manager has it, and removes its files.
@@ -56,7 +49,8 @@ _clean_up_process() {
     left | orphaned)
         if _end_process; then
             _state=ended
-            _wait_until 20 _wrapper_has_ended
+            # The wrapper writes its word, and goes.
+            _wait_until 20 _is_gone "$_file_wrapper"
         else
             _running=$_file_pid
             _state=running

@@ -24,13 +24,12 @@ _names_instance() {
     return 1
 }
 
-# Checks that the link of this name, $1, lives. The name is PID.START.MANAGER. A client that was killed can
-# stay a zombie for long.
+# Checks that the link of this name, $1, lives. The name is PID.START.MANAGER.
 # Sets _link_start.
 # Returns 0 if it lives.
 _link_lives() {
     _link_start=${1#*.}
-    _is_process "${1%%.*}" "${_link_start%%.*}" && ! _is_zombie
+    _is_running "${1%%.*}" "${_link_start%%.*}"
 }
 
 # Checks that a process lives which has marked itself as the reader of the commands.
@@ -42,7 +41,7 @@ _has_live_reader() {
         [ -e "$_marker" ] || continue
         _has_marker=1
         _marker=${_marker#"$_stem.r."}
-        _is_process "${_marker%%.*}" "${_marker#*.}" && ! _is_zombie && return
+        _is_running "${_marker%%.*}" "${_marker#*.}" && return
     done
     return 1
 }

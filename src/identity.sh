@@ -49,11 +49,26 @@ _signal_process() {
     _is_process "$2" "$3" && kill -"$1" "$2"
 }
 
+# Checks that process $1 is the one that was started then, $2, and runs. A process that has ended can stay a
+# zombie for long.
+# Sets _process_start and _process_stat.
+# Returns 0 if it does.
+_is_running() {
+    _is_process "$1" "$2" && ! _is_zombie
+}
+
+# Checks that process $1 has ended, whether its parent has seen that or not.
+# Sets _process_start and _process_stat.
+# Returns 0 if it has.
+_is_gone() {
+    ! _find_start "$1" || _is_zombie
+}
+
 # Checks whether the process that was looked at last has ended, and its parent has not seen that yet.
 # Needs _process_stat.
 # Returns 0 if it is a zombie.
 _is_zombie() {
-    case $_process_stat in Z*) return 0 ;; esac
+    case $_process_stat in Z* | X*) return 0 ;; esac
     return 1
 }
 

@@ -8,7 +8,7 @@
 # Needs _asked_pid and _asked_start.
 # Returns 0 if it does.
 _is_alive() {
-    [ -n "$_asked_pid" ] && _is_process "$_asked_pid" "$_asked_start" && ! _is_zombie
+    [ -n "$_asked_pid" ] && _is_running "$_asked_pid" "$_asked_start"
 }
 
 # Reads the metadata file of the instance in directory $1: from here on it is known who the process is.

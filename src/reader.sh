@@ -9,17 +9,18 @@
 # Has function $1 read descriptor 3 as its stdin, in a process of its own, until it returns 0. Signal $2 ends
 # this shell; the reader gets signal $3 then, or $2 if there is no $3. A signal that can be caught is lost on
 # a shell that was forked a moment ago.
-# Needs _lease_ticks: not empty if there is a lease. Sets _reader, _read_function, _end_signal, _is_cut and
-# _is_alone.
+# Needs _lease_ticks: not empty if there is a lease. Sets _reader, _reader_signal, _read_function, _end_signal,
+# _is_cut and _is_alone.
 # Returns never: it ends this shell.
 _attend_to() {
     _is_done= _reader= _lease= _lease_start= _is_cut= _is_alone=
     _read_function=$1
     _end_signal=$2
+    _reader_signal=${3:-$2}
     # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its
     # parent's traps.
     [ -z "$_lease_ticks" ] || _begin_lease
-    trap '_is_done=1; [ -z "$_reader" ] || kill -'"${3:-$2}"' "$_reader"' "$2"
+    trap '_is_done=1; [ -z "$_reader" ] || kill -"$_reader_signal" "$_reader"' "$2"
     trap _read_alone EXIT
     while [ -z "$_is_done" ]; do
         _has_no_input=$_is_cut
@@ -31,7 +32,7 @@ _attend_to() {
         _check_job
         _reader=$!
         # What came in between did not end it.
-        if [ -n "$_is_done" ]; then _end_reader "${3:-$2}"
+        if [ -n "$_is_done" ]; then _end_reader
         elif [ "$_has_no_input" != "$_is_cut" ]; then kill -KILL "$_reader"
         fi
         until wait "$_reader" && _is_done=1; do kill -0 "$_reader" || break; done
@@ -43,12 +44,11 @@ _attend_to() {
     exit 0
 }
 
-# Ends a reader that was forked just when it was to end, by signal $1, again and again: it can lose the first. KILL
-# would leave what it has started, such as the sleep of its grace.
-# Needs _reader. Sets _reader_signal.
+# Ends a reader that was forked just when it was to end, by its signal, again and again: it can lose the
+# first. KILL would leave what it has started, such as the sleep of its grace.
+# Needs _reader and _reader_signal.
 # Returns 0.
 _end_reader() {
-    _reader_signal=$1
     _wait_until 20 _tell_reader || kill -KILL "$_reader"
 }
 
@@ -56,7 +56,7 @@ _end_reader() {
 # Needs _reader and _reader_signal.
 # Returns 0 if it has ended.
 _tell_reader() {
-    _find_start "$_reader" && ! _is_zombie || return 0
+    ! _is_gone "$_reader" || return 0
     kill -"$_reader_signal" "$_reader"
     return 1
 }

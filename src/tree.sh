@@ -40,7 +40,7 @@ _find_escaped() {
 # Returns 0.
 _add_stray() {
     case " $_strays $$ $PPID " in *" $1 "*) return ;; esac
-    _is_dead "$1" || _strays="$_strays $1"
+    _is_gone "$1" || _strays="$_strays $1"
 }
 
 # Finds the session of process $1.
@@ -52,13 +52,4 @@ _find_session() {
     _process_session=${4:-}
     # Where the pid was never reported, the session that is looked for is empty: that is nobody's.
     [ -n "$_process_session" ]
-}
-
-# Checks that process $1 has ended, whether its parent has seen that or not.
-# Sets _process_stat.
-# Returns 0 if it has.
-_is_dead() {
-    _read_stat "$1" || return 0
-    case $_process_stat in Z* | X*) return 0 ;; esac
-    return 1
 }
