@@ -85,9 +85,9 @@ impl Script {
     /// The line that reads the block, and the block but for its last bytes, of which there are `rest`.
     ///
     /// Descriptor 4 keeps stderr for the reports. From the block on, the shell's own messages go nowhere: it can complain
-    /// about a block that was cut, and nobody can tell what of it a shell quotes then. A host may have a `head` without `-c`, or
-    /// none; a `head` may also read more than it is told to, and so nothing may follow the block until the script
-    /// reports that it has begun.
+    /// about a block that was cut, and nobody can tell what of it a shell quotes then. Some hosts have a
+    /// `head` without `-c`, or none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends
+    /// nothing behind the block until the script reports that it has begun.
     fn opened(self, rest: usize) -> Vec<u8> {
         let begin = format!("{{ unset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;

@@ -1,7 +1,7 @@
-# What became of the process that a metadata file names.
+# The state of the process that a metadata file names.
 # needs: identity files wait relations
 
-# Finds out what became of the process of metadata file $1.
+# Finds the state of the process of metadata file $1.
 # Sets _stem, _file_instance and _state: attended (a manager has it), left (it is kept and no manager has it),
 # orphaned (it lives, and its wrapper does not, or hears nobody), exit … (the wrapper's word of how it ended),
 # gone.

@@ -13,8 +13,8 @@ _show_runtime_directory() {
     done
 }
 
-# Writes whether logind ends what a user leaves at the end of his last login: when it is told to, but not of a
-# user who lingers, and of root only when it is told that, too.
+# Writes whether logind ends the processes that a user leaves at the end of the last login. It does so where
+# KillUserProcesses is set, except for users who linger and users whom its configuration excludes: root by default.
 # Returns 0.
 _show_logind() {
     _ends_processes=no _excluded_users='root ' _only_users=

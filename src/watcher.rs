@@ -128,7 +128,7 @@ pub(crate) enum Attached {
     Gone,
 }
 
-/// What became of all attempts to get a link.
+/// How all attempts to get a link ended.
 enum AttachEnd {
     /// There was one, which has ended for this reason.
     Linked(Error),

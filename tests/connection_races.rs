@@ -42,7 +42,7 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
         error => assert!(matches!(error, Error::NotRunning { .. }), "{error}"),
     }
     remote.assert_nothing_left();
-    // The second one is for the question what became of it.
+    // The second one is for the inquiry about it.
     assert_eq!(remote.logins(), 2);
     assert_eq!(fs::read_to_string(local("/tmp/fifos")).unwrap().lines().count(), 1);
     let runs = fs::read_to_string(local("/tmp/runs")).unwrap_or_default();
