@@ -102,8 +102,8 @@ impl Episode {
         killed.and_then(|killed| killed.duration_since(last_word).ok()).is_some_and(|time| time < TAKING)
     }
 
-    /// Compares what was reported with what is true.
-    pub fn judge(&self, board: &Board) -> Result<Verdict, String> {
+    /// Compares what was reported with what is true. `former`: see `Case`.
+    pub fn judge(&self, board: &Board, former: Option<&Life>) -> Result<Verdict, String> {
         let witnesses: Vec<Witness> = self.holders.iter().map(|holder| witness(board, holder)).collect();
         let life = self.life();
         judge(&Case {
@@ -112,6 +112,7 @@ impl Episode {
             alive: life.as_ref().is_some_and(Life::is_alive),
             life: life.as_ref(),
             may_have_been_taken: self.may_have_been_taken(),
+            former,
             log_file: self.plan.log_file.then(|| fs::metadata(&self.log_file).map_or(0, |file| file.len())),
             witnesses: &witnesses,
         })

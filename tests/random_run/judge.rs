@@ -58,6 +58,9 @@ pub struct Case<'a> {
     pub alive: bool,
     /// It ended just before its manager was killed, which can have taken the end and not come to report it.
     pub may_have_been_taken: bool,
+    /// The kept process that had this name before, whose host may not have heard that its end was taken: an adoption
+    /// can find it, if this start has not replaced it yet.
+    pub former: Option<&'a Life>,
     /// The size of the log file, if there is to be one.
     pub log_file: Option<u64>,
     /// Those who had it, in their order.
@@ -75,11 +78,16 @@ pub enum Verdict {
     Cancelled,
     /// Nobody can know how it ended: its manager, or its parent, was gone.
     Unheard,
+    /// It was killed between its note of how it was about to end and that end.
+    Overtaken,
 }
 
 /// What ends an application, or a setup, that does not catch it yet.
 const EARLY: [i32; 7] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM];
+
+/// The code and the signal of an application that KILL has ended.
+const KILLED: (i32, Option<i32>) = (128 + libc::SIGKILL, Some(libc::SIGKILL));
 
 pub fn judge(case: &Case) -> Result<Verdict, String> {
     if case.alive {
@@ -233,6 +241,11 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
         (None, None) => Err("it was reported as ended before it ran, which nobody had asked for".into()),
         (Some(code), None) => {
             let is_named = exit.signal.is_none_or(|signal| code == 128 + signal);
+            let is_formers = case.witnesses.len() > 1
+                && case.former.is_some_and(|former| former.code() == (code, exit.signal));
+            if is_formers {
+                return Ok(Verdict::Cancelled);
+            }
             match was_ended && is_named && can_end_its_shell(plan.fate, code) {
                 true => Ok(Verdict::Cancelled),
                 false => Err(format!("it never ran, and an exit with {code} was reported")),
@@ -240,7 +253,8 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
         }
         (Some(code), Some(life)) => {
             let truth = life.code();
-            if (code, exit.signal) != truth {
+            let is_overtaken = was_ended && (code, exit.signal) == KILLED && truth != KILLED;
+            if (code, exit.signal) != truth && !is_overtaken {
                 return Err(format!("it ended with {truth:?}, and ({code}, {:?}) was reported", exit.signal));
             }
             if exit.unknown {
@@ -250,7 +264,8 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
             if is_remote && exit.code != Some(code) {
                 return Err(format!("it ended with {code}, and the code reported was {:?}", exit.code));
             }
-            check_output(case, life, exit).map(Verdict::Exact)
+            let compared = check_output(case, life, exit)?;
+            Ok(if is_overtaken { Verdict::Overtaken } else { Verdict::Exact(compared) })
         }
     }
 }

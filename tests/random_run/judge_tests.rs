@@ -78,7 +78,8 @@ fn with(manager: Manager, witness: Witness) -> Witness {
 }
 
 fn case<'a>(plan: &'a Plan, life: Option<&'a Life>, witnesses: &'a [Witness]) -> Case<'a> {
-    Case { plan, asked: Asked::default(), life, alive: false, may_have_been_taken: false, log_file: None, witnesses }
+    let (asked, alive, may_have_been_taken, former, log_file) = (Asked::default(), false, false, None, None);
+    Case { plan, asked, life, alive, may_have_been_taken, former, log_file, witnesses }
 }
 
 const END: Asked = Asked { end: true, strike: false, parent: false };
@@ -179,6 +180,31 @@ fn a_false_outcome_is_noticed() {
     assert_wrong(&Case { asked: END, ..case(&failing, None, &witnesses) }, "never ran");
     let witnesses = [reported(false, &failed("Setup:3:0"))];
     assert_wrong(&Case { asked: END, ..case(&plan, None, &witnesses) }, "not why");
+}
+
+#[test]
+fn a_kill_can_overtake_an_end() {
+    let (plan, ran) = (plan(), ended("end 4"));
+    let witnesses = [reported(true, &exited(137, Some(9)))];
+    assert_eq!(judge(&Case { asked: END, ..case(&plan, Some(&ran), &witnesses) }), Ok(Verdict::Overtaken));
+    assert_wrong(&case(&plan, Some(&ran), &witnesses), "it ended with");
+    let witnesses = [reported(true, &exited(143, Some(15)))];
+    assert_wrong(&Case { asked: END, ..case(&plan, Some(&ran), &witnesses) }, "it ended with");
+}
+
+#[test]
+fn an_adoption_can_find_the_end_of_the_start_before() {
+    let (plan, former) = (kept(), ended("end 4"));
+    let silent = || with(Manager::Killed, witness([]));
+    let judged = |code, former| {
+        let witnesses = [silent(), reported(false, &exited(code, None))];
+        judge(&Case { former, ..case(&plan, None, &witnesses) })
+    };
+    assert_eq!(judged(4, Some(&former)), Ok(Verdict::Cancelled));
+    assert!(judged(5, Some(&former)).unwrap_err().contains("never ran"));
+    assert!(judged(4, None).unwrap_err().contains("never ran"));
+    let witnesses = [reported(false, &exited(4, None))];
+    assert_wrong(&Case { former: Some(&former), ..case(&plan, None, &witnesses) }, "never ran");
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub struct Lane<'a> {
     starts: usize,
     names: usize,
     history: VecDeque<String>,
+    /// The last process of this name, if it was kept and its client was killed.
+    former: Option<Life>,
     /// Logs of the starts that did not come to run.
     silent: Vec<PathBuf>,
 }
@@ -75,6 +77,7 @@ impl<'a> Lane<'a> {
             starts: 0,
             names: 0,
             history: VecDeque::new(),
+            former: None,
             silent: Vec::new(),
         };
         lane.rename();
@@ -106,6 +109,7 @@ impl<'a> Lane<'a> {
     /// Takes a new name: of the old one something may live on for its grace.
     fn rename(&mut self) {
         self.names += 1;
+        self.former = None;
         self.uuid = format!("lane{}-{}", self.number, self.names);
         self.neighbour(self.number).name.lock().unwrap().clone_from(&self.uuid);
     }
@@ -309,7 +313,8 @@ impl<'a> Lane<'a> {
         }
         let by_others = self.neighbour(self.number).calls.load(Ordering::Acquire) > episode.others;
         episode.asked.end |= by_others || episode.is_left();
-        let judged = episode.judge(&self.run.board);
+        let former = self.former.take();
+        let judged = episode.judge(&self.run.board, former.as_ref());
         self.note(format!("judged: {judged:?}"));
         match judged {
             Ok(verdict) => self.run.tally.verdict(verdict),
@@ -325,6 +330,8 @@ impl<'a> Lane<'a> {
         }
         if episode.complaint.is_some() || episode.is_left() {
             self.rename();
+        } else if episode.plan.keep && episode.asked.strike {
+            self.former = episode.life();
         }
         let _ = fs::remove_file(&episode.log_file);
         // A start whose manager is gone can come to run before its host hears of that.

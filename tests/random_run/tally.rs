@@ -66,6 +66,7 @@ impl Tally {
             Verdict::Failed => "failed as planned",
             Verdict::Cancelled => "cancelled",
             Verdict::Unheard => "ended with their manager",
+            Verdict::Overtaken => "killed as they were about to end",
         };
         self.count(what);
     }
