@@ -241,8 +241,8 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
         (None, None) => Err("it was reported as ended before it ran, which nobody had asked for".into()),
         (Some(code), None) => {
             let is_named = exit.signal.is_none_or(|signal| code == 128 + signal);
-            let is_formers = case.witnesses.len() > 1
-                && case.former.is_some_and(|former| former.code() == (code, exit.signal));
+            let is_formers =
+                case.witnesses.len() > 1 && case.former.is_some_and(|former| former.code() == (code, exit.signal));
             if is_formers {
                 return Ok(Verdict::Cancelled);
             }
