@@ -1,6 +1,6 @@
 //! The C ABI: a thin layer of handles, checks and conversions over the Rust API, one C noun in each file.
 //!
-//! `include/sshpm.h` is made from these files by `tests/header.rs`: the doc comments of what is exported are written
+//! `include/sshpm.h` is made from these files by `tests/c_api/header.rs`: the doc comments of what is exported are written
 //! for its readers. Rules that hold for all functions stand once at the top of the header, in `cbindgen.toml`.
 // The names of types are those of C.
 #![allow(non_camel_case_types)]

@@ -25,7 +25,7 @@
         }                                                                                                            \
     } while (0)
 
-/* Notes what a call has given, for tests/codes.rs, which compares it with the function's documentation. */
+/* Notes what a call has given, for tests/c_api/codes.rs, which compares it with the function's documentation. */
 static inline void note_code(const char *call, sshpm_result code)
 {
     const char *name = getenv("SSHPM_TEST_CODES");
@@ -54,7 +54,7 @@ static inline const char *from_environment(const char *name)
 {
     const char *value = getenv(name);
     if (value == NULL) {
-        fprintf(stderr, "%s is not set; tests/c_abi.rs sets it\n", name);
+        fprintf(stderr, "%s is not set; tests/c_api/programs.rs sets it\n", name);
         exit(1);
     }
     return value;

@@ -1,4 +1,4 @@
-/* Each code that a function documents, got from it: tests/codes.rs compares. What needs no process is in bad_input.c too. */
+/* Each code that a function documents, got from it: tests/c_api/codes.rs compares. What needs no process is in bad_input.c too. */
 #include <signal.h>
 
 #include "codes.h"

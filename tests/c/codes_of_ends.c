@@ -1,4 +1,4 @@
-/* The codes of files, hosts and ends, got from each function that documents them: tests/codes.rs compares. */
+/* The codes of files, hosts and ends, got from each function that documents them: tests/c_api/codes.rs compares. */
 #include <sys/types.h>
 #include <signal.h>
 

@@ -1,4 +1,4 @@
-/* The codes of kept applications, got from each function that documents them: tests/codes.rs compares. */
+/* The codes of kept applications, got from each function that documents them: tests/c_api/codes.rs compares. */
 #include "codes.h"
 #include "keep.h"
 

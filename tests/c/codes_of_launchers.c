@@ -1,4 +1,4 @@
-/* The codes of launchers, got from each function that documents them: tests/codes.rs compares. */
+/* The codes of launchers, got from each function that documents them: tests/c_api/codes.rs compares. */
 #include <signal.h>
 
 #include "codes.h"

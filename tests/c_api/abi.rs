@@ -1,20 +1,15 @@
 //! The ABI's ledgers, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program that was linked once can rely on.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test abi` adds what is new, with the version of the package; the header has to
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package; the header has to
 //! be up to date by then. It takes nothing away and changes
 //! nothing: who breaks the ABI on purpose, which is allowed with a new SONAME only, has to edit the ledger.
-#![allow(clippy::unwrap_used)]
-
-mod c_header;
-mod c_programs;
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use c_header::HEADER;
-use c_programs::*;
+use crate::c_header::{self, HEADER};
+use crate::c_programs::*;
 
 /// For each name its value or its signature, and the version that it came with.
 type Ledger = BTreeMap<String, (String, String)>;
@@ -33,7 +28,7 @@ fn parse(text: &str) -> Ledger {
 }
 
 fn write(comment: &str, ledger: &Ledger) -> String {
-    let mut text = format!("# {comment}\n# tests/abi.rs holds the library to it, and says how to add to it.\n");
+    let mut text = format!("# {comment}\n# tests/c_api/abi.rs holds the library to it, and says how to add to it.\n");
     for (name, (value, since)) in ledger {
         text += &[name.as_str(), value, since]
             .iter()
@@ -81,7 +76,7 @@ fn assert_in_ledger(file: &str, comment: &str, now: &BTreeMap<String, String>) {
     }
     let is_new = |line: &&str| !committed.lines().any(|old| old == *line);
     let new: Vec<&str> = text.lines().filter(is_new).collect();
-    assert!(committed == text, "abi/{file} has not: {new:#?}\nadd it: SSHPM_UPDATE_ABI=1 cargo test --test abi");
+    assert!(committed == text, "abi/{file} has not: {new:#?}\nadd it: SSHPM_UPDATE_ABI=1 cargo test --test c_api abi");
 }
 
 #[test]

@@ -8,18 +8,14 @@
 //!
 //! Suppressions are in tests/c/*.supp, each with its reason. Each checker has to find the faults of tests/c/faults.c by the
 //! very command line that the others run with, and to say in each run that it was on.
-#![allow(clippy::unwrap_used)]
-
-mod c_programs;
-mod support;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock};
 
-use c_programs::*;
-use support::{Remote, toolchain_command};
+use crate::c_programs::*;
+use crate::support::{self, Remote, toolchain_command};
 
 /// It is not there. That is no success in continuous integration, where everything has to run.
 fn missing(checker: &str, reason: &str) {

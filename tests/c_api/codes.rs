@@ -1,19 +1,14 @@
 //! Each result code that a function of sshpm.h documents is one that it gives, and each that it gives is documented.
 //!
 //! The C programs provoke them and note what they got. What no program can provoke stands in `NOT_PROVOKED`.
-#![allow(clippy::unwrap_used)]
-
-mod c_header;
-mod c_programs;
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use c_header::{Function, constants, defined, functions};
-use c_programs::*;
-use support::Remote;
+use crate::c_header::{Function, constants, defined, functions};
+use crate::c_programs::*;
+use crate::support::Remote;
 
 /// A function, or "" for all, a code, and why no program here gets it.
 const NOT_PROVOKED: &[(&str, &str, &str)] = &[

@@ -1,14 +1,11 @@
 //! The examples and their scripts where little is there: no standard streams, no room on the disk, no environment.
-#![allow(clippy::unwrap_used)]
 
-mod c_programs;
-mod support;
-
+use crate::support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use c_programs::*;
+use crate::c_programs::*;
 
 const EXAMPLES: [&str; 5] =
     ["boot_session.c", "cpp_run_control.cpp", "crash_and_restart.c", "event_loop.c", "recover.c"];

@@ -1,7 +1,5 @@
 //! The committed include/sshpm.h is the one that src/capi gives.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -76,6 +74,6 @@ fn the_committed_header_is_up_to_date() {
     let committed = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         committed == header,
-        "include/sshpm.h is not what src/capi gives; update it: SSHPM_UPDATE_HEADER=1 cargo test --test header"
+        "include/sshpm.h is not what src/capi gives; update it: SSHPM_UPDATE_HEADER=1 cargo test --test c_api header"
     );
 }

@@ -1,20 +1,15 @@
 //! The headers as their users meet them: with each compiler and standard, as documentation, and beside each other.
 
-#![allow(clippy::unwrap_used)]
-
-mod c_header;
-mod support;
-
 use std::ffi::CStr;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use c_header::{Function, HEADER, constants, function, functions};
-use support::skipped;
+use crate::c_header::{Function, HEADER, constants, function, functions};
+use crate::support::skipped;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const CXX_HEADER: &str = include_str!("../include/sshpm.hpp");
+const CXX_HEADER: &str = include_str!("../../include/sshpm.hpp");
 
 /// The name that compilers gave it before it was finished, which those of today know too.
 const CXX23: &str = "c++2b";

@@ -1,16 +1,13 @@
 //! install.sh: what it installs is complete, can be moved, and programs elsewhere find and link it as the README says.
-#![allow(clippy::unwrap_used)]
 
-mod c_programs;
-mod support;
-
+use crate::support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use c_programs::*;
+use crate::c_programs::*;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -185,7 +182,7 @@ fn the_installed_library_has_its_soname_and_the_symbols_of_the_ledger() {
     assert!(dynamic.contains(&format!("Library soname: [{}]", soname())), "{dynamic}");
     let symbols = output_of("nm", &["-D", "--defined-only", "--format=posix", library]);
     let exported: BTreeSet<&str> = symbols.lines().filter_map(|line| line.split(' ').next()).collect();
-    let ledger = include_str!("../abi/symbols.txt").lines().filter(|line| !line.starts_with('#'));
+    let ledger = include_str!("../../abi/symbols.txt").lines().filter(|line| !line.starts_with('#'));
     assert_eq!(exported, ledger.filter_map(|line| line.split(' ').next()).collect());
 }
 

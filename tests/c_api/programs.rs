@@ -1,14 +1,9 @@
 //! The C ABI as C sees it: programs of tests/c, compiled against include/sshpm.h and run against a private sshd.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod c_programs;
-mod support;
 
 use std::process::Command;
 
-use c_programs::*;
-use support::{DEADLINE, ProcessInfo, Remote, processes, wait_until};
+use crate::c_programs::*;
+use crate::support::{self, DEADLINE, ProcessInfo, Remote, processes, wait_until};
 
 #[test]
 fn the_header_compiles_alone_as_c_and_as_cxx() {
@@ -114,7 +109,7 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
     nm.args(["-D", "--defined-only", "--format=posix"]).arg(library("libsshpm.so"));
     let symbols = run(nm);
     let mut exported: Vec<&str> = symbols.lines().filter_map(|line| line.split(' ').next()).collect();
-    let header = include_str!("../include/sshpm.h");
+    let header = include_str!("../../include/sshpm.h");
     // A declaration begins in the first column, and has its name right before the parenthesis.
     let name = |line: &'static str| {
         let code = line.starts_with(|c: char| c.is_ascii_lowercase()) && !line.starts_with("typedef");

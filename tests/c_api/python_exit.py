@@ -1,5 +1,5 @@
 """A program whose processes end while it ends itself, with callbacks registered. It does what the header says under
-"Ending the program".  tests/python_exit.rs runs it: python3 python_exit.py LIBRARY SSH_CONFIG WAY.
+"Ending the program".  tests/c_api/python_exit.rs runs it: python3 python_exit.py LIBRARY SSH_CONFIG WAY.
 WAY is "remove" (it removes the callback), "free" (it frees the manager) or "nothing" (it does not do what it should)."""
 
 import atexit

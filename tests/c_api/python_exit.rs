@@ -1,10 +1,8 @@
 //! A Python program that ends while callbacks are registered and processes end: see python_exit.py.
 
-mod support;
-
 use std::process::{Command, Stdio};
 
-use support::{DEADLINE, Remote, wait_until};
+use crate::support::{DEADLINE, Remote, wait_until};
 
 #[test]
 fn a_python_program_that_ends_its_callbacks_at_exit_does_not_crash() {
@@ -15,7 +13,7 @@ fn a_python_program_that_ends_its_callbacks_at_exit_does_not_crash() {
     // Python 3.11). To see it, pass "nothing" as the way.
     for way in ["remove", "free"] {
         let output = Command::new("python3")
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_exit.py"))
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/c_api/python_exit.py"))
             .arg(&library)
             .arg(remote.ssh_config())
             .arg(way)

@@ -1,18 +1,14 @@
 //! The README's C and C++ programs, compiled and run as the README says.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::Remote;
+use crate::support::Remote;
 
 fn block(language: &str) -> String {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     let (_, rest) = readme.split_once(&format!("```{language}\n")).expect("the README has such a block");
     rest.split_once("```").expect("the block ends").0.to_owned()
 }

@@ -1,21 +1,19 @@
 //! All of the Rust API is in the C ABI, and all of the C ABI in the Rust API: abi/rust_to_c.txt says what is what.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test rust_and_c` adds a line with a ? for what is new and takes out what has gone.
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c` adds a line with a ? for what is new and takes out what has gone.
 //! The test fails until somebody has put the C functions, or a reason, in the place of each ?.
-#![allow(clippy::unwrap_used)]
-
-mod c_header;
-mod rust_api;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+
+use crate::{c_header, rust_api};
 
 const LEDGER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/abi/rust_to_c.txt");
 
 const COMMENT: &str = "\
 # What is what in Rust and in C: each public item of the crate, with the functions or constants of sshpm.h that do it in C.
 # `not in C: REASON` and, behind the items, `NAME = not in Rust: REASON` are for what one of the two does not need.
-# tests/rust_and_c.rs holds both to it, and says how to add to it.
+# tests/c_api/rust_and_c.rs holds both to it, and says how to add to it.
 ";
 
 const NOT_IN_C: &str = "not in C: ";
@@ -110,7 +108,7 @@ fn all_of_the_rust_api_is_in_c_and_all_of_c_in_rust() {
     let faults = faults(&ledger, &rust, &c);
     assert!(
         faults.is_empty(),
-        "abi/rust_to_c.txt: {faults:#?}\nSSHPM_UPDATE_ABI=1 cargo test --test rust_and_c writes the lines to fill in"
+        "abi/rust_to_c.txt: {faults:#?}\nSSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c writes the lines to fill in"
     );
     assert!(committed == write(&ledger), "abi/rust_to_c.txt is sorted");
 }

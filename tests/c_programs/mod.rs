@@ -14,7 +14,7 @@ pub const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
 pub const CXX11: &[&str] = &["-x", "c++", "-std=c++11"];
 pub const CXX17: &[&str] = &["-x", "c++", "-std=c++17", "-Wshadow"];
 
-/// What rustc says a static library needs beside itself; tests/install.rs compares it.
+/// What rustc says a static library needs beside itself; tests/c_api/install.rs compares it.
 pub const NATIVE_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
 /// Where cargo has put the library that this test was built with. One directory up there can be an older one.

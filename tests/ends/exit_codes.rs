@@ -1,14 +1,10 @@
 //! How a process ended comes back exactly: all exit codes, all signals, by whose hand, and in which words.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{self, By, ends_the_client, launched_by, learned};
+use crate::support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, start, start_ready, wait_for_end, wait_until};
 use sshpm::{BootRequest, ExitSource, ExitStatus, Limit, LimitValue, Manager, ProcessState, Signal};
-use support::{By, ends_the_client, launched_by, learned};
-use support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, start, start_ready, wait_for_end, wait_until};
 
 /// How many processes run at a time: the three hosts are one sshd, which drops connections when there are too many.
 const BATCH: usize = 64;
@@ -40,7 +36,7 @@ fn assert_seen(status: &ExitStatus, code: i32) {
 
 #[test]
 fn every_exit_code_comes_back() {
-    support::isolated("every_exit_code_comes_back", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::builder().sshd_option("MaxStartups 100").start();
         let manager = remote.manager();

@@ -1,16 +1,12 @@
 //! The order in which one end is reported: the event, then the exit callbacks, then the calls that ended the process return.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use crate::support::{DEADLINE, LONG, Remote, start_ready, wait_until};
 use sshpm::{EventKind, KillTimeouts, Manager, Role, Signal};
-use support::{DEADLINE, LONG, Remote, start_ready, wait_until};
 
 const ROUNDS: u64 = 300;
 

@@ -1,19 +1,15 @@
 //! A library is a guest: it bears what its host does with signals, children and forks, and takes nothing from it.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use life::*;
-use sshpm::{ExitSource, Manager, Signal};
-use support::{
+use crate::life::*;
+use crate::support::{
     By, ProcessInfo, Remote, assert_same_as, clients, isolated, launched_by, learned, local_snapshot, wait_until,
 };
+use sshpm::{ExitSource, Manager, Signal};
 
 /// A process that ends by itself, one that is killed, and one that loses its link: all tell their codes.
 #[track_caller]
@@ -38,7 +34,7 @@ fn assert_codes_come(manager: &Manager, remote: &Remote) {
 
 #[test]
 fn exit_codes_come_where_the_host_ignores_its_children() {
-    isolated("exit_codes_come_where_the_host_ignores_its_children", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         // SAFETY: SIG_IGN is no function of ours.
@@ -54,7 +50,7 @@ fn exit_codes_come_where_the_host_ignores_its_children() {
 
 #[test]
 fn exit_codes_come_where_the_host_reaps_all_children() {
-    isolated("exit_codes_come_where_the_host_reaps_all_children", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let (done, reaped) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -95,7 +91,7 @@ fn exit_codes_come_where_the_host_reaps_all_children() {
 
 #[test]
 fn a_fork_that_drops_the_manager_ends_nothing() {
-    isolated("a_fork_that_drops_the_manager_ends_nothing", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -148,7 +144,7 @@ fn signals(status: &str, field: &str) -> Vec<i32> {
 
 #[test]
 fn our_threads_block_all_signals_and_ssh_blocks_none() {
-    isolated("our_threads_block_all_signals_and_ssh_blocks_none", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -213,7 +209,7 @@ fn an_ssh_client_has_a_process_group_of_its_own() {
 
 #[test]
 fn a_dead_client_raises_no_signal_in_the_host() {
-    isolated("a_dead_client_raises_no_signal_in_the_host", || {
+    isolated(|| {
         let remote = Remote::start();
         // As in a C program: Rust ignores it.
         // SAFETY: SIG_DFL is no function of ours.

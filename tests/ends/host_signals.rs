@@ -1,10 +1,6 @@
 //! What the host program does with its signals is its own affair: it blocks them for signalfd or sigwait, catches them,
 //! runs timers, ignores them, or was started by nohup. Its signals stay its own, and its processes start, end and are
 //! killed as ever.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -13,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use libc::{c_int, sigset_t};
-use life::*;
-use sshpm::{LinkLossPolicy, Manager, Signal};
-use support::{
+use crate::life::*;
+use crate::support::{
     AppReport, Remote, ends_the_client, isolated, isolated_by_script, isolated_with_state, learned, wait_until,
 };
+use libc::{c_int, sigset_t};
+use sshpm::{LinkLossPolicy, Manager, Signal};
 
 /// Every signal that a program can catch, ignore or block; glibc keeps 32 and 33 for itself.
 fn catchable() -> impl Iterator<Item = c_int> {
@@ -105,7 +101,7 @@ fn block_what_is_waited_for() {
 /// As an event loop has it.
 #[test]
 fn signals_that_are_blocked_for_a_signalfd_stay_pending() {
-    isolated_with_state(block_what_is_waited_for, "signals_that_are_blocked_for_a_signalfd_stay_pending", || {
+    isolated_with_state(block_what_is_waited_for, || {
         let remote = Remote::start();
         let set = set_of(WAITED_FOR);
         // SAFETY: the set outlives the call.
@@ -140,56 +136,52 @@ fn signals_that_are_blocked_for_a_signalfd_stay_pending() {
 /// A thread of the host program waits for signals; others are pending all the time.
 #[test]
 fn signals_that_are_blocked_for_sigwait_reach_the_thread_that_waits() {
-    isolated_with_state(
-        block_what_is_waited_for,
-        "signals_that_are_blocked_for_sigwait_reach_the_thread_that_waits",
-        || {
-            let remote = Remote::start();
-            let pending = set_of([libc::SIGUSR1]);
-            send_to_process(libc::SIGUSR1);
-            send_to_thread(libc::SIGUSR1);
-            let (sent, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
-            let taken = AtomicUsize::new(0);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    let set = set_of([libc::SIGTERM]);
-                    while !ended.load(Ordering::SeqCst) {
-                        let mut signal = 0;
-                        // SAFETY: both pointers are to this frame's variables.
-                        assert_eq!(unsafe { libc::sigwait(&set, &mut signal) }, 0);
-                        assert_eq!(signal, libc::SIGTERM);
-                        taken.fetch_add(1, Ordering::SeqCst);
-                    }
-                });
-                // What waits must end also when this panics, or the scope would wait for ever.
-                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    let send = || {
-                        let number = sent.fetch_add(1, Ordering::SeqCst);
-                        send_to_process(libc::SIGTERM);
-                        wait_until("sigwait has the signal", TIME, || {
-                            (taken.load(Ordering::SeqCst) > number).then_some(())
-                        });
-                    };
-                    let manager = manager(&remote);
-                    send();
-                    assert_processes_live_as_ever(&manager, &remote);
-                    for round in 0..5 {
-                        manager.start_process(&format!("u{round}"), &shell("exit 5")).unwrap();
-                        send();
-                        assert_eq!(end_of(&manager, &format!("u{round}")).code(), Some(5));
-                    }
-                    finish(&manager, &remote);
-                }));
-                ended.store(true, Ordering::SeqCst);
-                send_to_process(libc::SIGTERM);
-                result.unwrap();
+    isolated_with_state(block_what_is_waited_for, || {
+        let remote = Remote::start();
+        let pending = set_of([libc::SIGUSR1]);
+        send_to_process(libc::SIGUSR1);
+        send_to_thread(libc::SIGUSR1);
+        let (sent, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let taken = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let set = set_of([libc::SIGTERM]);
+                while !ended.load(Ordering::SeqCst) {
+                    let mut signal = 0;
+                    // SAFETY: both pointers are to this frame's variables.
+                    assert_eq!(unsafe { libc::sigwait(&set, &mut signal) }, 0);
+                    assert_eq!(signal, libc::SIGTERM);
+                    taken.fetch_add(1, Ordering::SeqCst);
+                }
             });
-            assert_eq!(taken.into_inner(), sent.into_inner() + 1);
-            assert_eq!(take_pending(&pending), Some(libc::SIGUSR1), "in the thread");
-            assert_eq!(take_pending(&pending), Some(libc::SIGUSR1), "in the process");
-            assert_eq!(take_pending(&pending), None);
-        },
-    );
+            // What waits must end also when this panics, or the scope would wait for ever.
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let send = || {
+                    let number = sent.fetch_add(1, Ordering::SeqCst);
+                    send_to_process(libc::SIGTERM);
+                    wait_until("sigwait has the signal", TIME, || {
+                        (taken.load(Ordering::SeqCst) > number).then_some(())
+                    });
+                };
+                let manager = manager(&remote);
+                send();
+                assert_processes_live_as_ever(&manager, &remote);
+                for round in 0..5 {
+                    manager.start_process(&format!("u{round}"), &shell("exit 5")).unwrap();
+                    send();
+                    assert_eq!(end_of(&manager, &format!("u{round}")).code(), Some(5));
+                }
+                finish(&manager, &remote);
+            }));
+            ended.store(true, Ordering::SeqCst);
+            send_to_process(libc::SIGTERM);
+            result.unwrap();
+        });
+        assert_eq!(taken.into_inner(), sent.into_inner() + 1);
+        assert_eq!(take_pending(&pending), Some(libc::SIGUSR1), "in the thread");
+        assert_eq!(take_pending(&pending), Some(libc::SIGUSR1), "in the process");
+        assert_eq!(take_pending(&pending), None);
+    });
 }
 
 /// How often a handler has run for each signal.
@@ -218,7 +210,7 @@ fn note_all(signals: impl IntoIterator<Item = c_int>) {
 
 #[test]
 fn handlers_run_on_the_host_programs_threads_only() {
-    isolated("handlers_run_on_the_host_programs_threads_only", || {
+    isolated(|| {
         let remote = Remote::start();
         let manager = manager(&remote);
         manager.on_process_exit(|_, _, _| ()).unwrap();
@@ -258,7 +250,7 @@ fn handlers_run_on_the_host_programs_threads_only() {
 
 #[test]
 fn a_timer_that_interrupts_every_system_call_changes_nothing() {
-    isolated("a_timer_that_interrupts_every_system_call_changes_nothing", || {
+    isolated(|| {
         let remote = Remote::start();
         let manager = manager(&remote);
         note_all([libc::SIGALRM]);
@@ -282,7 +274,7 @@ fn a_timer_that_interrupts_every_system_call_changes_nothing() {
 
 #[test]
 fn a_program_that_ignores_all_signals_starts_processes_that_do_not() {
-    isolated("a_program_that_ignores_all_signals_starts_processes_that_do_not", || {
+    isolated(|| {
         let remote = Remote::start();
         let manager = manager(&remote);
         catchable().for_each(|signal| set_action(signal, libc::SIG_IGN));
@@ -296,7 +288,7 @@ fn a_program_that_ignores_all_signals_starts_processes_that_do_not() {
 #[test]
 fn a_program_that_blocks_all_signals_starts_processes_that_do_not() {
     let block_all = || set_mask(libc::SIG_BLOCK, catchable());
-    isolated_with_state(block_all, "a_program_that_blocks_all_signals_starts_processes_that_do_not", || {
+    isolated_with_state(block_all, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         // All are pending, too.
@@ -311,7 +303,7 @@ fn a_program_that_blocks_all_signals_starts_processes_that_do_not() {
 #[test]
 fn a_program_that_a_script_has_started_by_nohup_starts_processes_as_ever() {
     let script = "nohup \"$@\" & wait \"$!\"";
-    isolated_by_script(script, "a_program_that_a_script_has_started_by_nohup_starts_processes_as_ever", || {
+    isolated_by_script(script, || {
         for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
             // SAFETY: sigaction is plain data, and nothing is set.
             let action = unsafe {

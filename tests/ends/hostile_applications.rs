@@ -1,19 +1,14 @@
 //! Applications that attack who watches them by what they write, close and fill: no report is forged, no memory is lost to
 //! it, and others that run beside them notice nothing. `odd_applications` has those that are merely strange.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
-use life::*;
-use sharing::{assert_untouched, names, start_all_ready};
+use crate::life::*;
+use crate::sharing::{assert_untouched, names, start_all_ready};
+use crate::support::{self, LONG, ProcessInfo, Remote, isolated_within, wait_until};
 use sshpm::{BootRequest, ExitSource, Manager, Output};
-use support::{LONG, ProcessInfo, Remote, isolated_within, wait_until};
 
 /// Others on the same connections, which go on as if nothing were.
 struct Others {
@@ -62,7 +57,7 @@ fn gigabytes() -> u64 {
 #[test]
 fn gigabytes_on_stderr_fill_no_memory_and_hold_nobody() {
     let deadline = Duration::from_secs(300 + 120 * gigabytes());
-    isolated_within(deadline, "gigabytes_on_stderr_fill_no_memory_and_hold_nobody", || {
+    isolated_within(deadline, || {
         let bytes = gigabytes() * 1_000_000_000;
         let remote = Remote::start();
         let manager = manager(&remote);

@@ -1,15 +1,11 @@
 //! What an application starts and what leaves its process group: it is ended with it where that is asked for.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use life::*;
+use crate::life::*;
+use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{BootRequest, CleanUp, LinkLossPolicy, Manager, Signal, StartFailure};
-use support::{ProcessInfo, Remote, wait_until};
 
 /// Starts a daemon of a session of its own, and one that clears its environment but stays in the application's session.
 const ESCAPES: &str = "trap 'exit 17' QUIT; \

@@ -1,16 +1,12 @@
 //! Kills at every moment of a life, by many threads, and what else ends or outlives a process.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{By, Remote, assert_same_as, clients, isolated, launched_by, local_snapshot, wait_until};
 use sshpm::{BootRequest, Error, ExitSource, KillScope, KillStep, Manager, ProcessState, Signal, StartFailure};
-use support::{By, Remote, assert_same_as, clients, isolated, launched_by, local_snapshot, wait_until};
 
 const SIGTERM: i32 = 15;
 
@@ -20,7 +16,7 @@ fn step(signal: i32, scope: KillScope, wait: Option<Duration>) -> KillStep {
 
 #[test]
 fn a_second_kill_knows_nothing_and_one_after_the_end_tells_the_end() {
-    isolated("a_second_kill_knows_nothing_and_one_after_the_end_tells_the_end", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -51,9 +47,7 @@ fn a_second_kill_knows_nothing_and_one_after_the_end_tells_the_end() {
 
 #[test]
 fn a_kill_cancels_a_connection() {
-    isolated("a_kill_cancels_a_connection", || {
-        [true, false].into_iter().for_each(a_kill_cancels_a_connection_that_is_shared)
-    });
+    isolated(|| [true, false].into_iter().for_each(a_kill_cancels_a_connection_that_is_shared));
 }
 
 fn a_kill_cancels_a_connection_that_is_shared(shared: bool) {
@@ -394,7 +388,7 @@ fn random_call(manager: &Manager, dice: &mut Dice) {
 
 #[test]
 fn many_threads_do_as_they_like_and_nothing_is_left() {
-    isolated("many_threads_do_as_they_like_and_nothing_is_left", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);

@@ -1,16 +1,13 @@
 //! A panic in the library becomes a code for C. It is provoked without any code for it in the library: the program's logger, which
 //! the library calls, panics. Only a Rust program can have such a logger, so this one calls the C functions from Rust.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 // Only for its symbols.
+use crate::support::Remote;
 use sshpm as _;
-use support::Remote;
 
 // As in include/sshpm.h.
 unsafe extern "C" {

@@ -1,8 +1,4 @@
 //! The test harness, tested: what it promises, and that ssh fails in the ways that its aliases are for.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{
-    AppReport, BRIEF, DEADLINE, LOG, LocalState, Remote, assert_same_bytes, brief, difference, shorten, shorten_lines,
-    wait_until,
+use crate::support::{
+    self, AppReport, BRIEF, DEADLINE, LOG, LocalState, Remote, assert_same_bytes, brief, difference, shorten,
+    shorten_lines, wait_until,
 };
 
 /// Runs `true` on the host, must fail with ssh's own code, and say this, at both levels that matter to the library.
@@ -167,7 +163,7 @@ fn daemons_are_found_and_ended() {
 /// The child's part of the next test.
 #[test]
 fn owner_to_be_killed() {
-    if !support::is_isolated("owner_to_be_killed") {
+    if !support::is_isolated("remotes::owner_to_be_killed") {
         return;
     }
     let remote = Remote::start();
@@ -186,7 +182,7 @@ fn owner_to_be_killed() {
 fn all_ends_when_the_owner_is_killed() {
     let note = support::temporary_directory();
     let note = note.path().join("note");
-    let mut owner = support::isolated_command("owner_to_be_killed")
+    let mut owner = support::isolated_command("remotes::owner_to_be_killed")
         .env("SSHPM_TEST_NOTE", &note)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -277,7 +273,7 @@ fn failure_messages_are_bounded() {
 
 #[test]
 fn an_isolated_test_has_the_process_to_itself() {
-    support::isolated("an_isolated_test_has_the_process_to_itself", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         assert_eq!(before.children.len(), 0);
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
@@ -301,9 +297,13 @@ fn an_isolated_test_has_the_process_to_itself() {
 }
 
 #[test]
-#[should_panic = "there is no test named misspelt"]
+#[should_panic = "there is no test named remotes::not_a_test"]
 fn an_isolated_test_must_exist() {
-    support::isolated("misspelt", || ());
+    not_a_test();
+}
+
+fn not_a_test() {
+    support::isolated(|| ());
 }
 
 #[test]

@@ -1,8 +1,4 @@
 //! The Slurm cluster of the test harness, tested: that it runs what it is asked to, and leaves nothing.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -10,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
-use support::{DEADLINE, Remote, SlurmCluster, require_slurm, wait_until};
+use crate::support::{DEADLINE, Remote, SlurmCluster, require_slurm, wait_until};
 
 /// An srun that does not outlive its test.
 struct Step(Child);

@@ -1,16 +1,11 @@
 //! The exit of a kept process, and its output: both stay on the host until the program has taken them, and no longer.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::path::Path;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{FoundState, Manager, ProcessState};
-use support::{ProcessInfo, Remote, wait_until};
 
 /// Waits for the state, which takes nothing: only a call that returns the exit does.
 #[track_caller]
@@ -93,7 +88,7 @@ fn an_exit_is_taken_when_its_callback_has_returned() {
     start_ready(&manager, "u", &counting.request());
     counting.end(&remote);
     calls.recv_timeout(TIME).unwrap();
-    assert!(matches!(found(&life::manager(&remote), "u").state, FoundState::Attended));
+    assert!(matches!(found(&crate::life::manager(&remote), "u").state, FoundState::Attended));
     drop(go);
     remote.assert_nothing_left();
 }
@@ -111,7 +106,7 @@ fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     client.signal(libc::SIGKILL).unwrap();
     wait_for_death(&client);
     // What is left of the link ends a moment behind its client.
-    let other = life::manager(&remote);
+    let other = crate::life::manager(&remote);
     wait_until("word of its end", TIME, || matches!(found(&other, "u").state, FoundState::Ended(_)).then_some(()));
     drop(other);
     assert_eq!(manager.wait_for_process_exit_code("u", TIME).unwrap(), Some(7));

@@ -1,19 +1,14 @@
 //! What is left of applications that are kept, and who may take it away: clean-ups, later starts, and calls that come while there is no link.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{ProcessInfo, Remote, clients, wait_until};
 use sshpm::{CleanUp, ExitSource, FoundState, KillTimeouts, Manager, StartFailure};
-use support::{ProcessInfo, Remote, clients, wait_until};
 
 /// The runtime files whose names end so, as this machine sees them.
 fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
@@ -42,7 +37,7 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
     for file in files(&remote, |name| !name.ends_with(".json")) {
         age(&file);
     }
-    let other = life::manager(&remote);
+    let other = crate::life::manager(&remote);
     assert_eq!(other.clean_up_host("alpha", None, TIME, false).unwrap()[0].outcome, CleanUp::Attended);
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("restored");

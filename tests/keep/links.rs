@@ -1,18 +1,13 @@
 //! The links to applications that are kept: what they are made of, what breaks them, and what goes over them.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{By, ProcessInfo, Remote, launched_by, processes, wait_until};
 use sshpm::{Error, ExitSource, Manager};
-use support::{By, ProcessInfo, Remote, launched_by, processes, wait_until};
 
 /// The shell that sshd started for this process, and all below it that are no part of the wrapper.
 fn link_of(manager: &Manager, uuid: &str) -> Vec<ProcessInfo> {
@@ -160,7 +155,7 @@ fn the_time_to_restore_a_link_is_over() {
     assert!(application.is_alive());
     drop(manager);
     gate.open();
-    let next = life::manager(&remote);
+    let next = crate::life::manager(&remote);
     wait_until("its manager has left it", TIME, || {
         matches!(found(&next, "u").state, sshpm::FoundState::Left).then_some(())
     });
@@ -205,7 +200,7 @@ fn its_files_are_private() {
     manager.detach().unwrap();
     counting.end(&remote);
     wait_for_death(&application);
-    let next = life::manager(&remote);
+    let next = crate::life::manager(&remote);
     wait_until("its end is written down", TIME, || {
         matches!(found(&next, "u").state, sshpm::FoundState::Ended(_)).then_some(())
     });

@@ -1,17 +1,12 @@
 //! A watcher that panics leaves what is kept. Its program's logger, which it calls, is what panics.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{Remote, wait_until};
 use sshpm::FoundState;
-use support::{Remote, wait_until};
 
 struct PanickingLogger(AtomicBool);
 

@@ -1,21 +1,16 @@
 //! Applications that are kept: they outlive their link and their manager, and nothing of what they do is lost.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::fs;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime};
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{
     BootRequest, CleanUp, Error, ExitSource, FoundState, KillTimeouts, Manager, ProcessState, Role, Signal,
     StartFailure,
 };
-use support::{ProcessInfo, Remote, wait_until};
 
 #[test]
 fn one_that_ends_by_itself() {

@@ -1,19 +1,14 @@
 //! What is special of launchers that are commands of the caller's: what they are told, how they fail, and the lease, which ends what
 //! is behind a link that was cut in silence.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{self, AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, wait_until};
 use sshpm::{BootRequest, Error, ExitSource, Launcher, LauncherFailure, Manager, StartFailure, StartStage};
-use support::{AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, wait_until};
 
 /// A launcher that is a script for /bin/sh, which has the remote's own launcher as $CARRY: `"$CARRY" HOST USER COMMAND…`.
 fn script(remote: &Remote, name: &str, text: &str, words: &[&str]) -> Launcher {
@@ -34,7 +29,7 @@ fn error_of(manager: &Manager, request: &BootRequest) -> Error {
 
 #[test]
 fn the_places_of_a_command_are_filled_in() {
-    isolated_by(By::Command, "the_places_of_a_command_are_filled_in", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         let record = remote.dir().join("record");
@@ -57,7 +52,7 @@ fn the_places_of_a_command_are_filled_in() {
 
 #[test]
 fn a_command_that_gives_no_shell_is_told_with_its_reason() {
-    isolated_by(By::Command, "a_command_that_gives_no_shell_is_told_with_its_reason", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         let failure = |launcher: Launcher| match error_of(&manager, &shell("exit 0").launcher(launcher)) {
@@ -83,7 +78,7 @@ fn a_command_that_gives_no_shell_is_told_with_its_reason() {
 
 #[test]
 fn a_command_that_hangs_is_ended_by_the_start_timeout() {
-    isolated_by(By::Command, "a_command_that_hangs_is_ended_by_the_start_timeout", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         let hangs = script(&remote, "hangs", "exec sleep 1000", &[]);
@@ -102,7 +97,7 @@ fn a_command_that_hangs_is_ended_by_the_start_timeout() {
 /// setpriv and runuser, by the place of the user.
 #[test]
 fn commands_that_change_the_user_do() {
-    isolated_by(By::Command, "commands_that_change_the_user_do", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
             return support::skipped("no account without privileges");
@@ -128,7 +123,7 @@ fn commands_that_change_the_user_do() {
 /// What carries the streams stands still, and nobody says so: the manager ends the client when the lease is over.
 #[test]
 fn a_link_that_is_cut_in_silence_ends_by_the_managers_clock() {
-    isolated_by(By::Command, "a_link_that_is_cut_in_silence_ends_by_the_managers_clock", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let manager = Manager::new(options(&remote).lease(Duration::from_secs(3))).unwrap();
         let mut story = Story::new(&manager);
@@ -148,7 +143,7 @@ fn a_link_that_is_cut_in_silence_ends_by_the_managers_clock() {
 /// it goes on.
 #[test]
 fn manager_to_be_stopped() {
-    if !is_isolated("manager_to_be_stopped") {
+    if !is_isolated("command::manager_to_be_stopped") {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
@@ -184,7 +179,7 @@ fn manager_to_be_stopped() {
 fn a_manager_is_stopped(remote: &Remote, keep: &str, until: impl FnOnce(&ProcessInfo)) {
     let note = remote.dir().join("note");
     let go = remote.scratch().join("go");
-    let mut child = support::isolated_command("manager_to_be_stopped");
+    let mut child = support::isolated_command("command::manager_to_be_stopped");
     remote.hand_to(&mut child);
     child.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_KEEP", keep);
     child.env("SSHPM_TEST_GO", &go).env("SSHPM_TEST_LOCAL_GO", remote.local(&go));
@@ -210,7 +205,7 @@ fn a_manager_is_stopped(remote: &Remote, keep: &str, until: impl FnOnce(&Process
 
 #[test]
 fn a_link_that_is_cut_in_silence_ends_by_the_hosts_clock() {
-    isolated_by(By::Command, "a_link_that_is_cut_in_silence_ends_by_the_hosts_clock", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         a_manager_is_stopped(&remote, "0", wait_for_death);
     });
@@ -219,7 +214,7 @@ fn a_link_that_is_cut_in_silence_ends_by_the_hosts_clock() {
 /// The link ends, and the application goes on until there is another.
 #[test]
 fn what_is_kept_outlives_its_link_by_the_hosts_clock() {
-    isolated_by(By::Command, "what_is_kept_outlives_its_link_by_the_hosts_clock", || {
+    isolated_by(By::Command, || {
         let remote = Remote::start();
         let place = |file: &Path| file.file_name().unwrap().to_string_lossy().contains(".l.");
         a_manager_is_stopped(&remote, "1", |application| {

@@ -1,20 +1,16 @@
 //! Applications in containers: `runc exec {host}`, which is what `docker exec` and `podman exec` come to, with process ids, files and
 //! a shell (busybox) of the container's own.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::{self, LONG, find_program, random_hex, skipped, wait_until};
 use sshpm::{
     BootRequest, Error, Event, EventKind, ExitSource, Launcher, LauncherFailure, LinkLossPolicy, Manager, Options,
     Signal,
 };
-use support::{LONG, find_program, random_hex, skipped, wait_until};
 
 /// The container's first process: it takes the place of a parent that has ended, and waits for its children as an init does.
 const INIT: &str = "while :; do sleep 1000 & wait $!; done";

@@ -1,8 +1,5 @@
 //! Each launcher passes the behaviour tests: the bodies that ssh has to pass, once more with each of the others. What one of them cannot do
 //! stands in a table here, with the reason, and is said in the output.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -14,36 +11,36 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{LAUNCHER, namespaces_work, skipped, slurm_missing};
+use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
-/// The test programs whose tests are of every launcher.
+/// The modules of test programs whose tests are of every launcher.
 const BODIES: [&str; 26] = [
-    "disk",
-    "exit_codes",
-    "guest",
-    "host_signals",
-    "hostile_applications",
-    "keep",
-    "keep_exits",
-    "keep_left",
-    "keep_links",
-    "kill_tree",
-    "kills",
-    "link_loss",
-    "log_files",
-    "odd_applications",
-    "private_files",
-    "seed_bad_input",
-    "seed_hosts",
-    "seed_kills",
-    "seed_log_files",
-    "seed_metadata",
-    "seed_output",
-    "session",
-    "setup_lines",
-    "start_failures",
-    "start_races",
-    "values",
+    "ends::exit_codes",
+    "ends::guest",
+    "ends::host_signals",
+    "ends::hostile_applications",
+    "ends::kill_tree",
+    "ends::kills",
+    "keep::exits",
+    "keep::left",
+    "keep::links",
+    "keep::policy",
+    "links::link_loss",
+    "parity::bad_input",
+    "parity::hosts",
+    "parity::kills",
+    "parity::log_files",
+    "parity::metadata",
+    "parity::output",
+    "starts::disk",
+    "starts::failures",
+    "starts::log_files",
+    "starts::odd_applications",
+    "starts::private_files",
+    "starts::races",
+    "starts::session",
+    "starts::setup_lines",
+    "starts::values",
 ];
 
 const SSH: &str = "it is about ssh's connections, its configuration or its failures";
@@ -54,41 +51,41 @@ const OWN: &str = "it is about launchers itself";
 
 /// The others, and why they are not.
 const OTHERS: [(&str, &str); 35] = [
-    ("abi", FORM),
-    ("c_abi", FORM),
-    ("c_checked", FORM),
-    ("codes", FORM),
-    ("connection_faults", SSH),
-    ("connection_races", SSH),
-    ("connections", SSH),
-    ("containers", OWN),
-    ("examples", FORM),
-    ("exit_order", REPORTS),
-    ("fault_parts", HARNESS),
+    ("c_api::abi", FORM),
+    ("c_api::checked", FORM),
+    ("c_api::codes", FORM),
+    ("c_api::examples", FORM),
+    ("c_api::header", FORM),
+    ("c_api::headers", FORM),
+    ("c_api::install", FORM),
+    ("c_api::programs", FORM),
+    ("c_api::python_exit", REPORTS),
+    ("c_api::readme", FORM),
+    ("c_api::rust_and_c", FORM),
+    ("ends::exit_order", REPORTS),
+    ("ends::panics", "it is about what a panic leaves, whatever the launcher"),
     ("faults", "it runs by its own dice, for as long as it is told, over ssh"),
-    ("header", FORM),
-    ("headers", FORM),
-    ("hostile_hosts", "it plays ssh itself: what a host says comes to the same code from each launcher"),
-    ("install", FORM),
-    ("keep_panic", "it is about what a panic leaves, whatever the launcher"),
-    ("launcher_command", OWN),
-    ("launcher_local", OWN),
-    ("launcher_environment", OWN),
-    ("launcher_slurm", OWN),
-    ("launchers", OWN),
-    ("login_shells", "it is about what sshd starts: no other launcher has login shells"),
-    ("many", "it is about what ssh's connections cost"),
-    ("panics", "it is about what a panic leaves, whatever the launcher"),
-    ("python_exit", REPORTS),
-    ("readme", FORM),
-    ("rust_and_c", FORM),
-    ("seed_life", "it is a Python program over the C library, with ssh"),
-    ("slurm_selftest", HARNESS),
-    ("ssh_config", SSH),
-    ("ssh_failures", SSH),
-    ("start_numbers", REPORTS),
-    ("support_selftest", HARNESS),
-    ("unshared", SSH),
+    ("harness::remotes", HARNESS),
+    ("harness::slurm", HARNESS),
+    ("keep::panic", "it is about what a panic leaves, whatever the launcher"),
+    ("launchers::command", OWN),
+    ("launchers::containers", OWN),
+    ("launchers::each", OWN),
+    ("launchers::environment", OWN),
+    ("launchers::local", OWN),
+    ("launchers::slurm", OWN),
+    ("links::connection_faults", SSH),
+    ("links::connection_races", SSH),
+    ("links::connections", SSH),
+    ("links::hostile_hosts", "it plays ssh itself: what a host says comes to the same code from each launcher"),
+    ("links::many", "it is about what ssh's connections cost"),
+    ("links::ssh_config", SSH),
+    ("links::ssh_failures", SSH),
+    ("links::unshared", SSH),
+    ("parity::python", "it is a Python program over the C library, with ssh"),
+    ("random_run", "it runs by its own dice, by ssh and local"),
+    ("starts::login_shells", "it is about what sshd starts: no other launcher has login shells"),
+    ("starts::numbers", REPORTS),
 ];
 
 const NO_AUTH: &str = "it logs in nowhere: an auth_method is refused";
@@ -100,76 +97,91 @@ const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts n
 
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
-/// What a launcher cannot do: the launchers, the program, the test or `ALL` of them, and why.
+/// What a launcher cannot do: the launchers, the module, the test or `ALL` of them, and why.
 const EXCEPTIONS: [(&[&str], &str, &str, &str); 26] = [
-    (&[SLURM], "keep", ALL, NO_KEEP),
-    (&[SLURM], "keep_exits", ALL, NO_KEEP),
-    (&[SLURM], "keep_left", ALL, NO_KEEP),
-    (&[SLURM], "keep_links", ALL, NO_KEEP),
-    (&[LOCAL], "keep_links", "links_of_their_own_and_log_files", NO_CARRIER),
-    (&[SLURM], "kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
-    (&[LOCAL, SLURM], "kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
+    (&[SLURM], "keep::policy", ALL, NO_KEEP),
+    (&[SLURM], "keep::exits", ALL, NO_KEEP),
+    (&[SLURM], "keep::left", ALL, NO_KEEP),
+    (&[SLURM], "keep::links", ALL, NO_KEEP),
+    (&[LOCAL], "keep::links", "links_of_their_own_and_log_files", NO_CARRIER),
+    (&[SLURM], "ends::kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
+    (&[LOCAL, SLURM], "ends::kill_tree", "what_could_not_be_ended_is_named", OWN_USER),
     (
         &[LOCAL, COMMAND, SLURM],
-        "link_loss",
+        "links::link_loss",
         "word_of_an_end_is_found_in_the_runtime_directory_of_another_login",
         ONE_LOGIN,
     ),
-    (&[LOCAL, SLURM], "log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
+    (&[LOCAL, SLURM], "starts::log_files", "a_log_that_may_not_be_written_fails_the_start", OWN_USER),
     (
         &[LOCAL, SLURM],
-        "log_files",
+        "starts::log_files",
         "a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it",
         OWN_USER,
     ),
-    (&[COMMAND], "log_files", "a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it", NO_LOGIN),
+    (
+        &[COMMAND],
+        "starts::log_files",
+        "a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it",
+        NO_LOGIN,
+    ),
     (
         &[COMMAND, SLURM],
-        "log_files",
+        "starts::log_files",
         "a_host_without_proc_starts_applications",
         "a lease needs /proc, and Slurm keeps nothing",
     ),
     (
         &[LOCAL, COMMAND],
-        "link_loss",
+        "links::link_loss",
         "an_application_whose_wrapper_hears_nobody_can_be_killed",
         "the lease's sleep outlives the shell that attended to it, for some seconds",
     ),
-    (&[LOCAL, SLURM], "log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
-    (&[COMMAND, SLURM], "private_files", "a_directory_of_kept_processes_that_was_open_to_others_is_closed", ONE_LOGIN),
-    (&[LOCAL, COMMAND, SLURM], "private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
+    (&[LOCAL, SLURM], "starts::log_files", "the_noise_of_start_up_files_is_not_the_applications", NO_LOGIN),
+    (
+        &[COMMAND, SLURM],
+        "starts::private_files",
+        "a_directory_of_kept_processes_that_was_open_to_others_is_closed",
+        ONE_LOGIN,
+    ),
+    (&[LOCAL, COMMAND, SLURM], "starts::private_files", "control_sockets_are_private_whatever_the_umask", NO_SOCKETS),
     (
         &[LOCAL, SLURM],
-        "private_files",
+        "starts::private_files",
         "what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended",
         OWN_USER,
     ),
-    (&[LOCAL, SLURM], "private_files", "what_stands_in_the_place_of_metadata_is_replaced_and_not_followed", OWN_USER),
     (
         &[LOCAL, SLURM],
-        "private_files",
+        "starts::private_files",
+        "what_stands_in_the_place_of_metadata_is_replaced_and_not_followed",
+        OWN_USER,
+    ),
+    (
+        &[LOCAL, SLURM],
+        "starts::private_files",
         "what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed",
         OWN_USER,
     ),
     (
         &[LOCAL, COMMAND, SLURM],
-        "private_files",
+        "starts::private_files",
         "what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed",
         NO_SOCKETS,
     ),
-    (&[LOCAL, SLURM], "seed_hosts", "a_host_that_ends_what_a_login_leaves_is_told", OWN_USER),
-    (&[LOCAL, COMMAND, SLURM], "seed_hosts", "validate_host_connection_with_an_auth_method", NO_AUTH),
-    (&[LOCAL, SLURM], "seed_metadata", "two_users_on_one_host", OWN_USER),
-    (&[LOCAL, SLURM], "setup_lines", "no_start_up_file_is_read_unless_a_line_does", NO_LOGIN),
-    (&[LOCAL, SLURM], "start_failures", "a_limit_above_the_hosts_is_named", OWN_USER),
-    (&[LOCAL, SLURM], "values", "a_limit_that_is_refused_fails_the_start", OWN_USER),
+    (&[LOCAL, SLURM], "parity::hosts", "a_host_that_ends_what_a_login_leaves_is_told", OWN_USER),
+    (&[LOCAL, COMMAND, SLURM], "parity::hosts", "validate_host_connection_with_an_auth_method", NO_AUTH),
+    (&[LOCAL, SLURM], "parity::metadata", "two_users_on_one_host", OWN_USER),
+    (&[LOCAL, SLURM], "starts::setup_lines", "no_start_up_file_is_read_unless_a_line_does", NO_LOGIN),
+    (&[LOCAL, SLURM], "starts::failures", "a_limit_above_the_hosts_is_named", OWN_USER),
+    (&[LOCAL, SLURM], "starts::values", "a_limit_that_is_refused_fails_the_start", OWN_USER),
 ];
 
 const LOCAL: &str = "local";
 const COMMAND: &str = "command";
 const SLURM: &str = "slurm";
 
-/// All tests of a program.
+/// All tests of a module.
 const ALL: &str = "*";
 
 /// How many tests run at the same time: they wait more than they work.
@@ -198,17 +210,31 @@ fn slurm_passes_the_behaviour_tests() {
 
 /// What is in no table would be left out without a word.
 #[test]
-fn each_test_program_is_in_one_table() {
-    let manifest = fs::read_to_string(manifest_dir().join("Cargo.toml")).unwrap();
-    let files = fs::read_dir(manifest_dir().join("tests")).unwrap().flatten().map(|entry| entry.path());
-    let rust = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    let mut there: BTreeSet<String> = rust.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-    let named = manifest.split("[[test]]").skip(1).filter_map(|part| part.split('"').nth(1));
-    there.extend(named.map(str::to_owned));
+fn each_module_of_tests_is_in_one_table() {
     let listed: Vec<_> = BODIES.into_iter().chain(OTHERS.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
     let set: BTreeSet<_> = listed.iter().cloned().collect();
     assert_eq!(set.len(), listed.len(), "one is there twice: {listed:?}");
+    let tests = manifest_dir().join("tests");
+    let mut there = BTreeSet::new();
+    // through_c is a package of its own, and has the others' tests.
+    let is_program = |name: &String| tests.join(name).join("main.rs").exists() && name != "through_c";
+    for program in stems(&tests).into_iter().filter(is_program) {
+        if set.contains(&program) {
+            // It is listed as a whole.
+            there.insert(program);
+        } else {
+            let modules = stems(&tests.join(&program)).into_iter().filter(|name| name != "main");
+            there.extend(modules.map(|name| format!("{program}::{name}")));
+        }
+    }
     assert_eq!(set, there);
+}
+
+/// The names of the directories and Rust files in a directory, without `.rs`.
+fn stems(dir: &Path) -> BTreeSet<String> {
+    let paths = fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path());
+    let paths = paths.filter(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs"));
+    paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
 fn manifest_dir() -> &'static Path {
@@ -217,6 +243,7 @@ fn manifest_dir() -> &'static Path {
 
 struct Test {
     program: &'static str,
+    /// With its module.
     name: String,
 }
 
@@ -234,10 +261,11 @@ fn run_all(launcher: &str) {
     let programs = programs();
     let exceptions: Vec<_> = EXCEPTIONS.iter().filter(|exception| exception.0.contains(&launcher)).collect();
     let (mut tests, mut used) = (Vec::new(), vec![0; exceptions.len()]);
-    for program in BODIES {
-        for name in names_of(&programs[program]) {
-            let is_it = |test: &str| test == ALL || test == name;
-            match exceptions.iter().position(|(_, of, test, _)| *of == program && is_it(test)) {
+    for body in BODIES {
+        let (program, module) = body.split_once("::").unwrap();
+        for name in names_of(&programs[program], module) {
+            let is_it = |test: &str| test == ALL || name.strip_prefix(module) == Some(&format!("::{test}"));
+            match exceptions.iter().position(|(_, of, test, _)| *of == body && is_it(test)) {
                 Some(at) => {
                     used[at] += 1;
                     skipped(&format!("{launcher}: {program}::{name}: {}", exceptions[at].3));
@@ -280,7 +308,7 @@ fn run_all(launcher: &str) {
     assert!(names.is_empty(), "{} of {} failed:\n{}", names.len(), tests.len(), names.join("\n"));
 }
 
-/// The test programs, built if need be.
+/// The test programs of the bodies, built if need be.
 fn programs() -> BTreeMap<&'static str, PathBuf> {
     let here = std::env::current_exe().unwrap();
     let profile = match here.ancestors().nth(2).unwrap().file_name().unwrap().to_str().unwrap() {
@@ -289,23 +317,27 @@ fn programs() -> BTreeMap<&'static str, PathBuf> {
     };
     let mut cargo = support::toolchain_command("cargo");
     cargo.args(["test", "--no-run", "--package", "sshpm", "--message-format=json", "--profile", profile]);
-    cargo.args(BODIES.iter().flat_map(|name| ["--test", name])).current_dir(manifest_dir());
+    let names: BTreeSet<_> = BODIES.into_iter().filter_map(|body| Some(body.split_once("::")?.0)).collect();
+    cargo.args(names.iter().flat_map(|name| ["--test", name])).current_dir(manifest_dir());
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "the tests do not build");
     let lines = output.stdout.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     let found = lines.filter_map(|line: serde_json::Value| {
-        let name = BODIES.into_iter().find(|name| line["target"]["name"] == *name)?;
-        Some((name, PathBuf::from(line["executable"].as_str()?)))
+        let name = names.iter().find(|name| line["target"]["name"] == **name)?;
+        Some((*name, PathBuf::from(line["executable"].as_str()?)))
     });
     let found: BTreeMap<_, _> = found.collect();
-    assert_eq!(found.len(), BODIES.len(), "{found:?}");
+    assert_eq!(found.len(), names.len(), "{found:?}");
     found
 }
 
-fn names_of(program: &Path) -> Vec<String> {
-    let output = Command::new(program).args(["--list", "--format", "terse"]).output().unwrap();
+/// The tests of a module.
+fn names_of(program: &Path, module: &str) -> Vec<String> {
+    let module = format!("{module}::");
+    let output = Command::new(program).args(["--list", "--format", "terse", &module]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let names: Vec<_> = text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();
+    let names = text.lines().filter_map(|line| line.strip_suffix(": test"));
+    let names: Vec<_> = names.filter(|name| name.starts_with(&module)).map(str::to_owned).collect();
     assert!(!names.is_empty(), "{}: {text}", program.display());
     names
 }

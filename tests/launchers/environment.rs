@@ -1,7 +1,4 @@
 //! What comes along where no login makes the environment: that of the program, or of a command.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
-use support::{
+use crate::support::{
     LONG, ProcessInfo, Remote, files_below, find_program, isolated, processes, random_hex, skipped,
     temporary_directory, wait_until,
 };
+use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
 use tempfile::TempDir;
 
 /// The directories that a wrapper writes into, so that it writes into no other of this machine.
@@ -145,7 +142,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
 /// A start that finds no descriptor fails with the reason, and takes nothing along: the next start works.
 #[test]
 fn a_start_without_descriptors_fails_alone() {
-    isolated("a_start_without_descriptors_fails_alone", || {
+    isolated(|| {
         let place = Place::new();
         place.enter();
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
@@ -219,7 +216,7 @@ fn below(pid: i32) -> Vec<ProcessInfo> {
 /// Users have SQUEUE_STATES and others set, for squeue to show what they want to see.
 #[test]
 fn a_users_taste_in_squeue_does_not_hide_the_nodes() {
-    isolated("a_users_taste_in_squeue_does_not_hide_the_nodes", || {
+    isolated(|| {
         let remote = Remote::start();
         remote.program("squeue", r#"[ -n "${SQUEUE_STATES:-}$SLURM_CLUSTERS" ] || echo "n[1-2]""#);
         remote.program("scontrol", "echo n1; echo n2");
@@ -257,7 +254,7 @@ fn a_launcher_that_is_given_up_leaves_nothing() {
 /// A program without stdout prints into whatever has its number.
 #[test]
 fn what_a_program_without_stdout_prints_is_no_command() {
-    isolated("what_a_program_without_stdout_prints_is_no_command", || {
+    isolated(|| {
         let place = Place::new();
         place.enter();
         let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();

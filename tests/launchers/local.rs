@@ -1,9 +1,4 @@
 //! What is special of processes that are started on this machine itself: they could inherit from this program what no sshd gives.
-#![allow(clippy::unwrap_used)]
-
-mod keeping;
-mod life;
-mod support;
 
 use std::fs;
 use std::io::Read;
@@ -12,14 +7,16 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use keeping::*;
-use life::*;
+use crate::keeping::*;
+use crate::life::*;
+use crate::support::{
+    self, AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until,
+};
 use sshpm::{BootRequest, Error, FoundState, Launcher, LauncherFailure, LinkLossPolicy, Manager};
-use support::{AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, launched_by, wait_until};
 
 #[test]
 fn what_the_host_program_ignores_and_blocks_is_not_the_applications() {
-    isolated_by(By::Local, "what_the_host_program_ignores_and_blocks_is_not_the_applications", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let ignored = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGCHLD];
         // SAFETY: SIG_IGN is no function of ours; the set is initialised by sigfillset before its use.
@@ -54,7 +51,7 @@ fn what_the_host_program_ignores_and_blocks_is_not_the_applications() {
 /// A C program opens most of its files and sockets so that children inherit them.
 #[test]
 fn the_host_programs_descriptors_are_not_the_applications() {
-    isolated_by(By::Local, "the_host_programs_descriptors_are_not_the_applications", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let ends = std::io::pipe().unwrap();
         for fd in [ends.0.as_raw_fd(), ends.1.as_raw_fd()] {
@@ -82,7 +79,7 @@ fn the_host_programs_descriptors_are_not_the_applications() {
 
 #[test]
 fn the_environment_is_this_programs_and_paths_begin_at_home() {
-    isolated_by(By::Local, "the_environment_is_this_programs_and_paths_begin_at_home", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         // SAFETY: this process runs this test only, and its manager has no threads yet.
         unsafe { std::env::set_var("FROM_THE_HOST_PROGRAM", "it's here") };
@@ -104,7 +101,7 @@ fn the_environment_is_this_programs_and_paths_begin_at_home() {
 
 #[test]
 fn what_it_cannot_do_is_refused_by_its_field() {
-    isolated_by(By::Local, "what_it_cannot_do_is_refused_by_its_field", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         let field = |error: Error| match error {
@@ -128,7 +125,7 @@ fn what_it_cannot_do_is_refused_by_its_field() {
 
 #[test]
 fn a_requests_launcher_wins_over_its_hosts_and_that_over_the_managers() {
-    isolated_by(By::Local, "a_requests_launcher_wins_over_its_hosts_and_that_over_the_managers", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let fails = |code: i32| Launcher::command(["/bin/sh".to_owned(), "-c".to_owned(), format!("exit {code}")]);
         let options = remote.options().launcher(fails(7)).host_launcher("beta", fails(8));
@@ -155,7 +152,7 @@ fn a_requests_launcher_wins_over_its_hosts_and_that_over_the_managers() {
 
 #[test]
 fn fifty_at_once_are_all_there() {
-    isolated_by(By::Local, "fifty_at_once_are_all_there", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let manager = manager(&remote);
         let uuids: Vec<_> = (0..50).map(|number| format!("u{number}")).collect();
@@ -175,7 +172,7 @@ fn fifty_at_once_are_all_there() {
 /// The child's part of the next tests.
 #[test]
 fn keeper_to_be_killed() {
-    if !is_isolated("keeper_to_be_killed") {
+    if !is_isolated("local::keeper_to_be_killed") {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
@@ -211,7 +208,7 @@ fn keeper_to_be_killed() {
 /// The program above, when its applications run; theirs, and of a child that it has forked.
 fn start_keeper(remote: &Remote, counting: &Counting, variables: &[(&str, &str)]) -> (Child, Vec<ProcessInfo>) {
     let note = remote.dir().join("note");
-    let mut keeper = support::isolated_command("keeper_to_be_killed");
+    let mut keeper = support::isolated_command("local::keeper_to_be_killed");
     remote.hand_to(&mut keeper);
     keeper.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_GO", counting.go()).envs(variables.iter().copied());
     let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -223,7 +220,7 @@ fn start_keeper(remote: &Remote, counting: &Counting, variables: &[(&str, &str)]
 /// A child that the host program has forked has its descriptors, the lifelines among them.
 #[test]
 fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
-    isolated_by(By::Local, "a_forked_child_that_outlives_the_manager_keeps_nothing_alive", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let counting = Counting::new(&remote);
         let (mut keeper, pids) = start_keeper(&remote, &counting, &[("SSHPM_TEST_FORKS", "1")]);
@@ -245,7 +242,7 @@ fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
 
 #[test]
 fn what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does() {
-    isolated_by(By::Local, "what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does", || {
+    isolated_by(By::Local, || {
         let remote = Remote::start();
         let counting = Counting::new(&remote);
         let (mut keeper, pids) = start_keeper(&remote, &counting, &[]);

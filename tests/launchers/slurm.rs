@@ -1,20 +1,15 @@
 //! What is Slurm's own, against a real cluster: munged, slurmctld and slurmd. What it has in common with the other launchers is tested
 //! by launchers.rs.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use life::{OWN_CODES, TIME, end_of, shell, stdout};
+use crate::life::{OWN_CODES, TIME, end_of, shell, stdout};
+use crate::support::{self, ProcessInfo, Remote, SlurmCluster, processes, require_slurm, wait_until};
 use sshpm::{
     BootRequest, Error, EventKind, ExitSource, KillTimeouts, Launcher, LauncherFailure, LinkLossPolicy, Manager,
     Options, ProcessState, Signal, Slurm,
 };
-use support::{ProcessInfo, Remote, SlurmCluster, processes, require_slurm, wait_until};
 
 /// A cluster on a remote of its own.
 struct Nodes {
@@ -130,7 +125,7 @@ fn fifty_steps_share_a_job_of_two_nodes() {
 /// Streams are pipes, nothing of Slurm's is among what the application says, and the program's variables for srun do not reach it.
 #[test]
 fn an_application_has_its_streams_to_itself() {
-    support::isolated("an_application_has_its_streams_to_itself", || {
+    support::isolated(|| {
         if !require_slurm() {
             return;
         }

@@ -1,9 +1,4 @@
 //! Shared connections that die, hang or cannot be made: what it costs those on them, and nobody else.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -13,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use life::*;
-use sharing::*;
+use crate::life::*;
+use crate::sharing::*;
+use crate::support::{self, LONG, ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{Error, KillTimeouts, Manager, Options, ProcessState, Signal, StartFailure};
-use support::{LONG, ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
 /// Options that give a busy machine time to log in.
 fn patient(remote: &Remote) -> Options {
@@ -40,7 +35,7 @@ fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
     assert!(on_it.len() == 8 || on_it.len() == 1, "{on_it:?}");
     end(&remote, &manager, "p-0");
     for uuid in &on_it {
-        sharing::assert_lost(&manager, uuid);
+        crate::sharing::assert_lost(&manager, uuid);
     }
     assert!(!masters(&remote).iter().any(|master| socket_of(master) == socket), "it is gone");
     for uuid in &beside {
@@ -66,7 +61,7 @@ fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
 
 #[test]
 fn a_master_that_is_killed_takes_only_its_own_processes() {
-    isolated("a_master_that_is_killed_takes_only_its_own_processes", || {
+    isolated(|| {
         one_connection_dies(|remote, manager, uuid| {
             master_of(remote, manager, uuid).signal(libc::SIGKILL).unwrap();
         });
@@ -75,7 +70,7 @@ fn a_master_that_is_killed_takes_only_its_own_processes() {
 
 #[test]
 fn a_master_that_gets_term_takes_only_its_own_processes() {
-    isolated("a_master_that_gets_term_takes_only_its_own_processes", || {
+    isolated(|| {
         one_connection_dies(|remote, manager, uuid| {
             master_of(remote, manager, uuid).signal(libc::SIGTERM).unwrap();
         });
@@ -84,7 +79,7 @@ fn a_master_that_gets_term_takes_only_its_own_processes() {
 
 #[test]
 fn an_sshd_that_is_killed_takes_only_its_own_processes() {
-    isolated("an_sshd_that_is_killed_takes_only_its_own_processes", || {
+    isolated(|| {
         one_connection_dies(|remote, manager, uuid| {
             let sshds = sshds_of(remote, manager.remote_pid(uuid).unwrap() as i32);
             assert!(!sshds.is_empty());
@@ -118,7 +113,7 @@ fn a_connections_own_session_that_is_killed_takes_no_process_in_silence() {
 /// What stands where a connection's socket was costs a start nothing but a login.
 #[test]
 fn a_socket_that_is_gone_or_dead_is_not_used() {
-    isolated("a_socket_that_is_gone_or_dead_is_not_used", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let before = local_snapshot();
@@ -155,7 +150,7 @@ fn a_socket_that_is_gone_or_dead_is_not_used() {
 /// Somebody listens there and does not answer.
 #[test]
 fn a_socket_that_hangs_does_not_hold_a_start_past_its_timeout() {
-    isolated("a_socket_that_hangs_does_not_hold_a_start_past_its_timeout", || {
+    isolated(|| {
         let _base = private_sockets();
         let remote = Remote::start();
         let manager = Manager::new(patient(&remote)).unwrap();
@@ -175,7 +170,7 @@ fn a_socket_that_hangs_does_not_hold_a_start_past_its_timeout() {
 
 #[test]
 fn a_master_that_stands_still_holds_up_nobody_else() {
-    isolated("a_master_that_stands_still_holds_up_nobody_else", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = Manager::new(patient(&remote).lease(Duration::from_secs(100))).unwrap();
@@ -208,7 +203,7 @@ fn a_master_that_stands_still_holds_up_nobody_else() {
             assert_untouched(&manager, "other-host-2");
         });
         // Another connection, once it is clear that this one does not answer.
-        sharing::wait_until_ready(&manager, "comes");
+        crate::sharing::wait_until_ready(&manager, "comes");
         assert_ne!(socket_of(&client_of(&manager, "comes")), socket_of(&master));
         start_all_ready(&manager, &["later".to_owned()], "alpha");
         assert_eq!(socket_of(&client_of(&manager, "later")), socket_of(&client_of(&manager, "comes")));
@@ -232,7 +227,7 @@ fn a_master_that_stands_still_holds_up_nobody_else() {
 
 #[test]
 fn dropping_the_manager_does_not_wait_for_a_master_that_stands_still() {
-    isolated("dropping_the_manager_does_not_wait_for_a_master_that_stands_still", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let before = local_snapshot();
@@ -265,9 +260,9 @@ fn stands_still(options: fn(Options) -> Options, user: Option<&str>, stop: impl 
     };
     let uuids = names("p", 2);
     start_all(&manager, &uuids, &request);
-    uuids.iter().for_each(|uuid| sharing::wait_until_ready(&manager, uuid));
+    uuids.iter().for_each(|uuid| crate::sharing::wait_until_ready(&manager, uuid));
     stop(&remote, &manager);
-    uuids.iter().for_each(|uuid| sharing::assert_lost(&manager, uuid));
+    uuids.iter().for_each(|uuid| crate::sharing::assert_lost(&manager, uuid));
     start_all(&manager, &["later".to_owned()], &request);
     let events = {
         let _ = manager.kill_process("later", LONG);
@@ -293,14 +288,14 @@ fn stop_sshds(remote: &Remote, _: &Manager) {
 
 #[test]
 fn a_master_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
-    isolated("a_master_that_stays_stopped_ends_its_processes_when_the_lease_is_over", || {
+    isolated(|| {
         stands_still(|options| options, None, stop_masters);
     });
 }
 
 #[test]
 fn an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
-    isolated("an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over", || {
+    isolated(|| {
         stands_still(|options| options, None, stop_sshds);
     });
 }
@@ -308,14 +303,14 @@ fn an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
 /// sshd has two processes for a user that is not root, and both stand still.
 #[test]
 fn both_sshds_of_a_user_that_stay_stopped_end_its_processes_when_the_lease_is_over() {
-    isolated("both_sshds_of_a_user_that_stay_stopped_end_its_processes_when_the_lease_is_over", || {
+    isolated(|| {
         stands_still(|options| options, Some("bash"), stop_sshds);
     });
 }
 
 #[test]
 fn a_connection_of_ones_own_has_a_lease_as_well() {
-    isolated("a_connection_of_ones_own_has_a_lease_as_well", || {
+    isolated(|| {
         stands_still(|options| options.share_connections(false), None, stop_sshds);
         stands_still(|options| options.share_connections(false), None, stop_clients);
     });
@@ -325,7 +320,7 @@ fn a_connection_of_ones_own_has_a_lease_as_well() {
 /// when it goes on.
 #[test]
 fn manager_to_be_stopped() {
-    if !support::is_isolated("manager_to_be_stopped") {
+    if !support::is_isolated("connection_faults::manager_to_be_stopped") {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
@@ -341,7 +336,7 @@ fn manager_to_be_stopped() {
     let witness = Witness::new(&manager);
     start_all_ready(&manager, &names("p", 2), "alpha");
     tell("running");
-    names("p", 2).iter().for_each(|uuid| sharing::assert_lost(&manager, uuid));
+    names("p", 2).iter().for_each(|uuid| crate::sharing::assert_lost(&manager, uuid));
     let events = witness.all(manager);
     assert!(events.values().all(|words| *words == ["started", "lost", "exited"]), "{events:?}");
     tell("told");
@@ -351,7 +346,7 @@ fn manager_to_be_stopped() {
 fn a_manager_is_stopped(share: &str) {
     let remote = Remote::start();
     let note = remote.dir().join("note");
-    let mut child = support::isolated_command("manager_to_be_stopped")
+    let mut child = support::isolated_command("connection_faults::manager_to_be_stopped")
         .env("SSHPM_TEST_NOTE", &note)
         .env("SSHPM_TEST_CONFIG", remote.ssh_config())
         .env("SSHPM_TEST_SHARE", share)
@@ -381,7 +376,7 @@ fn the_applications_of_a_manager_that_stands_still_end_and_it_tells_so_when_it_g
 /// A manager that ends removes the directory when it is empty; another one has just chosen a name in it.
 #[test]
 fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
-    isolated("a_manager_that_ends_does_not_take_the_directory_from_one_that_begins", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();
@@ -398,7 +393,7 @@ fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
         wait_until("the master's start", LONG, || begun.exists().then_some(()));
         drop(ends);
         fs::write(&go, "").unwrap();
-        sharing::wait_until_ready(&begins, "u");
+        crate::sharing::wait_until_ready(&begins, "u");
         assert!(logged::warnings().is_empty(), "{:?}", logged::warnings());
         assert_eq!((remote.logins(), masters(&remote).len()), (2, 1));
         assert_untouched(&begins, "u");
@@ -434,7 +429,7 @@ fn fill(socket: &Path) -> Vec<OwnedFd> {
 /// Whose socket is full of those who wait blocks whoever connects to it: nothing of that may hold up another manager.
 #[test]
 fn a_manager_ends_beside_a_master_of_another_that_hangs() {
-    isolated("a_manager_ends_beside_a_master_of_another_that_hangs", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let hangs = Manager::new(patient(&remote).lease(Duration::from_secs(1000))).unwrap();
@@ -460,7 +455,7 @@ fn a_manager_ends_beside_a_master_of_another_that_hangs() {
 /// Kills of many whose connection hangs wait together, not one after the other.
 #[test]
 fn kills_of_all_keep_their_timeouts_while_a_master_stands_still() {
-    isolated("kills_of_all_keep_their_timeouts_while_a_master_stands_still", || {
+    isolated(|| {
         let remote = Remote::start();
         let manager = Manager::new(patient(&remote).lease(Duration::from_secs(100))).unwrap();
         start_all_ready(&manager, &names("p", 8), "alpha");

@@ -1,17 +1,12 @@
 //! What could go wrong between a start and the connection that it waits for.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{self, Remote, isolated, wait_until};
 use sshpm::{Error, Manager, ProcessState, Signal, StartFailure};
-use support::{Remote, isolated, wait_until};
 
 /// Start-up lines that put this program before the system's.
 fn instead_of(program: &str, script: &str) -> String {
@@ -130,7 +125,7 @@ fn log_to_the_host() {
 
 #[test]
 fn a_host_with_two_sessions_a_connection_costs_no_more_threads_than_processes() {
-    isolated("a_host_with_two_sessions_a_connection_costs_no_more_threads_than_processes", || {
+    isolated(|| {
         log_to_the_host();
         let remote = Remote::builder().sshd_option("MaxSessions 2").start();
         let manager = manager(&remote);
@@ -149,7 +144,7 @@ fn a_host_with_two_sessions_a_connection_costs_no_more_threads_than_processes() 
 
 #[test]
 fn a_logger_that_panics_leaves_no_start_waiting() {
-    isolated("a_logger_that_panics_leaves_no_start_waiting", || {
+    isolated(|| {
         log_to_the_host();
         let (remote, held) = Remote::throttled();
         let manager = manager(&remote);

@@ -1,19 +1,14 @@
 //! Shared connections as they should be: who logs in and who does not, what is learned of a host's limits, and when a
 //! connection goes. Logins are counted in sshd's log.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use life::*;
-use sharing::*;
+use crate::life::*;
+use crate::sharing::*;
+use crate::support::{self, LONG, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{BootRequest, Manager, Signal};
-use support::{LONG, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
 /// A manager that gives a busy machine time to log in.
 fn patient_manager(remote: &Remote) -> Manager {
@@ -47,7 +42,7 @@ fn a_start_on_an_open_connection_logs_in_only_where_no_seat_is_free() {
     wait_for_death(&client);
     start_all_ready(&manager, &["after-a-kill".to_owned()], "alpha");
     client_of(&manager, "p-4").signal(libc::SIGKILL).unwrap();
-    sharing::assert_lost(&manager, "p-4");
+    crate::sharing::assert_lost(&manager, "p-4");
     start_all_ready(&manager, &["after-a-loss".to_owned()], "alpha");
     assert_eq!(remote.logins(), 1);
     start_all_ready(&manager, &["ninth".to_owned()], "alpha");
@@ -101,7 +96,7 @@ fn other_users_and_other_hosts_have_connections_of_their_own() {
 
 #[test]
 fn two_hundred_at_once_are_all_there_after_twenty_five_logins() {
-    isolated("two_hundred_at_once_are_all_there_after_twenty_five_logins", || {
+    isolated(|| {
         // sshd's defaults: MaxStartups 10:30:100, MaxSessions 10.
         let remote = Remote::start();
         let before = local_snapshot();
@@ -116,7 +111,7 @@ fn two_hundred_at_once_are_all_there_after_twenty_five_logins() {
         }
         for (number, uuid) in uuids.iter().enumerate() {
             manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"));
-            sharing::wait_until_ready(&manager, uuid);
+            crate::sharing::wait_until_ready(&manager, uuid);
             assert_eq!(stdout(&manager, uuid), format!("ready {number}\n"));
         }
         assert_eq!((remote.logins(), refusals(&remote), drops(&remote)), (25, 0, 0));
@@ -258,7 +253,7 @@ fn a_named_way_to_log_in_is_tried_and_not_taken_from_an_open_connection() {
 
 #[test]
 fn a_hundred_starts_and_kills_use_one_connection() {
-    isolated("a_hundred_starts_and_kills_use_one_connection", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = patient_manager(&remote);
@@ -285,7 +280,7 @@ fn a_hundred_starts_and_kills_use_one_connection() {
 /// Nobody waits for the connection any more: it is given up, and the next start opens one.
 #[test]
 fn starts_that_are_cancelled_leave_no_connection() {
-    isolated("starts_that_are_cancelled_leave_no_connection", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = patient_manager(&remote);
@@ -311,7 +306,7 @@ fn starts_that_are_cancelled_leave_no_connection() {
 
 #[test]
 fn dropping_the_manager_removes_its_masters_and_their_sockets() {
-    isolated("dropping_the_manager_removes_its_masters_and_their_sockets", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let before = local_snapshot();
@@ -331,7 +326,7 @@ fn dropping_the_manager_removes_its_masters_and_their_sockets() {
 
 #[test]
 fn two_managers_of_one_program_do_not_share_and_do_not_disturb_each_other() {
-    isolated("two_managers_of_one_program_do_not_share_and_do_not_disturb_each_other", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let before = local_snapshot();
@@ -352,7 +347,7 @@ fn two_managers_of_one_program_do_not_share_and_do_not_disturb_each_other() {
 
 #[test]
 fn a_fork_of_the_host_leaves_the_connections_alone() {
-    isolated("a_fork_of_the_host_leaves_the_connections_alone", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let before = local_snapshot();
@@ -410,7 +405,7 @@ fn without_sharing_each_process_logs_in() {
 /// What ssh_config says of sharing is for the user's own logins: nothing of it may hold, or no process would end.
 #[test]
 fn what_ssh_config_says_of_sharing_does_not_hold() {
-    isolated("what_ssh_config_says_of_sharing_does_not_hold", || {
+    isolated(|| {
         let base = private_sockets();
         let remote = Remote::start();
         let own = remote.dir().join("own_config");

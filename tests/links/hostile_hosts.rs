@@ -1,10 +1,5 @@
 //! Hosts that answer with nonsense, without end, or with lies: each call gets a typed error in its time, and no memory is
 //! lost to it. No real sshd says such things, so a script stands in ssh's place; it does what the name of its host says.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,13 +8,13 @@ use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use life::{TIME, Witness};
-use sharing::logged;
+use crate::life::{TIME, Witness};
+use crate::sharing::logged;
+use crate::support::{self, LONG, brief, isolated, wait_until};
 use sshpm::{
     BootRequest, Error, Event, EventKind, KillTimeouts, LinkLossPolicy, Manager, Options, ProcessState, SshFailure,
     StartFailure,
 };
-use support::{LONG, brief, isolated, wait_until};
 use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -124,7 +119,7 @@ fn wait_until_client_ends(manager: &Manager, uuid: &str) {
 
 #[test]
 fn a_host_that_talks_without_end_holds_no_call_for_longer_than_its_time() {
-    isolated("a_host_that_talks_without_end_holds_no_call_for_longer_than_its_time", || {
+    isolated(|| {
         let fake = Fake::new(
             r#"random-err) exec cat /dev/urandom >&2 ;;
             random-out) exec cat /dev/urandom ;;
@@ -191,7 +186,7 @@ fn a_host_that_talks_without_end_holds_no_call_for_longer_than_its_time() {
 
 #[test]
 fn a_host_that_talks_faster_than_is_read_holds_no_call_for_longer_than_its_time() {
-    isolated("a_host_that_talks_faster_than_is_read_holds_no_call_for_longer_than_its_time", || {
+    isolated(|| {
         // Reports take longer to read than to write, and the pipe holds more of them than are read in one turn.
         let app = support::test_app();
         let fake = Fake::new(&format!("*) say begin 1 77; exec '{}' endless \"$n pong\" ;;", app.display()));
@@ -213,7 +208,7 @@ fn a_host_that_talks_faster_than_is_read_holds_no_call_for_longer_than_its_time(
 
 #[test]
 fn reports_that_cannot_be_are_typed_errors() {
-    isolated("reports_that_cannot_be_are_typed_errors", || {
+    isolated(|| {
         logged::keep();
         let fake = Fake::new(
             r#"random) head -c 3000000 /dev/urandom; head -c 3000000 /dev/urandom >&2; exit 3 ;;
@@ -276,7 +271,7 @@ fn reports_that_cannot_be_are_typed_errors() {
 
 #[test]
 fn a_host_that_repeats_itself_is_believed_once() {
-    isolated("a_host_that_repeats_itself_is_believed_once", || {
+    isolated(|| {
         let fake = Fake::new(
             r#"exits) runs; say exit 3 - 1 0; say exit 4 - 1 0; say eof; say clean; say exit 5 - 1 0; exec sleep 1000 ;;
             pids) runs; say pid 4343 6 boot 2; say begin 1 78; echo ready; sleep 0.1; say exit 6 - 1 0; exec sleep 1000 ;;
@@ -317,7 +312,7 @@ fn a_host_that_repeats_itself_is_believed_once() {
 
 #[test]
 fn a_host_that_reads_nothing_and_reports_without_end_fills_no_memory() {
-    isolated("a_host_that_reads_nothing_and_reports_without_end_fills_no_memory", || {
+    isolated(|| {
         let fake = Fake::new(r#"deaf) say begin 1 77; exec yes "$n tick" >&2 ;;"#);
         let manager = fake.manager();
         // More than the socket to ssh takes: what answers the reports waits behind it.
@@ -339,7 +334,7 @@ fn a_host_that_reads_nothing_and_reports_without_end_fills_no_memory() {
 
 #[test]
 fn metadata_of_a_hostile_host_is_refused() {
-    isolated("metadata_of_a_hostile_host_is_refused", || {
+    isolated(|| {
         let fake = Fake::new(
             r#"*) say begin 1 77; echo "$n begin"
             case $host in
@@ -376,7 +371,7 @@ fn metadata_of_a_hostile_host_is_refused() {
 
 #[test]
 fn a_lost_link_to_a_host_that_talks_without_end_leaves_the_end_unknown() {
-    isolated("a_lost_link_to_a_host_that_talks_without_end_leaves_the_end_unknown", || {
+    isolated(|| {
         let fake = Fake::new(
             r#"*) if [ -e "$0.again" ]; then say begin 1 77; exec yes "$n exit 99999 - 1 0" >&2; fi
             >"$0.again"; runs; exit 255 ;;"#,
@@ -396,7 +391,7 @@ fn a_lost_link_to_a_host_that_talks_without_end_leaves_the_end_unknown() {
 
 #[test]
 fn a_host_that_breaks_every_link_of_a_kept_process_gets_pauses() {
-    isolated("a_host_that_breaks_every_link_of_a_kept_process_gets_pauses", || {
+    isolated(|| {
         let fake = Fake::new(
             r#"*) if [ -e "$0.again" ]; then say begin 1 77; say attached running; exit 255; fi
             >"$0.again"; runs; exit 255 ;;"#,
@@ -417,7 +412,7 @@ fn a_host_that_breaks_every_link_of_a_kept_process_gets_pauses() {
 
 #[test]
 fn a_connection_to_a_hostile_host_is_given_up() {
-    isolated("a_connection_to_a_hostile_host_is_given_up", || {
+    isolated(|| {
         logged::keep();
         let fake = Fake::new(
             r#"*) case $kind in *connection)
@@ -458,7 +453,7 @@ fn a_connection_to_a_hostile_host_is_given_up() {
 
 #[test]
 fn a_manager_of_hostile_hosts_ends_in_its_time() {
-    isolated("a_manager_of_hostile_hosts_ends_in_its_time", || {
+    isolated(|| {
         let before = support::local_snapshot();
         let fake = Fake::new(
             r#"deaf) runs; trap '' HUP INT QUIT TERM PIPE; exec sleep 1000 ;;

@@ -1,19 +1,15 @@
 //! Links that break in every way: the application ends by its policy, its end is learned all the same where that is
 //! possible, and what was not seen is never a number.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{self, By, clients, ends_the_client, launched_by, learned};
+use crate::support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{ExitSource, ExitStatus, FoundState, KillTimeouts, Manager, ProcessState, Signal};
-use support::{By, clients, ends_the_client, launched_by, learned};
-use support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
 /// The end of one whose application ended of HUP with 42, and whose link was lost.
 #[track_caller]
@@ -61,7 +57,7 @@ fn wrapper_of(manager: &Manager, uuid: &str) -> ProcessInfo {
 
 #[test]
 fn the_client_is_killed_from_outside() {
-    isolated("the_client_is_killed_from_outside", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -316,7 +312,7 @@ fn a_link_that_breaks_during_the_setup_ends_it() {
 /// The child's part of the next test: a manager of three processes, in three states.
 #[test]
 fn manager_to_be_killed() {
-    if !support::is_isolated("manager_to_be_killed") {
+    if !support::is_isolated("link_loss::manager_to_be_killed") {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
@@ -348,7 +344,7 @@ fn manager_to_be_killed() {
 fn a_manager_that_is_killed_leaves_nothing_on_either_side() {
     let remote = Remote::start();
     let note = remote.dir().join("note");
-    let mut child = support::isolated_command("manager_to_be_killed");
+    let mut child = support::isolated_command("link_loss::manager_to_be_killed");
     remote.hand_to(&mut child);
     let mut child = child.env("SSHPM_TEST_NOTE", &note).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let text = wait_until("a note from the manager", TIME, || fs::read_to_string(&note).ok());
@@ -370,7 +366,7 @@ fn dropping_the_manager_ends_all_by_their_policy() {
     assert_eq!(witness.of(manager, "u"), ["started", "exited"]);
     assert!(!application.is_alive());
     remote.assert_nothing_left();
-    let other = life::manager(&remote);
+    let other = crate::life::manager(&remote);
     start_ready(&other, "u", &shell(OWN_CODES));
     other.detach().unwrap();
     let status = other.exit_status("u").unwrap().unwrap();

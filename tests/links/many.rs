@@ -1,17 +1,12 @@
 //! Many processes and many hosts in one manager, and what happens when this program's limits are reached.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs;
 use std::time::Duration;
 
-use life::*;
-use sharing::*;
+use crate::life::*;
+use crate::sharing::*;
+use crate::support::{LONG, Remote, assert_same_as, isolated, isolated_within, local_snapshot, wait_until};
 use sshpm::{BootRequest, Error, Manager, Options, ProcessState};
-use support::{LONG, Remote, assert_same_as, isolated, isolated_within, local_snapshot, wait_until};
 
 /// Longer than a thousand starts take, on a machine that is busy with other things too.
 const VERY_LONG: Duration = Duration::from_secs(600);
@@ -64,13 +59,13 @@ fn silent_ones_hold_up_nobody(good: usize, silent: usize) {
 
 #[test]
 fn forty_hosts_are_up_while_ten_others_do_not_answer() {
-    isolated("forty_hosts_are_up_while_ten_others_do_not_answer", || silent_ones_hold_up_nobody(40, 10));
+    isolated(|| silent_ones_hold_up_nobody(40, 10));
 }
 
 /// More than are connected to at the same time.
 #[test]
 fn hosts_are_up_while_eighty_others_do_not_answer() {
-    isolated("hosts_are_up_while_eighty_others_do_not_answer", || silent_ones_hold_up_nobody(5, 80));
+    isolated(|| silent_ones_hold_up_nobody(5, 80));
 }
 
 /// The limit of open files of this process.
@@ -90,7 +85,7 @@ fn open_files() -> usize {
 
 #[test]
 fn a_thousand_processes_are_started_watched_and_ended() {
-    isolated_within(VERY_LONG, "a_thousand_processes_are_started_watched_and_ended", || {
+    isolated_within(VERY_LONG, || {
         set_open_files(8192);
         let remote = Remote::builder().sshd_option("MaxStartups 1000").sshd_option("MaxSessions 100").start();
         let before = local_snapshot();
@@ -155,7 +150,7 @@ fn descriptors_get_short(share: bool) {
             drop(hoard);
             match started {
                 Ok(_) => {
-                    sharing::wait_until_ready(&manager, &uuid);
+                    crate::sharing::wait_until_ready(&manager, &uuid);
                     assert_untouched(&manager, &uuid);
                 }
                 Err(error) => {
@@ -188,10 +183,10 @@ fn descriptors_get_short(share: bool) {
 
 #[test]
 fn descriptors_that_get_short_are_told_and_touch_nothing_that_runs() {
-    isolated("descriptors_that_get_short_are_told_and_touch_nothing_that_runs", || descriptors_get_short(true));
+    isolated(|| descriptors_get_short(true));
 }
 
 #[test]
 fn descriptors_that_get_short_without_sharing_are_told_as_well() {
-    isolated("descriptors_that_get_short_without_sharing_are_told_as_well", || descriptors_get_short(false));
+    isolated(|| descriptors_get_short(false));
 }

@@ -1,9 +1,5 @@
 //! Whatever a user's ssh_config says, processes start, tell what they write, get signals and end as they would without
 //! it, with shared connections and without them; and what is the user's own, such as a master connection, is left alone.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,8 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::support::{self, DEADLINE, LONG, ProcessInfo, Remote, run_to_end, skipped, told, wait_for_end, wait_until};
 use sshpm::{BootRequest, Error, Options, Signal, SshFailure};
-use support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, skipped, told, wait_for_end, wait_until};
 
 /// Writes the bytes of its second argument and waits; only USR1 makes it end with this code.
 const ANSWERS: &str = r#"trap 'exit 42' USR1; "$1" stdout "$2" stderr 'on stderr'; while :; do sleep 0.05; done"#;
@@ -533,7 +529,7 @@ fn the_user_of_ssh_config_is_the_one_that_is_named() {
 
 #[test]
 fn relative_files_are_found_after_a_change_of_directory() {
-    support::isolated("relative_files_are_found_after_a_change_of_directory", || {
+    support::isolated(|| {
         let remote = Remote::start();
         remote.program("ssh-here", "exec ssh \"$@\"");
         let options =

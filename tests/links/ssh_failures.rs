@@ -1,16 +1,12 @@
 //! Every way in which ssh fails, provoked for real: the error is typed, says whose host it was, and what to do.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::{self, DEADLINE, LONG, Remote, run_to_end, told, wait_for_end, wait_until};
 use sshpm::{Error, EventKind, HostKeyPolicy, Manager, Options, ProcessState, SshFailure};
-use support::{DEADLINE, LONG, Remote, run_to_end, told, wait_for_end, wait_until};
 
 /// How ssh failed for a process that has been started: and that the error names whom it was about.
 #[track_caller]
@@ -48,7 +44,7 @@ fn assert_works(remote: &Remote, options: Options, host: &str) {
 
 #[test]
 fn each_failure_is_told_from_the_others() {
-    support::isolated("each_failure_is_told_from_the_others", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager_with(remote.options().connect_timeout(Duration::from_secs(1)));
@@ -359,7 +355,7 @@ fn the_event_has_the_typed_reason() {
 /// sshd would take a Kerberos ticket. What klist says of it is made up: a realm is not to be had here.
 #[test]
 fn a_ticket_that_has_expired_is_told() {
-    support::isolated("a_ticket_that_has_expired_is_told", || {
+    support::isolated(|| {
         let remote = Remote::builder().sshd_option("GSSAPIAuthentication yes").start();
         let tools = remote.dir().join("tools");
         fs::create_dir(&tools).unwrap();

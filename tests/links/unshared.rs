@@ -1,19 +1,14 @@
 //! Where connections cannot be shared, each process logs in by itself, all is as always, and one warning says why.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use life::*;
-use sharing::*;
+use crate::life::*;
+use crate::sharing::*;
+use crate::support::{self, LONG, Remote, isolated};
 use sshpm::{Manager, Options};
-use support::{LONG, Remote, isolated};
 
 /// Three processes of a manager that cannot share: each logs in by itself, all is as always, and there is one warning.
 #[track_caller]
@@ -87,7 +82,7 @@ fn own_directory() -> String {
 
 #[test]
 fn a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in() {
-    isolated("a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let long = base.path().join("a-directory-whose-name-is-longer-than-a-socket-may-have-in-its-path-by-some");
@@ -100,7 +95,7 @@ fn a_path_that_is_too_long_for_a_socket_is_told_once_and_all_log_in() {
 
 #[test]
 fn a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files() {
-    isolated("a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_files", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         // SAFETY: no other thread reads variables yet.
@@ -116,7 +111,7 @@ fn a_runtime_directory_that_cannot_be_used_gives_way_to_the_one_for_temporary_fi
 
 #[test]
 fn a_full_runtime_directory_is_told_once_and_all_log_in() {
-    isolated("a_full_runtime_directory_is_told_once_and_all_log_in", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();
@@ -129,7 +124,7 @@ fn a_full_runtime_directory_is_told_once_and_all_log_in() {
 
 #[test]
 fn a_read_only_runtime_directory_is_told_once_and_all_log_in() {
-    isolated("a_read_only_runtime_directory_is_told_once_and_all_log_in", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();
@@ -145,7 +140,7 @@ fn a_read_only_runtime_directory_is_told_once_and_all_log_in() {
 
 #[test]
 fn a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in() {
-    isolated("a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let directory = base.path().join(own_directory());
@@ -158,7 +153,7 @@ fn a_directory_in_the_way_that_is_somebody_elses_is_told_once_and_all_log_in() {
 
 #[test]
 fn an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in() {
-    isolated("an_ssh_that_is_too_old_to_share_is_told_once_and_all_log_in", || {
+    isolated(|| {
         logged::keep();
         let remote = Remote::start();
         let script = "for word; do case $word in ControlPersist=*) \

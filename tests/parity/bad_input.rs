@@ -1,12 +1,8 @@
 //! What is refused, by field and value, before anything starts: the seed's class takes all of it.
-#![allow(clippy::unwrap_used)]
 
-mod life;
-mod support;
-
-use life::*;
+use crate::life::*;
+use crate::support::Remote;
 use sshpm::{BootRequest, Error, KillStep, Manager, Options, Role, Signal};
-use support::Remote;
 
 /// The error must name the field, and show the value or its beginning.
 #[track_caller]

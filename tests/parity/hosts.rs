@@ -1,17 +1,13 @@
 //! validate_host_connection and validate_hosts: what a login teaches, and why it does not work.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use life::*;
+use crate::life::*;
+use crate::support::{NOWHERE, Remote, assert_same_as, is_failure, isolated, local_snapshot, wait_until};
 use sshpm::{Destination, Error, HostInfo, LauncherFailure, Manager, SshFailure};
-use support::{NOWHERE, Remote, assert_same_as, is_failure, isolated, local_snapshot, wait_until};
 
 fn destination(host: &str) -> Destination {
     Destination { host: host.to_owned(), user: None }
@@ -28,7 +24,7 @@ fn assert_learned(info: &HostInfo, user: &str) {
 
 #[test]
 fn validate_host_connection() {
-    isolated("validate_host_connection", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = Manager::new(remote.options_as()).unwrap();
@@ -169,7 +165,7 @@ fn each_failure_is_typed() {
 
 #[test]
 fn validate_hosts() {
-    isolated("validate_hosts", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);

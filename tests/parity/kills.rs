@@ -1,8 +1,4 @@
 //! The seed's members that end processes and tell of ends and pids, each in a test of its name.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,19 +6,19 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{
+    By, ProcessInfo, Remote, assert_same_as, clients, ends_the_client, is_failure, isolated, launched_by, learned,
+    local_snapshot, wait_until,
+};
 use sshpm::{
     Error, ExitSource, KillTimeouts, LauncherFailure, LinkLossPolicy, Manager, ProcessState, Role, RuntimePids, Signal,
     SshFailure,
 };
-use support::{
-    By, ProcessInfo, Remote, assert_same_as, clients, ends_the_client, is_failure, isolated, launched_by, learned,
-    local_snapshot, wait_until,
-};
 
 #[test]
 fn kill_process_without_metadata() {
-    isolated("kill_process_without_metadata", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -355,7 +351,7 @@ impl log::Log for Lines {
 
 #[test]
 fn the_log_says_how_to_end_a_process_by_hand() {
-    isolated("the_log_says_how_to_end_a_process_by_hand", || {
+    isolated(|| {
         log::set_logger(&LINES).unwrap();
         log::set_max_level(log::LevelFilter::Debug);
         let remote = Remote::start();

@@ -1,8 +1,4 @@
 //! read_log_file and follow_log_file: whatever the file is called, holds and becomes.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
@@ -10,12 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use life::*;
-use sshpm::{Error, FileProblem, LauncherFailure, LogFollower, Manager, SshFailure};
-use support::{
-    By, NOWHERE, ProcessInfo, Remote, assert_same_as, assert_same_bytes, brief, is_failure, isolated, launched_by,
-    local_snapshot, wait_until,
+use crate::life::*;
+use crate::support::{
+    self, By, NOWHERE, ProcessInfo, Remote, assert_same_as, assert_same_bytes, brief, is_failure, isolated,
+    launched_by, local_snapshot, wait_until,
 };
+use sshpm::{Error, FileProblem, LauncherFailure, LogFollower, Manager, SshFailure};
 
 #[track_caller]
 fn read(manager: &Manager, path: impl AsRef<Path>, lines: usize) -> Vec<u8> {
@@ -175,7 +171,7 @@ fn append(path: &Path, text: &str) {
 
 #[test]
 fn follow_log_file() {
-    isolated("follow_log_file", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);
@@ -283,7 +279,7 @@ fn a_directory_that_comes_in_place_of_the_file_is_told() {
 
 #[test]
 fn follow_log_file_ends_in_every_way() {
-    isolated("follow_log_file_ends_in_every_way", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = manager(&remote);

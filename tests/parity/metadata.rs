@@ -1,17 +1,13 @@
 //! The metadata file of a process while it lives, and the reading of good and hostile ones.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use life::*;
+use crate::life::*;
+use crate::support::{ProcessInfo, Remote, User, is_failure, isolated, wait_until};
 use sshpm::{Error, FileProblem, LauncherFailure, Manager, ProcessMetadata, Role, SshFailure};
-use support::{ProcessInfo, Remote, User, is_failure, isolated, wait_until};
 
 /// The metadata file of a uuid, as this process sees it.
 #[track_caller]
@@ -111,7 +107,7 @@ fn two_users_on_one_host() {
     let users: Vec<User> = ["root", "bash", "dash"].iter().filter_map(|shell| remote.user(shell)).collect();
     assert!(users.len() > 1);
     // The same uuid twice on one host, by two managers: the files are each user's own.
-    let others: Vec<_> = users.iter().map(|_| crate::manager(&remote)).collect();
+    let others: Vec<_> = users.iter().map(|_| crate::life::manager(&remote)).collect();
     for (user, manager) in users.iter().zip(&others) {
         start_ready(manager, "same", &remote.request_as(user, shell(OWN_CODES)));
     }
@@ -134,7 +130,7 @@ fn peak_kib() -> u64 {
 
 #[test]
 fn hostile_metadata_files_are_refused_and_nothing_is_done_with_them() {
-    isolated("hostile_metadata_files_are_refused_and_nothing_is_done_with_them", || {
+    isolated(|| {
         let remote = Remote::start();
         let manager = manager(&remote);
         // Makes the directory.

@@ -1,14 +1,10 @@
 //! What an application writes, as it comes and as it is kept: process_stdout, process_stderr and subscribe_output.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::sync::mpsc::RecvTimeoutError;
 
-use life::*;
+use crate::life::*;
+use crate::support::{Remote, run_to_end, wait_until};
 use sshpm::{Error, OutputStream, OutputSubscription};
-use support::{Remote, run_to_end, wait_until};
 
 /// All that still comes, by stream, until the output has ended.
 #[track_caller]

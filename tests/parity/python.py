@@ -1,5 +1,5 @@
 """The life of processes as the suite of the seed's class has it, through libsshpm.so by nothing but ctypes; and every
-other member of the seed, once.  tests/seed_life.rs runs it: python3 seed_life.py LIBRARY SSH_CONFIG TEST_APP SCRATCH LOCAL.
+other member of the seed, once.  tests/parity/python.rs runs it: python3 python.py LIBRARY SSH_CONFIG TEST_APP SCRATCH LOCAL.
 SCRATCH is a directory of the remote, LOCAL the same as this program sees it."""
 
 import ctypes

@@ -1,10 +1,8 @@
-//! The life of processes as the suite of the seed's class has it, in Python through the C ABI: see seed_life.py.
-
-mod support;
+//! The life of processes as the suite of the seed's class has it, in Python through the C ABI: see python.py.
 
 use std::process::{Command, Stdio};
 
-use support::Remote;
+use crate::support::Remote;
 
 #[test]
 fn the_seeds_own_suite_in_python() {
@@ -12,7 +10,7 @@ fn the_seeds_own_suite_in_python() {
     assert!(library.is_file(), "cargo has not built {}", library.display());
     let remote = Remote::start();
     let output = Command::new("python3")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/seed_life.py"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity/python.py"))
         .args([library, remote.ssh_config(), remote.app(), remote.scratch(), remote.local(&remote.scratch())])
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())

@@ -1,20 +1,15 @@
 //! Disks of a host that are full, read-only or gone: the application is not harmed, what is missing is told, and starts,
 //! kills and ends go on without files. For the directory of sockets on this side, see `unshared`.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use life::*;
-use sharing::logged;
+use crate::life::*;
+use crate::sharing::logged;
+use crate::support::{LONG, ProcessInfo, Remote, isolated, wait_until};
 use sshpm::{Error, ExitSource, FileProblem, LogMode, Manager, Signal, StartFailure};
-use support::{LONG, ProcessInfo, Remote, isolated, wait_until};
 
 const DRUNC: &str = "/tmp/drunc";
 /// What is told of files that are gone, or stay.
@@ -85,7 +80,7 @@ fn warned(what: &str) -> usize {
 
 #[test]
 fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
-    isolated("where_the_runtime_directory_is_full_a_process_runs_without_metadata", || {
+    isolated(|| {
         logged::keep();
         let Some(remote) = remote_with_mounts() else { return };
         remote.mount_tmpfs(DRUNC, "size=16k,mode=700");
@@ -143,7 +138,7 @@ fn a_lost_process_whose_end_cannot_be_written_down_has_no_made_up_end() {
 
 #[test]
 fn where_nothing_can_be_written_a_process_runs_without_files_or_is_refused() {
-    isolated("where_nothing_can_be_written_a_process_runs_without_files_or_is_refused", || {
+    isolated(|| {
         logged::keep();
         let Some(remote) = remote_with_mounts() else { return };
         let manager = manager(&remote);
@@ -220,12 +215,12 @@ fn removed_runtime_directory(share: bool) {
 
 #[test]
 fn a_runtime_directory_that_is_removed_harms_nobody() {
-    isolated("a_runtime_directory_that_is_removed_harms_nobody", || removed_runtime_directory(true));
+    isolated(|| removed_runtime_directory(true));
 }
 
 #[test]
 fn a_runtime_directory_that_is_removed_harms_nobody_with_a_connection_of_its_own() {
-    isolated("a_runtime_directory_that_is_removed_harms_nobody_with_a_connection_of_its_own", || {
+    isolated(|| {
         removed_runtime_directory(false);
     });
 }

@@ -1,9 +1,4 @@
 //! Starts that fail say why and never give an exit code; starts that have less than they should work all the same.
-#![allow(clippy::unwrap_used)]
-
-mod dying_shells;
-mod life;
-mod support;
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,10 +6,12 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dying_shells::assert_leave_nothing;
-use life::*;
+use crate::dying_shells::assert_leave_nothing;
+use crate::life::*;
+use crate::support::{
+    self, By, DEADLINE, Remote, User, assert_same_as, isolated, launched_by, local_snapshot, wait_until,
+};
 use sshpm::{BootRequest, Limit, LimitValue, Manager, StartFailure};
-use support::{By, DEADLINE, Remote, User, assert_same_as, isolated, launched_by, local_snapshot, wait_until};
 
 /// The head of a real ELF program for another machine (s390x, big-endian), which no kernel for PCs executes.
 fn foreign_elf() -> Vec<u8> {
@@ -47,7 +44,7 @@ fn assert_fail(programs: &[(&str, OsString, StartFailure)], remote: &Remote) {
 
 #[test]
 fn a_program_that_cannot_be_executed_is_no_exit_code() {
-    isolated("a_program_that_cannot_be_executed_is_no_exit_code", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         use StartFailure::{ProgramNotFile, ProgramNotFound, ProgramPermission};

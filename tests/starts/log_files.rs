@@ -1,15 +1,11 @@
 //! Where an application's output goes: to its log file in each mode, or back over ssh, every byte of it.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::{self, Remote, run_to_end};
 use sshpm::{BootRequest, Error, LinkLossPolicy, LogMode, Manager, Output, ProcessState, StartFailure};
-use support::{Remote, run_to_end};
 
 /// Runs test-app with these verbs, its output to the file, to its end with 0.
 #[track_caller]
@@ -42,7 +38,7 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 
 #[test]
 fn a_fresh_log_keeps_the_former_one() {
-    support::isolated("a_fresh_log_keeps_the_former_one", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager();

@@ -1,19 +1,14 @@
 //! Every login shell with noisy or broken start-up files, and every shell that `/bin/sh` can be.
-#![allow(clippy::unwrap_used)]
-
-mod dying_shells;
-mod life;
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use dying_shells::assert_leave_nothing;
-use life::shells::{Life, installed};
-use life::*;
+use crate::dying_shells::assert_leave_nothing;
+use crate::life::shells::{Life, installed};
+use crate::life::*;
+use crate::support::{self, Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
 use sshpm::{Error, Event, EventKind, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
-use support::{Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
 
 /// Start-up files that talk on both streams. dash, ksh93 and mksh read none when they are given a command.
 fn noisy() -> RemoteBuilder {
@@ -33,7 +28,7 @@ fn noisy() -> RemoteBuilder {
 
 #[test]
 fn a_process_lives_under_every_login_shell() {
-    isolated("a_process_lives_under_every_login_shell", || {
+    isolated(|| {
         let remote = noisy().start();
         if !remote.require_users("login shells need accounts") {
             return;
@@ -187,7 +182,7 @@ fn assert_is_kept(remote: &Remote, manager: &Manager) {
     let rest: Vec<u8> = output.iter().flat_map(|piece| piece.bytes).collect();
     assert_eq!(rest, b"quit\n");
     start_ready(manager, "left", &shell("echo ready; exec sleep 1000").link_loss(LinkLossPolicy::Keep));
-    let other = life::manager(remote);
+    let other = crate::life::manager(remote);
     assert!(matches!(other.adopt_process("left", "alpha", None), Err(Error::TakenOver { .. })));
     assert_eq!(manager.kill_process("left", TIME).unwrap().signal(), Some(Signal::QUIT));
 }

@@ -1,14 +1,10 @@
 //! Each start has a number, which tells the processes apart that had the same uuid one after the other.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{LONG, Remote, run_to_end, start, start_ready, wait_until};
 use sshpm::{BootRequest, Error, Event, EventKind, FoundState, KillTimeouts, LinkLossPolicy, Manager};
-use support::{LONG, Remote, run_to_end, start, start_ready, wait_until};
 
 /// The uuid of an end, its start number, and that of its status, if it has one.
 type End = (String, u64, Option<u64>);

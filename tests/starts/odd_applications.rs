@@ -1,12 +1,10 @@
 //! Applications that do what they should not: none may hide its end, hold the manager, or stay behind.
-#![allow(clippy::unwrap_used)]
 
-mod life;
-mod support;
-
-use life::*;
+use crate::life::*;
+use crate::support::{
+    self, By, ProcessInfo, Remote, assert_same_as, isolated, launched_by, local_snapshot, wait_until,
+};
 use sshpm::{ExitSource, Signal};
-use support::{By, ProcessInfo, Remote, assert_same_as, isolated, launched_by, local_snapshot, wait_until};
 
 /// The processes of an application's group, without itself.
 fn children_of(leader: &ProcessInfo) -> Vec<ProcessInfo> {
@@ -15,7 +13,7 @@ fn children_of(leader: &ProcessInfo) -> Vec<ProcessInfo> {
 
 #[test]
 fn one_that_ignores_quit_gets_kill() {
-    isolated("one_that_ignores_quit_gets_kill", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = impatient_manager(&remote);

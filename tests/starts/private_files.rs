@@ -1,11 +1,6 @@
 //! Files on both sides are private, and what others have put in their places is neither followed nor a hindrance.
 //! `seed_metadata` has metadata files that stand in the user's own directory, `start_failures` the order of the
 //! directories, and `unshared` directories for sockets that cannot be used for other reasons.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod sharing;
-mod support;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -13,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use life::*;
-use sharing::{logged, private_sockets, sockets_in};
+use crate::life::*;
+use crate::sharing::{logged, private_sockets, sockets_in};
+use crate::support::{self, By, LONG, Remote, User, isolated, launched_by, skipped, wait_until};
 use sshpm::{BootRequest, Error, FileProblem, LinkLossPolicy, Manager, ProcessState};
-use support::{By, LONG, Remote, User, isolated, launched_by, skipped, wait_until};
 
 /// What can stand where a file or directory is to be.
 const OBSTACLES: [&str; 6] = ["file", "directory", "fifo", "link to nothing", "link to a file", "link to a directory"];
@@ -281,7 +276,7 @@ fn what_stands_in_the_place_of_metadata_is_replaced_and_not_followed() {
 
 #[test]
 fn a_directory_in_the_place_of_metadata_is_left_and_told() {
-    isolated("a_directory_in_the_place_of_metadata_is_left_and_told", || {
+    isolated(|| {
         logged::keep();
         let remote = Remote::start();
         if !remote.require_users("the directory is all users'") {
@@ -322,7 +317,7 @@ fn what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended() 
 
 #[test]
 fn control_sockets_are_private_whatever_the_umask() {
-    isolated("control_sockets_are_private_whatever_the_umask", || {
+    isolated(|| {
         let base = private_sockets();
         // SAFETY: the test is alone in its process.
         unsafe { libc::umask(0) };
@@ -339,7 +334,7 @@ fn control_sockets_are_private_whatever_the_umask() {
 
 #[test]
 fn what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed() {
-    isolated("what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed", || {
+    isolated(|| {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();

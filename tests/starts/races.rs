@@ -1,17 +1,13 @@
 //! Kills, timeouts and broken links that meet a start on its way: what is announced is what came of the application.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{Remote, find_program, skipped, wait_until};
 use sshpm::{BootRequest, Error, Manager, ProcessState, StartFailure};
-use support::{Remote, find_program, skipped, wait_until};
 
 /// Stops the wrapper before the application's pid is known: between its `begin` and its `pid`.
 const SLOW_MKFIFO: &str =

@@ -1,8 +1,4 @@
 //! A session: processes on several hosts, by roles, from their start to their end in order; and who is told of it.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +7,13 @@ use std::sync::mpsc::{self, RecvError, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{
+    self, By, DEADLINE, LONG, ProcessInfo, Remote, launched_by, learned, run_to_end, start, start_ready, told,
+    wait_for_end, wait_until, wait_until_ready,
+};
 use sshpm::{
     BootRequest, Error, Event, EventKind, ExitSource, KillScope, KillStep, KillTimeouts, Manager, Options,
     ProcessState, Role, Signal, Subscription,
-};
-use support::{
-    By, DEADLINE, LONG, ProcessInfo, Remote, launched_by, learned, run_to_end, start, start_ready, told, wait_for_end,
-    wait_until, wait_until_ready,
 };
 
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -89,7 +85,7 @@ fn first_sorted(list: &mut Vec<String>, role: &Role) -> Vec<String> {
 
 #[test]
 fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
-    support::isolated("ten_processes_on_three_hosts_boot_run_and_end_in_order", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let gates = Gates::new(&remote);
@@ -340,7 +336,7 @@ fn every_state_is_shown_and_answered_for() {
 
 #[test]
 fn dropping_ends_all_in_any_state() {
-    support::isolated("dropping_ends_all_in_any_state", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager_with(only_quit(&remote).connect_timeout(LONG));
@@ -379,7 +375,7 @@ fn drop_in_time(manager: Manager) {
 
 #[test]
 fn dropping_does_not_wait_for_a_process_that_does_not_end() {
-    support::isolated("dropping_does_not_wait_for_a_process_that_does_not_end", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager();

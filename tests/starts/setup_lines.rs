@@ -1,17 +1,13 @@
 //! Setup lines: what they may do, how they fail, and that nothing of them stays behind.
-#![allow(clippy::unwrap_used)]
-
-mod life;
-mod support;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use life::*;
+use crate::life::*;
+use crate::support::{self, AppReport, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{BootRequest, Error, ExitSource, Manager, ProcessState, Signal, StartFailure, StartStage};
-use support::{AppReport, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 
 /// The shells that read POSIX shell code, where they are installed.
 fn posix_shells() -> Vec<&'static str> {
@@ -37,7 +33,7 @@ fn report_of(manager: &Manager, remote: &Remote, uuid: &str, request: BootReques
 
 #[test]
 fn a_sourced_file_changes_the_path_by_which_the_program_is_found() {
-    isolated("a_sourced_file_changes_the_path_by_which_the_program_is_found", || {
+    isolated(|| {
         let remote = Remote::start();
         let before = local_snapshot();
         let (bin, env) = (remote.scratch().join("bin"), remote.scratch().join("env.sh"));

@@ -1,9 +1,5 @@
 //! What the request says is what the application gets: arguments, environment, paths, limits, signals, descriptors; and
 //! nothing of it is seen by others.
-// Clippy allows it in #[test] functions only, not in their helpers.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,9 +8,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::{
+    self, AppReport, By, LONG, ProcessInfo, Remote, launched_by, run_to_end, start, wait_for_end, wait_until,
+};
 use proptest::prelude::*;
 use sshpm::{BootRequest, Error, Limit, LimitValue, LinkLossPolicy, Manager, Signal, StartFailure};
-use support::{AppReport, By, LONG, ProcessInfo, Remote, launched_by, run_to_end, start, wait_for_end, wait_until};
 
 fn os(bytes: impl Into<Vec<u8>>) -> OsString {
     OsString::from_vec(bytes.into())
@@ -121,7 +119,7 @@ fn any_bytes_arrive_intact() {
 
 #[test]
 fn every_byte_arrives_in_every_place() {
-    support::isolated("every_byte_arrives_in_every_place", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager();
@@ -569,7 +567,7 @@ fn signals(pid: i64, field: &str) -> Vec<i32> {
 
 #[test]
 fn no_signal_is_blocked_or_ignored() {
-    support::isolated("no_signal_is_blocked_or_ignored", || {
+    support::isolated(|| {
         let before = support::local_snapshot();
         let remote = Remote::start();
         let manager = remote.manager();

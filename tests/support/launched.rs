@@ -1,5 +1,5 @@
 //! By which launcher the managers of the behaviour tests come to a remote: ssh, or the one that a variable names. See
-//! tests/launchers.rs, which runs each test once for each of them.
+//! tests/launchers/each.rs, which runs each test once for each of them.
 
 use std::ffi::OsString;
 use std::fmt::Write;

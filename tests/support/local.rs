@@ -110,22 +110,23 @@ pub fn isolated_command(name: &str) -> Command {
     command
 }
 
-/// Runs the body of the test `name` (with its module path, as the test runner prints it) in a fresh process where
-/// nothing else runs, so that threads, descriptors and children can be counted.
+/// Runs the body of the test that calls this in a fresh process where nothing else runs, so that threads, descriptors
+/// and children can be counted. The body has to be a closure of the test itself: its type names the test.
 #[track_caller]
-pub fn isolated(name: &str, body: impl FnOnce()) {
-    isolated_within(ISOLATED_DEADLINE, name, body);
+pub fn isolated(body: impl FnOnce()) {
+    isolated_within(ISOLATED_DEADLINE, body);
 }
 
 /// The same for a test that takes longer.
 #[track_caller]
-pub fn isolated_within(deadline: Duration, name: &str, body: impl FnOnce()) {
-    isolated_with(deadline, name, isolated_command, body);
+pub fn isolated_within(deadline: Duration, body: impl FnOnce()) {
+    isolated_with(deadline, name_of(&body), isolated_command, body);
 }
 
 /// The same for a test of one launcher, whichever the others have. Not where the remote is this machine.
 #[track_caller]
-pub fn isolated_by(by: By, name: &str, body: impl FnOnce()) {
+pub fn isolated_by(by: By, body: impl FnOnce()) {
+    let name = name_of(&body);
     if !is_isolated(name) && !super::namespaces_work() {
         return super::skipped(
             "no root or no mount namespaces here: the processes would have this machine's own files",
@@ -142,7 +143,7 @@ pub fn isolated_by(by: By, name: &str, body: impl FnOnce()) {
 /// The same in a process that begins with what `state` sets in it, before it has another thread. Only system calls may be
 /// made there.
 #[track_caller]
-pub fn isolated_with_state(state: fn(), name: &str, body: impl FnOnce()) {
+pub fn isolated_with_state(state: fn(), body: impl FnOnce()) {
     let command = |name: &str| {
         let mut command = isolated_command(name);
         let set = move || {
@@ -153,12 +154,12 @@ pub fn isolated_with_state(state: fn(), name: &str, body: impl FnOnce()) {
         unsafe { command.pre_exec(set) };
         command
     };
-    isolated_with(ISOLATED_DEADLINE, name, command, body);
+    isolated_with(ISOLATED_DEADLINE, name_of(&body), command, body);
 }
 
 /// The same in a process that this script for /bin/sh starts, which has the command as "$@".
 #[track_caller]
-pub fn isolated_by_script(script: &str, name: &str, body: impl FnOnce()) {
+pub fn isolated_by_script(script: &str, body: impl FnOnce()) {
     let command = |name: &str| {
         let program = isolated_command(name);
         let mut command = Command::new("/bin/sh");
@@ -172,7 +173,14 @@ pub fn isolated_by_script(script: &str, name: &str, body: impl FnOnce()) {
         begin_clean(&mut command);
         command
     };
-    isolated_with(ISOLATED_DEADLINE, name, command, body);
+    isolated_with(ISOLATED_DEADLINE, name_of(&body), command, body);
+}
+
+/// The name of the test whose closure this is, as the test runner prints it.
+fn name_of<F>(_: &F) -> &'static str {
+    let path = std::any::type_name::<F>();
+    let (_, name) = path.split_once("::").expect("a closure's type has its crate's name");
+    name.trim_end_matches("::{{closure}}")
 }
 
 #[track_caller]
