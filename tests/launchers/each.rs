@@ -216,8 +216,7 @@ fn each_module_of_tests_is_in_one_table() {
     assert_eq!(set.len(), listed.len(), "one is there twice: {listed:?}");
     let tests = manifest_dir().join("tests");
     let mut there = BTreeSet::new();
-    // through_c is a package of its own, and has the others' tests.
-    let is_program = |name: &String| tests.join(name).join("main.rs").exists() && name != "through_c";
+    let is_program = |name: &String| tests.join(name).join("main.rs").exists();
     for program in stems(&tests).into_iter().filter(is_program) {
         if set.contains(&program) {
             // It is listed as a whole.
