@@ -2,15 +2,17 @@
 # Builds sshpm and installs what a C or C++ program needs: libraries, headers, and files for pkg-config and CMake.
 #
 #   ./install.sh [NAME=VALUE…]
-#   ./install.sh uninstall [NAME=VALUE…]        with the same values: removes those files again
+#   ./install.sh uninstall [NAME=VALUE…]        removes the installed files; give the values of the installation
 #
-#   PREFIX       /usr/local         where it is to be
-#   LIBDIR       PREFIX/lib         e.g. PREFIX/lib/x86_64-linux-gnu, PREFIX/lib64
+#   name         default
+#   PREFIX       /usr/local         where to install
+#   LIBDIR       PREFIX/lib         for example PREFIX/lib/x86_64-linux-gnu or PREFIX/lib64
 #   INCLUDEDIR   PREFIX/include
-#   DESTDIR      (empty)            put in front of them all, for packages; it appears in no file
+#   DESTDIR      (empty)            goes in front of all of these, for packages; no installed file contains it
 #
-# They can stand in the environment, too. All paths in the installed files are relative to these files: what has been installed
-# can be moved as a whole. It builds in a directory of its own, target/install, so that target/release stays as it is.
+# These names can also be environment variables. The installed files contain only paths relative to themselves, so you
+# can move all of them together. The build uses a directory of its own, target/install, and leaves target/release as it
+# is.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -37,22 +39,23 @@ for argument in "$@"; do
 done
 LIBDIR=${LIBDIR:-$PREFIX/lib} INCLUDEDIR=${INCLUDEDIR:-$PREFIX/include}
 for path in "$PREFIX" "$LIBDIR" "$INCLUDEDIR"; do
-    [[ $path == /* ]] || die "$path: PREFIX, LIBDIR and INCLUDEDIR are absolute paths"
+    [[ $path == /* ]] || die "$path: PREFIX, LIBDIR and INCLUDEDIR must be absolute paths"
 done
 
 cmake_directory=$LIBDIR/cmake/sshpm
 pkgconfig_directory=$LIBDIR/pkgconfig
 
-# The package's version; [package] is the first table.
+# The version of the package: [package] is the first table in Cargo.toml that has one.
 version=$(sed -n '/^version = "/{s/.*"\(.*\)".*/\1/p;q}' "$root/Cargo.toml")
 IFS=. read -r major minor patch <<<"$version"
-[[ -n $major && -n $minor && -n $patch ]] || die "no version in Cargo.toml"
-# Below 1.0, a new minor version may break programs that were linked with the one before; from then on only a major one.
+[[ -n $major && -n $minor && -n $patch ]] || die "Cargo.toml has no version of the form MAJOR.MINOR.PATCH"
+# Below 1.0, a new minor version may break programs that were linked with an older one; from 1.0 on, only a major
+# version may.
 if ((major == 0)); then abi=$major.$minor; else abi=$major; fi
 soname=libsshpm.so.$abi
 
-built=            # where cargo has put the libraries
-declare -A values # what stands in packaging/*.in
+built=            # the directory into which cargo puts the libraries
+declare -A values # what replaces @NAME@ in packaging/*.in
 values=([version]=$version [major]=$major [minor]=$minor [soname]=$soname [native]='')
 
 headers() {
@@ -62,16 +65,16 @@ headers() {
     done
 }
 
-# Where something is, seen from somewhere else. Both are absolute, and need not exist.
+# Prints the path from one place to another. Both are absolute paths, and need not exist.
 seen_from() { realpath -m -s --relative-to="$1" "$2"; }
 
 build() {
-    # rustup puts cargo where only new login shells look.
-    # The tilde works without HOME too. A PATH that bash has made up is not exported by itself.
+    # Only new login shells find the cargo that rustup installed.
+    # A tilde works without HOME too. Without PATH in the environment, bash sets one and does not export it.
     if ! command -v cargo >/dev/null; then PATH=${CARGO_HOME:-~/.cargo}/bin:$PATH; fi
     export PATH
-    command -v cargo >/dev/null || die "cargo is not there: install Rust, see https://rustup.rs"
-    # Named, so that it is known where the libraries will be, whatever the user's cargo is set to.
+    command -v cargo >/dev/null || die "cargo is not installed: install Rust, see https://rustup.rs"
+    # A named target fixes the directory of the libraries, whatever the user's cargo configuration says.
     local triple=${CARGO_BUILD_TARGET:-} target=${CARGO_TARGET_DIR:-$root/target}/install library
     triple=${triple:-$(rustc -vV | sed -n 's/^host: //p')}
     built=$target/$triple/release
@@ -79,8 +82,8 @@ build() {
     cargo rustc --manifest-path "$root/Cargo.toml" --target-dir "$target" --target "$triple" --locked --release --lib \
         --quiet --crate-type cdylib --crate-type staticlib \
         -- -C "link-arg=-Wl,-soname,$soname" "--print=native-static-libs=$built/native-static-libs"
-    [[ -s $built/native-static-libs ]] || die "rustc does not say what the static library needs; remove $target"
-    # -lgcc_s and -lc are the compiler's to add: it knows whether it links them statically.
+    [[ -s $built/native-static-libs ]] || die "rustc did not print what the static library needs: remove $target"
+    # The compiler adds -lgcc_s and -lc itself, because it knows whether it links them statically.
     for library in $(<"$built/native-static-libs"); do
         case $library in
         -lgcc_s | -lc) ;;
@@ -89,7 +92,7 @@ build() {
     done
 }
 
-# fill TEMPLATE: what stands there as @NAME@ is replaced.
+# fill TEMPLATE: prints the template with each @NAME@ replaced.
 fill() {
     local text name
     text=$(<"$root/packaging/$1")
@@ -99,11 +102,11 @@ fill() {
     printf '%s\n' "$text"
 }
 
-# put MODE FILE: installs what comes on stdin, or, with a third argument, that file.
+# put MODE FILE [SOURCE]: installs SOURCE, or stdin, as FILE.
 put() {
     local file=$DESTDIR$2
     mkdir -p "${file%/*}"
-    # Another file, not the same one with a new content: a program may be running with it.
+    # Make a new file and do not change the old one: a program may be using the old one.
     rm -f "$file"
     install -m "$1" "${3:-/dev/stdin}" "$file"
 }
@@ -111,8 +114,10 @@ put() {
 install_files() {
     local header
     for path in "$PREFIX" "$LIBDIR" "$INCLUDEDIR"; do
-        # Both pkg-config and CMake have their own ideas of quotes.
-        case $path in *[[:space:]\'\"\`\$\\\;\#]*) die "$path: has characters that pkg-config or CMake does not bear" ;; esac
+        # pkg-config and CMake each have their own rules of quoting.
+        case $path in
+        *[[:space:]\'\"\`\$\\\;\#]*) die "$path: has characters that pkg-config or CMake cannot read" ;;
+        esac
     done
     values[includedir_from_cmake]=$(seen_from "$cmake_directory" "$INCLUDEDIR")
     values[libdir_from_cmake]=$(seen_from "$cmake_directory" "$LIBDIR")

@@ -1,7 +1,8 @@
-# Sourced by examples-c/run and tests/run: bash, `set -euo pipefail`. They have set `target`, the directory for what is made.
+# examples-c/run and tests/run source this file, in bash with `set -euo pipefail`. They set `target` before, the
+# directory for everything that they make.
 # shellcheck shell=bash disable=SC2154
 
-# The process group that runs for us now, and the signal that we were sent: see `attended`.
+# The process group of the command that `attended` runs now, and the signal that this script got.
 attended_child=
 caught_signal=
 
@@ -11,10 +12,10 @@ die() {
     exit 2
 }
 
-# Sets the traps of the calling script: signals go on to what runs now, and `$1` is called at the end, whatever it is.
+# Sets the traps of the calling script: they pass signals on to the running command, and call `$1` at every exit.
 attend() {
     local end=$1 name
-    # shellcheck disable=SC2064 # now, not later
+    # shellcheck disable=SC2064 # expand now, not later
     trap "$end" EXIT
     for name in HUP INT QUIT TERM; do
         # shellcheck disable=SC2064
@@ -27,8 +28,8 @@ on_signal() {
     [[ -z $attended_child ]] || kill -s "$1" -- "-$attended_child" 2>/dev/null || true
 }
 
-# Runs a command in a process group of its own and waits for it. Were it in ours, bash would look at a signal only when the
-# command has ended; and Ctrl-C would reach the command twice, from the terminal and from us.
+# Runs a command in a process group of its own and waits for it. In this shell's group, bash would handle a signal only
+# after the command has ended, and Ctrl-C would reach the command twice: from the terminal and from `on_signal`.
 attended() {
     local code=0
     ! interrupted || return 130
@@ -39,7 +40,7 @@ attended() {
     while :; do
         code=0
         wait "$attended_child" || code=$?
-        # A wait that a signal has ended has not reaped the child.
+        # If a signal interrupted the wait, the child was not reaped.
         kill -0 "$attended_child" 2>/dev/null || break
     done
     attended_child=
@@ -48,7 +49,7 @@ attended() {
 
 interrupted() { [[ -n $caught_signal ]]; }
 
-# find_tool NAME: sshd is not in every user's PATH.
+# find_tool NAME: prints the path of a program. sshd is not in every user's PATH.
 find_tool() {
     local place
     for place in "" /usr/sbin/ /sbin/ /usr/local/sbin/; do
@@ -57,18 +58,18 @@ find_tool() {
     return 1
 }
 
-# install_missing COMMAND=PACKAGE…: installs the packages of the commands that are not there. Not root: says which, and
-# returns 1.
+# install_missing COMMAND=PACKAGE…: installs the packages of the commands that are missing. Without root or apt-get, it
+# names the packages and returns 1.
 install_missing() {
     local pair packages=() log
     for pair in "$@"; do
         find_tool "${pair%%=*}" >/dev/null || packages+=("${pair#*=}")
     done
-    # A compiler without the C library's headers compiles nothing.
+    # Without the headers of the C library, a compiler cannot compile these programs.
     if [[ " $* " == *" cc="* && ! -e /usr/include/stdio.h ]]; then packages+=(libc6-dev); fi
     if ((${#packages[@]} == 0)); then return; fi
     if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
-        printf '%s: missing here: install %s (Debian: apt-get install %s)\n' \
+        printf '%s: packages are missing: install %s (Debian: apt-get install %s)\n' \
             "${0##*/}" "${packages[*]}" "${packages[*]}" >&2
         return 1
     fi
@@ -76,8 +77,8 @@ install_missing() {
     log=$target/apt.log
     mkdir -p "$target"
     deny_services
-    # The lists of packages may be missing or old: then it is tried again with new ones. No stdin, so no questions; a group
-    # of its own, because a Ctrl-C in the middle of dpkg would leave half of a package.
+    # The package lists may be missing or old: then update them and try again. Without stdin, apt-get asks nothing. It
+    # has its own session, because Ctrl-C in the middle of dpkg would leave a package half installed.
     if ! { apt_get install "${packages[@]}" || { apt_get update && apt_get install "${packages[@]}"; }; } >"$log" 2>&1
     then
         allow_services
@@ -92,11 +93,12 @@ apt_get() {
     setsid -w env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends "$@" </dev/null
 }
 
-# Debian's packages start their services at once, and openssh-server is one: policy-rc.d, which they all ask, says no while
-# they are being installed. One that is there already, as in most containers, is put back.
+# Debian's packages start their services at once, and openssh-server is one of them. They all ask policy-rc.d first:
+# during the installation it refuses. If a policy-rc.d exists already, as in most containers, allow_services puts it
+# back.
 policy=/usr/sbin/policy-rc.d
 deny_services() {
-    # Where there is a former one, a run was killed in the middle of this, and what is there now is its own.
+    # If the saved file exists, an earlier run was killed here, and the present policy-rc.d is that run's.
     if [[ ! -e $policy.before-sshpm && (-e $policy || -L $policy) ]]; then mv "$policy" "$policy.before-sshpm"; fi
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
@@ -109,11 +111,11 @@ allow_services() {
     if [[ -e $policy.before-sshpm || -L $policy.before-sshpm ]]; then mv "$policy.before-sshpm" "$policy"; fi
 }
 
-# rustup puts cargo where only new login shells look.
+# Finds cargo: only new login shells have the directory of rustup in PATH.
 find_cargo() {
-    # The tilde works without HOME too. A PATH that bash has made up is not exported by itself.
+    # A tilde works without HOME too. Without PATH in the environment, bash sets one and does not export it.
     local bin=${CARGO_HOME:-~/.cargo}/bin
     if ! command -v cargo >/dev/null && [[ -x $bin/cargo ]]; then PATH=$bin:$PATH; fi
     export PATH
-    command -v cargo >/dev/null || die "cargo is not there: install Rust, see https://rustup.rs"
+    command -v cargo >/dev/null || die "cargo is not installed: install Rust, see https://rustup.rs"
 }

@@ -78,7 +78,7 @@ fn output_that_cannot_be_written_is_told() {
 fn scripts_find_cargo_without_an_environment() {
     let script = r#"set -euo pipefail; target=none; source examples-c/common.sh; find_cargo; cargo --version; env"#;
     let output = Command::new("bash").args(["-c", script]).current_dir(ROOT).env_clear().output().unwrap();
-    if String::from_utf8_lossy(&output.stderr).contains("cargo is not there") {
+    if String::from_utf8_lossy(&output.stderr).contains("cargo is not installed") {
         return support::skipped("cargo is neither in the usual places nor in this user's home directory");
     }
     let said = String::from_utf8_lossy(&output.stdout);
