@@ -3,20 +3,20 @@
  *
  *   boot_session [--ssh-config FILE | --local] [--seconds N] [--timeout S] [--verbose] SESSION.json
  *
- *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
- *       --local             every host is this machine: shells are started here, without ssh
- *       --seconds N         shuts down N seconds after the boot; without it, on Ctrl-C or when all have ended
- *       --timeout S         how long the shutdown may take, before what still runs is killed (default 60)
- *       --verbose           the library's log too, on stderr; the table becomes lines
+ *       --ssh-config FILE   the file for `ssh -F`, instead of the user's and the system's ssh_config
+ *       --local             every host is this machine: the shells are started here, without ssh
+ *       --seconds N         shut down N seconds after the boot; default: on Ctrl-C, or when all have ended
+ *       --timeout S         how many seconds the shutdown may take before it kills what still runs (default 60)
+ *       --verbose           also print the library's log to stderr, and lines instead of the table
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
- * Ctrl-C or SIGTERM shuts down, also while booting; a second one does not wait any longer.
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own.
+ * Ctrl-C, SIGTERM or SIGHUP shuts down, also during the boot. A second one kills at once what still runs.
  *
- * Exit code: 0 when each process came to run and ended because it was asked to; 1 when not, or when stdout could not be
- * written; 2 when nothing was begun.
+ * Exit code: 0 when each process ran, and ended because it was asked to; 1 when not, or when stdout could not be
+ * written; 2 on any other error.
  *
- * How it works: the library tells what happens by events; their queue has a descriptor, which the main loop gives to
- * poll(2), together with a pipe that its signal handler writes to. So it waits for everything in one place.
+ * How it works: the library reports what happens as events. Their queue has a descriptor. The main loop gives it to
+ * poll(2), together with a pipe that the signal handler writes to, and so waits for everything in one place.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -41,15 +41,15 @@
 enum phase { BOOTING, RUNNING, ENDING, OVER };
 
 struct process {
-    char *name, *host, *role; /* the library's strings */
+    char *name, *host, *role; /* strings of the library */
     int64_t pid;              /* on its host; -1: not known yet */
-    int32_t state, shown;     /* SSHPM_STATE_...: now, and when it was printed last */
+    int32_t state, shown;     /* SSHPM_STATE_...: now, and when it was last printed */
     bool ran;
     double since, until; /* for its age */
-    char *refused;       /* why it could not even be entered in the manager's table */
+    char *refused;       /* why the manager refused to start it */
 };
 
-/* sshpm_manager_shutdown blocks, and the table shall follow the events meanwhile: so a thread calls it. */
+/* sshpm_manager_shutdown blocks, and the table has to follow the events meanwhile. Therefore a thread calls it. */
 struct shutdown {
     sshpm_manager *manager;
     double timeout_s;
@@ -72,13 +72,13 @@ struct session {
     sshpm_manager *manager;
     sshpm_subscription *subscription;
     enum phase phase;
-    char why[128]; /* it ends */
+    char why[128]; /* why it ends */
     double begun_at, booted_at;
     struct shutdown orderly, quick;
     size_t drawn; /* lines on the terminal */
 };
 
-static int wakeup[2]; /* bytes: 's' for each signal, 'o' and 'q' when the orderly and the quick shutdown are done */
+static int wakeup[2]; /* a pipe: 's' for a signal, 'o' and 'q' when the orderly and the quick shutdown are done */
 
 /* ---- small helpers ---- */
 
@@ -98,8 +98,8 @@ static void fail(const char *format, ...) {
     exit(2);
 }
 
-/* For calls that only fail when something is badly wrong. Leaving like this is safe also when processes run: they end
- * by their link loss policy, because the manager's ends of their connections are closed. */
+/* For calls that should not fail. It is safe to exit while processes run: the manager's ends of their connections
+ * close, and the processes end by their link loss policy. */
 static void check(sshpm_result result, const char *what) {
     if (result != SSHPM_OK) {
         fail("%s: %s (%s)", what, sshpm_last_error_message(), sshpm_strerror(result));
@@ -122,7 +122,7 @@ static char *copy(const char *text) {
 
 static void wake(char byte) {
     ssize_t written = write(wakeup[1], &byte, 1);
-    (void)written; /* fails only when it is full, and then poll wakes up anyway */
+    (void)written; /* it fails only if the pipe is full, and then poll wakes up anyway */
 }
 
 static const char *state_name(int32_t state) {
@@ -192,7 +192,7 @@ static double seconds_of(const char *option, const char *text) {
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !(value >= 0)) {
-        fail("%s takes a number of seconds, not \"%s\"", option, text);
+        fail("invalid %s \"%s\": must be a number of seconds, 0 or more", option, text);
     }
     return value;
 }
@@ -252,7 +252,7 @@ static char *read_file(const char *path) {
     }
     fclose(file);
     if (strlen(text) != size) {
-        fail("%s: has a NUL byte", path); /* else what stands behind it would not be seen */
+        fail("%s: contains a NUL byte", path); /* text after it would be ignored */
     }
     return text;
 }
@@ -266,7 +266,7 @@ static sshpm_boot_request_list *read_session(struct session *session) {
     free(json);
     session->count = sshpm_boot_request_list_count(requests);
     if (session->count == 0) {
-        fail("%s: there is no process in it", session->file);
+        fail("%s: contains no process", session->file);
     }
     session->processes = (struct process *)allocate(session->count, sizeof *session->processes);
     for (i = 0; i < session->count; i++) {
@@ -280,12 +280,12 @@ static sshpm_boot_request_list *read_session(struct session *session) {
         widen(&session->role_width, process->role);
         process->pid = -1;
         process->state = process->shown = SSHPM_STATE_CONNECTING;
-        /* The manager knows a process by a uuid. Here the name is the uuid, so each needs one of its own. */
+        /* The manager identifies a process by its uuid. Here the name is the uuid, so each name must be unique. */
         if (process->name[0] == '\0') {
             fail("%s: process %zu has no name", session->file, i + 1);
         }
         if (find(session, process->name) != process) {
-            fail("%s: the name \"%s\" stands there twice", session->file, process->name);
+            fail("%s: two processes have the name \"%s\"", session->file, process->name);
         }
     }
     check(sshpm_boot_request_get_session(sshpm_boot_request_list_get(requests, 0), &session->title), "session");
@@ -324,7 +324,7 @@ static void describe(const struct session *session, char *line, size_t size) {
     }
 }
 
-/* On a terminal the table stays where it is: the cursor goes up to its first line, and all lines are written again. */
+/* Draws the table on a terminal: moves the cursor up to its first line, and writes all lines again. */
 static void draw_table(struct session *session) {
     struct winsize window;
     size_t columns = 80, rows = 24, i, shown;
@@ -342,7 +342,7 @@ static void draw_table(struct session *session) {
     snprintf(line, sizeof line, "%-*s  %-*s  %-*s  %8s  %-10s %7s", session->name_width, "NAME", session->host_width,
              "HOST", session->role_width, "ROLE", "PID", "STATE", "AGE");
     printf("%.*s\033[K\n", (int)columns - 1, line);
-    /* What does not fit on the screen cannot be drawn over. */
+    /* Lines that have left the screen cannot be written again. */
     shown = session->count + 3 <= rows ? session->count : rows > 4 ? rows - 4 : 0;
     for (i = 0; i < shown; i++) {
         const struct process *process = &session->processes[i];
@@ -364,7 +364,7 @@ static void draw_table(struct session *session) {
     fflush(stdout);
 }
 
-/* Elsewhere, as in a log file, each change is a line. */
+/* Prints a line for each change: for log files and pipes. */
 static void print_changes(struct session *session) {
     static enum phase told = OVER;
     char line[512];
@@ -428,7 +428,7 @@ static void take_event(struct session *session, const sshpm_event *event) {
         process->until = now();
         break;
     default:
-        break; /* a later version of the library may tell more */
+        break; /* a later version of the library may have more events */
     }
 }
 
@@ -440,7 +440,7 @@ static void take_events(struct session *session) {
         take_event(session, event);
         sshpm_event_free(event);
         if (!session->terminal) {
-            print_changes(session); /* so that no change is passed over */
+            print_changes(session); /* so that each change is printed */
         }
     }
     if (result != SSHPM_ERROR_NO_EVENT) {
@@ -448,7 +448,7 @@ static void take_events(struct session *session) {
     }
 }
 
-/* Events tell what happened; that a process is being started or ended is a state, which can be asked for. */
+/* Asks the manager for the states: no event reports that a process is being started or ended. */
 static void look_at_states(struct session *session) {
     size_t i;
 
@@ -458,14 +458,14 @@ static void look_at_states(struct session *session) {
         if (has_ended(process)) {
             continue;
         }
-        /* A process that was killed has left the manager's table: its last event is on the way. Also an end that shows
-         * here is only believed when its event has come. */
+        /* A process that was killed has left the manager's table; its last event is on the way. The state of an ended
+         * process is also taken from its event, not from here. */
         if (sshpm_manager_get_process_state(session->manager, process->name, &state) == SSHPM_OK &&
             (state == SSHPM_STATE_STARTING || state == SSHPM_STATE_ENDING)) {
             process->state = state;
             if (process->pid < 0 &&
                 sshpm_manager_get_remote_pid(session->manager, process->name, &process->pid) != SSHPM_OK) {
-                process->pid = -1; /* not known yet */
+                process->pid = -1; /* it is not known yet */
             }
         }
     }
@@ -501,7 +501,7 @@ static void *run_shutdown(void *argument) {
     struct shutdown *shutdown = (struct shutdown *)argument;
     shutdown->result = sshpm_manager_shutdown(shutdown->manager, shutdown->timeout_s, &shutdown->results);
     if (shutdown->result != SSHPM_OK) {
-        shutdown->message = copy(sshpm_last_error_message()); /* it is this thread's */
+        shutdown->message = copy(sshpm_last_error_message()); /* each thread has its own last error */
     }
     wake(shutdown->when_done);
     return NULL;
@@ -534,8 +534,7 @@ static void take_wakeups(struct session *session) {
         if (byte == 's' && session->phase < ENDING) {
             end_session(session, "as asked");
         } else if (byte == 's' && !session->quick.begun) {
-            /* A shutdown without any time, beside the one that is under way: what still runs is killed at once, and
-             * so the first one comes to its end as well. */
+            /* A second shutdown with a timeout of 0 kills at once what still runs. The first shutdown then ends too. */
             snprintf(session->why, sizeof session->why, "at once");
             begin_shutdown(session, &session->quick, 0.0, 'q');
         } else if (byte == 'o') {
@@ -549,7 +548,7 @@ static void take_wakeups(struct session *session) {
 static void boot(struct session *session, const sshpm_boot_request_list *requests) {
     size_t i;
     session->begun_at = now();
-    /* These calls return at once: each process is booted by a thread of the library, and the events tell the rest. */
+    /* These calls return at once: threads of the library boot the processes, and events report the rest. */
     for (i = 0; i < session->count; i++) {
         struct process *process = &session->processes[i];
         process->since = now();
@@ -580,12 +579,12 @@ static void decide(struct session *session) {
     }
 }
 
-/* How many milliseconds poll may sleep when nothing happens. */
+/* Returns how many milliseconds poll may wait when nothing happens. */
 static int patience(const struct session *session) {
-    double left = session->terminal ? 1.0 : 3600.0; /* on a terminal, ages change each second */
+    double left = session->terminal ? 1.0 : 3600.0; /* on a terminal, the ages change each second */
 
     if (session->phase == ENDING) {
-        left = 0.1; /* that a role's turn has come is no event, so it is looked for */
+        left = 0.1; /* no event reports that a role's turn has come, so the states are asked for */
     } else if (session->phase == RUNNING && session->seconds >= 0) {
         double rest = session->booted_at + session->seconds - now();
         left = rest < left ? rest : left;
@@ -616,7 +615,7 @@ static void follow(struct session *session) {
 
 /* ---- the end ---- */
 
-/* It can hold what a remote side wrote: of that, no control characters reach the terminal, and lines are indented. */
+/* Prints text that a host may have written: replaces control characters, and indents lines. */
 static void print_text(const char *text) {
     for (; *text != '\0'; text++) {
         unsigned char byte = (unsigned char)*text;
@@ -644,7 +643,7 @@ static void print_status(const char *name, int name_width, const sshpm_exit_stat
     if (sshpm_exit_status_get_code(status, &code) == SSHPM_OK) {
         snprintf(code_text, sizeof code_text, "%" PRId32, code);
     } else if (sshpm_exit_status_get_application_code(status, &code) == SSHPM_OK) {
-        /* The end came to be known in a way that says nothing of the code, but the remote side kept that. */
+        /* The source of this end gives no code, but the remote side kept the application's code. */
         snprintf(own_code, sizeof own_code, "; its own code was %" PRId32, code);
     }
     if (signal_number > 0) {
@@ -654,10 +653,10 @@ static void print_status(const char *name, int name_width, const sshpm_exit_stat
            code_text, signal_text, sshpm_exit_status_get_sentence(status), own_code,
            sshpm_exit_status_link_lost(status) ? "; the link was lost" : "",
            sshpm_exit_status_core_dumped(status) ? "; core dumped" : "",
-           sshpm_exit_status_left_over(status) ? "; what it left behind was killed" : "");
+           sshpm_exit_status_left_over(status) ? "; processes of its group were left, and were killed" : "");
 }
 
-/* The place of a process in the results, or their count. */
+/* Returns the index of a process in the results, or their count if it is not there. */
 static size_t place_in(const sshpm_kill_results *results, const char *name) {
     size_t i, count = sshpm_kill_results_count(results);
     for (i = 0; i < count && strcmp(sshpm_kill_results_get_uuid(results, i), name) != 0; i++) {
@@ -665,7 +664,7 @@ static size_t place_in(const sshpm_kill_results *results, const char *name) {
     return i;
 }
 
-/* How each process ended; gives how many ended as they were asked to. */
+/* Prints how each process ended, and returns how many ended as asked. */
 static size_t print_ends(const struct session *session, const sshpm_kill_results *results) {
     size_t i, good = 0;
 
@@ -680,8 +679,8 @@ static size_t print_ends(const struct session *session, const sshpm_kill_results
             print_status(process->name, session->name_width, status);
         } else {
             printf("%-*s  %-30s  %4s  %6s  ", session->name_width, process->name,
-                   process->ran ? "not known" : "did not start", "-", "-");
-            print_text(message != NULL ? message : process->refused != NULL ? process->refused : "no answer");
+                   process->ran ? "unknown" : "did not start", "-", "-");
+            print_text(message != NULL ? message : process->refused != NULL ? process->refused : "no result");
         }
         good += ended_as_asked(process, status);
     }
@@ -701,7 +700,7 @@ static int finish(struct session *session) {
         fail("shutdown: %s", orderly->message);
     }
     take_events(session);
-    /* The first shutdown was called with all processes in the table, so it has the answers for all. */
+    /* All processes were in the table when the first shutdown was called, so it has the results of all. */
     good = print_ends(session, orderly->results);
     return good == session->count ? 0 : 1;
 }
@@ -728,7 +727,7 @@ static void free_session(struct session *session) {
 static void on_log(int32_t level, const char *target, const char *message, void *user_data) {
     static const char *const names[] = {"off", "error", "warn", "info", "debug", "trace"};
     (void)user_data;
-    /* One call: the library's threads may log at the same time. */
+    /* Print with one call, because several threads of the library may log at the same time. */
     fprintf(stderr, "%s %s: %s\n", names[level >= 0 && level <= 5 ? level : 0], target, message);
 }
 
@@ -750,7 +749,7 @@ static void make_manager(struct session *session) {
     }
     check(sshpm_manager_new(options, &session->manager), "manager");
     sshpm_options_free(options); /* the manager has a copy */
-    /* Before anything is started, so that no event is missed. */
+    /* Subscribe before the first start, so that no event is missed. */
     check(sshpm_manager_subscribe(session->manager, &session->subscription), "subscription");
 }
 
@@ -762,7 +761,7 @@ int main(int argc, char **argv) {
     fill_standard_streams();
     memset(&session, 0, sizeof session);
     session.seconds = -1;
-    session.name_width = session.host_width = session.role_width = 4; /* those of the headings, at least */
+    session.name_width = session.host_width = session.role_width = 4; /* the width of the headings */
     session.timeout_s = 60;
     parse_arguments(&session, argc, argv);
     session.terminal = isatty(STDOUT_FILENO) && !session.verbose;
@@ -770,7 +769,7 @@ int main(int argc, char **argv) {
     prepare_signals();
     make_manager(&session);
     boot(&session, requests);
-    sshpm_boot_request_list_free(requests); /* the manager has copies of these, too */
+    sshpm_boot_request_list_free(requests); /* the manager has copies */
     follow(&session);
     code = finish(&session);
     free_session(&session);

@@ -3,18 +3,17 @@
  *
  *   cpp_run_control [--ssh-config FILE | --local] [--seconds N] [--crash NAME] SESSION.json
  *
- *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
- *       --local             every host is this machine: shells are started here, without ssh
- *       --seconds N         shuts down N seconds after the boot, when all run; without it, on Ctrl-C
- *       --crash NAME        crashes this application once the session is booted, to see what happens
+ *       --ssh-config FILE   the file for `ssh -F`, instead of the user's and the system's ssh_config
+ *       --local             every host is this machine: the shells are started here, without ssh
+ *       --seconds N         shut down N seconds after the boot, when all run; default: on Ctrl-C
+ *       --crash NAME        crash this application after the boot, to show the restart
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own.
  *
- * Exit code: 0 when each application came to run and in the end ended as it was asked to; 1 when not; 2 when a call
- * failed.
+ * Exit code: 0 when each application ran, and in the end ended as asked; 1 when not; 2 when a call failed.
  *
- * How it works: one loop waits for the next event, with a timeout until the next thing to do. A thread of its own waits
- * for Ctrl-C, and wakes the loop. Whatever is thrown, the handles end the processes.
+ * How it works: one loop waits for the next event, with a timeout until the next thing to do. Another thread waits for
+ * Ctrl-C and wakes the loop. When an exception leaves the loop, the handles end the processes.
  */
 #include <atomic>
 #include <chrono>
@@ -44,8 +43,8 @@ using clock_type = std::chrono::steady_clock;
 
 namespace {
 
-/// SIGINT and SIGTERM, taken by a thread: it can do what no signal handler may. Made before any other thread, which all
-/// inherit that the signals are blocked; the library's children do not.
+/// Waits for SIGINT and SIGTERM in a thread, which may do what a signal handler may not. The program's later threads
+/// inherit that the signals are blocked. The library's threads block all signals; its children begin with none blocked.
 class stop_signals {
 public:
     explicit stop_signals(std::function<void()> on_stop) : on_stop_(std::move(on_stop)) {
@@ -79,7 +78,7 @@ private:
     std::thread thread_;
 };
 
-/// One session: its applications, and what is done about them.
+/// One session: boots its applications, restarts them, and shuts them down.
 class run_control {
 public:
     run_control(const sshpm::options &options, sshpm::boot_request_list requests)
@@ -92,13 +91,13 @@ public:
         }
     }
 
-    /// From any thread: ends what is under way, and then the session.
+    /// Ends `boot` or `watch`, so that the session is shut down. May be called from any thread.
     void stop() {
         stopped_ = true;
         events_.wake();
     }
 
-    /// Starts all, and waits until each runs. Whether they all do.
+    /// Starts all applications and waits until each runs. Returns whether all started.
     bool boot() {
         for (auto &[name, application] : applications_) {
             start(name, application);
@@ -113,14 +112,14 @@ public:
         return !failed_;
     }
 
-    /// Makes an application crash. Its end is seen by `watch`.
+    /// Makes an application crash. `watch` handles its exit.
     void crash(const std::string &name) {
         std::cout << "crashing " << name << '\n';
         manager_.crash_process(name, SIGSEGV);
     }
 
-    /// Watches the session, and starts again what ends: until it is stopped, or this time is over and all run. Whether
-    /// that went well.
+    /// Watches the session and starts again what exits, until `stop` is called, or until this time is over and all run.
+    /// Returns false when it gave up.
     bool watch(std::optional<std::chrono::duration<double>> time) {
         const auto deadline = clock_type::now() + time.value_or(0s);
         while (!stopped_ && !failed_) {
@@ -134,7 +133,7 @@ public:
         return !failed_;
     }
 
-    /// Ends all in order. How many ended as they were asked to, is told; whether they all did, is given.
+    /// Ends all applications in order, and prints how many ended as asked. Returns whether all did.
     bool shut_down() {
         std::size_t good = 0;
         const sshpm::kill_results results = manager_.shutdown(60s);
@@ -149,13 +148,13 @@ public:
 
 private:
     struct member {
-        std::size_t place;              ///< among the requests
-        std::uint64_t start_number = 0; ///< of the start whose events count
+        std::size_t place;              ///< index of its request
+        std::uint64_t start_number = 0; ///< events of other starts are ignored
         bool running = false;
         int crashes = 0;
     };
 
-    /// How often one application may crash, until the session is given up.
+    /// How often one application may crash before the session is given up.
     static constexpr int crash_limit = 3;
 
     [[nodiscard]] std::size_t count(bool member::*which) const {
@@ -171,7 +170,7 @@ private:
     }
 
     void take_event(sshpm::timeout wait) {
-        // Nothing, when the time is over or stop() was called: then the caller looks.
+        // No event means that the time is over or that stop() was called; the caller checks both.
         if (const auto event = events_.next(wait)) {
             take(*event);
         }
@@ -181,7 +180,7 @@ private:
         const std::string name(event.get_uuid());
         member &application = applications_.at(name);
         if (event.get_start_number() != application.start_number) {
-            // A late event of a process that was started again since says nothing about the new one.
+            // The process was started again since; this late event is about an earlier start.
             return;
         }
         switch (event.get_type()) {
@@ -190,11 +189,11 @@ private:
             std::cout << name << " runs with pid " << event.get_pid().value_or(-1) << '\n';
             break;
         case sshpm::event_type::link_lost:
-            std::cout << name << ": the link is lost; its end will be told\n";
+            std::cout << name << " lost its link; its exit will be reported\n";
             break;
         case sshpm::event_type::link_restored:
         case sshpm::event_type::link_not_restored:
-            // Of applications that are kept; these are not.
+            // These are events of kept processes; this session has none unless its file says so.
             std::cout << name << ": " << event.get_message() << '\n';
             break;
         case sshpm::event_type::start_failed:
@@ -209,14 +208,14 @@ private:
         }
     }
 
-    /// Only what nobody asked for is seen here: the shutdown comes after the last event that is looked at.
+    /// Called only for exits that nobody asked for, because no event is taken after the shutdown begins.
     void restart(const std::string &name, member &application) {
         if (++application.crashes > crash_limit) {
-            std::cout << name << " has ended " << application.crashes << " times: giving up\n";
+            std::cout << name << " exited " << application.crashes << " times: giving up\n";
             failed_ = true;
             return;
         }
-        // Its uuid is free again, as it has ended.
+        // The process has ended, so its uuid can be used again.
         start(name, application);
         restarts_++;
         std::cout << name << " is started again\n";

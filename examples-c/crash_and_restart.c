@@ -1,16 +1,16 @@
 /*
- * crash_and_restart: starts one application, crashes it, and starts it again, as often as is wanted. It is the smallest
- * program that handles a crash: no events, only calls that wait.
+ * crash_and_restart: starts one application, crashes it, and starts it again, several times. It is the smallest program
+ * that handles a crash: it uses no events, only calls that wait.
  *
  *   crash_and_restart [--ssh-config FILE | --local] [--times N] SESSION.json
  *
- *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
- *       --local             every host is this machine: shells are started here, without ssh
- *       --times N           how often it is crashed (default 3)
+ *       --ssh-config FILE   the file for `ssh -F`, instead of the user's and the system's ssh_config
+ *       --local             every host is this machine: the shells are started here, without ssh
+ *       --times N           how often to crash it (default 3)
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json), of which the first one is taken.
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Only the first one is used.
  *
- * Exit code: 0 when each crash was seen for what it was and the last start ended as asked; 1 when not.
+ * Exit code: 0 when each crash was reported as a crash, and the last start ended as asked; 1 when not.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -34,7 +34,7 @@ static void fail(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    exit(1); /* what runs ends by itself: its lifeline is closed */
+    exit(1); /* running processes end by themselves: their lifelines are closed */
 }
 
 static void check(sshpm_result result, const char *what) {
@@ -54,18 +54,18 @@ static sshpm_boot_request_list *read_session(const char *path) {
     }
     size = fread(json, 1, sizeof json - 1, file);
     if (ferror(file) || !feof(file)) {
-        fail("%s: cannot be read, or is too large", path);
+        fail("%s: cannot be read, or has more than 1 MiB", path);
     }
     fclose(file);
     json[size] = '\0';
     check(sshpm_boot_request_list_from_json(json, &requests), path);
     if (sshpm_boot_request_list_count(requests) == 0) {
-        fail("%s: there is no process in it", path);
+        fail("%s: contains no process", path);
     }
     return requests;
 }
 
-/* Starts it under the uuid that it always has, and gives its pid. */
+/* Starts the application, always with the same uuid, and returns its pid. */
 static int64_t start(sshpm_manager *manager, const char *uuid, const sshpm_boot_request *request) {
     int64_t pid;
     check(sshpm_manager_start_process(manager, uuid, request, NULL), uuid);
@@ -74,17 +74,17 @@ static int64_t start(sshpm_manager *manager, const char *uuid, const sshpm_boot_
     return pid;
 }
 
-/* Crashes it, waits for the end, and prints how it ended. */
+/* Crashes the application, waits for its exit, and prints how it ended. */
 static void crash(sshpm_manager *manager, const char *uuid) {
     sshpm_exit_status *status;
     int32_t code;
 
     check(sshpm_manager_crash_process(manager, uuid, SIGSEGV), uuid);
     check(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONGEST_S, &code), uuid);
-    /* Takes it from the table; NULL would mean that somebody else did so before. */
+    /* Takes the process from the table. NULL would mean that another call has taken it. */
     check(sshpm_manager_pop_early_exit_status(manager, uuid, &status), uuid);
     if (status == NULL || sshpm_exit_status_get_signal(status) != SIGSEGV || code != 128 + SIGSEGV) {
-        fail("%s was to end by SIGSEGV, not with code %" PRId32, uuid, code);
+        fail("%s ended with code %" PRId32 ", not by SIGSEGV", uuid, code);
     }
     puts(sshpm_exit_status_get_message(status));
     sshpm_exit_status_free(status);

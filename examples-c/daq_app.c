@@ -1,19 +1,20 @@
 /*
  * daq_app: the applications of the demo session. One program, six roles, all on loopback:
  *
- *   connection-server    knows who is there: takes registrations and status, gives addresses and children
+ *   connection-server    knows all others: takes their registrations and status, gives addresses and children
  *   root-controller      watches the segment controllers
  *   segment-controller   watches the applications of its segment
  *   readout              makes a fragment of data for each time window and sends it to its segment's dataflow
- *   trigger              decides which windows are worth keeping, and tells its segment's dataflow
- *   dataflow             puts the fragments of the windows that were decided together: events
+ *   trigger              decides which windows to keep, and informs its segment's dataflow
+ *   dataflow             builds events: joins the fragments of the windows that the trigger decided to keep
  *
  *   daq_app ROLE [N]
- *       N   readout: its number in the segment, from 0; controllers and dataflow: how many children or readouts
+ *       N   for readout, its number in the segment, from 0; for controllers and dataflow, how many children or readouts
  *
- * The environment says the rest: DAQ_NAME and DAQ_PARENT (its own and its controller's name), DAQ_SERVER_PORT (of the
- * connection server). They can start in any order, and peers may come and go: who finds no peer tries again, a few
- * times a second. QUIT, TERM, HUP or INT ends each of them: it closes down, says so, and exits with 0.
+ * Environment variables: DAQ_NAME and DAQ_PARENT, the names of the application and of its controller, and
+ * DAQ_SERVER_PORT, the port of the connection server. The applications can start in any order, and may come and go: an
+ * application that finds no peer tries again a few times a second. QUIT, TERM, HUP or INT ends an application: it
+ * closes its connections, logs this, and exits with 0.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -35,16 +36,16 @@
 
 #define MAX_PEERS 64  /* connections that one process accepts */
 #define LINE_SIZE 320 /* all messages are lines of text; none is longer */
-#define WINDOW_MS 10  /* a time window: the unit of readout */
-#define RING 1024     /* windows that dataflow remembers: about ten seconds */
-#define LATENCY 20    /* windows that a trigger thinks before it decides */
+#define WINDOW_MS 10  /* the length of a time window, the unit of readout */
+#define RING 1024     /* how many windows dataflow remembers: about ten seconds */
+#define LATENCY 20    /* how many windows a trigger waits before it decides */
 
 enum role { SERVER, ROOT, SEGMENT, READOUT, TRIGGER, DATAFLOW, ROLES };
 static const char *const role_names[ROLES] = {"connection-server", "root-controller", "segment-controller",
                                               "readout",           "trigger",         "dataflow"};
 static const char *const units[ROLES] = {"requests", "looks", "looks", "fragments", "decisions", "events"};
 
-/* A connection that was accepted, with what came of its next line, and who it is. */
+/* A connection that was accepted: the part of its next line that has come, and who the peer is. */
 struct peer {
     int fd; /* -1: free */
     size_t filled;
@@ -54,7 +55,7 @@ struct peer {
 
 struct window {
     unsigned long long time;
-    unsigned sources; /* a bit for each fragment that came */
+    unsigned sources; /* a bit for each fragment that has come */
     int decided, built;
 };
 
@@ -82,7 +83,7 @@ static void say(const char *format, ...) {
     vprintf(format, arguments);
     va_end(arguments);
     putchar('\n');
-    fflush(stdout); /* each line at once: somebody may follow the log */
+    fflush(stdout); /* write each line at once: somebody may follow the log */
 }
 
 static unsigned long long milliseconds(void) {
@@ -100,12 +101,12 @@ static void prepare_signals(void) {
 
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
-    action.sa_handler = on_signal; /* without SA_RESTART: it ends every wait */
+    action.sa_handler = on_signal; /* without SA_RESTART, so that a signal ends every wait */
     sigaction(SIGHUP, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGQUIT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a peer that has gone is an error of send, not our end */
+    action.sa_handler = SIG_IGN; /* if a peer has gone, send fails, and this program goes on */
     sigaction(SIGPIPE, &action, NULL);
 }
 
@@ -118,12 +119,12 @@ static void close_fd(int *fd) {
     }
 }
 
-/* Connects or listens, on loopback only: a demo is not to be reached from the network. -1 when it cannot. */
+/* Connects or listens, on loopback only: the network must not reach a demo. Returns -1 if it fails. */
 static int open_socket(unsigned port, int listening) {
     struct sockaddr_in address;
     struct sockaddr *generic = (struct sockaddr *)&address;
     socklen_t length = sizeof address;
-    struct timeval second = {1, 0}; /* no call takes more: a peer that hangs must not hang us */
+    struct timeval second = {1, 0}; /* no call takes longer: a peer that hangs must not stop this program */
     int one = 1, failed, fd = socket(AF_INET, SOCK_STREAM, 0);
 
     memset(&address, 0, sizeof address);
@@ -146,7 +147,7 @@ static int open_socket(unsigned port, int listening) {
     return fd;
 }
 
-/* All or nothing: after a part of a message the connection is of no use, and the caller closes it. */
+/* Sends all or fails: after a part of a message the connection is useless, and the caller closes it. */
 static int send_all(int fd, const void *data, size_t size) {
     return send(fd, data, size, 0) == (ssize_t)size ? 0 : -1;
 }
@@ -162,12 +163,12 @@ static void accept_peer(void) {
             return;
         }
     }
-    close_fd(&fd); /* the house is full */
+    close_fd(&fd); /* there are too many peers */
 }
 
 /* ---- the connection server ----
- * Each application keeps one connection, and says each second who, where and how it is: NAME ROLE PARENT PORT STATUS.
- * The answer: "= PORT" of the dataflow with the same parent, "+ NAME STATUS" for each of its children, and ".".
+ * Each application keeps one connection to it, and sends each second: NAME ROLE PARENT PORT STATUS.
+ * The answer has "= PORT" of the dataflow with the same parent, "+ NAME STATUS" for each of its children, and ".".
  */
 
 static int answer(struct peer *peer, const char *line) {
@@ -209,7 +210,7 @@ static void take_answer(const char *line) {
     }
 }
 
-/* One question and its answer; -1 when there was none. */
+/* Sends one question and takes the answer. Returns -1 if there was none. */
 static int ask(const char *question) {
     char reply[LINE_SIZE * 32 + 1];
     size_t filled = 0;
@@ -272,23 +273,23 @@ static void send_window(unsigned long long window) {
     }
     line[used++] = '\n';
     if (dataflow_fd >= 0 && send_all(dataflow_fd, line, used) < 0) {
-        say("dataflow does not take data any more");
+        say("dataflow takes no more data");
         close_fd(&dataflow_fd);
     }
     if (dataflow_fd >= 0) {
         counted++;
     } else {
-        dropped++; /* as with a real detector, data that nobody takes is lost */
+        dropped++; /* as in a real detector, data that nobody takes is lost */
     }
 }
 
-/* A line for each time window that is over; a trigger decides for about every tenth. */
+/* Sends a line for each time window that is over. A trigger decides to keep about every tenth window. */
 static void produce(unsigned long long now) {
     static unsigned long long next;
     unsigned long long window = now / WINDOW_MS;
 
     if (window > next + RING || next > window + RING) {
-        next = window; /* after a stop (SIGSTOP, a new clock) nobody wants the past */
+        next = window; /* after a stop (SIGSTOP, a new clock), skip the past windows */
     }
     for (; next < window && !stop_signal; next++) {
         if (role == READOUT || noise() < 26) {
@@ -297,7 +298,7 @@ static void produce(unsigned long long now) {
     }
 }
 
-/* A line from a readout or a trigger. */
+/* Takes a line from a readout or a trigger. */
 static int build(const char *line) {
     unsigned long long time;
     unsigned source;
@@ -325,7 +326,7 @@ static int build(const char *line) {
     return 0;
 }
 
-/* -1: it has gone, or speaks in a way that we do not understand. */
+/* Takes the lines of a peer. Returns -1 if the peer has gone, or if a line cannot be understood. */
 static int take_lines(struct peer *peer) {
     ssize_t count = recv(peer->fd, peer->buffer + peer->filled, sizeof peer->buffer - peer->filled, 0);
     char *end;
@@ -385,14 +386,14 @@ static void run(void) {
         if (role == READOUT || role == TRIGGER) {
             produce(now);
         }
-        for (i = 0; i <= MAX_PEERS; i++) { /* poll passes over a descriptor of -1 */
+        for (i = 0; i <= MAX_PEERS; i++) { /* poll ignores a descriptor of -1 */
             fds[i].fd = i < MAX_PEERS ? peers[i].fd : listener;
             fds[i].events = POLLIN;
         }
         now = milliseconds();
         timeout = role == READOUT || role == TRIGGER ? WINDOW_MS : now < due ? (int)(due - now) : 0;
         if (poll(fds, MAX_PEERS + 1, timeout) <= 0) {
-            continue; /* a signal, which must be very quick to come before poll and be seen a second later */
+            continue; /* a timeout or a signal; a signal just before poll is seen a second later at most */
         }
         for (i = 0; i < MAX_PEERS; i++) {
             if (fds[i].fd >= 0 && fds[i].revents != 0 && take_lines(&peers[i]) < 0) {
@@ -438,7 +439,7 @@ int main(int argc, char **argv) {
     }
     run();
     say("signal %d: closing down", (int)stop_signal);
-    close_fd(&listener); /* first nobody new, then the peers, and our own registration last */
+    close_fd(&listener); /* first accept nobody new, then close the peers, and our own registration last */
     close_fd(&dataflow_fd);
     for (i = 0; i < MAX_PEERS; i++) {
         close_fd(&peers[i].fd);

@@ -1,16 +1,16 @@
 /*
- * event_loop: a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place for
- * the library's events, for a timer, for Ctrl-C, and for a shutdown that goes on in the background.
+ * event_loop: runs a session inside a program's own event loop, here epoll(7) of Linux. One thread waits in one place
+ * for the library's events, a timer, Ctrl-C, and the end of a shutdown in the background.
  *
  *   event_loop [--ssh-config FILE | --local] [--seconds N] SESSION.json
  *
- *       --ssh-config FILE   for `ssh -F`, in place of the user's and the system's ssh_config
- *       --local             every host is this machine: shells are started here, without ssh
- *       --seconds N         shuts down N seconds after the boot (default 5); Ctrl-C does so at once
+ *       --ssh-config FILE   the file for `ssh -F`, instead of the user's and the system's ssh_config
+ *       --local             every host is this machine: the shells are started here, without ssh
+ *       --seconds N         shut down N seconds after the boot (default 5); Ctrl-C shuts down at once
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own.
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own.
  *
- * Exit code: 0 when each process came to run, and all have ended after they were asked to; 1 when not.
+ * Exit code: 0 when each process ran, and ended after it was asked to; 1 when not.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -32,7 +32,7 @@
 #include "sshpm.h"
 #include "streams.h"
 
-/* What a descriptor of the loop is for. */
+/* Says what a descriptor of the loop is for. */
 enum source { EVENTS, TIMER, SIGNALS, DONE };
 
 struct loop {
@@ -40,7 +40,7 @@ struct loop {
     sshpm_manager *manager;
     sshpm_subscription *subscription;
     size_t processes, started, ended;
-    long seconds, ticks; /* since the boot */
+    long seconds, ticks; /* ticks: seconds since the boot */
     bool failed, ending, over;
     pthread_t shutdown;
 };
@@ -52,7 +52,7 @@ static void fail(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    exit(1); /* what runs ends by itself: its lifeline is closed */
+    exit(1); /* running processes end by themselves: their lifelines are closed */
 }
 
 static void check(sshpm_result result, const char *what) {
@@ -61,7 +61,7 @@ static void check(sshpm_result result, const char *what) {
     }
 }
 
-/* For calls of the system. */
+/* For system calls: returns the value, or ends the program if it is negative. */
 static int checked(int value, const char *what) {
     if (value < 0) {
         fail("%s: %s", what, strerror(errno));
@@ -80,7 +80,7 @@ static sshpm_boot_request_list *read_session(const char *path) {
     }
     size = fread(json, 1, sizeof json - 1, file);
     if (ferror(file) || !feof(file)) {
-        fail("%s: cannot be read, or is too large", path);
+        fail("%s: cannot be read, or has more than 1 MiB", path);
     }
     fclose(file);
     json[size] = '\0';
@@ -93,12 +93,12 @@ static sshpm_boot_request_list *read_session(const char *path) {
 static void watch(const struct loop *loop, int fd, enum source source) {
     struct epoll_event event;
     memset(&event, 0, sizeof event);
-    event.events = EPOLLIN; /* level-triggered: what is not taken now is told again */
+    event.events = EPOLLIN; /* level-triggered: it is reported again until it is taken */
     event.data.u32 = source;
     checked(epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
-/* The library's threads have all signals blocked, and its children none, whatever is set here. */
+/* Whatever is blocked here, the library's threads block all signals, and its children begin with none blocked. */
 static int open_signals(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -117,7 +117,7 @@ static int open_timer(void) {
     return fd;
 }
 
-/* How often a timer fired or a counter was raised; 0 when it was not. */
+/* Returns how often a timer fired or a counter was raised; 0 if it was not. */
 static uint64_t take_count(int fd) {
     uint64_t count = 0;
     return read(fd, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
@@ -125,7 +125,7 @@ static uint64_t take_count(int fd) {
 
 /* ---- the shutdown ---- */
 
-/* It blocks, so it has a thread of its own, which tells the loop by a descriptor when it is done. */
+/* The shutdown blocks, so it runs in a thread of its own, which wakes the loop through a descriptor when it is done. */
 static void *run_shutdown(void *argument) {
     const struct loop *loop = (const struct loop *)argument;
     const uint64_t one = 1;
@@ -161,7 +161,7 @@ static void take_event(struct loop *loop, const sshpm_event *event) {
         printf("%s\n", sshpm_event_get_message(event));
         if (!loop->ending) {
             loop->failed = true;
-            begin_shutdown(loop, "a process has ended by itself");
+            begin_shutdown(loop, "a process ended by itself");
         }
         break;
     case SSHPM_EVENT_START_FAILED:
@@ -170,14 +170,14 @@ static void take_event(struct loop *loop, const sshpm_event *event) {
         begin_shutdown(loop, "a process did not start");
         break;
     case SSHPM_EVENT_LINK_LOST:
-        printf("%s: the link is lost\n", uuid);
+        printf("%s lost its link\n", uuid);
         break;
     default:
-        break; /* a later version of the library may tell more */
+        break; /* a later version of the library may have more events */
     }
 }
 
-/* All that wait; with a timeout of 0 this does not block. */
+/* Takes all events that wait. With a timeout of 0, the call does not block. */
 static void take_events(struct loop *loop) {
     sshpm_event *event;
     sshpm_result result;
@@ -201,7 +201,7 @@ static void take_ticks(struct loop *loop) {
     uint64_t ticks = take_count(loop->timer);
     printf("%zu of %zu run\n", loop->started - loop->ended, loop->processes);
     if (loop->started == loop->processes) {
-        loop->ticks += (long)ticks; /* of the boot they are not counted */
+        loop->ticks += (long)ticks; /* ticks during the boot do not count */
         if (loop->ticks >= loop->seconds) {
             begin_shutdown(loop, "the time is over");
         }
@@ -233,10 +233,10 @@ static void run(struct loop *loop) {
         }
     }
     pthread_join(loop->shutdown, NULL);
-    take_events(loop); /* those that came with the last end */
+    take_events(loop); /* the events of the last exits */
 }
 
-/* ---- its course ---- */
+/* ---- the session ---- */
 
 static void open_loop(struct loop *loop, const char *ssh_config, bool local) {
     sshpm_options *options;
@@ -254,7 +254,7 @@ static void open_loop(struct loop *loop, const char *ssh_config, bool local) {
     }
     check(sshpm_manager_new(options, &loop->manager), "manager");
     sshpm_options_free(options);
-    /* Before anything is started, so that no event is missed. */
+    /* Subscribe before the first start, so that no event is missed. */
     check(sshpm_manager_subscribe(loop->manager, &loop->subscription), "subscription");
     watch(loop, sshpm_subscription_get_fd(loop->subscription), EVENTS);
     watch(loop, loop->timer, TIMER);
@@ -263,7 +263,7 @@ static void open_loop(struct loop *loop, const char *ssh_config, bool local) {
 }
 
 static void close_loop(const struct loop *loop) {
-    close(loop->epoll); /* before the subscription's descriptor goes */
+    close(loop->epoll); /* before the descriptor of the subscription is closed */
     close(loop->timer);
     close(loop->signals);
     close(loop->done);

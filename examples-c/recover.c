@@ -1,22 +1,22 @@
 /*
- * recover: a run control that can be killed with -9 in mid-run, and loses nothing when it is started again.
+ * recover: a run control that can be killed with kill -9 at any time, and loses nothing when it is started again.
  *
  *   recover [--ssh-config FILE | --local] [--seconds N] [--output DIRECTORY] SESSION.json
  *
- *       --ssh-config FILE    for `ssh -F`, in place of the user's and the system's ssh_config
- *       --local              every host is this machine: shells are started here, without ssh
- *       --seconds N          shuts down when all have run for N seconds; without it, on Ctrl-C or when all have ended
- *       --output DIRECTORY   before the end, what each application has written is saved there, in NAME.out
+ *       --ssh-config FILE    the file for `ssh -F`, instead of the user's and the system's ssh_config
+ *       --local              every host is this machine: the shells are started here, without ssh
+ *       --seconds N          shut down when all have run for N seconds; default: on Ctrl-C, or when all have ended
+ *       --output DIRECTORY   before the shutdown, save what each application has written there, in NAME.out
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json); each needs a name of its own, the same
- * session as all others, and "link_loss": "keep". That policy is what makes it work: an application that is kept
- * outlives this program, and its host keeps what it writes and how it ends.
+ * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own, the
+ * session of all others, and "link_loss": "keep". This policy is what recovery needs: a kept process outlives this
+ * program, and its host keeps its output and how it ended.
  *
- * Started for the first time, this program finds none of the session's applications on their hosts, and boots them.
- * Killed and started again it finds them, and adopts them: each is then its own as if it had booted it. For each it
- * says what had happened meanwhile. Shut down by Ctrl-C or --seconds it ends all, and leaves nothing.
+ * When this program starts for the first time, it finds none of the session's applications on their hosts, and boots
+ * them. When it was killed and starts again, it finds and adopts them, controls them as if it had booted them, and
+ * prints what happened to each in the meantime. A shutdown by Ctrl-C or --seconds ends all and leaves nothing behind.
  *
- * Exit code: 0 when each process was booted or adopted, and ended as asked, or while nobody was there; 1 when not.
+ * Exit code: 0 when each process was booted or adopted, and ended as asked or while no manager ran; 1 when not.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -36,15 +36,15 @@
 #include "sshpm.h"
 #include "streams.h"
 
-/* How long a manager that was killed may take to be gone from its hosts: they wait for its word for 30 s. */
+/* How many seconds until no host counts a killed manager as alive: the lease of its connections is 30 s. */
 #define LEAVING_S 60
-/* How long the host of an application that has just ended may take to note how. */
+/* How many seconds a host may take to note how an application ended. */
 #define NOTING_S 2
 
 struct process {
     const sshpm_boot_request *request;
-    char *name, *host, *user; /* the library's strings; user: NULL where ssh chooses */
-    bool ready, ended;        /* ready: it runs, or did so */
+    char *name, *host, *user; /* strings of the library; user: NULL if ssh chooses */
+    bool ready, ended;        /* ready: it runs, or has run */
 };
 
 struct session {
@@ -63,7 +63,7 @@ static void fail(const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    exit(1); /* what runs is kept: start this program again */
+    exit(1); /* running processes are kept: start this program again */
 }
 
 static void check(sshpm_result result, const char *what) {
@@ -91,13 +91,13 @@ static sshpm_boot_request_list *read_requests(const char *path) {
     }
     size = fread(json, 1, sizeof json - 1, file);
     if (ferror(file) || !feof(file)) {
-        fail("%s: cannot be read, or is too large", path);
+        fail("%s: cannot be read, or has more than 1 MiB", path);
     }
     fclose(file);
     json[size] = '\0';
     check(sshpm_boot_request_list_from_json(json, &requests), path);
     if (sshpm_boot_request_list_count(requests) == 0) {
-        fail("%s: there is no process in it", path);
+        fail("%s: contains no process", path);
     }
     return requests;
 }
@@ -132,8 +132,8 @@ static struct process *find(const struct session *session, const char *name) {
 
 /* ---- booting and adopting ---- */
 
-/* The place of a process of this session among those that were found on its host, or their count. The name is the uuid
- * that the manager knows it by; that another session has the same names is told by the metadata. */
+/* Returns the index of a process of this session among those found on its host, or their count if it is not there. The
+ * name is the uuid. The metadata tells processes of another session with equal names. */
 static size_t place_of(const struct session *session, const char *name, const sshpm_found_processes *found) {
     size_t i, count = sshpm_found_processes_count(found);
     for (i = 0; i < count; i++) {
@@ -146,11 +146,11 @@ static size_t place_of(const struct session *session, const char *name, const ss
     return i;
 }
 
-/* How a process has ended that nobody watched; its host has kept it. */
+/* Prints how a process ended while no manager ran; its host has kept this. */
 static void print_end(const struct process *process, int64_t pid, const sshpm_exit_status *status) {
     int32_t code = -1;
     double ended_at = 0;
-    char when[32] = "a time that is not known";
+    char when[32] = "an unknown time";
 
     if (sshpm_exit_status_get_ended_at(status, &ended_at) == SSHPM_OK) {
         const time_t seconds = (time_t)ended_at;
@@ -159,11 +159,11 @@ static void print_end(const struct process *process, int64_t pid, const sshpm_ex
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &local);
     }
     check(sshpm_exit_status_get_application_code(status, &code), process->name);
-    printf("%s on %s: adopted, pid %" PRId64 " has ended meanwhile with code %" PRId32 " at %s\n", process->name,
+    printf("%s on %s: adopted, pid %" PRId64 " exited in the meantime with code %" PRId32 " at %s\n", process->name,
            process->host, pid, code, when);
 }
 
-/* Adopts a process if its host has it; false when it is not there. */
+/* Adopts a process if its host has it. Returns false if the host does not have it. */
 static bool adopt(struct session *session, struct process *process) {
     const double begun = now();
 
@@ -175,7 +175,7 @@ static bool adopt(struct session *session, struct process *process) {
 
         check(sshpm_manager_find_processes(session->manager, process->host, process->user, &found), process->host);
         place = place_of(session, process->name, found);
-        state = sshpm_found_processes_get_state(found, place); /* 0, when it is not there */
+        state = sshpm_found_processes_get_state(found, place); /* 0 if it is not there */
         pid = sshpm_metadata_get_pid(sshpm_found_processes_get_metadata(found, place));
         if (state == SSHPM_FOUND_LEFT || state == SSHPM_FOUND_ENDED) {
             check(sshpm_manager_adopt_process(session->manager, process->name, process->host, process->user, NULL),
@@ -187,13 +187,14 @@ static bool adopt(struct session *session, struct process *process) {
                 printf("%s on %s: adopted, pid %" PRId64 " is still running\n", process->name, process->host, pid);
             }
         } else if (state == SSHPM_FOUND_ORPHANED) {
-            fail("%s on %s: nobody can learn how pid %" PRId64 " ends; end it", process->name, process->host, pid);
+            fail("%s on %s: no manager can reach pid %" PRId64 "; end it with sshpm_manager_clean_up_host",
+                 process->name, process->host, pid);
         }
         sshpm_found_processes_free(found);
         if (state == SSHPM_FOUND_ATTENDED) {
-            /* Somebody has it. That can be the one that was killed just now: its hosts need a moment to notice. */
+            /* A manager controls it: perhaps the one that was just killed. Its hosts need a moment to notice that. */
             if (now() > begun + LEAVING_S) {
-                fail("%s on %s: another run control has it", process->name, process->host);
+                fail("%s on %s: another run control controls it", process->name, process->host);
             }
         } else if (state != SSHPM_FOUND_GONE || now() > begun + NOTING_S) {
             return process->ready;
@@ -232,16 +233,16 @@ static void take_event(struct session *session, const sshpm_event *event) {
         printf("%s\n", message);
         break;
     case SSHPM_EVENT_LINK_LOST:
-        printf("%s on %s: the link is lost, it goes on: %s\n", uuid, process->host, message);
+        printf("%s on %s: lost its link and goes on: %s\n", uuid, process->host, message);
         break;
     case SSHPM_EVENT_LINK_RESTORED:
-        printf("%s on %s: there is a link\n", uuid, process->host);
+        printf("%s on %s: has a link\n", uuid, process->host);
         break;
     case SSHPM_EVENT_LINK_NOT_RESTORED:
-        printf("%s on %s: the link does not come back: %s\n", uuid, process->host, message);
+        printf("%s on %s: the link cannot be restored: %s\n", uuid, process->host, message);
         break;
     default:
-        break; /* a later version of the library may tell more */
+        break; /* a later version of the library may have more events */
     }
 }
 
@@ -265,7 +266,7 @@ static size_t count_ready(const struct session *session, bool that_ended) {
     return count;
 }
 
-/* Until the time is over, Ctrl-C, or all have ended. */
+/* Takes events until the time is over, a signal comes, a start fails, or all have ended. */
 static void run(struct session *session, double seconds, int signals) {
     struct pollfd sources[2];
     double ready_at = -1;
@@ -278,7 +279,7 @@ static void run(struct session *session, double seconds, int signals) {
         take_events(session);
         if (ready_at < 0 && count_ready(session, false) == session->count) {
             ready_at = now();
-            printf("%zu of %zu are ours\n", session->count, session->count);
+            printf("%zu of %zu are under control\n", session->count, session->count);
         }
         if (session->failed || count_ready(session, true) == session->count) {
             return;
@@ -301,7 +302,7 @@ static void run(struct session *session, double seconds, int signals) {
 
 /* ---- the end ---- */
 
-/* All that it has written is here: what came before it was adopted, too. */
+/* Saves all that a process has written, also before it was adopted. */
 static void save_output(const struct session *session, const struct process *process, const char *directory) {
     char path[4096];
     sshpm_buffer *buffer;
@@ -318,7 +319,7 @@ static void save_output(const struct session *session, const struct process *pro
     sshpm_buffer_free(buffer);
 }
 
-/* Ends what still runs. Those that had ended are in the manager's table, too, and have their answer there. */
+/* Ends what still runs. Ended processes are in the manager's table too, so the results include them. */
 static size_t shut_down(struct session *session) {
     sshpm_kill_results *results;
     size_t i, good = 0;
@@ -350,7 +351,7 @@ static void free_session(struct session *session) {
     sshpm_string_free(session->title);
 }
 
-/* Signals come by a descriptor. The library's threads have all of them blocked, and its children none. */
+/* Makes a descriptor for signals. The library's threads block all signals; its children begin with none blocked. */
 static int open_signals(void) {
     sigset_t set;
     int fd;
@@ -410,7 +411,7 @@ int main(int argc, char **argv) {
     }
     check(sshpm_manager_new(options, &session.manager), "manager");
     sshpm_options_free(options);
-    /* Before anything is started, so that no event is missed. */
+    /* Subscribe before the first start, so that no event is missed. */
     check(sshpm_manager_subscribe(session.manager, &session.subscription), "subscription");
 
     boot_or_adopt(&session);

@@ -1,4 +1,4 @@
-/* What the examples do about stdin, stdout and stderr. */
+/* How the examples handle stdin, stdout and stderr. */
 #ifndef STREAMS_H
 #define STREAMS_H
 
@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Where a standard stream is closed, the next file that is opened would take its number, and what is printed would go
- * there. This takes the numbers first, with what cannot be written to. Call it before anything is opened. */
+/* Opens /dev/null for each standard stream that is closed. Otherwise the next file that is opened would get the number
+ * of the stream, and printed text would go into that file. Call it before anything is opened. */
 static inline void fill_standard_streams(void) {
     int fd;
     do {
@@ -19,7 +19,7 @@ static inline void fill_standard_streams(void) {
     }
 }
 
-/* Whether all that was printed could be written: the disk can be full, or stdout closed. Says so if not. */
+/* Returns whether all printed text could be written; prints a message if not. The disk may be full, stdout closed. */
 static inline bool output_is_complete(const char *program) {
     if (fflush(stdout) == 0 && !ferror(stdout)) {
         return true;
