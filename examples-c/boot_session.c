@@ -727,7 +727,7 @@ static void free_session(struct session *session) {
 static void on_log(int32_t level, const char *target, const char *message, void *user_data) {
     static const char *const names[] = {"off", "error", "warn", "info", "debug", "trace"};
     (void)user_data;
-    /* Print with one call, because several threads of the library may log at the same time. */
+    /* One call: the library's threads may log at the same time. */
     fprintf(stderr, "%s %s: %s\n", names[level >= 0 && level <= 5 ? level : 0], target, message);
 }
 

@@ -192,7 +192,7 @@ static bool adopt(struct session *session, struct process *process) {
         }
         sshpm_found_processes_free(found);
         if (state == SSHPM_FOUND_ATTENDED) {
-            /* A manager controls it: perhaps the one that was just killed. Its hosts need a moment to notice that. */
+            /* Somebody has it. That can be the one that was killed just now: its hosts need a moment to notice. */
             if (now() > begun + LEAVING_S) {
                 fail("%s on %s: another run control controls it", process->name, process->host);
             }
