@@ -2,34 +2,29 @@
 //!
 //! Lock order: `table` and `watchers` are each taken alone, and never held while anything waits, is spawned, sent or called.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::bounded;
 use parking_lot::{Mutex, RwLock};
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
-use crate::exit_status::{ExitSource, ExitStatus};
 use crate::instance::Instance;
-use crate::kill::{Kill, KillResults, KillTimeouts};
+use crate::kill::{KillResults, KillTimeouts};
 use crate::launcher::Target;
-use crate::options::{KillScope, Options};
+use crate::options::Options;
 use crate::pool::Pool;
 use crate::process::{Announcement, Outcome, Process};
 use crate::request::BootRequest;
-use crate::role::Role;
-use crate::signal::Signal;
-use crate::state::{Input, State};
+use crate::state::Input;
 use crate::sys;
 use crate::watcher::{self, Remote, Shared};
 
-/// How long a signal's answer may take.
-const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// What of it is left for the ssh clients that have to be killed.
@@ -218,140 +213,6 @@ impl Manager {
         join(ended);
     }
 
-    /// Sends a signal to the application alone, and waits for the remote side's word that it was sent. Blocks, at most
-    /// 10 s; inside a callback it does not wait. It changes nothing else: if it ends the process, that looks as if somebody else had sent it.
-    ///
-    /// # Errors
-    /// [`Error::NotRunning`], [`Error::SignalRefused`], [`Error::LinkDown`], [`Error::TimedOut`], [`Error::UnknownUuid`],
-    /// [`Error::InsideCallback`].
-    pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
-        let process = self.find(uuid)?;
-        let answer = process.signal(signal, KillScope::Leader, false)?;
-        if refuse_inside_callback().is_err() {
-            return Ok(());
-        }
-        match answer.recv_timeout(SIGNAL_TIMEOUT) {
-            Ok(true) => Ok(()),
-            // An application can end of it before the answer is sent: then its end is the answer.
-            Err(RecvTimeoutError::Disconnected) => match process.outcome() {
-                Some(Ok(status)) if !status.link_lost() => Ok(()),
-                _ => Err(Error::LinkDown { uuid: uuid.to_owned() }),
-            },
-            Ok(false) => Err(Error::SignalRefused { uuid: uuid.to_owned(), signal: signal.to_string() }),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(Error::TimedOut { what: format!("an answer from process {uuid:?}"), waited: SIGNAL_TIMEOUT })
-            }
-        }
-    }
-
-    /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait.
-    /// Waits for the exit callbacks, takes the process from the table and returns how it ended, also if it had ended
-    /// before. A start that has no remote pid yet is taken back: what has begun on the host ends by HUP, after its grace
-    /// by KILL. An application that has only just been executed may not have its signal handlers yet: then the signal
-    /// ends it. Blocks, at most for the timeouts of all steps.
-    ///
-    /// # Errors
-    /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if the start had
-    /// failed by itself;
-    /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
-    pub fn kill_process(&self, uuid: &str, timeout: Duration) -> Result<ExitStatus> {
-        let process = self.find_to_wait(uuid)?;
-        let mut results = self.kill_together(vec![(process, timeout)], None);
-        results.remove(uuid).unwrap_or_else(|| Err(Error::UnknownUuid { uuid: uuid.to_owned() }))
-    }
-
-    /// Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
-    /// in its time does not hold the next one. Blocks, at most for the timeouts of all roles.
-    ///
-    /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
-    pub fn kill_processes<U: AsRef<str>>(&self, uuids: &[U], timeouts: &KillTimeouts) -> Result<KillResults> {
-        refuse_inside_callback()?;
-        Ok(self.kill_in_order(uuids, timeouts, None))
-    }
-
-    /// Ends those of the candidates that have this role, at the same time. The answer has only them, and those that are
-    /// unknown. Blocks, at most for the longest timeout of all steps.
-    ///
-    /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
-    pub fn kill_processes_by_role<U: AsRef<str>>(
-        &self,
-        role: &Role,
-        candidates: &[U],
-        timeouts: &KillTimeouts,
-    ) -> Result<KillResults> {
-        refuse_inside_callback()?;
-        let (found, mut results) = self.find_all(candidates);
-        let of_role = found.into_iter().filter(|process| process.request.role == *role);
-        results.extend(self.kill_together(with_timeouts(of_role, timeouts), None));
-        Ok(results)
-    }
-
-    /// Ends all processes of the table as [`kill_processes`](Manager::kill_processes) does. Their wrappers clean up when all have
-    /// ended: [`shutdown`](Manager::shutdown) and dropping wait for that. Blocks.
-    ///
-    /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
-    pub fn kill_all_processes(&self, timeouts: &KillTimeouts) -> Result<KillResults> {
-        refuse_inside_callback()?;
-        Ok(self.kill_in_order(&self.active_process_keys(), timeouts, None))
-    }
-
-    /// Makes a crash: sends a signal to the application alone, by default of the seed KILL. Nothing else is touched, so the table,
-    /// the events and the status look as in a real crash. The same as [`send_signal`](Manager::send_signal).
-    ///
-    /// # Errors
-    /// As [`send_signal`](Manager::send_signal).
-    pub fn crash_process(&self, uuid: &str, signal: Signal) -> Result<()> {
-        self.send_signal(uuid, signal)
-    }
-
-    /// Ends a process by signalling its *local* ssh client, with QUIT or KILL; [`kill_process`](Manager::kill_process) is for all other
-    /// purposes. The link is lost by that, the remote side ends the application by its link loss policy, and the host
-    /// is asked whether it did. The end counts as a manual kill through the ssh client, or as client monitoring, as if
-    /// somebody else had done it. Gives how it ended and takes it from the table. Blocks, at most for the timeout.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for other signals; [`Error::StillRunning`]: the application is not known to have ended in
-    /// time; why it did not start, if it did not; [`Error::NotRunning`]: it waits for its turn to connect and has no
-    /// client, unless this is a manual kill; [`Error::UnknownUuid`], [`Error::InsideCallback`].
-    pub fn kill_process_without_metadata(
-        &self,
-        uuid: &str,
-        signal: Signal,
-        as_manual_kill: bool,
-        timeout: Duration,
-    ) -> Result<ExitStatus> {
-        if ![Signal::QUIT, Signal::KILL].contains(&signal) {
-            return Err(Error::invalid("signal", signal.to_string(), "an ssh client is ended by QUIT or KILL"));
-        }
-        let process = self.find_to_wait(uuid)?;
-        let source = match as_manual_kill {
-            true => ExitSource::ManualKillThroughSshClient,
-            false => ExitSource::ClientMonitoring,
-        };
-        // A start that has no remote pid yet is cancelled, and counts as that.
-        if as_manual_kill && process.state() == State::Connecting {
-            process.take(Input::Kill);
-            self.shared.pool.wake();
-        }
-        if process.outcome().is_none() {
-            match process.signal_client(signal, source) {
-                // The client has ended, and the end of the process is on the way.
-                Err(_) if process.state() != State::Connecting => {}
-                sent => sent?,
-            }
-        }
-        match wait_for_callbacks(&process, timeout) {
-            Some(outcome) => {
-                self.take_out(&process);
-                outcome
-            }
-            None => Err(Error::StillRunning { uuid: uuid.to_owned(), waited: timeout }),
-        }
-    }
-
     /// Takes a process that has ended from the table. Does not block.
     ///
     /// # Errors
@@ -417,19 +278,6 @@ impl Manager {
         self.find(uuid)
     }
 
-    /// The processes of these uuids, each once, and the answers for those that are unknown.
-    fn find_all<U: AsRef<str>>(&self, uuids: &[U]) -> (Vec<Arc<Process>>, KillResults) {
-        let mut found: BTreeMap<&str, Arc<Process>> = BTreeMap::new();
-        let mut unknown = KillResults::new();
-        for uuid in uuids.iter().map(AsRef::as_ref) {
-            match self.find(uuid) {
-                Ok(process) => drop(found.insert(uuid, process)),
-                Err(error) => drop(unknown.insert(uuid.to_owned(), Err(error))),
-            }
-        }
-        (found.into_values().collect(), unknown)
-    }
-
     /// Takes exactly this process from the table: its uuid may have been started again. True when it was there.
     pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
         let mut table = self.table.write();
@@ -447,67 +295,6 @@ impl Manager {
             process.acknowledge();
         }
         there
-    }
-
-    fn kill_in_order<U: AsRef<str>>(
-        &self,
-        uuids: &[U],
-        timeouts: &KillTimeouts,
-        until: Option<Instant>,
-    ) -> KillResults {
-        let (mut left, mut results) = self.find_all(uuids);
-        for role in &self.shared.options().shutdown_order {
-            let (stage, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| process.request.role == *role);
-            left = rest;
-            if !stage.is_empty() {
-                log::info!("ending role {role} ({} processes)", stage.len());
-                results.extend(self.kill_together(with_timeouts(stage, timeouts), until));
-            }
-        }
-        if !left.is_empty() {
-            log::info!("ending {} processes of other roles", left.len());
-            results.extend(self.kill_together(with_timeouts(left, timeouts), until));
-        }
-        results
-    }
-
-    /// Ends processes at the same time. The calling thread does it for all: it sends, waits for any of them to end or
-    /// for the next step's time, and sends again.
-    fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
-        let (sender, changes) = bounded(1);
-        let sequence = &self.shared.options().kill_sequence;
-        let together = if processes.len() > 1 { &processes[..] } else { &[] };
-        let _together: Vec<_> = together.iter().map(|(process, _)| process.end_together()).collect();
-        let mut kills = Vec::with_capacity(processes.len());
-        for (process, timeout) in processes {
-            let observation = process.observe(sender.clone());
-            process.take(Input::Kill);
-            kills.push((Kill::new(process, timeout, until, sequence), observation));
-        }
-        drop(sender);
-        // A start that waited for its turn is cancelled.
-        self.shared.pool.wake();
-        let mut results = KillResults::new();
-        loop {
-            kills.retain_mut(|(kill, _)| match kill.advance(sequence) {
-                None => true,
-                Some(outcome) => {
-                    if !matches!(outcome, Err(Error::StillRunning { .. })) {
-                        self.take_out(kill.process());
-                    }
-                    results.insert(kill.process().uuid().to_owned(), outcome);
-                    false
-                }
-            });
-            if kills.is_empty() {
-                return results;
-            }
-            match kills.iter().filter_map(|(kill, _)| kill.deadline()).min() {
-                // A message or the time: both are reasons to look again.
-                Some(next) => drop(changes.recv_deadline(next)),
-                None => drop(changes.recv()),
-            }
-        }
     }
 
     /// Lets go of every process, and waits for the watchers.
@@ -561,17 +348,6 @@ fn random_name() -> Result<String> {
     Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
-fn with_timeouts(
-    processes: impl IntoIterator<Item = Arc<Process>>,
-    timeouts: &KillTimeouts,
-) -> Vec<(Arc<Process>, Duration)> {
-    let with_timeout = |process: Arc<Process>| {
-        let timeout = timeouts.of(process.uuid());
-        (process, timeout)
-    };
-    processes.into_iter().map(with_timeout).collect()
-}
-
 /// Waits until `look` finds something, or the timeout is over.
 pub(crate) fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
     let deadline = sys::deadline(timeout);
@@ -594,7 +370,7 @@ pub(crate) fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn()
 }
 
 /// Waits until a process has ended and its exit callbacks have returned, or the timeout is over. How it ended, if it has.
-fn wait_for_callbacks(process: &Arc<Process>, timeout: Duration) -> Option<Outcome> {
+pub(crate) fn wait_for_callbacks(process: &Arc<Process>, timeout: Duration) -> Option<Outcome> {
     wait(process, timeout, || process.outcome_after(Announcement::Complete))
         .or_else(|| process.outcome_after(Announcement::Queued))
 }
@@ -618,8 +394,10 @@ fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit_status::ClientEnd;
+    use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
     use crate::launcher::Launcher;
+    use crate::role::Role;
+    use crate::signal::Signal;
 
     /// A process that has ended by itself, and whose watcher has ended.
     fn ended_process() -> Process {
