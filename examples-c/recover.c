@@ -177,7 +177,7 @@ static bool adopt(struct session *session, struct process *process) {
         place = place_of(session, process->name, found);
         state = sshpm_found_processes_get_state(found, place); /* 0 if it is not there */
         pid = sshpm_metadata_get_pid(sshpm_found_processes_get_metadata(found, place));
-        if (state == SSHPM_FOUND_LEFT || state == SSHPM_FOUND_ENDED) {
+        if (state == SSHPM_FOUND_UNMANAGED || state == SSHPM_FOUND_ENDED) {
             check(sshpm_manager_adopt_process(session->manager, process->name, process->host, process->user, NULL),
                   process->name);
             process->ready = true;
@@ -191,7 +191,7 @@ static bool adopt(struct session *session, struct process *process) {
                  process->name, process->host, pid);
         }
         sshpm_found_processes_free(found);
-        if (state == SSHPM_FOUND_ATTENDED) {
+        if (state == SSHPM_FOUND_MANAGED) {
             /* Somebody has it. That can be the one that was killed just now: its hosts need a moment to notice. */
             if (now() > begun + LEAVING_S) {
                 fail("%s on %s: another run control controls it", process->name, process->host);

@@ -630,12 +630,12 @@
 /**
  * Found: it runs, and its manager lives; or its time since that died is not over.
  */
-#define SSHPM_FOUND_ATTENDED 1
+#define SSHPM_FOUND_MANAGED 1
 
 /**
  * Found: it runs, it is kept, and no manager has it: it can be adopted.
  */
-#define SSHPM_FOUND_LEFT 2
+#define SSHPM_FOUND_UNMANAGED 2
 
 /**
  * Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
@@ -656,7 +656,7 @@
 /**
  * Clean up: the process has a manager, and was left alone.
  */
-#define SSHPM_CLEAN_UP_ATTENDED 1
+#define SSHPM_CLEAN_UP_MANAGED 1
 
 /**
  * Clean up: the process was ended, and what it left was removed.

@@ -206,16 +206,16 @@ enum class event_type : std::int32_t {
 
 /// SSHPM_FOUND_... A later version of the library can give others.
 enum class found_state : std::int32_t {
-    attended = SSHPM_FOUND_ATTENDED, ///< SSHPM_FOUND_ATTENDED
-    left = SSHPM_FOUND_LEFT,         ///< SSHPM_FOUND_LEFT
-    orphaned = SSHPM_FOUND_ORPHANED, ///< SSHPM_FOUND_ORPHANED
-    ended = SSHPM_FOUND_ENDED,       ///< SSHPM_FOUND_ENDED
-    gone = SSHPM_FOUND_GONE,         ///< SSHPM_FOUND_GONE
+    managed = SSHPM_FOUND_MANAGED,     ///< SSHPM_FOUND_MANAGED
+    unmanaged = SSHPM_FOUND_UNMANAGED, ///< SSHPM_FOUND_UNMANAGED
+    orphaned = SSHPM_FOUND_ORPHANED,   ///< SSHPM_FOUND_ORPHANED
+    ended = SSHPM_FOUND_ENDED,         ///< SSHPM_FOUND_ENDED
+    gone = SSHPM_FOUND_GONE,           ///< SSHPM_FOUND_GONE
 };
 
 /// SSHPM_CLEAN_UP_... A later version of the library can give others.
 enum class clean_up_outcome : std::int32_t {
-    attended = SSHPM_CLEAN_UP_ATTENDED,           ///< SSHPM_CLEAN_UP_ATTENDED
+    managed = SSHPM_CLEAN_UP_MANAGED,             ///< SSHPM_CLEAN_UP_MANAGED
     ended = SSHPM_CLEAN_UP_ENDED,                 ///< SSHPM_CLEAN_UP_ENDED
     removed = SSHPM_CLEAN_UP_REMOVED,             ///< SSHPM_CLEAN_UP_REMOVED
     still_running = SSHPM_CLEAN_UP_STILL_RUNNING, ///< SSHPM_CLEAN_UP_STILL_RUNNING

@@ -53,9 +53,9 @@ pub struct FoundProcess {
 #[non_exhaustive]
 pub enum FoundState {
     /// It runs, and its manager lives; or its time since that died is not over.
-    Attended,
+    Managed,
     /// It runs, it is kept, and no manager has it: it can be adopted.
-    Left,
+    Unmanaged,
     /// It runs, and its wrapper is gone or can no longer receive commands: no manager can reach it. `clean_up_host` ends it.
     Orphaned,
     /// It has ended, and no manager has been told how; it can be adopted, for that and for its output.
@@ -69,7 +69,7 @@ pub enum FoundState {
 #[non_exhaustive]
 pub enum CleanUp {
     /// It has a manager, and was left alone.
-    Attended,
+    Managed,
     /// It was ended, and what it left was removed.
     Ended,
     /// It had ended before; what it left was removed.
@@ -121,7 +121,7 @@ impl Manager {
             return refuse("its host does not have it");
         };
         match state {
-            FoundState::Attended => return Err(Error::TakenOver { uuid: uuid.to_owned() }),
+            FoundState::Managed => return Err(Error::TakenOver { uuid: uuid.to_owned() }),
             FoundState::Orphaned => {
                 return refuse("its wrapper is gone, or receives no commands; clean_up_host ends it");
             }
@@ -277,8 +277,8 @@ impl Listing {
 
 fn found(uuid: String, state: Found, metadata: ProcessMetadata) -> FoundProcess {
     let state = match state {
-        Found::Attended => FoundState::Attended,
-        Found::Left => FoundState::Left,
+        Found::Attended => FoundState::Managed,
+        Found::Left => FoundState::Unmanaged,
         Found::Orphaned => FoundState::Orphaned,
         Found::Gone => FoundState::Gone,
         Found::Ended(end) => {
@@ -312,7 +312,7 @@ fn request_of(metadata: &ProcessMetadata, host: &str, user: Option<&str>) -> Boo
 impl From<Cleaned> for CleanUp {
     fn from(cleaned: Cleaned) -> CleanUp {
         match cleaned {
-            Cleaned::Attended => CleanUp::Attended,
+            Cleaned::Attended => CleanUp::Managed,
             Cleaned::Ended => CleanUp::Ended,
             Cleaned::Running => CleanUp::StillRunning,
             Cleaned::Removed => CleanUp::Removed,

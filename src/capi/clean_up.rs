@@ -11,7 +11,7 @@ use super::strings::{c_string, pointer_to};
 use crate::{CleanUp, CleanedUp};
 
 /// Clean up: the process has a manager, and was left alone.
-pub const SSHPM_CLEAN_UP_ATTENDED: i32 = 1;
+pub const SSHPM_CLEAN_UP_MANAGED: i32 = 1;
 /// Clean up: the process was ended, and what it left was removed.
 pub const SSHPM_CLEAN_UP_ENDED: i32 = 2;
 /// Clean up: the process had ended before; what it left was removed.
@@ -36,7 +36,7 @@ struct CleanUpResult {
 impl From<CleanedUp> for CleanUpResult {
     fn from(cleaned: CleanedUp) -> CleanUpResult {
         let outcome = match cleaned.outcome {
-            CleanUp::Attended => SSHPM_CLEAN_UP_ATTENDED,
+            CleanUp::Managed => SSHPM_CLEAN_UP_MANAGED,
             CleanUp::Ended => SSHPM_CLEAN_UP_ENDED,
             CleanUp::Removed => SSHPM_CLEAN_UP_REMOVED,
             CleanUp::StillRunning => SSHPM_CLEAN_UP_STILL_RUNNING,

@@ -12,9 +12,9 @@ use super::strings::{c_string, pointer_to};
 use crate::{FoundProcess, FoundState};
 
 /// Found: it runs, and its manager lives; or its time since that died is not over.
-pub const SSHPM_FOUND_ATTENDED: i32 = 1;
+pub const SSHPM_FOUND_MANAGED: i32 = 1;
 /// Found: it runs, it is kept, and no manager has it: it can be adopted.
-pub const SSHPM_FOUND_LEFT: i32 = 2;
+pub const SSHPM_FOUND_UNMANAGED: i32 = 2;
 /// Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
 /// sshpm_manager_clean_up_host ends it.
 pub const SSHPM_FOUND_ORPHANED: i32 = 3;
@@ -38,8 +38,8 @@ struct Found {
 impl From<FoundProcess> for Found {
     fn from(found: FoundProcess) -> Found {
         let (state, status) = match found.state {
-            FoundState::Attended => (SSHPM_FOUND_ATTENDED, None),
-            FoundState::Left => (SSHPM_FOUND_LEFT, None),
+            FoundState::Managed => (SSHPM_FOUND_MANAGED, None),
+            FoundState::Unmanaged => (SSHPM_FOUND_UNMANAGED, None),
             FoundState::Orphaned => (SSHPM_FOUND_ORPHANED, None),
             FoundState::Ended(status) => (SSHPM_FOUND_ENDED, Some(status.into())),
             FoundState::Gone => (SSHPM_FOUND_GONE, None),

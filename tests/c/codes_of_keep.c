@@ -44,7 +44,7 @@ static void four_that_change_hands(const struct gate *gate)
         sshpm_event_free(event);
     }
     for (int i = 0; i < 4; i++) {
-        wait_until_found(second, FOUR[i], SSHPM_FOUND_LEFT);
+        wait_until_found(second, FOUR[i], SSHPM_FOUND_UNMANAGED);
         OK(sshpm_manager_adopt_process(second, FOUR[i], "alpha", NULL, NULL));
     }
     open_gate(gate);
@@ -122,7 +122,7 @@ static void adopted_or_not(sshpm_manager *manager)
     sshpm_manager *late = new_manager();
     sshpm_exit_status *status = NULL;
     double at = 0.0;
-    wait_until_found(manager, "one", SSHPM_FOUND_LEFT);
+    wait_until_found(manager, "one", SSHPM_FOUND_UNMANAGED);
     start(manager, "one", "silent", "exit", "0");
     GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL), SSHPM_ERROR_UUID_IN_USE, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
@@ -134,7 +134,7 @@ static void adopted_or_not(sshpm_manager *manager)
     OK(sshpm_exit_status_get_ended_at(status, &at));
     sshpm_exit_status_free(status);
 
-    wait_until_found(late, "two", SSHPM_FOUND_LEFT);
+    wait_until_found(late, "two", SSHPM_FOUND_UNMANAGED);
     OK(sshpm_manager_detach(late));
     GIVES(sshpm_manager_adopt_process(late, "two", "alpha", NULL, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_manager_free(late);
@@ -192,9 +192,9 @@ int main(void)
     unknown_end(&gate);
     /* The others are ended. */
     for (int i = 1; i < 4; i++) {
-        wait_until_found(manager, FOUR[i], SSHPM_FOUND_LEFT);
+        wait_until_found(manager, FOUR[i], SSHPM_FOUND_UNMANAGED);
     }
-    wait_until_found(manager, "lost", SSHPM_FOUND_LEFT);
+    wait_until_found(manager, "lost", SSHPM_FOUND_UNMANAGED);
     OK(sshpm_manager_find_processes(manager, "alpha", NULL, &found));
     CHECK(sshpm_found_processes_count(found) == 4);
     sshpm_found_processes_free(found);

@@ -38,7 +38,7 @@ std::int64_t leave_one(const sshpm::manager &next)
         CHECK(reaches([&] { return has(manager.get_process_stdout("u").view(), "out 3\n"); }));
         throws(SSHPM_ERROR_TAKEN_OVER, "u", [&] { sshpm::manager(test_manager()).adopt_process("u", "alpha"); });
     }
-    CHECK(reaches([&] { return has_state(next, sshpm::found_state::left); }));
+    CHECK(reaches([&] { return has_state(next, sshpm::found_state::unmanaged); }));
     return pid;
 }
 

@@ -64,14 +64,14 @@ static void left_and_adopted(void)
     OK(sshpm_manager_find_processes(second, "alpha", NULL, &found));
     CHECK(sshpm_found_processes_count(found) == 1);
     CHECK(strcmp(sshpm_found_processes_get_uuid(found, 0), "runs") == 0);
-    CHECK(sshpm_found_processes_get_state(found, 0) == SSHPM_FOUND_ATTENDED);
+    CHECK(sshpm_found_processes_get_state(found, 0) == SSHPM_FOUND_MANAGED);
     CHECK(sshpm_found_processes_get_status(found, 0) == NULL);
     sshpm_found_processes_free(found);
     GIVES(sshpm_manager_adopt_process(second, "runs", "alpha", NULL, NULL), SSHPM_ERROR_TAKEN_OVER, "runs");
 
     lines = counted(first, "runs");
     sshpm_manager_free(first);
-    found = wait_for_found(second, "runs", SSHPM_FOUND_LEFT, &place);
+    found = wait_for_found(second, "runs", SSHPM_FOUND_UNMANAGED, &place);
     its_metadata_are_those_of_its_request(sshpm_found_processes_get_metadata(found, place), pid);
     CHECK(sshpm_found_processes_get_status(found, place) == NULL);
     sshpm_found_processes_free(found);
@@ -180,7 +180,7 @@ static void lost_links(const struct gate *gate)
     cut_link(first, "u");
     sshpm_event_free(next_event(subscription, SSHPM_EVENT_LINK_LOST));
     sshpm_event_free(next_event(subscription, SSHPM_EVENT_LINK_NOT_RESTORED));
-    wait_until_found(second, "u", SSHPM_FOUND_LEFT);
+    wait_until_found(second, "u", SSHPM_FOUND_UNMANAGED);
     OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL, NULL));
     open_gate(gate);
     event = next_event(subscription, SSHPM_EVENT_LINK_NOT_RESTORED);
@@ -212,7 +212,7 @@ static void given_up(const struct gate *gate)
     CHECK(code == 3 && at == 3.0);
     sshpm_exit_status_free(status);
     open_gate(gate);
-    wait_until_found(second, "u", SSHPM_FOUND_LEFT);
+    wait_until_found(second, "u", SSHPM_FOUND_UNMANAGED);
     CHECK(!is_dead(pid));
     OK(sshpm_manager_adopt_process(second, "u", "alpha", NULL, NULL));
     OK(sshpm_manager_kill_process(second, "u", LONG_S, &status));
@@ -232,7 +232,7 @@ static void cleaned_up(void)
 
     sshpm_manager_free(leaver);
     CHECK(kill((pid_t)ended, SIGKILL) == 0);
-    wait_until_found(cleaner, "left", SSHPM_FOUND_LEFT);
+    wait_until_found(cleaner, "left", SSHPM_FOUND_UNMANAGED);
     wait_until_found(cleaner, "ended", SSHPM_FOUND_ENDED);
     CHECK(!is_dead(left) && !is_dead(child));
     OK(sshpm_manager_clean_up_host(cleaner, "alpha", NULL, 30.0, true, &results));
@@ -244,7 +244,7 @@ static void cleaned_up(void)
         CHECK(sshpm_clean_up_results_get_left(results, i, 0) == -1);
         seen += strcmp(uuid, "left") == 0 && outcome == SSHPM_CLEAN_UP_ENDED;
         seen += strcmp(uuid, "ended") == 0 && outcome == SSHPM_CLEAN_UP_REMOVED;
-        seen += strcmp(uuid, "stays") == 0 && outcome == SSHPM_CLEAN_UP_ATTENDED;
+        seen += strcmp(uuid, "stays") == 0 && outcome == SSHPM_CLEAN_UP_MANAGED;
     }
     CHECK(seen == 3);
     CHECK(sshpm_clean_up_results_get_uuid(results, 3) == NULL && sshpm_clean_up_results_get_outcome(results, 3) == 0);

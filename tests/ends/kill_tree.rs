@@ -140,7 +140,7 @@ fn a_clean_up_ends_them_too() {
     let manager = manager(&remote);
     let cleaned = wait_until("its manager has left it", TIME, || {
         let cleaned = manager.clean_up_host("alpha", None, TIME, true).unwrap();
-        (cleaned[0].outcome != CleanUp::Attended).then_some(cleaned)
+        (cleaned[0].outcome != CleanUp::Managed).then_some(cleaned)
     });
     assert_eq!((cleaned[0].outcome, &cleaned[0].left[..]), (CleanUp::Ended, &[][..]));
     assert!(!escaped.is_alive());

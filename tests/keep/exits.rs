@@ -88,7 +88,7 @@ fn an_exit_is_taken_when_its_callback_has_returned() {
     start_ready(&manager, "u", &counting.request());
     counting.end(&remote);
     calls.recv_timeout(TIME).unwrap();
-    assert!(matches!(found(&crate::life::manager(&remote), "u").state, FoundState::Attended));
+    assert!(matches!(found(&crate::life::manager(&remote), "u").state, FoundState::Managed));
     drop(go);
     remote.assert_nothing_left();
 }

@@ -38,7 +38,7 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
         age(&file);
     }
     let other = crate::life::manager(&remote);
-    assert_eq!(other.clean_up_host("alpha", None, TIME, false).unwrap()[0].outcome, CleanUp::Attended);
+    assert_eq!(other.clean_up_host("alpha", None, TIME, false).unwrap()[0].outcome, CleanUp::Managed);
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("restored");
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
@@ -102,7 +102,7 @@ fn a_clean_up_with_its_tree_ends_nothing_of_another() {
     fs::write(metadata.with_file_name("metadata_w.json"), other_start).unwrap();
     let cleaned = manager.clean_up_host("alpha", None, TIME, true).unwrap();
     let outcomes: Vec<_> = cleaned.iter().map(|cleaned| (cleaned.uuid.as_str(), cleaned.outcome)).collect();
-    assert_eq!(outcomes, [("u", CleanUp::Attended), ("v", CleanUp::Removed), ("w", CleanUp::Removed)]);
+    assert_eq!(outcomes, [("u", CleanUp::Managed), ("v", CleanUp::Removed), ("w", CleanUp::Removed)]);
     assert!(application.is_alive());
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
     finish(&manager, &remote);
@@ -226,7 +226,7 @@ fn a_host_without_setsid_keeps_it() {
     let mut story = Story::new(&manager);
     let counting = Counting::new(&remote);
     let application = start_ready(&manager, "u", &counting.request());
-    assert!(matches!(found(&manager, "u").state, FoundState::Attended));
+    assert!(matches!(found(&manager, "u").state, FoundState::Managed));
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("restored");
     assert!(application.is_alive());

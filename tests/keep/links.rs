@@ -157,7 +157,7 @@ fn the_time_to_restore_a_link_is_over() {
     gate.open();
     let next = crate::life::manager(&remote);
     wait_until("its manager has left it", TIME, || {
-        matches!(found(&next, "u").state, sshpm::FoundState::Left).then_some(())
+        matches!(found(&next, "u").state, sshpm::FoundState::Unmanaged).then_some(())
     });
     next.adopt_process("u", "alpha", None).unwrap();
     finish(&next, &remote);
@@ -173,7 +173,7 @@ fn many_managers_adopt_at_the_same_time() {
     drop(first);
     let managers: Vec<_> = (0..4).map(|_| manager(&remote)).collect();
     wait_until("its manager has left it", TIME, || {
-        matches!(found(&managers[0], "u").state, sshpm::FoundState::Left).then_some(())
+        matches!(found(&managers[0], "u").state, sshpm::FoundState::Unmanaged).then_some(())
     });
     let results: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> =

@@ -37,7 +37,7 @@ fn a_watcher_that_panics_leaves_what_is_kept() {
     assert!(end_of(&first, "u").is_unknown());
     let second = manager(&remote);
     wait_until("its manager has left it", TIME, || {
-        (!matches!(found(&second, "u").state, FoundState::Attended)).then_some(())
+        (!matches!(found(&second, "u").state, FoundState::Managed)).then_some(())
     });
     second.adopt_process("u", "alpha", None).unwrap();
     wait_for_lines(&second, "u", 3);

@@ -106,11 +106,13 @@ fn a_next_manager_adopts_it() {
     let request = counting.request().name("readout").session("run 5").role(Role::Application);
     let application = start_ready(&first, "u", &request);
     let second = manager(&remote);
-    assert!(matches!(found(&second, "u").state, FoundState::Attended));
+    assert!(matches!(found(&second, "u").state, FoundState::Managed));
     assert!(matches!(second.adopt_process("u", "alpha", None), Err(Error::TakenOver { uuid }) if uuid == "u"));
     assert!(second.active_process_keys().is_empty());
     assert_eq!(story.all(first), ["started"]);
-    wait_until("its manager has left it", TIME, || matches!(found(&second, "u").state, FoundState::Left).then_some(()));
+    wait_until("its manager has left it", TIME, || {
+        matches!(found(&second, "u").state, FoundState::Unmanaged).then_some(())
+    });
     assert!(application.is_alive());
     let mut story = Story::new(&second);
     second.adopt_process("u", "alpha", None).unwrap();
@@ -189,13 +191,13 @@ fn a_host_is_cleaned_up() {
     wait_for_death(&ended);
     let manager = manager(&remote);
     wait_until("all are as they are", TIME, || {
-        let is_left = matches!(found(&manager, "left").state, FoundState::Left);
+        let is_left = matches!(found(&manager, "left").state, FoundState::Unmanaged);
         (is_left && matches!(found(&manager, "ended").state, FoundState::Ended(_))).then_some(())
     });
     let mut cleaned = manager.clean_up_host("alpha", None, TIME, false).unwrap();
     cleaned.sort_by(|a, b| a.uuid.cmp(&b.uuid));
     let outcomes: Vec<_> = cleaned.iter().map(|cleaned| (cleaned.uuid.as_str(), cleaned.outcome)).collect();
-    assert_eq!(outcomes, [("ended", CleanUp::Removed), ("left", CleanUp::Ended), ("stays", CleanUp::Attended)]);
+    assert_eq!(outcomes, [("ended", CleanUp::Removed), ("left", CleanUp::Ended), ("stays", CleanUp::Managed)]);
     assert!(cleaned.iter().all(|cleaned| cleaned.left.is_empty()), "{cleaned:?}");
     wait_for_death(&left);
     assert!(stays.is_process_alive("stays"));

@@ -309,7 +309,7 @@ fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
         let in_use = |error: &Error| matches!(error, Error::StartFailed { reason: StartFailure::UuidInUse, .. });
         assert!(refused.as_ref().is_err_and(in_use), "{refused:?}");
         let found = second.find_processes("here", None).unwrap();
-        assert!(matches!(&found[..], [one] if matches!(one.state, FoundState::Attended)), "{found:?}");
+        assert!(matches!(&found[..], [one] if matches!(one.state, FoundState::Managed)), "{found:?}");
         first.kill_process("u", LONG).unwrap();
         second.forget_process("u").unwrap();
     }

@@ -231,7 +231,7 @@ fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
         assert!(forked.is_alive());
         forked.signal(libc::SIGKILL).unwrap();
         let next = manager(&remote);
-        let is_left = || matches!(found(&next, "kept").state, FoundState::Left).then_some(());
+        let is_left = || matches!(found(&next, "kept").state, FoundState::Unmanaged).then_some(());
         wait_until("its link has ended", TIME, is_left);
         next.adopt_process("kept", "alpha", None).unwrap();
         counting.end(&remote);
@@ -251,7 +251,7 @@ fn what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does() {
         wait_for_death(&pids[1]);
         let next = manager(&remote);
         wait_until("its manager has left it", TIME, || {
-            matches!(found(&next, "kept").state, FoundState::Left).then_some(())
+            matches!(found(&next, "kept").state, FoundState::Unmanaged).then_some(())
         });
         assert!(pids[0].is_alive());
         next.adopt_process("kept", "alpha", None).unwrap();

@@ -223,8 +223,8 @@ impl Program {
         let mut text = String::new();
         for found in self.manager.find_processes(host, None)? {
             let state = match found.state {
-                FoundState::Attended => "attended",
-                FoundState::Left => "left",
+                FoundState::Managed => "managed",
+                FoundState::Unmanaged => "unmanaged",
                 FoundState::Orphaned => "orphaned",
                 FoundState::Ended(_) => "ended",
                 _ => "gone",
@@ -238,7 +238,7 @@ impl Program {
         let mut text = String::new();
         for cleaned in self.manager.clean_up_host(host, None, Duration::from_secs(2), false)? {
             let outcome = match cleaned.outcome {
-                CleanUp::Attended => "attended",
+                CleanUp::Managed => "managed",
                 CleanUp::Ended => "ended",
                 CleanUp::Removed => "removed",
                 _ => "running",

@@ -18,8 +18,8 @@ pub struct FoundProcess {
 /// What became of it.
 #[derive(Debug, Clone)]
 pub enum FoundState {
-    Attended,
-    Left,
+    Managed,
+    Unmanaged,
     Orphaned,
     Ended(ExitStatus),
     Gone,
@@ -50,8 +50,8 @@ impl Manager {
                 uuid: copied(c::sshpm_found_processes_get_uuid(found, at)).unwrap(),
                 metadata: ProcessMetadata::read(c::sshpm_found_processes_get_metadata(found, at)),
                 state: match state {
-                    c::SSHPM_FOUND_ATTENDED => FoundState::Attended,
-                    c::SSHPM_FOUND_LEFT => FoundState::Left,
+                    c::SSHPM_FOUND_MANAGED => FoundState::Managed,
+                    c::SSHPM_FOUND_UNMANAGED => FoundState::Unmanaged,
                     c::SSHPM_FOUND_ORPHANED => FoundState::Orphaned,
                     c::SSHPM_FOUND_ENDED => FoundState::Ended(ExitStatus::read(status)),
                     c::SSHPM_FOUND_GONE => FoundState::Gone,
@@ -92,7 +92,7 @@ impl Manager {
             CleanedUp {
                 uuid: copied(c::sshpm_clean_up_results_get_uuid(results, at)).unwrap(),
                 outcome: match c::sshpm_clean_up_results_get_outcome(results, at) {
-                    c::SSHPM_CLEAN_UP_ATTENDED => CleanUp::Attended,
+                    c::SSHPM_CLEAN_UP_MANAGED => CleanUp::Managed,
                     c::SSHPM_CLEAN_UP_ENDED => CleanUp::Ended,
                     c::SSHPM_CLEAN_UP_REMOVED => CleanUp::Removed,
                     c::SSHPM_CLEAN_UP_STILL_RUNNING => CleanUp::StillRunning,
