@@ -54,6 +54,15 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// [`wait_for_process_exit_code`](Manager::wait_for_process_exit_code), [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status).
 ///
+/// # Unknown uuids
+/// A process stays in the table after its end, until a call ends it, pops its exit status, forgets it or replaces it.
+/// When the table has no process with a uuid, each call that needs the process returns [`Error::UnknownUuid`], and each
+/// call that ends several processes has this error in its results. Five look-ups return no error. They answer as for a
+/// process of which nothing is known: [`is_process_alive`](Manager::is_process_alive) and
+/// [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false, [`runtime_pids`](Manager::runtime_pids)
+/// returns no pid, and [`exit_status`](Manager::exit_status) and
+/// [`pop_early_exit_status`](Manager::pop_early_exit_status) return `None`.
+///
 /// # Kept processes
 /// The host of a kept process ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) keeps its exit status and its
 /// output until this program has got the end: until a subscription has returned the event, an exit callback has

@@ -58,13 +58,13 @@ impl Manager {
 
     /// What the application wrote to stdout, if it has no log file: the last part, see
     /// [`Options::output_limit`](crate::Options::output_limit). What start-up files of the login shell write is not in it. `None` for an unknown uuid.
-    pub fn process_stdout(&self, uuid: &str) -> Option<Output> {
-        self.find(uuid).ok().map(|process| process.output.lock().stdout.get())
+    pub fn process_stdout(&self, uuid: &str) -> Result<Output> {
+        Ok(self.find(uuid)?.output.lock().stdout.get())
     }
 
     /// The same for stderr. What ssh says on a connection that breaks is in it too.
-    pub fn process_stderr(&self, uuid: &str) -> Option<Output> {
-        self.find(uuid).ok().map(|process| process.output.lock().stderr.get())
+    pub fn process_stderr(&self, uuid: &str) -> Result<Output> {
+        Ok(self.find(uuid)?.output.lock().stderr.get())
     }
 
     /// A live reader of what the application writes from now on, if it has no log file.

@@ -218,14 +218,13 @@ unsafe fn get_output(
     manager: *const sshpm_manager,
     uuid: *const c_char,
     out_buffer: *mut *mut sshpm_buffer,
-    read: impl FnOnce(&Manager, &str) -> Option<Output>,
+    read: impl FnOnce(&Manager, &str) -> Result<Output, Error>,
 ) -> sshpm_result {
     call(|| {
         // SAFETY: the caller's promise.
         let (this, uuid, out_buffer) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_buffer, "out_buffer")?) };
-        let unknown = || Error::UnknownUuid { uuid: uuid.to_owned() };
-        give(out_buffer, read(&this.manager, uuid).ok_or_else(unknown)?.into());
+        give(out_buffer, read(&this.manager, uuid)?.into());
         Ok(())
     })
 }

@@ -82,7 +82,7 @@ pub fn run() {
 /// Tells what a process that has ended wrote, in hex: a file would need a descriptor, and there may be none.
 fn tell_output(manager: &Manager, uuid: &str, start: u64) {
     let streams = [manager.process_stdout(uuid), manager.process_stderr(uuid)];
-    let [Some(stdout), Some(stderr)] = streams else { return };
+    let [Ok(stdout), Ok(stderr)] = streams else { return };
     // The uuid may have been started again.
     if manager.start_number(uuid).ok() != Some(start) {
         return;

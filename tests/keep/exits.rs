@@ -134,7 +134,7 @@ fn an_exit_is_announced_with_all_output_although_the_link_breaks_before_the_rest
     touch(&remote, Path::new("/tmp/go"));
     story.wait("exited");
     assert_counted(&manager, "u");
-    let lines = |output: Option<sshpm::Output>| String::from_utf8_lossy(&output.unwrap().bytes).lines().count();
+    let lines = |output: sshpm::Result<sshpm::Output>| String::from_utf8_lossy(&output.unwrap().bytes).lines().count();
     assert_eq!(lines(manager.process_stdout("u")), 4000);
     assert!(lines(manager.process_stderr("u")) >= 4000);
     assert_eq!(end_of(&manager, "u").code(), Some(5));

@@ -27,7 +27,8 @@ fn rest(subscription: &OutputSubscription) -> [Vec<u8>; 2] {
 fn get_process_stdout_and_get_process_stderr() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    assert!(manager.process_stdout("nobody").is_none() && manager.process_stderr("nobody").is_none());
+    assert!(matches!(manager.process_stdout("nobody"), Err(Error::UnknownUuid { .. })));
+    assert!(matches!(manager.process_stderr("nobody"), Err(Error::UnknownUuid { .. })));
     let all: Vec<u8> = (0..=255).collect();
     let hex: String = all.iter().map(|byte| format!("{byte:02x}")).collect();
     run_to_end(&manager, "u", &app(&remote, &format!("stdout {hex} stderr words"))).unwrap();

@@ -108,7 +108,7 @@ impl Program {
     /// table.
     fn put_output(&self, uuid: &str, start: u64) {
         let outputs = [self.manager.process_stdout(uuid), self.manager.process_stderr(uuid)];
-        let [Some(stdout), Some(stderr)] = outputs else { return };
+        let [Ok(stdout), Ok(stderr)] = outputs else { return };
         // By now it could be that of the next start.
         if self.manager.start_number(uuid).ok() != Some(start) {
             return;

@@ -187,7 +187,7 @@ fn without_a_log_every_byte_comes_back() {
     let request = remote.request("alpha", &format!("stdout {hex} stderr x"));
     assert_eq!(run_to_end(&manager, "p", &request).unwrap().code(), Some(0));
     assert_eq!(manager.process_stdout("p").unwrap(), Output { bytes, dropped: 0 });
-    assert_eq!(manager.process_stdout("unknown"), None);
+    assert!(matches!(manager.process_stdout("unknown"), Err(Error::UnknownUuid { .. })));
     remote.assert_nothing_left();
 }
 

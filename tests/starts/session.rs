@@ -12,8 +12,8 @@ use crate::support::{
     wait_for_end, wait_until, wait_until_ready,
 };
 use sshpm::{
-    BootRequest, Error, Event, EventKind, ExitSource, KillScope, KillStep, KillTimeouts, Manager, Options,
-    ProcessState, Role, Signal, Subscription,
+    BootRequest, Error, Event, EventKind, ExitSource, KillResults, KillScope, KillStep, KillTimeouts, Manager, Options,
+    ProcessState, Role, RuntimePids, Signal, Subscription,
 };
 
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -318,7 +318,7 @@ fn every_state_is_shown_and_answered_for() {
     manager.forget_process("failed").unwrap();
     for uuid in ["ended", "failed", "unheard-of"] {
         assert!(matches!(manager.process_state(uuid), Err(Error::UnknownUuid { .. })));
-        assert!(!manager.is_process_alive(uuid) && manager.process_stdout(uuid).is_none());
+        assert!(!manager.is_process_alive(uuid) && manager.process_stdout(uuid).is_err());
     }
 
     // What became of the lost one is found out when it has ended.
@@ -332,6 +332,57 @@ fn every_state_is_shown_and_answered_for() {
     }
     assert!(manager.active_process_keys().is_empty());
     remote.assert_nothing_left();
+}
+
+/// Whether a call failed because no process has the uuid "nobody".
+fn is_unknown<T>(result: sshpm::Result<T>) -> bool {
+    matches!(result, Err(Error::UnknownUuid { uuid }) if uuid == "nobody")
+}
+
+/// Whether the results have this failure for "nobody", and nothing else.
+fn are_unknown(results: sshpm::Result<KillResults>) -> bool {
+    let mut results = results.unwrap();
+    results.remove("nobody").is_some_and(is_unknown) && results.is_empty()
+}
+
+#[test]
+fn every_call_answers_for_an_unknown_uuid_as_the_docs_say() {
+    type Call = fn(&Manager) -> bool;
+    const NONE: Duration = Duration::ZERO;
+    let calls: [(&str, Call); 20] = [
+        // Calls that need the process.
+        ("start_number", |manager| is_unknown(manager.start_number("nobody"))),
+        ("process_state", |manager| is_unknown(manager.process_state("nobody"))),
+        ("remote_pid", |manager| is_unknown(manager.remote_pid("nobody"))),
+        ("process_stdout", |manager| is_unknown(manager.process_stdout("nobody"))),
+        ("process_stderr", |manager| is_unknown(manager.process_stderr("nobody"))),
+        ("subscribe_output", |manager| is_unknown(manager.subscribe_output("nobody"))),
+        ("wait_until_started", |manager| is_unknown(manager.wait_until_started("nobody", LONG))),
+        ("wait_for_process_exit_code", |manager| is_unknown(manager.wait_for_process_exit_code("nobody", LONG))),
+        ("send_signal", |manager| is_unknown(manager.send_signal("nobody", Signal::TERM))),
+        ("crash_process", |manager| is_unknown(manager.crash_process("nobody", Signal::KILL))),
+        ("kill_process", |manager| is_unknown(manager.kill_process("nobody", LONG))),
+        ("kill_process_without_metadata", |manager| {
+            is_unknown(manager.kill_process_without_metadata("nobody", Signal::KILL, true, LONG))
+        }),
+        ("forget_process", |manager| is_unknown(manager.forget_process("nobody"))),
+        // Calls for several uuids.
+        ("kill_processes", |manager| are_unknown(manager.kill_processes(&["nobody"], &NONE.into()))),
+        ("kill_processes_by_role", |manager| {
+            are_unknown(manager.kill_processes_by_role(&Role::Application, &["nobody"], &NONE.into()))
+        }),
+        // Look-ups, for which an unknown process is one of which nothing is known.
+        ("is_process_alive", |manager| !manager.is_process_alive("nobody")),
+        ("is_monitoring_remotely", |manager| !manager.is_monitoring_remotely("nobody")),
+        ("runtime_pids", |manager| manager.runtime_pids("nobody") == RuntimePids::default()),
+        ("exit_status", |manager| manager.exit_status("nobody").is_none()),
+        ("pop_early_exit_status", |manager| manager.pop_early_exit_status("nobody").is_none()),
+    ];
+    let remote = Remote::start();
+    let manager = remote.manager();
+    for (name, answers) in calls {
+        assert!(answers(&manager), "{name}");
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
 #[track_caller]
 pub fn wait_until_ready(manager: &Manager, uuid: &str) {
     manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"));
-    let has_line = || manager.process_stdout(uuid).is_some_and(|output| output.bytes.contains(&b'\n'));
+    let has_line = || manager.process_stdout(uuid).is_ok_and(|output| output.bytes.contains(&b'\n'));
     super::wait_until(&format!("a line of {uuid}"), LONG, || has_line().then_some(()));
 }
 

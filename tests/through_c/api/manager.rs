@@ -245,14 +245,14 @@ impl Manager {
         }
     }
 
-    pub fn process_stdout(&self, uuid: &str) -> Option<Output> {
-        let uuid = text("uuid", uuid).unwrap();
+    pub fn process_stdout(&self, uuid: &str) -> Result<Output> {
+        let uuid = text("uuid", uuid)?;
         // SAFETY: a manager that is ours, a string, and an output that is a local.
         output(bytes(|out| unsafe { c::sshpm_manager_get_process_stdout(self.get(), uuid.as_ptr(), out) }))
     }
 
-    pub fn process_stderr(&self, uuid: &str) -> Option<Output> {
-        let uuid = text("uuid", uuid).unwrap();
+    pub fn process_stderr(&self, uuid: &str) -> Result<Output> {
+        let uuid = text("uuid", uuid)?;
         // SAFETY: a manager that is ours, a string, and an output that is a local.
         output(bytes(|out| unsafe { c::sshpm_manager_get_process_stderr(self.get(), uuid.as_ptr(), out) }))
     }
@@ -335,13 +335,8 @@ impl Manager {
     }
 }
 
-/// None of a process that is not known.
-fn output(read: Result<(Vec<u8>, u64)>) -> Option<Output> {
-    match read {
-        Ok((bytes, dropped)) => Some(Output { bytes, dropped }),
-        Err(Error::UnknownUuid { .. }) => None,
-        Err(other) => panic!("{other}"),
-    }
+fn output(read: Result<(Vec<u8>, u64)>) -> Result<Output> {
+    read.map(|(bytes, dropped)| Output { bytes, dropped })
 }
 
 fn texts_and_times<U: AsRef<str>>(uuids: &[U], timeouts: &KillTimeouts) -> Result<(Vec<CString>, Vec<f64>)> {
