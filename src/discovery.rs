@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check;
+use crate::collect;
 use crate::error::{Error, Result};
 use crate::event::refuse_inside_callback;
 use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
@@ -14,7 +15,7 @@ use crate::metadata::{LARGEST, ProcessMetadata};
 use crate::output::Head;
 use crate::parameters;
 use crate::process::{self, Announcement, Process};
-use crate::remote::{self, Flow, Place, Script};
+use crate::remote::{Flow, Place, Script};
 use crate::report::{Cleaned, Found, Piece, Report};
 use crate::request::BootRequest;
 use crate::role::Role;
@@ -188,19 +189,15 @@ impl Manager {
             .saturating_mul(u32::try_from(self.find_on(host, user, "*")?.len()).unwrap_or(u32::MAX));
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT).saturating_add(each);
         let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Long, &line);
-        let (mut cleaned, mut whole) = (Vec::new(), false);
-        remote::run(&self.shared, &script, &mut |piece| match piece {
+        let mut cleaned = Vec::new();
+        collect::until(&Report::Clean, &self.shared, &script, &mut |piece| match piece {
             Piece::Report(Report::Cleaned { uuid, outcome, left }) if cleaned.len() < MOST_FOUND => {
                 cleaned.push(CleanedUp { uuid, outcome: outcome.into(), left });
                 Flow::GoOn
             }
-            Piece::Report(Report::Clean) => {
-                whole = true;
-                Flow::Last
-            }
             _ => Flow::GoOn,
         })?;
-        if whole { Ok(cleaned) } else { Err(remote::closed(&script.place)) }
+        Ok(cleaned)
     }
 
     fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
@@ -209,8 +206,8 @@ impl Manager {
         let line = |nonce: &_| short_script(nonce, &values, LIST);
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
         let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Short, &line);
-        let (mut listing, mut whole) = (Listing::default(), false);
-        remote::run(&self.shared, &script, &mut |piece| match piece {
+        let mut listing = Listing::default();
+        collect::until(&Report::Eof, &self.shared, &script, &mut |piece| match piece {
             Piece::Report(Report::Found { uuid, state }) => {
                 listing.begin(uuid, state);
                 Flow::GoOn
@@ -219,13 +216,9 @@ impl Manager {
                 listing.metadata(bytes);
                 Flow::GoOn
             }
-            Piece::Report(Report::Eof) => {
-                whole = true;
-                Flow::Last
-            }
             _ => Flow::GoOn,
         })?;
-        if whole { Ok(listing.finish(host)) } else { Err(remote::closed(&script.place)) }
+        Ok(listing.finish(host))
     }
 }
 

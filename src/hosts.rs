@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
+use crate::collect;
 use crate::destination::Destination;
 use crate::error::{Error, Result, StartFailure};
 use crate::event::refuse_inside_callback;
@@ -13,7 +14,7 @@ use crate::log_file::{self, LogFollower};
 use crate::manager::Manager;
 use crate::metadata::{self, ProcessMetadata};
 use crate::output::Head;
-use crate::remote::{self, Flow, Place, Script};
+use crate::remote::{Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_script;
 use crate::seats::Kind;
@@ -151,7 +152,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
     let line = |nonce: &_| short_script(nonce, &[], VALIDATE);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Head::of(LARGEST));
     let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };
-    remote::run(shared, &script, &mut |piece| match piece {
+    collect::until(&Report::Eof, shared, &script, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
             asked = Instant::now();
             Flow::Send("ping\n")
@@ -164,7 +165,6 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
             text.push(bytes);
             Flow::GoOn
         }
-        Piece::Report(Report::Eof) => Flow::Last,
         _ => Flow::GoOn,
     })?;
     let protocol = || Error::StartFailed {

@@ -40,6 +40,7 @@
 mod capi;
 mod check;
 mod client;
+mod collect;
 mod connection;
 mod destination;
 mod discovery;

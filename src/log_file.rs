@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use crate::check;
 use crate::client::{Chunk, Lifeline};
+use crate::collect;
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
-use crate::output::Head;
 use crate::parameters;
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
@@ -38,31 +38,12 @@ pub(crate) fn read(
 ) -> Result<Vec<u8>> {
     let target = shared.target(host, user, None)?;
     let script = LogScript::new(host, path, lines)?;
-    let (mut content, mut problem, mut whole) = (Head::of(LARGEST), None, false);
     let line = |nonce: &_| script.line(nonce, READ_LOG);
     let place = Place { target, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
-    let read = remote::run(shared, &run, &mut |piece| match piece {
-        Piece::Data(bytes) => {
-            content.push(bytes);
-            Flow::GoOn
-        }
-        Piece::Report(Report::Problem(why)) => {
-            problem = Some(why);
-            Flow::Last
-        }
-        Piece::Report(Report::Eof) => {
-            whole = true;
-            Flow::Last
-        }
-        _ => Flow::GoOn,
-    });
-    match (read, problem) {
-        (Ok(()), Some(problem)) => Err(script.failed(problem)),
-        (Ok(()), None) if whole => Ok(content.into_bytes()),
-        (Ok(()), None) => Err(remote::closed(&run.place)),
-        (Err(error), _) => Err(remote::timed_out_in(error, timeout, || format!("reading {} on {host}", script.path))),
-    }
+    let what = || format!("reading {} on {host}", script.path);
+    let read = collect::file(shared, &run, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))?;
+    read.map_err(|problem| script.failed(problem))
 }
 
 /// Follows a file; nothing is known yet of whether the host answers.

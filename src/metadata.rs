@@ -6,13 +6,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::check;
+use crate::collect;
 use crate::error::{Error, FileProblem, Result};
 use crate::json;
 use crate::link_loss::LinkLossPolicy;
-use crate::output::Head;
 use crate::parameters;
-use crate::remote::{self, Flow, Place, Script};
-use crate::report::{Piece, Report};
+use crate::remote::{self, Place, Script};
 use crate::script::short_script;
 use crate::seats::Kind;
 use crate::seconds;
@@ -113,33 +112,16 @@ pub(crate) fn read(
     let values = [(parameters::UUID, uuid.as_bytes()), (parameters::WAIT_TENTHS, tenths.as_bytes())];
     let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
     let line = |nonce: &_| short_script(nonce, &values, READ_METADATA);
-    let (mut json, mut missing, mut whole) = (Head::of(LARGEST), false, false);
     // It can wait for the file.
     let script = Script::new(place, Kind::Long, &line);
-    let read = remote::run(shared, &script, &mut |piece| match piece {
-        Piece::Data(bytes) => {
-            json.push(bytes);
-            Flow::GoOn
+    let what = || format!("the metadata file of {uuid} on {host}");
+    match collect::file(shared, &script, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))? {
+        Ok(json) => ProcessMetadata::from_json(uuid, &json),
+        Err(_) => {
+            let (host, path) = (host.to_owned(), metadata_file_path(uuid));
+            Err(Error::RemoteFile { host, path, problem: FileProblem::Missing })
         }
-        Piece::Report(Report::Problem(_)) => {
-            missing = true;
-            Flow::Last
-        }
-        Piece::Report(Report::Eof) => {
-            whole = true;
-            Flow::Last
-        }
-        _ => Flow::GoOn,
-    });
-    read.map_err(|error| remote::timed_out_in(error, timeout, || format!("the metadata file of {uuid} on {host}")))?;
-    if missing {
-        let (host, path) = (host.to_owned(), metadata_file_path(uuid));
-        return Err(Error::RemoteFile { host, path, problem: FileProblem::Missing });
     }
-    if !whole {
-        return Err(remote::closed(&script.place));
-    }
-    ProcessMetadata::from_json(uuid, &json.into_bytes())
 }
 
 #[cfg(test)]
