@@ -1,6 +1,7 @@
-//! The table of processes, and the calls that start and end them.
+//! The manager: its table of processes, the starts, and how it lets go of processes.
 //!
-//! Lock order: `table` and `watchers` are each taken alone, and never held while anything waits, is spawned, sent or called.
+//! Locks: no thread holds `table` and `watchers` together, and none holds one of them while it waits, spawns, sends or
+//! calls a callback.
 
 use std::collections::HashMap;
 use std::mem;
@@ -25,19 +26,22 @@ use crate::state::Input;
 use crate::sys;
 use crate::watcher::{self, Remote, Shared};
 
-/// How long letting go of all processes may take.
+/// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
-/// What of it is left for the ssh clients that have to be killed.
+/// How much of `DROP_TIMEOUT` is reserved for the clients that have to be killed.
 const DROP_RESERVE: Duration = Duration::from_millis(500);
 
-/// Starts, watches and ends processes.
+/// Starts, watches and ends processes on hosts.
 ///
-/// All calls can be made from any thread, and at the same time. Those that say that they block return
-/// [`Error::InsideCallback`] when they are made inside a callback; all others return at once.
+/// A manager has a table of processes. The program names each process by a uuid when it starts or adopts it.
+///
+/// Any thread can make any call, and many threads can do so at the same time. A call that blocks says so, and for how
+/// long. Inside a callback, it returns [`Error::InsideCallback`] instead, unless its documentation says otherwise. All
+/// other calls return at once.
 ///
 /// # Order of reports
 /// The end of a process is reported in this order:
-/// 1. The event is in the queue of every [`Subscription`](crate::Subscription).
+/// 1. The manager puts the event into the queue of every [`Subscription`](crate::Subscription).
 /// 2. The exit callbacks run, one after another.
 /// 3. The blocking calls that ended the process return: [`kill_process`](Manager::kill_process),
 ///    [`kill_processes`](Manager::kill_processes), [`kill_processes_by_role`](Manager::kill_processes_by_role),
@@ -47,38 +51,40 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// So when one of these calls has returned the end of a process, no callback for this end runs any more, whether or not
 /// the uuid has been started again. They wait for callbacks only as long as their timeouts allow: a kill as long as the
 /// waits of all its steps add up to, counted from the call; `kill_process_without_metadata` as long as its timeout;
-/// `shutdown` as long as it may block. After that they return the end although a callback still runs. A callback that
-/// waits for its caller, for example for a lock that the caller of `kill_process` holds, delays it that long.
+/// `shutdown` as long as it may block. After that time, they return the end although a callback still runs. A callback
+/// that waits for the caller of a kill, for example for a lock which that caller holds, delays the kill by this time.
 ///
-/// Calls that only wait or look may return an end before the callbacks have run:
+/// Calls that only wait for an end or look it up may return it before the callbacks have run:
 /// [`wait_for_process_exit_code`](Manager::wait_for_process_exit_code), [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status).
 ///
 /// # Unknown uuids
-/// A process stays in the table after its end, until a call ends it, pops its exit status, forgets it or replaces it.
-/// When the table has no process with a uuid, each call that needs the process returns [`Error::UnknownUuid`], and each
-/// call that ends several processes has this error in its results. Five look-ups return no error. They answer as for a
-/// process of which nothing is known: [`is_process_alive`](Manager::is_process_alive) and
-/// [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false, [`runtime_pids`](Manager::runtime_pids)
-/// returns no pid, and [`exit_status`](Manager::exit_status) and
+/// A process that has ended stays in the table until a kill, [`forget_process`](Manager::forget_process) or
+/// [`pop_early_exit_status`](Manager::pop_early_exit_status) removes it, or a start or an adoption with its uuid
+/// replaces it. When the table has no process with a uuid, each call that needs the process returns
+/// [`Error::UnknownUuid`], and each call that ends several processes has this error in its results. Five look-ups
+/// return no error. They answer as for a process of which nothing is known:
+/// [`is_process_alive`](Manager::is_process_alive) and [`is_monitoring_remotely`](Manager::is_monitoring_remotely)
+/// return false, [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) return `None`.
 ///
 /// # Kept processes
 /// The host of a kept process ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) keeps its exit status and its
-/// output until this program has got the end: until a subscription has returned the event, an exit callback has
+/// output until this program has received the end: until a subscription has returned the event, an exit callback has
 /// returned, or a call has returned the end or dropped it ([`forget_process`](Manager::forget_process), a start that
 /// replaces it). When none of that has happened before the manager is detached, is dropped or dies, the next manager
 /// can adopt the process and gets its end.
 ///
 /// # Dropping
-/// Dropping it lets go of all processes: they end by their link loss policy. It takes at most 5 s; call
-/// [`shutdown`](Manager::shutdown) to end them in order. In a child that the host has forked, dropping does nothing:
-/// the processes are the parent's.
+/// Dropping a manager lets go of all its processes: each ends, or goes on, by its link loss policy
+/// ([`LinkLossPolicy`](crate::LinkLossPolicy)). It blocks, at most 5 s. To end the processes in order, call
+/// [`shutdown`](Manager::shutdown) before. In a child that this program has forked, dropping the manager does nothing,
+/// because the processes belong to the parent.
 pub struct Manager {
     pub(crate) table: RwLock<Table>,
     watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
     pub(crate) shared: Arc<Shared>,
-    /// The process that made it.
+    /// The pid of the program that made the manager: a forked child has another one.
     host_pid: u32,
 }
 
@@ -87,12 +93,12 @@ pub struct Manager {
 pub(crate) struct Table {
     pub processes: HashMap<String, Arc<Process>>,
     last_start_number: u64,
-    /// Nothing can be started any more.
+    /// Whether the manager refuses further starts.
     closed: bool,
 }
 
 impl Table {
-    /// Enters a process, and gives it its start number. Gives the ended process that it replaces, too.
+    /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
     fn enter(&mut self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
         if self.closed {
             return Err(Error::ShutDown);
@@ -110,11 +116,12 @@ impl Table {
 }
 
 impl Manager {
-    /// A manager without processes. No thread and no connection is made yet; ssh, where it is the manager's launcher, is asked for its
-    /// version, which takes some milliseconds, and four seconds where it does not answer.
+    /// Makes a manager without processes. It starts no thread and opens no connection yet. Where ssh is the manager's
+    /// launcher, it runs `ssh -V` to learn its version. Blocks for that: some milliseconds, and at most 4 s if ssh does
+    /// not answer. A callback may make this call, too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for options that cannot work.
+    /// [`Error::Invalid`] for options that cannot work; [`Error::Local`] when the system gives no random bytes.
     pub fn new(mut options: Options) -> Result<Manager> {
         options.check()?;
         options.resolve_paths();
@@ -130,19 +137,20 @@ impl Manager {
         })
     }
 
-    /// Checks the request, enters the process in the table, starts its watcher thread and returns the start number.
-    /// Events, the callbacks and [`wait_until_started`](Manager::wait_until_started) report everything else. Does not
-    /// block.
+    /// Starts a process: checks the request, adds the process to the table, starts its watcher thread and returns the
+    /// start number. Events, the callbacks and [`wait_until_started`](Manager::wait_until_started) report everything
+    /// else. Does not block.
     ///
     /// A uuid has 1 to 128 letters, digits, `.`, `_` and `-`. The uuid of a process that has ended can be used again;
-    /// the new process replaces the old one in the table. The start number tells the two apart: a manager numbers its
+    /// the new process replaces the old one in the table. The start number distinguishes the two: a manager numbers its
     /// starts and adoptions from 1, each number is higher than those before it, and events, callbacks and exit
     /// statuses carry it. Some numbers may be missing. Events and callbacks can come before this call returns; from the
-    /// first of them on, [`start_number`](Manager::start_number) knows the number.
+    /// first of them on, [`start_number`](Manager::start_number) returns the number.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::UuidInUse`], [`Error::ShutDown`], or [`Error::Local`] when no thread can be
-    /// started. Nothing was started then.
+    /// [`Error::Invalid`]: the uuid or the request has a value that is not allowed. [`Error::UuidInUse`]: the process
+    /// with this uuid has not ended. [`Error::ShutDown`]: the manager was shut down or detached. [`Error::Local`]: this
+    /// machine gave no thread or no random bytes. Nothing was started then.
     pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
         check::uuid(uuid)?;
         request.check()?;
@@ -158,10 +166,10 @@ impl Manager {
         self.watch(Process::new(instance, request.clone(), launcher), None).map(|process| process.start_number)
     }
 
-    /// Enters a process in the table, and starts its watcher.
+    /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
     pub(crate) fn watch(&self, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
-        // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes it finds
-        // every process that was entered.
+        // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes the table
+        // finds every process in it.
         let (process, replaced) = self.table.write().enter(process)?;
         let formers: Vec<_> = {
             let watchers = self.watchers.lock();
@@ -190,7 +198,7 @@ impl Manager {
         }
     }
 
-    /// Undoes the entry of a process that has no thread. Another call may have found it, and wait for it.
+    /// Takes a process without a thread from the table again. Another call may have found it, and may wait for it.
     fn put_back(&self, process: &Arc<Process>, replaced: Option<Arc<Process>>, error: &Error) {
         {
             let mut table = self.table.write();
@@ -205,6 +213,7 @@ impl Manager {
         process.end_watch();
     }
 
+    /// Keeps a watcher's thread, so that it is joined when it has ended.
     fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
         self.watchers.lock().push((process, thread));
         self.join_ended();
@@ -222,10 +231,11 @@ impl Manager {
         join(ended);
     }
 
-    /// Takes a process that has ended from the table. Does not block.
+    /// Removes a process that has ended from the table. Its exit status and output are dropped; the host of a
+    /// [kept process](Manager#kept-processes) drops them, too. Does not block.
     ///
     /// # Errors
-    /// [`Error::StillRunning`], [`Error::UnknownUuid`].
+    /// [`Error::StillRunning`]: the process has not ended. [`Error::UnknownUuid`].
     pub fn forget_process(&self, uuid: &str) -> Result<()> {
         let process = self.find(uuid)?;
         if !process.state().is_settled() {
@@ -235,13 +245,14 @@ impl Manager {
         Ok(())
     }
 
-    /// Starts nothing any more, and ends all processes in order within the timeout: each role has its usual time, but
-    /// when the timeout is over whatever still runs gets KILL at once. Then lets go of all: what is kept and has no link at that time
-    /// goes on, and its answer is [`Error::Detached`]. Blocks, at most for the timeout,
-    /// 2 s for each role that did not end in it, and 5 s.
+    /// Ends all processes within the timeout, and returns how each ended. It refuses further starts first. The roles
+    /// end in the shutdown order, and each gets the waits of the kill sequence, 10 s for each step without a wait of
+    /// its own. When the timeout is over, every process that still runs gets KILL at once. At last, the manager lets go
+    /// of all processes: a kept process that has no link then goes on, and its result is [`Error::Detached`]. Blocks,
+    /// at most for the timeout, 2 s for each role that did not end within the timeout, and 5 s.
     ///
     /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    /// [`Error::InsideCallback`]. All other errors are in the results of the processes.
     pub fn shutdown(&self, timeout: Duration) -> Result<KillResults> {
         refuse_inside_callback()?;
         self.close();
@@ -249,7 +260,7 @@ impl Manager {
         let mut results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
         let deadline = Instant::now() + DROP_TIMEOUT;
         self.let_go(deadline);
-        // Letting go has ended some that did not end in their time.
+        // Letting go has ended some processes that did not end in their time.
         for (uuid, result) in &mut results {
             if let (Err(Error::StillRunning { .. }), Ok(process)) = (&*result, self.find(uuid)) {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -262,8 +273,8 @@ impl Manager {
         Ok(results)
     }
 
-    /// Starts nothing any more and lets go of all processes, as dropping does: each ends by its link loss policy.
-    /// Blocks, at most 5 s.
+    /// Refuses further starts and lets go of all processes, as dropping the manager does: each ends, or goes on, by its
+    /// link loss policy. The manager can still be asked about its processes. Blocks, at most 5 s.
     ///
     /// # Errors
     /// [`Error::InsideCallback`].
@@ -274,20 +285,24 @@ impl Manager {
         Ok(())
     }
 
+    /// Refuses further starts.
     fn close(&self) {
         self.table.write().closed = true;
     }
 
+    /// Returns the process with a uuid.
     pub(crate) fn find(&self, uuid: &str) -> Result<Arc<Process>> {
         self.table.read().processes.get(uuid).cloned().ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
     }
 
+    /// Returns the process with a uuid, for a call that blocks.
     pub(crate) fn find_to_wait(&self, uuid: &str) -> Result<Arc<Process>> {
         refuse_inside_callback()?;
         self.find(uuid)
     }
 
-    /// Takes exactly this process from the table: its uuid may have been started again. True when it was there.
+    /// Removes exactly this process from the table: its uuid may have been started again. Returns whether it was
+    /// there.
     pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
         let mut table = self.table.write();
         let there = table.processes.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process));
@@ -297,7 +312,7 @@ impl Manager {
         there
     }
 
-    /// Takes a process from the table whose end the caller returns or drops. True when it was there.
+    /// Removes a process from the table whose end the caller returns or drops. Returns whether it was there.
     pub(crate) fn take_out(&self, process: &Arc<Process>) -> bool {
         let there = self.remove(process);
         if there {
@@ -309,7 +324,7 @@ impl Manager {
     /// Lets go of every process, and waits for the watchers.
     fn let_go(&self, deadline: Instant) {
         let watchers = mem::take(&mut *self.watchers.lock());
-        // Both: a process that was just started, or that another call waits for, is only in the table.
+        // Those of the table, too: a process that was just started, or that another call waits for, is only there.
         let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
         processes.extend(watchers.iter().map(|(process, _)| Arc::clone(process)));
         for process in &processes {
@@ -319,7 +334,7 @@ impl Manager {
         let watched = |process: &&Arc<Process>| process.is_watched();
         wait_for_watchers(processes.iter().filter(watched), deadline.checked_sub(DROP_RESERVE).unwrap_or(deadline));
         for process in processes.iter().filter(watched) {
-            // A link that is stuck does not pass on the end of input.
+            // A link that is stuck does not pass on the end of its input.
             if let Some(lifeline) = process.lifeline() {
                 lifeline.kill_client();
             }
@@ -337,8 +352,8 @@ impl Manager {
 impl Drop for Manager {
     fn drop(&mut self) {
         if self.host_pid != std::process::id() {
-            // A fork has the parent's descriptors but not its threads, and perhaps locks that nobody opens any more.
-            // Closing a lifeline here would close the parent's. So what it would drop is kept.
+            // A forked child has the parent's descriptors, but not its threads; it may have locks that no thread will
+            // ever unlock. Closing a lifeline here would end the parent's. So nothing is dropped.
             mem::forget(Arc::clone(&self.shared));
             mem::forget(mem::take(&mut *self.table.get_mut()));
             mem::forget(mem::take(self.watchers.get_mut()));
@@ -351,13 +366,14 @@ impl Drop for Manager {
     }
 }
 
-/// 64 random bits in hexadecimal.
+/// Returns 64 random bits in hexadecimal.
 fn random_name() -> Result<String> {
     let random = sys::random::<8>().map_err(|e| Error::local("making a random name", e))?;
     Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
-/// Waits until `look` finds something, or the timeout is over.
+/// Calls `look` at each change of the process until it returns something, or the timeout is over. Blocks, at most for
+/// the timeout.
 pub(crate) fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
     let deadline = sys::deadline(timeout);
     let (sender, changes) = bounded(1);
@@ -378,12 +394,14 @@ pub(crate) fn wait<T>(process: &Arc<Process>, timeout: Duration, look: impl Fn()
     }
 }
 
-/// Waits until a process has ended and its exit callbacks have returned, or the timeout is over. How it ended, if it has.
+/// Waits until a process has ended and its exit callbacks have returned, or the timeout is over. Returns how the
+/// process ended, if it has. Blocks, at most for the timeout.
 pub(crate) fn wait_for_callbacks(process: &Arc<Process>, timeout: Duration) -> Option<Outcome> {
     wait(process, timeout, || process.outcome_after(Announcement::Complete))
         .or_else(|| process.outcome_after(Announcement::Queued))
 }
 
+/// Waits until the watchers of the processes have ended, or the deadline is over.
 fn wait_for_watchers<'a>(processes: impl Iterator<Item = &'a Arc<Process>>, deadline: Instant) {
     for process in processes {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -391,7 +409,7 @@ fn wait_for_watchers<'a>(processes: impl Iterator<Item = &'a Arc<Process>>, dead
     }
 }
 
-/// Joins threads whose watchers have ended: they have nothing more to do than to return.
+/// Joins the threads of watchers that have ended: they only have to return.
 fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
     for (process, thread) in ended {
         if thread.join().is_err() {
@@ -408,7 +426,7 @@ mod tests {
     use crate::role::Role;
     use crate::signal::Signal;
 
-    /// A process that has ended by itself, and whose watcher has ended.
+    /// Returns a process that has ended by itself, and whose watcher has ended.
     fn ended_process() -> Process {
         let instance = Instance { uuid: "u".to_owned(), id: String::new() };
         let process = Process::new(instance, BootRequest::new("h", ["true"]), Launcher::Local);
@@ -421,7 +439,7 @@ mod tests {
         process
     }
 
-    /// Every call that returns an end to the program, or drops it, acknowledges it; those that do neither do not.
+    /// Every call that returns an end to the program, or drops it, acknowledges the end; other calls do not.
     #[test]
     fn calls_that_give_the_end_to_the_program_acknowledge_it() {
         type Call = fn(&Manager);

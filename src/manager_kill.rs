@@ -17,16 +17,18 @@ use crate::role::Role;
 use crate::signal::Signal;
 use crate::state::{Input, State};
 
-/// How long a signal's answer may take.
+/// How long a host may take to answer whether it sent a signal.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Manager {
-    /// Sends a signal to the application alone, and waits for the remote side's word that it was sent. Blocks, at most
-    /// 10 s; inside a callback it does not wait. It changes nothing else: if it ends the process, that looks as if somebody else had sent it.
+    /// Sends a signal to the application alone, and waits until its host answers that the signal was sent. A signal
+    /// changes nothing else: if it ends the process, the exit is reported as if somebody else had sent the signal.
+    /// Blocks, at most 10 s. Inside a callback, it sends the signal and does not wait.
     ///
     /// # Errors
-    /// [`Error::NotRunning`], [`Error::SignalRefused`], [`Error::LinkDown`], [`Error::TimedOut`], [`Error::UnknownUuid`],
-    /// [`Error::InsideCallback`].
+    /// [`Error::NotRunning`]: the process has ended, or the application has no pid yet. [`Error::SignalRefused`]: the
+    /// host did not send the signal. [`Error::LinkDown`]: there is no link, or it broke before the answer.
+    /// [`Error::TimedOut`]: the host did not answer. [`Error::UnknownUuid`].
     pub fn send_signal(&self, uuid: &str, signal: Signal) -> Result<()> {
         let process = self.find(uuid)?;
         let answer = process.signal(signal, KillScope::Leader, false)?;
@@ -35,7 +37,7 @@ impl Manager {
         }
         match answer.recv_timeout(SIGNAL_TIMEOUT) {
             Ok(true) => Ok(()),
-            // An application can end of it before the answer is sent: then its end is the answer.
+            // The signal can end the application before the answer is sent: then the exit is the answer.
             Err(RecvTimeoutError::Disconnected) => match process.outcome() {
                 Some(Ok(status)) if !status.link_lost() => Ok(()),
                 _ => Err(Error::LinkDown { uuid: uuid.to_owned() }),
@@ -47,37 +49,43 @@ impl Manager {
         }
     }
 
-    /// Ends a process: by default QUIT to the application, and after the timeout KILL to its group and another wait.
-    /// Waits for the exit callbacks, takes the process from the table and returns how it ended, also if it had ended
-    /// before. A start that has no remote pid yet is taken back: what has begun on the host ends by HUP, after its grace
-    /// by KILL. An application that has only just been executed may not have its signal handlers yet: then the signal
-    /// ends it. Blocks, at most for the timeouts of all steps.
+    /// Ends a process by the [kill sequence](crate::Options::kill_sequence), removes it from the table and returns how
+    /// it ended. By default, it sends QUIT to the application and, if the process has not ended within the timeout,
+    /// KILL to its process group. When the process has ended, it waits for the exit callbacks. A process that had ended
+    /// before is removed and its exit returned, too. A start without a remote pid is cancelled: what has begun on the
+    /// host gets HUP, and after its grace KILL. An application that was executed a moment ago may not have its signal
+    /// handlers yet: then the first signal ends it. Blocks, at most for the waits of all steps; `timeout` is the wait
+    /// of each step that has none of its own.
     ///
     /// # Errors
-    /// [`Error::StillRunning`]: it stays in the table and can be killed again; why it did not start, if the start had
-    /// failed by itself;
-    /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// [`Error::StillRunning`]: the process stays in the table, and can be killed again. [`Error::UnknownUuid`],
+    /// [`Error::InsideCallback`]. All other errors say that there is no exit status, and the process has left the
+    /// table: why its start had failed by itself, or, for a kept process that goes on without this manager,
+    /// [`Error::Detached`] or [`Error::TakenOver`].
     pub fn kill_process(&self, uuid: &str, timeout: Duration) -> Result<ExitStatus> {
         let process = self.find_to_wait(uuid)?;
         let mut results = self.kill_together(vec![(process, timeout)], None);
         results.remove(uuid).unwrap_or_else(|| Err(Error::UnknownUuid { uuid: uuid.to_owned() }))
     }
 
-    /// Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
-    /// in its time does not hold the next one. Blocks, at most for the timeouts of all roles.
+    /// Ends processes role by role, in the [shutdown order](crate::Options::shutdown_order), and returns how each
+    /// ended. The processes of one role are ended at the same time, each as [`kill_process`](Manager::kill_process)
+    /// does it. A role that does not end in its time does not delay the next one. Blocks, at most for the waits of all
+    /// steps, for each role.
     ///
     /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    /// [`Error::InsideCallback`]. All other errors are in the results of the processes.
     pub fn kill_processes<U: AsRef<str>>(&self, uuids: &[U], timeouts: &KillTimeouts) -> Result<KillResults> {
         refuse_inside_callback()?;
         Ok(self.kill_in_order(uuids, timeouts, None))
     }
 
-    /// Ends those of the candidates that have this role, at the same time. The answer has only them, and those that are
-    /// unknown. Blocks, at most for the longest timeout of all steps.
+    /// Ends those candidates that have this role, at the same time, each as [`kill_process`](Manager::kill_process)
+    /// does it, and returns how each ended. The results have these processes, and the error for each candidate that the
+    /// table does not have. Blocks, at most for the waits of all steps.
     ///
     /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    /// [`Error::InsideCallback`]. All other errors are in the results of the processes.
     pub fn kill_processes_by_role<U: AsRef<str>>(
         &self,
         role: &Role,
@@ -91,34 +99,40 @@ impl Manager {
         Ok(results)
     }
 
-    /// Ends all processes of the table as [`kill_processes`](Manager::kill_processes) does. Their wrappers clean up when all have
-    /// ended: [`shutdown`](Manager::shutdown) and dropping wait for that. Blocks.
+    /// Ends all processes of the table, role by role, as [`kill_processes`](Manager::kill_processes) does, and returns
+    /// how each ended. The wrappers on the hosts may remove their files after this call has returned;
+    /// [`shutdown`](Manager::shutdown) and dropping the manager wait for that. Blocks, at most for the waits of all
+    /// steps, for each role.
     ///
     /// # Errors
-    /// [`Error::InsideCallback`]; all else is in the answer for each process.
+    /// [`Error::InsideCallback`]. All other errors are in the results of the processes.
     pub fn kill_all_processes(&self, timeouts: &KillTimeouts) -> Result<KillResults> {
         refuse_inside_callback()?;
         Ok(self.kill_in_order(&self.active_process_keys(), timeouts, None))
     }
 
-    /// Makes a crash: sends a signal to the application alone, by default of the seed KILL. Nothing else is touched, so the table,
-    /// the events and the status look as in a real crash. The same as [`send_signal`](Manager::send_signal).
+    /// Simulates a crash: sends a signal to the application alone, as [`send_signal`](Manager::send_signal)
+    /// does. The table, the events and the exit status look as after a real crash. Blocks, at most 10 s. Inside a
+    /// callback, it sends the signal and does not wait.
     ///
     /// # Errors
-    /// As [`send_signal`](Manager::send_signal).
+    /// Those of [`send_signal`](Manager::send_signal).
     pub fn crash_process(&self, uuid: &str, signal: Signal) -> Result<()> {
         self.send_signal(uuid, signal)
     }
 
-    /// Ends a process by signalling its *local* ssh client, with QUIT or KILL; [`kill_process`](Manager::kill_process) is for all other
-    /// purposes. The link is lost by that, the remote side ends the application by its link loss policy, and the host
-    /// is asked whether it did. The end counts as a manual kill through the ssh client, or as client monitoring, as if
-    /// somebody else had done it. Gives how it ended and takes it from the table. Blocks, at most for the timeout.
+    /// Ends a process by sending QUIT or KILL to its ssh client on this machine, removes it from the table and returns
+    /// how it ended. This breaks the link: the host then ends the application by its link loss policy, and the manager
+    /// asks the host whether it did. With `as_manual_kill`, the exit counts as a manual kill through the ssh client;
+    /// without, it counts as client monitoring, as if somebody else had killed the client. For all other purposes, use
+    /// [`kill_process`](Manager::kill_process). Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for other signals; [`Error::StillRunning`]: the application is not known to have ended in
-    /// time; why it did not start, if it did not; [`Error::NotRunning`]: it waits for its turn to connect and has no
-    /// client, unless this is a manual kill; [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// [`Error::Invalid`] for other signals. [`Error::StillRunning`]: it is not known in time that the application has
+    /// ended; the process stays in the table. [`Error::NotRunning`]: the process waits for its turn to connect, has no
+    /// client, and this is no manual kill. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say that
+    /// there is no exit status, and the process has left the table: why its start failed, or, for a kept process that
+    /// goes on without this manager, [`Error::Detached`] or [`Error::TakenOver`].
     pub fn kill_process_without_metadata(
         &self,
         uuid: &str,
@@ -127,21 +141,21 @@ impl Manager {
         timeout: Duration,
     ) -> Result<ExitStatus> {
         if ![Signal::QUIT, Signal::KILL].contains(&signal) {
-            return Err(Error::invalid("signal", signal.to_string(), "an ssh client is ended by QUIT or KILL"));
+            return Err(Error::invalid("signal", signal.to_string(), "must be QUIT or KILL"));
         }
         let process = self.find_to_wait(uuid)?;
         let source = match as_manual_kill {
             true => ExitSource::ManualKillThroughSshClient,
             false => ExitSource::ClientMonitoring,
         };
-        // A start that has no remote pid yet is cancelled, and counts as that.
+        // A start without a remote pid is cancelled, and its exit counts as a manual kill.
         if as_manual_kill && process.state() == State::Connecting {
             process.take(Input::Kill);
             self.shared.pool.wake();
         }
         if process.outcome().is_none() {
             match process.signal_client(signal, source) {
-                // The client has ended, and the end of the process is on the way.
+                // The client has ended, and the exit of the process is being found out.
                 Err(_) if process.state() != State::Connecting => {}
                 sent => sent?,
             }
@@ -155,7 +169,7 @@ impl Manager {
         }
     }
 
-    /// The processes of these uuids, each once, and the answers for those that are unknown.
+    /// Returns the processes with these uuids, each once, and the results for the uuids that are unknown.
     fn find_all<U: AsRef<str>>(&self, uuids: &[U]) -> (Vec<Arc<Process>>, KillResults) {
         let mut found: BTreeMap<&str, Arc<Process>> = BTreeMap::new();
         let mut unknown = KillResults::new();
@@ -168,6 +182,8 @@ impl Manager {
         (found.into_values().collect(), unknown)
     }
 
+    /// Ends processes role by role, in the shutdown order; roles that this order does not name end last, together. At
+    /// `until`, every process that still runs gets KILL.
     pub(crate) fn kill_in_order<U: AsRef<str>>(
         &self,
         uuids: &[U],
@@ -190,8 +206,9 @@ impl Manager {
         results
     }
 
-    /// Ends processes at the same time. The calling thread does it for all: it sends, waits for any of them to end or
-    /// for the next step's time, and sends again.
+    /// Ends processes at the same time. The calling thread does this for all of them: it sends signals, waits until any
+    /// process changes or its next step is due, and sends again. Processes that have ended leave the table. At `until`,
+    /// every process that still runs gets KILL.
     fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
         let (sender, changes) = bounded(1);
         let sequence = &self.shared.options().kill_sequence;
@@ -204,7 +221,7 @@ impl Manager {
             kills.push((Kill::new(process, timeout, until, sequence), observation));
         }
         drop(sender);
-        // A start that waited for its turn is cancelled.
+        // A start that waits for its turn to connect looks whether it is cancelled.
         self.shared.pool.wake();
         let mut results = KillResults::new();
         loop {
@@ -222,7 +239,7 @@ impl Manager {
                 return results;
             }
             match kills.iter().filter_map(|(kill, _)| kill.deadline()).min() {
-                // A message or the time: both are reasons to look again.
+                // It may time out: a change and the time are both reasons to advance.
                 Some(next) => drop(changes.recv_deadline(next)),
                 None => drop(changes.recv()),
             }
@@ -230,6 +247,7 @@ impl Manager {
     }
 }
 
+/// Adds to each process how long its kill waits after each step.
 fn with_timeouts(
     processes: impl IntoIterator<Item = Arc<Process>>,
     timeouts: &KillTimeouts,
