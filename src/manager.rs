@@ -36,8 +36,8 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// A manager has a table of processes. The program names each process by a uuid when it starts or adopts it.
 ///
 /// Any thread can make any call, and many threads can do so at the same time. A call that blocks says so, and for how
-/// long. Inside a callback, it returns [`Error::InsideCallback`] instead, unless its documentation says otherwise. All
-/// other calls return at once.
+/// long; with [`Duration::MAX`] as its timeout, it waits without a limit. Inside a callback, it returns
+/// [`Error::InsideCallback`] instead, unless its documentation says otherwise. All other calls return at once.
 ///
 /// # Order of reports
 /// The end of a process is reported in this order:

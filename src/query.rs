@@ -1,4 +1,4 @@
-//! The manager's calls that look at processes, listen to them and wait for them.
+//! The manager's calls that query processes, subscribe to what they report, and wait for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use crate::process::{Announcement, RuntimePids};
 use crate::state::ProcessState;
 
 impl Manager {
-    /// Returns the number of the start that the table has for this uuid, as
-    /// [`start_process`](Manager::start_process) or [`adopt_process`](Manager::adopt_process) returned it.
+    /// Returns the start number of the process that the table has for this uuid, as
+    /// [`start_process`](Manager::start_process) or [`adopt_process`](Manager::adopt_process) returned it. Does not
+    /// block.
     ///
     /// # Errors
     /// [`Error::UnknownUuid`].
@@ -21,7 +22,7 @@ impl Manager {
         Ok(self.find(uuid)?.start_number)
     }
 
-    /// The state of a process.
+    /// Returns the state of a process. Does not block.
     ///
     /// # Errors
     /// [`Error::UnknownUuid`].
@@ -29,45 +30,59 @@ impl Manager {
         Ok(self.find(uuid)?.state().shown())
     }
 
-    /// Whether a process is in Starting, Running or Ending. False for all other states and unknown uuids. Takes a look at
-    /// memory, under 1 µs.
+    /// Returns whether a process is in the state `Starting`, `Running` or `Ending`, as the manager knows it; false for
+    /// an unknown uuid. Does not block, and asks no host: it takes less than 1 µs.
     pub fn is_process_alive(&self, uuid: &str) -> bool {
         self.table.read().processes.get(uuid).is_some_and(|process| process.is_alive())
     }
 
-    /// The uuids in the table, those of ended processes too, in the order of their starts.
+    /// Returns the uuids of all processes in the table, also of those that have ended, in the order of their starts.
+    /// Does not block.
     pub fn active_process_keys(&self) -> Vec<String> {
         let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
         processes.sort_by_key(|process| process.start_number);
         processes.iter().map(|process| process.uuid().to_owned()).collect()
     }
 
-    /// The application's pid on its host; known from Starting on, and kept after the end.
+    /// Returns the application's pid on its host. It is known from the state `Starting` on, also after the end. Does
+    /// not block.
     ///
     /// # Errors
-    /// [`Error::UnknownUuid`]; [`Error::NoRemotePid`] while it is not known.
+    /// [`Error::NoRemotePid`]: the pid is not known yet, or the start failed before there was one.
+    /// [`Error::UnknownUuid`].
     pub fn remote_pid(&self, uuid: &str) -> Result<i64> {
         let pids = self.find(uuid)?.pids();
         pids.remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })
     }
 
-    /// What pids are known of a process; none of an unknown uuid.
+    /// Returns the pids of a process, on its host and on this machine, as far as they are known; no pid for an unknown
+    /// uuid. Does not block.
     pub fn runtime_pids(&self, uuid: &str) -> RuntimePids {
         self.find(uuid).map(|process| process.pids()).unwrap_or_default()
     }
 
-    /// What the application wrote to stdout, if it has no log file: the last part, see
-    /// [`Options::output_limit`](crate::Options::output_limit). What start-up files of the login shell write is not in it. `None` for an unknown uuid.
+    /// Returns a copy of what the application has written to stdout until now: its last part, 1 MiB by default
+    /// ([`Options::output_limit`](crate::Options::output_limit)). If the process has a log file, its output is there
+    /// instead. What the start-up files of the login shell write is not in it. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUuid`].
     pub fn process_stdout(&self, uuid: &str) -> Result<Output> {
         Ok(self.find(uuid)?.output.lock().stdout.get())
     }
 
-    /// The same for stderr. What ssh says on a connection that breaks is in it too.
+    /// Returns a copy of what the application has written to stderr until now: its last part, 1 MiB by default
+    /// ([`Options::output_limit`](crate::Options::output_limit)). If the process has a log file, its output is there
+    /// instead. What ssh writes about a connection that breaks is in it, too. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUuid`].
     pub fn process_stderr(&self, uuid: &str) -> Result<Output> {
         Ok(self.find(uuid)?.output.lock().stderr.get())
     }
 
-    /// A live reader of what the application writes from now on, if it has no log file.
+    /// Returns a live reader of what the application writes to stdout and stderr from now on. It reads nothing if the
+    /// process has a log file. The reader may outlive the manager. Does not block.
     ///
     /// # Errors
     /// [`Error::UnknownUuid`].
@@ -75,18 +90,18 @@ impl Manager {
         Ok(self.find(uuid)?.output.lock().subscribe())
     }
 
-    /// Whether the remote side itself watches the process: from its first report until the process or the link ends. False for an
-    /// unknown uuid.
+    /// Returns whether a wrapper on the host watches the process and has a link to this manager: from its first report
+    /// until the process ends or the link breaks; false for an unknown uuid. Does not block.
     pub fn is_monitoring_remotely(&self, uuid: &str) -> bool {
         self.find(uuid).is_ok_and(|process| process.is_alive() && process.pids().remote_monitoring.is_some())
     }
 
-    /// Returns how a process ended that is still in the table: its status, or why it did not start. `None` while it has
-    /// not ended, and for an unknown uuid. The exit callbacks may not have run yet.
+    /// Returns how a process ended that is still in the table: its exit status, or why its start failed. `None` while
+    /// it has not ended, and for an unknown uuid. The exit callbacks may not have run yet. Does not block.
     ///
-    /// A call that returns an end takes it: the host of a [kept process](Manager#kept-processes) then removes the exit
-    /// status and the output, and no other manager can get them. The process stays in this table, and the call can be
-    /// repeated. [`process_state`](Manager::process_state) looks without taking the end.
+    /// When this call has returned an end, the host of a [kept process](Manager#kept-processes) removes the exit status
+    /// and the output, and no other manager can get them. The process stays in this manager's table, and the call can
+    /// be repeated. To query a process without this effect, call [`process_state`](Manager::process_state).
     pub fn exit_status(&self, uuid: &str) -> Option<Result<ExitStatus>> {
         let process = self.find(uuid).ok()?;
         let outcome = process.outcome()?;
@@ -94,10 +109,12 @@ impl Manager {
         Some(outcome)
     }
 
-    /// Returns how a process ended that nobody killed, or why it did not start, and takes it from the table: so each end
-    /// is returned once, also to many threads. `None` while it has not ended, for an unknown uuid, and for one that was
-    /// killed. The exit callbacks may not have run yet. A call that returns an end takes it, as
-    /// [`exit_status`](Manager::exit_status) does.
+    /// Returns how a process ended that this manager did not kill, or why its start failed, and removes it from the
+    /// table: so each end is returned once, even when many threads call. `None` while the process has not ended, if
+    /// this manager killed it, and for an unknown uuid. The exit callbacks may not have run yet. Does not block.
+    ///
+    /// When this call has returned an end, the host of a [kept process](Manager#kept-processes) removes the exit status
+    /// and the output, and no other manager can get them.
     pub fn pop_early_exit_status(&self, uuid: &str) -> Option<Result<ExitStatus>> {
         let process = self.find(uuid).ok()?;
         let outcome = process.outcome()?;
@@ -108,22 +125,25 @@ impl Manager {
         (early && self.take_out(&process)).then_some(outcome)
     }
 
-    /// Subscribes to all events from now on.
+    /// Returns a queue that gets all events from now on. The subscription ends when it is dropped, and may outlive the
+    /// manager. Does not block.
     ///
     /// # Errors
-    /// [`Error::Local`] when this program has no descriptor left.
+    /// [`Error::Local`] when this program has no file descriptor left.
     pub fn subscribe(&self) -> Result<Subscription> {
         self.shared.hub.subscribe()
     }
 
-    /// Registers a callback that is called once for each start that ends or fails from now on, with the uuid, the start
-    /// number, and how the process ended or why its start failed. All callbacks run one after another, on one thread of
-    /// the manager, after the event and before the kill returns: see [order of reports](Manager#order-of-reports).
-    /// Inside a callback, calls that do not block are allowed; those that block return [`Error::InsideCallback`].
+    /// Registers a callback, and returns what [`remove_callback`](Manager::remove_callback) takes. The manager calls it
+    /// once for each start that ends or fails from now on, with the uuid, the start number, and how the process ended
+    /// or why its start failed. All callbacks run one after another, on one thread of the manager, after the event and
+    /// before the kill returns: see [order of reports](Manager#order-of-reports). Inside a callback, calls that do not
+    /// block are allowed; calls that block return [`Error::InsideCallback`]. Does not block.
     ///
     /// A callback can run until it is removed or the manager is dropped. A program that leaves `main` or calls
-    /// [`exit`](std::process::exit) without one of the two must expect it to run while static destructors and atexit
-    /// handlers do. A host program that finalizes an interpreter which callbacks use has to do one of the two first.
+    /// [`exit`](std::process::exit) without one of the two must expect the callback to run at the same time as static
+    /// destructors and atexit handlers. A program whose callbacks use an interpreter must do one of the two before it
+    /// finalizes the interpreter.
     ///
     /// # Errors
     /// [`Error::Local`] when no thread can be started.
@@ -134,22 +154,24 @@ impl Manager {
         self.shared.hub.register(Arc::new(callback))
     }
 
-    /// Removes a callback. When this returns, the callback is not running and is not called any more. Blocks while the
-    /// callback runs; inside the callback itself it returns at once.
+    /// Removes a callback. When this call returns, the callback is not running, and the manager does not call it any
+    /// more. Blocks while the callback runs, without a limit. A callback of this manager may make this call, also to
+    /// remove itself: then it returns at once.
     pub fn remove_callback(&self, id: CallbackId) {
         self.shared.hub.unregister(id);
     }
 
-    /// Waits until the application runs, and gives its remote pid; one that has run and ended counts too.
-    /// Blocks, at most for the timeout.
+    /// Waits until the application runs, and returns its pid on its host. An application that has run and ended counts
+    /// as well. Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// Why it did not start; [`Error::TimedOut`], [`Error::NotRunning`] when it was killed before it ran,
-    /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// [`Error::TimedOut`]; [`Error::NotRunning`]: the process was killed before the application ran;
+    /// [`Error::UnknownUuid`]; [`Error::InsideCallback`]. All other errors say why the start failed, or, for a kept
+    /// process whose link was lost during its start, that it goes on without this manager.
     pub fn wait_until_started(&self, uuid: &str, timeout: Duration) -> Result<i64> {
         let process = self.find_to_wait(uuid)?;
         let over = wait(&process, timeout, || {
-            // The end first: a process that runs and ends between the two looks has run.
+            // The outcome first: a process that runs and ends between the two queries has run.
             let outcome = process.outcome_after(Announcement::Queued);
             match (process.has_run(), outcome) {
                 (true, _) => Some(process.pids().remote.ok_or_else(|| Error::NoRemotePid { uuid: uuid.to_owned() })),
@@ -164,13 +186,15 @@ impl Manager {
         over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("the start of process {uuid:?}"), waited: timeout }))
     }
 
-    /// Waits until a process has ended, and returns its reported code: `None` where there is none. The process stays in
-    /// the table. The exit callbacks may not have run yet. Takes the end, as [`exit_status`](Manager::exit_status) does.
-    /// Blocks, at most for the timeout.
+    /// Waits until a process has ended, and returns its reported exit code ([`ExitStatus::code`]): `None` if it has
+    /// none. The process stays in the table. The exit callbacks may not have run yet. Blocks, at most for the timeout.
+    ///
+    /// When this call has returned an end, the host of a [kept process](Manager#kept-processes) removes the exit status
+    /// and the output, and no other manager can get them.
     ///
     /// # Errors
-    /// Why it did not start; [`Error::Detached`] and [`Error::TakenOver`] of one that is kept and goes on without this
-    /// manager; [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`].
+    /// [`Error::TimedOut`], [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say why the start
+    /// failed, or, for a kept process that goes on without this manager, [`Error::Detached`] or [`Error::TakenOver`].
     pub fn wait_for_process_exit_code(&self, uuid: &str, timeout: Duration) -> Result<Option<i32>> {
         let process = self.find_to_wait(uuid)?;
         match wait(&process, timeout, || process.outcome_after(Announcement::Queued)) {
