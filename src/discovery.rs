@@ -1,4 +1,4 @@
-//! Applications that managers have left on a host: they are found, adopted, or ended and removed.
+//! The manager's calls that find processes on hosts, adopt kept ones, and clean up what dead managers have left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,90 +28,101 @@ use crate::sys;
 use crate::watcher::Remote;
 use crate::wrapper::{CLEAN_UP, LIST};
 
-/// How long a host may take to list what it has, or to remove it, beside what it waits for.
+/// How long a host may take to list its processes or to clean up, without the time that the processes take to end.
 const HOST_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the end of one may take beyond its grace: KILL and its wrapper's clean-up, 2 s each, and those that left its group.
+/// How long one process may take to end beyond its grace: KILL and its wrapper's clean-up, 2 s each, and the processes
+/// that left its group.
 const EACH: Duration = Duration::from_secs(8);
-/// More applications than a host has. What a hostile host lists beyond them is dropped.
+/// More processes than a host has. What a hostile host lists beyond them is dropped.
 const MOST_FOUND: usize = 10_000;
-/// More bytes than the metadata of that many applications have.
+/// More bytes than the metadata of that many processes have.
 const MOST_METADATA: usize = 16 << 20;
 
-/// An application that has a metadata file on its host.
+/// A process that has a metadata file on its host, as [`Manager::find_processes`] returns it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FoundProcess {
-    /// Its name.
+    /// The uuid of the process.
     pub uuid: String,
-    /// What its metadata file says.
+    /// What the metadata file of the process says.
     pub metadata: ProcessMetadata,
-    /// What became of it.
+    /// The state of the process, as its host saw it at the time of the call.
     pub state: FoundState,
 }
 
-/// What became of an application that was found on a host.
+/// The state of a process that was found on a host.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FoundState {
-    /// It runs, and its manager lives; or its time since that died is not over.
+    /// A manager controls the process, or its manager has gone and the host has not acted on that yet. It runs, or it
+    /// has ended and its manager is still reading its output.
     Managed,
-    /// It runs, it is kept, and no manager has it: it can be adopted.
+    /// The process runs, it is kept, and no manager controls it: [`Manager::adopt_process`] adopts it.
     Unmanaged,
-    /// It runs, and its wrapper is gone or can no longer receive commands: no manager can reach it. `clean_up_host` ends it.
+    /// The process runs, but its wrapper is gone or receives no commands, so that no manager can reach it.
+    /// [`Manager::clean_up_host`] ends it.
     Orphaned,
-    /// It has ended, and no manager has been told how; it can be adopted, for that and for its output.
+    /// The process has ended, with this exit status, and no manager has received the exit. A kept process can be
+    /// adopted: then the manager gets the exit and the output.
     Ended(ExitStatus),
-    /// It is not there any more: its pid is nobody's or another's, or the host was booted since.
+    /// The process is not there any more: its pid belongs to no process or to another one, or the host was booted
+    /// since.
     Gone,
 }
 
-/// What became of an application when its host was cleaned up.
+/// What [`Manager::clean_up_host`] did with a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CleanUp {
-    /// It has a manager, and was left alone.
+    /// A manager controls the process: the call did nothing with it.
     Managed,
-    /// It was ended, and what it left was removed.
+    /// The call ended the process, and removed its files.
     Ended,
-    /// It had ended before; what it left was removed.
+    /// The process had ended before; the call removed its files.
     Removed,
-    /// It could not be ended.
+    /// The call could not end the process.
     StillRunning,
 }
 
-/// One application of a host that was cleaned up.
+/// A process of a host that was cleaned up, as [`Manager::clean_up_host`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CleanedUp {
-    /// Its name.
+    /// The uuid of the process.
     pub uuid: String,
-    /// What became of it.
+    /// What the call did with the process.
     pub outcome: CleanUp,
-    /// The pids of those that could not be ended, its own or of what it started: eight of them at the most.
+    /// The pids, on the host, of the processes that could not be ended: its own, and those of processes that it
+    /// started. At most eight.
     pub left: Vec<i64>,
 }
 
 impl Manager {
-    /// Lists the applications of this user that have a metadata file on a host: those of all managers, of dead ones too. Who
-    /// lives is checked by pid, start time and boot. The list has at most 10,000 applications and 16 MiB of metadata; what
-    /// a host lists beyond that is dropped. Files that are no metadata are left out, and one warning in the log counts
-    /// them. Blocks, at most for the connect timeout and 60 s.
+    /// Returns the processes of a user on a host that have a metadata file: those of all managers, also of dead ones.
+    /// `None` as the user is ssh's choice. The host compares pid, start time and boot to find out which processes live.
+    /// The list has at most 10,000 processes and 16 MiB of metadata; what a host lists beyond that is dropped. Files
+    /// that are no metadata are left out, and one warning in the log counts them. Blocks, at most for the connect
+    /// timeout and 60 s.
     ///
     /// # Errors
-    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or no answer in time.
+    /// [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn find_processes(&self, host: &str, user: Option<&str>) -> Result<Vec<FoundProcess>> {
         refuse_inside_callback()?;
         self.find_on(host, user, "*")
     }
 
     /// Adopts a kept process ([`LinkLossPolicy::Keep`]) that no manager controls, and returns its start number, as
-    /// [`start_process`](Manager::start_process) does. All calls of this manager work on it then. Its output is read
-    /// from the beginning. If it has ended in the meantime, its end is reported like any other. Blocks, at most for
-    /// twice the connect timeout and twice 60 s.
+    /// [`start_process`](Manager::start_process) does. Then all calls of this manager work on it. The manager gets the
+    /// output of the process from the beginning. If the process has ended in the meantime, its exit is reported like
+    /// any other. Blocks, at most for twice the connect timeout and twice 60 s.
     ///
     /// # Errors
-    /// [`Error::UuidInUse`], [`Error::NotAdoptable`], [`Error::TakenOver`], [`Error::TimedOut`], [`Error::ShutDown`],
-    /// [`Error::Detached`] when the manager lets go of all meanwhile, [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    /// [`Error::UuidInUse`]: this manager has a process with this uuid that has not ended. [`Error::NotAdoptable`]: the
+    /// host does not have the process, it is not kept, or its wrapper is gone. [`Error::TakenOver`]: a manager controls
+    /// the process. [`Error::TimedOut`]: the host did not answer. [`Error::ShutDown`]: this manager was shut down or
+    /// detached before; [`Error::Detached`]: it was so during the call. [`Error::Ssh`], or [`Error::Launcher`] with
+    /// another launcher: there was no connection. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<u64> {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
@@ -126,7 +137,7 @@ impl Manager {
             FoundState::Orphaned => {
                 return refuse("its wrapper is gone, or receives no commands; clean_up_host ends it");
             }
-            _ if metadata.link_loss != LinkLossPolicy::Keep => return refuse("its link loss policy is to be ended"),
+            _ if metadata.link_loss != LinkLossPolicy::Keep => return refuse("its link loss policy is not Keep"),
             _ => {}
         }
         let request = request_of(metadata, host, user);
@@ -144,12 +155,14 @@ impl Manager {
         Ok(process.start_number)
     }
 
+    /// Waits until the host has answered whether this manager has the process now. A process that was not adopted
+    /// leaves the table.
     fn await_adoption(&self, process: &Arc<Process>) -> Result<()> {
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
         let answer = wait(process, timeout, || match (process.outcome_after(Announcement::Queued), process.state()) {
             (Some(Err(error)), _) => Some(Err(error)),
             (Some(Ok(_)), _) => Some(Ok(())),
-            // What is settled is not told yet: it may be refused.
+            // A settled process is not announced yet: the host may still refuse the adoption.
             (None, state) if state == State::LinkLost || state.is_settled() => None,
             (None, _) => Some(Ok(())),
         });
@@ -163,14 +176,17 @@ impl Manager {
         answer
     }
 
-    /// Ends the applications of this user on a host that no manager can reach, by HUP and after `grace` (in whole seconds)
-    /// KILL, and removes what they and their managers left. Those that a manager can reach are left alone; one whose link is
-    /// lost at this moment cannot be reached, whether or not its manager lives. With `kill_tree`, it also ends what they
-    /// started and what left their process groups; see [`BootRequest::kill_tree`]. It returns results for at most
-    /// 10,000 applications. Blocks, at most for the connect timeout and 60 s, twice, and the grace of each and 8 s.
+    /// Ends the processes of a user on a host that no manager controls, removes the files of these processes and of
+    /// ended ones, and returns what it did with each process. `None` as the user is ssh's choice. Each process gets
+    /// HUP, and after `grace`, rounded up to whole seconds, KILL. Processes that a manager controls are left alone; a
+    /// kept process whose link is lost at this moment counts as one that no manager controls, even if its manager
+    /// lives. With `kill_tree`, the call also ends what these processes started and what left their process groups; see
+    /// [`BootRequest::kill_tree`]. There are results for at most 10,000 processes. Blocks, at most for twice the
+    /// connect timeout, twice 60 s, and the grace and 8 s for each process.
     ///
     /// # Errors
-    /// [`Error::Ssh`], [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or no answer in time.
+    /// [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn clean_up_host(
         &self,
         host: &str,
@@ -200,6 +216,7 @@ impl Manager {
         Ok(cleaned)
     }
 
+    /// Returns the processes on a host that have this uuid; `*` stands for all.
     fn find_on(&self, host: &str, user: Option<&str>, uuid: &str) -> Result<Vec<FoundProcess>> {
         let target = self.shared.target(host, user, Some(uuid).filter(|uuid| *uuid != "*"))?;
         let values = [(parameters::UUID, uuid.as_bytes())];
@@ -222,15 +239,16 @@ impl Manager {
     }
 }
 
-/// The applications that a host lists: each is a report, and then the content of its metadata file.
+/// The processes that a host lists: for each process, the host sends a report, and then the content of its metadata
+/// file.
 #[derive(Default)]
 struct Listing {
     found: Vec<FoundProcess>,
-    /// The one whose metadata is arriving.
+    /// The process whose metadata is arriving.
     current: Option<(String, Found, Head)>,
-    /// How many bytes of metadata have come.
+    /// How many bytes of metadata have arrived.
     metadata_length: usize,
-    /// How many files are no metadata, and what is wrong with the first of them.
+    /// The number of files that are no metadata, and what is wrong with the first of them.
     bad: Option<(usize, Error)>,
 }
 
@@ -262,7 +280,7 @@ impl Listing {
     fn finish(mut self, host: &str) -> Vec<FoundProcess> {
         self.end_current();
         if let Some((count, first)) = self.bad {
-            log::warn!("{host}: {count} of its metadata files cannot be used; of the first one: {first}");
+            log::warn!("{host}: {count} metadata files cannot be used; the first error is: {first}");
         }
         self.found
     }
@@ -283,12 +301,12 @@ fn found(uuid: String, state: Found, metadata: ProcessMetadata) -> FoundProcess 
     FoundProcess { uuid, metadata, state }
 }
 
-/// The user, unless the file has what no user is called.
+/// Returns the user, unless the file has a text that cannot be the name of a user.
 fn user_of(metadata: &ProcessMetadata) -> Option<&str> {
     check::user(&metadata.user).is_ok().then_some(&metadata.user)
 }
 
-/// What of a boot request is needed of a process that runs.
+/// Returns a boot request for a process that runs: it has only what is still needed of it.
 fn request_of(metadata: &ProcessMetadata, host: &str, user: Option<&str>) -> BootRequest {
     let mut request = BootRequest::new(host, Vec::<String>::new())
         .name(&metadata.name)
