@@ -99,10 +99,10 @@ pub struct CleanedUp {
 
 impl Manager {
     /// Returns the processes of a user on a host that have a metadata file: those of all managers, also of dead ones.
-    /// `None` as the user is ssh's choice. The host compares pid, start time and boot to find out which processes live.
-    /// The list has at most 10,000 processes and 16 MiB of metadata; what a host lists beyond that is dropped. Files
-    /// that are no metadata are left out, and one warning in the log counts them. Blocks, at most for the connect
-    /// timeout and 60 s.
+    /// If `user` is `None`, ssh chooses the user. The host compares pid, start time and boot to find out which
+    /// processes live. The list has at most 10,000 processes and 16 MiB of metadata; what a host lists beyond that is
+    /// dropped. Files that are no metadata are left out, and one warning in the log counts them. Blocks, at most for
+    /// the connect timeout and 60 s.
     ///
     /// # Errors
     /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or no answer in time.
@@ -177,12 +177,12 @@ impl Manager {
     }
 
     /// Ends the processes of a user on a host that no manager controls, removes the files of these processes and of
-    /// ended ones, and returns what it did with each process. `None` as the user is ssh's choice. Each process gets
-    /// HUP, and after `grace`, rounded up to whole seconds, KILL. Processes that a manager controls are left alone; a
-    /// kept process whose link is lost at this moment counts as one that no manager controls, even if its manager
-    /// lives. With `kill_tree`, the call also ends what these processes started and what left their process groups; see
-    /// [`BootRequest::kill_tree`]. There are results for at most 10,000 processes. Blocks, at most for twice the
-    /// connect timeout, twice 60 s, and the grace and 8 s for each process.
+    /// ended ones, and returns what it did with each process. If `user` is `None`, ssh chooses the user. Each process
+    /// gets HUP, and after `grace`, rounded up to whole seconds, KILL. Processes that a manager controls are left
+    /// alone; a kept process whose link is lost at this moment counts as one that no manager controls, even if its
+    /// manager lives. With `kill_tree`, the call also ends what these processes started and what left their process
+    /// groups; see [`BootRequest::kill_tree`]. There are results for at most 10,000 processes. Blocks, at most for
+    /// twice the connect timeout, twice 60 s, and the grace and 8 s for each process.
     ///
     /// # Errors
     /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or no answer in time.

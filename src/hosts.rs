@@ -1,4 +1,4 @@
-//! The manager's calls that are about hosts and their files, not about processes of its table.
+//! The manager's calls about hosts and files on hosts, which need no process of its table.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,42 +22,46 @@ use crate::sys;
 use crate::watcher::Shared;
 use crate::wrapper::VALIDATE;
 
-/// How many hosts are asked at the same time.
+/// How many hosts are validated at the same time.
 const AT_ONCE: usize = 16;
-/// All that the script says has less.
+/// More bytes than the script's answer has.
 const LARGEST: usize = 1 << 14;
 
-/// What a successful login taught.
+/// What [`Manager::validate_host_connection`] learned about a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostInfo {
-    /// From a line sent to its answer read, over the open connection.
+    /// The time from sending a line to reading its answer, over the open connection.
     pub round_trip: Duration,
-    /// The user there.
+    /// The user on the host.
     pub user: String,
-    /// The user's login shell.
+    /// The path of the user's login shell; empty if the host does not set `SHELL`.
     pub login_shell: String,
-    /// What `/bin/sh` is.
+    /// The path of the program that `/bin/sh` is a link to.
     pub sh: String,
-    /// The kernel's name and release.
+    /// The name and the release of the host's kernel.
     pub kernel: String,
-    /// Where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory. `None`: none can be written.
+    /// The directory where wrappers make their runtime directories: `$XDG_RUNTIME_DIR`, `/tmp` or the home directory.
+    /// `None` if the user can write to none of them.
     pub runtime_directory: Option<String>,
-    /// Its free space, in bytes.
+    /// The free space of the runtime directory's file system, in bytes. `None` if it is not known.
     pub free_bytes: Option<u64>,
-    /// Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
-    /// loginctl(1)): then an application that is kept ends with its link.
+    /// Whether the host ends the processes that a user leaves behind at logout: logind.conf(5) sets KillUserProcesses,
+    /// and the user does not linger (loginctl(1)). Then a kept process ends with its link.
     pub ends_user_processes: bool,
 }
 
 impl Manager {
-    /// Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
-    /// counts. `auth_method` names the ways to log in that may be used, as ssh's PreferredAuthentications: `publickey`,
-    /// `gssapi-with-mic,publickey`: then it always logs in anew; `None`: all. Blocks, at most for twice the connect timeout.
+    /// Checks that a login to a host works without asking anybody, and returns what it learned about the host. If
+    /// `user` is `None`, ssh chooses the user. `auth_method` has the authentication methods that ssh may use, as
+    /// PreferredAuthentications of ssh_config(5) names them: `publickey`, or `gssapi-with-mic,publickey`. With it, the
+    /// call always logs in anew; with `None`, all methods are allowed, and an open connection to the host is used.
+    /// Blocks, at most for twice the connect timeout.
     ///
     /// # Errors
-    /// [`Error::Ssh`](crate::Error::Ssh) with what failed; [`Error::Invalid`](crate::Error::Invalid),
-    /// [`Error::InsideCallback`](crate::Error::InsideCallback).
+    /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: why there is no connection. [`Error::StartFailed`]
+    /// with [`StartFailure::Protocol`]: the host answered what this version does not understand. [`Error::Invalid`],
+    /// also for an `auth_method` with another launcher than ssh; [`Error::Local`], [`Error::InsideCallback`].
     pub fn validate_host_connection(
         &self,
         host: &str,
@@ -68,12 +72,14 @@ impl Manager {
         validate(&self.shared, host, user, auth_method)
     }
 
-    /// The same for many hosts, 16 at the same time. `progress` is called on this thread with each one's place in the list
-    /// and its answer, in the order in which they come; the answers are returned in the order of the list. Blocks.
+    /// Checks many hosts, 16 at the same time, each as [`validate_host_connection`](Manager::validate_host_connection)
+    /// does without an `auth_method`, and returns the results in the order of `destinations`. It calls `progress` on
+    /// the calling thread for each result as it arrives, with the index of the host in `destinations`. Blocks, at most
+    /// for twice the connect timeout for each 16 hosts, and the time that `progress` takes.
     ///
     /// # Errors
-    /// [`Error::Local`](crate::Error::Local) when there is no thread to be had,
-    /// [`Error::InsideCallback`](crate::Error::InsideCallback); all else is in the answers.
+    /// [`Error::Local`]: no thread can be started on this machine. [`Error::InsideCallback`]. All other errors are in
+    /// the results.
     pub fn validate_hosts(
         &self,
         destinations: &[Destination],
@@ -83,13 +89,14 @@ impl Manager {
         validate_all(&self.shared, destinations, &mut progress)
     }
 
-    /// The last lines of a file on a host, at most 16 MiB of them, as bytes; the time does not depend on the file's size. The path is
-    /// literal; a relative one begins at the login directory. Blocks, at most for the timeout.
+    /// Returns the last lines of a file on a host, as bytes: at most `lines` lines and 16 MiB. The time that it takes
+    /// does not depend on the size of the file. If `user` is `None`, ssh chooses the user. The path is taken literally;
+    /// a relative one begins at the login directory. Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// [`Error::RemoteFile`](crate::Error::RemoteFile), for a fifo or a device too; [`Error::Ssh`](crate::Error::Ssh),
-    /// [`Error::TimedOut`](crate::Error::TimedOut), [`Error::Invalid`](crate::Error::Invalid),
-    /// [`Error::InsideCallback`](crate::Error::InsideCallback).
+    /// [`Error::RemoteFile`]: the file does not exist, is no regular file, or the user may not read it.
+    /// [`Error::TimedOut`]; [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or
+    /// it broke. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn read_log_file(
         &self,
         host: &str,
@@ -102,11 +109,12 @@ impl Manager {
         log_file::read(&self.shared, host, user, path.as_ref(), lines, timeout)
     }
 
-    /// Follows a file on a host as it grows, beginning with its last lines, until the follower is dropped. Does not block:
-    /// what goes wrong comes from the follower.
+    /// Returns a reader that follows a file on a host as it grows, beginning with its last lines. If `user` is `None`,
+    /// ssh chooses the user. The path is taken literally; a relative one begins at the login directory. A thread of its
+    /// own connects to the host, and ends when the reader is dropped. Does not block: the reader reports later errors.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid); [`Error::Local`](crate::Error::Local) when there is no thread to be had.
+    /// [`Error::Invalid`]; [`Error::Local`]: no thread can be started on this machine.
     pub fn follow_log_file(
         &self,
         host: &str,
@@ -117,13 +125,14 @@ impl Manager {
         log_file::follow(&self.shared, host, user, path.as_ref(), lines)
     }
 
-    /// Reads the metadata file of a uuid on a host, and waits for it there. The process need not be this manager's.
-    /// Blocks, at most for the timeout and 10 s for the connection.
+    /// Reads the metadata file of a process on a host, and waits there until the file exists, at most for the timeout
+    /// and at most for an hour. The process need not be in this manager's table. If `user` is `None`, ssh chooses the
+    /// user. Blocks, at most for the timeout and 10 s for the connection.
     ///
     /// # Errors
-    /// [`Error::RemoteFile`](crate::Error::RemoteFile): there is none; [`Error::BadMetadata`](crate::Error::BadMetadata),
-    /// [`Error::Ssh`](crate::Error::Ssh), [`Error::TimedOut`](crate::Error::TimedOut),
-    /// [`Error::Invalid`](crate::Error::Invalid), [`Error::InsideCallback`](crate::Error::InsideCallback).
+    /// [`Error::RemoteFile`]: there was no file in time. [`Error::BadMetadata`]: the file is not one that a wrapper
+    /// writes. [`Error::TimedOut`]: the host did not answer. [`Error::Ssh`], or [`Error::Launcher`] with another
+    /// launcher: there was no connection, or it broke. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn read_process_metadata(
         &self,
         uuid: &str,
@@ -136,17 +145,20 @@ impl Manager {
     }
 }
 
-/// Logs in, and learns what can be learned.
+/// Logs in to a host, and returns what it learned.
 pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
     let target = shared.target(host, user, None)?;
     if let Some(methods) = auth_method {
         check_methods(methods)?;
         if !target.launcher.is_ssh() {
-            let reason = format!("{} has no ways to log in; it is for ssh", target.launcher.name());
+            let reason = format!(
+                "must be left out with the launcher {}: only ssh has authentication methods",
+                target.launcher.name()
+            );
             return Err(Error::invalid("auth_method", methods, reason));
         }
     }
-    // Twice: for the connection, and for the script.
+    // Twice: once for the connection, and once for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
     let place = Place { target, deadline };
     let line = |nonce: &_| short_script(nonce, &[], VALIDATE);
@@ -192,17 +204,18 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
     })
 }
 
-/// Names of RFC 4252, joined by commas.
+/// Checks that the methods are names as in RFC 4252, joined by commas.
 fn check_methods(methods: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphabetic() || b == b'-';
     if methods.split(',').any(|name| name.is_empty() || name.starts_with('-') || !name.bytes().all(good)) {
-        let reason = "it is names such as publickey or gssapi-with-mic, joined by commas";
+        let reason = "must be names such as publickey or gssapi-with-mic, joined by commas";
         return Err(Error::invalid("auth_method", methods, reason));
     }
     Ok(())
 }
 
-/// Asks many hosts, some at the same time; `progress` is called on this thread, with each one's place and answer as it comes.
+/// Validates many hosts, some at the same time. Calls `progress` on this thread, with the index and the result of each
+/// host as it arrives.
 pub(crate) fn validate_all(
     shared: &Shared,
     destinations: &[Destination],
@@ -210,7 +223,7 @@ pub(crate) fn validate_all(
 ) -> Result<Vec<Result<HostInfo>>> {
     let (places, waiting) = unbounded();
     for at in 0..destinations.len() {
-        // The receiver is here.
+        // It cannot fail: the receiver is in this function.
         let _ = places.send(at);
     }
     drop(places);
@@ -221,7 +234,7 @@ pub(crate) fn validate_all(
             let ask = move || {
                 for at in waiting {
                     let Destination { host, user } = &destinations[at];
-                    // It fails when the caller's progress has panicked.
+                    // It fails when the caller's `progress` has panicked.
                     let _ = answers.send((at, validate(shared, host, user.as_deref(), None)));
                 }
             };
