@@ -1,4 +1,4 @@
-//! Reading all that a script has to say: a script that ends before its last report has not said all.
+//! Reads everything that a script on a host reports and writes. A script that ends before its last report has failed.
 
 use crate::error::{FileProblem, Result};
 use crate::output::Head;
@@ -6,12 +6,12 @@ use crate::remote::{self, Flow, Script};
 use crate::report::{Piece, Report};
 use crate::watcher::Shared;
 
-/// Runs a script, and hands each piece to `sink`, until the script's last report has come, which `sink` does not get.
-/// Blocks, at most until the script's deadline.
+/// Runs a script until its report `last` arrives, and hands each piece before this report to `sink`. Blocks, at most
+/// until the script's deadline.
 ///
 /// # Errors
-/// Why there was no session; the deadline; a local error; the script ended, or `sink` stopped it, before its last
-/// report.
+/// There was no session on the host; the deadline is over; a local error; the script ended, or `sink` stopped it,
+/// before the report `last`.
 pub(crate) fn until(
     last: &Report,
     shared: &Shared,
@@ -29,11 +29,12 @@ pub(crate) fn until(
     if has_all { Ok(()) } else { Err(remote::closed(&script.place)) }
 }
 
-/// Runs a script that writes a file's content, and returns the content, of which it keeps at most `most` bytes, or why
-/// the host cannot read the file. Blocks, at most until the script's deadline.
+/// Runs a script that writes the content of a file, and returns the first `most` bytes of it, or why the host cannot
+/// read the file. Blocks, at most until the script's deadline.
 ///
 /// # Errors
-/// Why there was no session; the deadline; a local error; the script ended before it had written everything.
+/// There was no session on the host; the deadline is over; a local error; the script ended before it had written
+/// everything.
 pub(crate) fn file(shared: &Shared, script: &Script, most: usize) -> Result<std::result::Result<Vec<u8>, FileProblem>> {
     let (mut content, mut problem) = (Head::of(most), None);
     let ended = until(&Report::Eof, shared, script, &mut |piece| match piece {

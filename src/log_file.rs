@@ -1,4 +1,4 @@
-//! Reading log files on hosts.
+//! Reading log files on hosts: their last lines, and what is added to them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::sys;
 use crate::watcher::Shared;
 use crate::wrapper::{FOLLOW_LOG, READ_LOG};
 
-/// The most that is read of a log file at once, in bytes.
+/// How many bytes of a log file are read at most, for its last lines.
 const LARGEST: usize = 16 << 20;
-/// How many pieces, of less than 5 KiB, a follower's reader may be behind; then the host's tail waits.
+/// How many pieces, of less than 5 KiB each, a follower keeps for its reader. Then the host's `tail` waits.
 const PIECES_AHEAD: usize = 256;
 
-/// The last lines of a file, at most 16 MiB.
+/// Returns the last lines of a file, at most 16 MiB.
 pub(crate) fn read(
     shared: &Shared,
     host: &str,
@@ -41,12 +41,12 @@ pub(crate) fn read(
     let line = |nonce: &_| script.line(nonce, READ_LOG);
     let place = Place { target, deadline: sys::deadline(timeout) };
     let run = Script::new(place, Kind::Short, &line);
-    let what = || format!("reading {} on {host}", script.path);
+    let what = || format!("the last lines of {:?} on {host}", script.path);
     let read = collect::file(shared, &run, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))?;
     read.map_err(|problem| script.failed(problem))
 }
 
-/// Follows a file; nothing is known yet of whether the host answers.
+/// Starts a thread that follows a file. Whether the host answers is not known yet when this returns.
 pub(crate) fn follow(
     shared: &Arc<Shared>,
     host: &str,
@@ -54,7 +54,7 @@ pub(crate) fn follow(
     path: &Path,
     lines: usize,
 ) -> Result<LogFollower> {
-    // Before there is a thread.
+    // Invalid values are refused before there is a thread.
     shared.target(host, user, None)?;
     let script = LogScript::new(host, path, lines)?;
     let (sender, pieces) = bounded(PIECES_AHEAD);
@@ -62,10 +62,10 @@ pub(crate) fn follow(
     let (user, thread_shared, thread_link) = (user.map(str::to_owned), Arc::clone(shared), Arc::clone(&link));
     let body = move || {
         let followed = script.follow(&thread_shared, user.as_deref(), &thread_link, &sender);
-        // A follower that has ended keeps no descriptor.
+        // A follower whose thread has ended keeps no descriptor.
         *thread_link.lock() = Link::Closed;
         if let Err(error) = followed {
-            // It fails when the follower was dropped.
+            // It fails if the follower was dropped.
             let _ = sender.send(Err(error));
         }
     };
@@ -74,21 +74,24 @@ pub(crate) fn follow(
     Ok(LogFollower { pieces: Some(pieces), link, shared: Arc::clone(shared), thread: Some(thread) })
 }
 
-/// A log file as it grows. It is followed by name: through rotation and truncation, and also when it does not exist yet.
+/// Reads a log file on a host as it grows; [`Manager::follow_log_file`](crate::Manager::follow_log_file) returns it.
 ///
-/// While the file does not exist, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
-/// coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
-/// that of busybox always does.
+/// The file is followed by its name: also after it was rotated or truncated, and before it exists. Until it exists, the
+/// host looks for it every second. Then `tail -F` reads it there. The `tail` of GNU coreutils waits for changes without
+/// waking up, except on file systems without inotify (NFS), where it looks every second; the one of busybox always
+/// looks every second.
 ///
-/// Dropping it ends the reading on the host and here; it waits for that, some milliseconds.
+/// Any thread can read from a follower, and several can; each piece goes to one of them. Dropping the follower ends the
+/// reading on the host and here. It blocks for that, some milliseconds.
 pub struct LogFollower {
     pieces: Option<Receiver<Result<Vec<u8>>>>,
-    /// A leaf lock.
+    /// No other lock is taken under this one.
     link: Arc<Mutex<Link>>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// The follower's link to its host, which the drop of the follower closes.
 enum Link {
     Connecting,
     Open(Arc<Lifeline>),
@@ -96,11 +99,15 @@ enum Link {
 }
 
 impl LogFollower {
-    /// Waits for the next piece: bytes of any length, not cut at lines. A reader that is slow holds up the host's tail, and
-    /// loses nothing. `None` at the timeout.
+    /// Waits for the next piece of the file and returns it: bytes of any length, which may begin and end within a line.
+    /// `None` if none came within the timeout. A slow reader loses nothing: the host's `tail` waits for it. Blocks, at
+    /// most for the timeout.
     ///
     /// # Errors
-    /// Once, at the end: the link broke or there was none, or the file cannot be read. Then [`Error::LinkDown`].
+    /// [`Error::InsideCallback`]. When the follower has ended, this call returns the reason once:
+    /// [`Error::RemoteFile`], if the file cannot be read; [`Error::Ssh`], or [`Error::Launcher`] with another launcher,
+    /// if there was no connection or it broke; or [`Error::Local`]. From then on, it returns [`Error::LinkDown`], with
+    /// an empty uuid.
     pub fn next(&self, timeout: Duration) -> Result<Option<Vec<u8>>> {
         refuse_inside_callback()?;
         let Some(pieces) = &self.pieces else { return Ok(None) };
@@ -118,7 +125,7 @@ impl LogFollower {
 
 impl Drop for LogFollower {
     fn drop(&mut self) {
-        // A thread that waits for the reader is freed by this.
+        // The follower's thread may wait for the reader of the pieces: this wakes it up.
         self.pieces = None;
         let link = std::mem::replace(&mut *self.link.lock(), Link::Closed);
         if let Link::Open(lifeline) = link {
@@ -134,7 +141,7 @@ impl Drop for LogFollower {
     }
 }
 
-/// The values of the two scripts.
+/// What the scripts that read and follow a log file need.
 struct LogScript {
     host: String,
     path: String,

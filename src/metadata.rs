@@ -1,4 +1,4 @@
-//! The metadata file that a process has on its host while it lives.
+//! The metadata file: what a wrapper writes about its process, in a file on the host, while the process lives.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,50 +19,50 @@ use crate::sys;
 use crate::watcher::{INQUIRY_TIMEOUT, Shared};
 use crate::wrapper::READ_METADATA;
 
-/// More than any metadata file has; what a host sends beyond it is not kept.
+/// More bytes than any metadata file has. What a host sends beyond them is not kept.
 pub(crate) const LARGEST: usize = 1 << 16;
 
-/// How much of what is wrong with one is told, in characters: serde quotes whole values.
+/// The longest reason, in characters, why a file is no metadata file: serde quotes whole values.
 const LONGEST_REASON: usize = 200;
 
-/// What a metadata file says.
+/// The content of a metadata file. What a file lacks is empty, 0 or the default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[non_exhaustive]
 pub struct ProcessMetadata {
     /// The application's pid on its host.
     pub pid: i64,
-    /// The host, as the boot request had it.
+    /// The host, as the boot request names it.
     pub hostname: String,
-    /// The user.
+    /// The user whom the process has on its host.
     pub user: String,
-    /// When it was started, in seconds since 1970 by the manager's clock.
+    /// When the process was started, in seconds since 1970, by the clock of the manager's machine.
     pub started_at: f64,
-    /// Its place in the session's tree.
+    /// The place of the process in the session's tree, as the boot request gives it.
     #[serde(default)]
     pub tree_id: String,
-    /// Its role.
+    /// The name of the process's role.
     #[serde(default)]
     pub role: String,
-    /// Its name.
+    /// The name of the process, as the boot request gives it.
     #[serde(default)]
     pub name: String,
-    /// Its session.
+    /// The session of the process, as the boot request gives it.
     #[serde(default)]
     pub session: String,
-    /// Its start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id it names
-    /// one process for ever.
+    /// The start time of the application as the host's kernel has it: on Linux, in clock ticks since boot. With the pid
+    /// and the boot id, it names one process for ever.
     #[serde(default)]
     pub start_time: String,
-    /// The host's boot, `-` where the host does not tell.
+    /// The id of the host's boot; `-` if it is not known.
     #[serde(default)]
     pub boot_id: String,
-    /// What becomes of it when its link or its manager is gone.
+    /// What happens to the process when its link or its manager is gone.
     #[serde(default)]
     pub link_loss: LinkLossPolicy,
-    /// The log file, if it has one.
+    /// The log file, as the boot request gives it. `None` if the process has none.
     #[serde(default)]
     pub log_file: Option<PathBuf>,
-    /// Seconds that it may live after HUP; infinite where its request had no limit.
+    /// How many seconds the application may live after HUP; infinite if the boot request sets no limit.
     #[serde(default)]
     pub grace: f64,
     #[serde(default)]
@@ -70,11 +70,12 @@ pub struct ProcessMetadata {
 }
 
 impl ProcessMetadata {
-    /// Reads the content of a metadata file.
+    /// Parses the content of a metadata file. The error names `uuid`. Does not block.
     ///
     /// # Errors
-    /// [`Error::BadMetadata`]: it is empty, cut off or no JSON, or has a pid that is none, which must never be
-    /// signalled: 0, 1 and negative ones would reach this process's group, init, or everything.
+    /// [`Error::BadMetadata`]: the content is empty, cut off or no JSON, or its pid is not one of an application. Such
+    /// a pid must never get a signal: 0, 1 and negative numbers stand for the caller's process group, init, and all
+    /// processes.
     pub fn from_json(uuid: &str, json: &[u8]) -> Result<ProcessMetadata> {
         let bad = |reason: String| Error::BadMetadata {
             uuid: uuid.to_owned(),
@@ -84,7 +85,7 @@ impl ProcessMetadata {
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));
         }
-        // JSON has no infinity: the file has the number of seconds of the longest time.
+        // JSON has no infinity: the file has the seconds of the longest `Duration`.
         if let Some(grace) = seconds::to_duration(metadata.grace) {
             metadata.grace = seconds::from_duration(grace);
         }
@@ -92,13 +93,13 @@ impl ProcessMetadata {
     }
 }
 
-/// Where the metadata file of a uuid is, as a shell on the host would read it; the wrapper takes other directories where
-/// this one is not the user's own.
+/// Returns the path of the metadata file of a process, as a shell on its host would read it. Wrappers use other
+/// directories if this one does not belong to the user. Does not block.
 pub fn metadata_file_path(uuid: &str) -> String {
     format!("${{XDG_RUNTIME_DIR:-/tmp}}/drunc/metadata_{uuid}.json")
 }
 
-/// Waits on the host for the metadata file of a uuid, and reads it.
+/// Waits on the host for the metadata file of a process, and reads it.
 pub(crate) fn read(
     shared: &Shared,
     uuid: &str,
@@ -112,9 +113,9 @@ pub(crate) fn read(
     let values = [(parameters::UUID, uuid.as_bytes()), (parameters::WAIT_TENTHS, tenths.as_bytes())];
     let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
     let line = |nonce: &_| short_script(nonce, &values, READ_METADATA);
-    // It can wait for the file.
+    // Long, because it can wait for the file.
     let script = Script::new(place, Kind::Long, &line);
-    let what = || format!("the metadata file of {uuid} on {host}");
+    let what = || format!("the metadata file of process {uuid:?} on {host}");
     match collect::file(shared, &script, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))? {
         Ok(json) => ProcessMetadata::from_json(uuid, &json),
         Err(_) => {
