@@ -146,7 +146,7 @@ impl Manager {
 }
 
 /// Logs in to a host, and returns what it learned.
-pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
+fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option<&str>) -> Result<HostInfo> {
     let target = shared.target(host, user, None)?;
     if let Some(methods) = auth_method {
         check_methods(methods)?;
@@ -179,7 +179,7 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
         }
         _ => Flow::GoOn,
     })?;
-    let protocol = || Error::StartFailed {
+    host_info(&text.into_bytes(), round_trip).ok_or_else(|| Error::StartFailed {
         uuid: String::new(),
         host: host.to_owned(),
         user: user.map(str::to_owned),
@@ -187,14 +187,17 @@ pub(crate) fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_met
         subject: None,
         log_file: None,
         output: String::new(),
-    };
-    let text = text.into_bytes();
-    let text = String::from_utf8_lossy(&text);
+    })
+}
+
+/// Reads the script's answer: lines of a key and a value. `None` if it lacks what every host has.
+fn host_info(text: &[u8], round_trip: Option<Duration>) -> Option<HostInfo> {
+    let text = String::from_utf8_lossy(text);
     let values: HashMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
     let value = |key| values.get(key).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    Ok(HostInfo {
-        round_trip: round_trip.ok_or_else(protocol)?,
-        user: value("user").ok_or_else(protocol)?,
+    Some(HostInfo {
+        round_trip: round_trip?,
+        user: value("user")?,
         login_shell: value("login_shell").unwrap_or_default(),
         sh: value("sh").unwrap_or_default(),
         kernel: value("kernel").unwrap_or_default(),
@@ -216,35 +219,35 @@ fn check_methods(methods: &str) -> Result<()> {
 
 /// Validates many hosts, some at the same time. Calls `progress` on this thread, with the index and the result of each
 /// host as it arrives.
-pub(crate) fn validate_all(
+fn validate_all(
     shared: &Shared,
     destinations: &[Destination],
     progress: &mut dyn FnMut(usize, &Result<HostInfo>),
 ) -> Result<Vec<Result<HostInfo>>> {
-    let (places, waiting) = unbounded();
-    for at in 0..destinations.len() {
+    let (indices, waiting) = unbounded();
+    for index in 0..destinations.len() {
         // It cannot fail: the receiver is in this function.
-        let _ = places.send(at);
+        let _ = indices.send(index);
     }
-    drop(places);
-    let (answers, come) = unbounded();
+    drop(indices);
+    let (answers, arriving) = unbounded();
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE.min(destinations.len()) {
             let (waiting, answers) = (waiting.clone(), answers.clone());
             let ask = move || {
-                for at in waiting {
-                    let Destination { host, user } = &destinations[at];
+                for index in waiting {
+                    let Destination { host, user } = &destinations[index];
                     // It fails when the caller's `progress` has panicked.
-                    let _ = answers.send((at, validate(shared, host, user.as_deref(), None)));
+                    let _ = answers.send((index, validate(shared, host, user.as_deref(), None)));
                 }
             };
             sys::spawn_scoped_thread(scope, "sshpm-validate", ask).map_err(|e| Error::local("starting a thread", e))?;
         }
         drop(answers);
         let mut results: Vec<Option<Result<HostInfo>>> = vec![None; destinations.len()];
-        for (at, answer) in come {
-            progress(at, &answer);
-            results[at] = Some(answer);
+        for (index, answer) in arriving {
+            progress(index, &answer);
+            results[index] = Some(answer);
         }
         Ok(results.into_iter().flatten().collect())
     })

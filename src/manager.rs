@@ -171,17 +171,17 @@ impl Manager {
         // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes the table
         // finds every process in it.
         let (process, replaced) = self.table.write().enter(process)?;
-        let formers: Vec<_> = {
+        let predecessors: Vec<_> = {
             let watchers = self.watchers.lock();
             watchers
                 .iter()
-                .map(|(former, _)| former)
-                .filter(|former| former.uuid() == process.uuid())
+                .map(|(predecessor, _)| predecessor)
+                .filter(|predecessor| predecessor.uuid() == process.uuid())
                 .cloned()
                 .collect()
         };
         let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
-        let run = move || watcher::watch(watched, &formers, shared, adopted);
+        let run = move || watcher::watch(watched, &predecessors, shared, adopted);
         match sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run) {
             Ok(thread) => {
                 if let Some(replaced) = replaced {
