@@ -73,6 +73,8 @@ mod parameters;
 mod pieces;
 mod pool;
 mod process;
+#[cfg(test)]
+mod protocol_doc;
 mod query;
 mod queue;
 mod remote;
