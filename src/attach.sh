@@ -27,7 +27,7 @@ _report_end() {
     _wait_until 20 _is_claimed
     _claim
     case $? in
-    0) (umask 077 && mkfifo "$_stem.l.$_link_name") && _link "$_exit_report" ;;
+    0) mkfifo "$_stem.l.$_link_name" && _link "$_exit_report" ;;
     2) _say refused ;;
     *) return 1 ;;
     esac
@@ -67,6 +67,8 @@ _is_over() {
 
 exec 7>&1
 trap : HUP INT QUIT PIPE TERM
+# The link's own files are private.
+umask 077
 _with_directories _find_files
 _log_file=1
 [ ! -f "$_stem.out" ] || _log_file=
@@ -76,7 +78,7 @@ _is_attended || _report_end
 if _is_attended; then
     # Open for writing too until the first word: a refusal that comes before the link reads would be lost.
     # Open before it is named: a wrapper that ends removes it.
-    if (umask 077 && mkfifo "$_stem.l.$_link_name") && exec 8<>"$_stem.l.$_link_name" 9<"$_stem.l.$_link_name" &&
+    if mkfifo "$_stem.l.$_link_name" && exec 8<>"$_stem.l.$_link_name" 9<"$_stem.l.$_link_name" &&
         echo "attach $_link_name $_manager" 1<>"$_stem.c"; then
         # The wrapper looks once more when it has removed it: what came later than that made a file.
         [ -p "$_stem.c" ] || echo over >&8

@@ -249,11 +249,8 @@ _await_reports() {
 # Returns 0.
 _leave_noted_word() {
     echo "$_nonce" >&8
-    while read -r _note _note_words <&8; do
-        case $_note in
-        "$_nonce") break ;;
-        exit) _write_word "exit $_note_words" ;;
-        esac
+    while _read_note; do
+        case $_note in exit) _write_word "exit $_note_words" ;; esac
     done
 }
 

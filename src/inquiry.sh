@@ -96,9 +96,8 @@ _await_word() {
 _answer_inquiry() {
     if [ -n "$_asked_boot" ] && [ "$_boot_id" != "$_asked_boot" ]; then _say gone
     elif ! _await_word "$@"; then
-        # What the wrapper's reader removed can be gone a moment before.
-        sleep 0.3 || sleep 1
-        _report_word "$@" || {
+        # The word may come at the moment when the metadata file goes.
+        _wait_until 3 _report_word "$@" || {
             _clear_away "$@"
             _say gone
         }

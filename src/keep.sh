@@ -237,11 +237,8 @@ _leave_kept() {
     _answer_for_inner ""
     _turn_away
     echo "$_nonce" >&8
-    while read -r _note _note_words <&8; do
-        case $_note in
-        "$_nonce") break ;;
-        n) [ "$_has_run" = 1 ] || { _remove; return; } ;;
-        esac
+    while _read_note; do
+        case $_note in n) [ "$_has_run" = 1 ] || { _remove; return; } ;; esac
     done
     rm -f "$_stem.x" "$_stem.a"
 }

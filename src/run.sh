@@ -56,9 +56,8 @@ _read_notes() {
     _ending=${BASH_VERSION:+u}${ZSH_VERSION:+u}
     _ending=${_ending:--}
     _failure= _has_failed= _signals=
-    while read -r _note _note_words <&8; do
+    while _read_note; do
         case $_note in
-        "$_nonce") break ;;
         p) _application=$_note_words ;;
         o) _deliverer=${_note_words% *} _deliverer_start=${_note_words#* } ;;
         x) _has_run=1 ;;
@@ -166,9 +165,8 @@ _report_exit() {
     _await_attendant
     echo "$_nonce" >&8
     _is_heard=$_has_good_bye
-    while read -r _note _note_words <&8; do
+    while _read_note; do
         case $_note in
-        "$_nonce") break ;;
         b) _is_heard=1 ;;
         l) _is_link_lost=1 ;;
         esac

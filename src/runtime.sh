@@ -80,6 +80,13 @@ _make_fifos() {
     mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
 }
 
+# Reads the next note of the notebook, up to the mark of a reader: its nonce, which it has written there.
+# Needs _nonce. Sets _note, the first word, and _note_words, the others.
+# Returns 1 at the mark.
+_read_note() {
+    read -r _note _note_words <&8 && [ "$_note" != "$_nonce" ]
+}
+
 # Removes word that nobody will ask for: of this uuid, which is used again, and of managers that have been
 # gone for a day. That of a kept process has its metadata file beside it, and stays.
 # Needs _metadata_file and _uuid.
