@@ -1,46 +1,47 @@
-# The wrapper's background job: it sees to the start, and has the commands read. It is the background job and
-# the application the foreground one: POSIX makes background jobs ignore INT and QUIT, and a child cannot undo
-# that in every shell.
+# The attendant: the wrapper's background job, which sees to the start and keeps a reader for the commands.
+# The application is the foreground job, because POSIX makes background jobs ignore INT and QUIT, and a child
+# cannot undo that in every shell.
 # needs: identity files wait job reader protocol runtime
 # may use: keep lease
 #   _application, _application_start: the inner process, which becomes the application
-#   _group: what kill calls its process group, or its pid where it has no group
+#   _group: what kill takes for its process group, or its pid where it has no group
 
-# Watches over the start, and has the commands read.
+# Sees to the start, and then keeps a reader for the commands.
 # Needs the wrapper's variables. Sets _application, _application_start and _group.
 # Returns never: it ends its shell.
 _attend() {
     # Signals to the wrapper's group must not end the lifeline. The main shell ends this one by PROF.
     trap '' HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
-    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read. The application
-    # keeps it.
+    # Sites that end idle logins set TMOUT, which bash and ksh93 take for the timeout of every read. The
+    # application keeps its value.
     TMOUT=0
-    # An inner process that ended before it wrote: the link learns of it by the reader.
+    # It fails if the inner process has ended before it wrote. The link of a kept process learns that from the
+    # reader.
     read -r _application <"$_stem.x" || { [ -n "$_is_kept" ] || exit; _application=gone; }
     _deliverer= _deliverer_start= _has_good_bye= _is_signalled=
-    # The main shell's word: there is nobody.
+    # The main shell has written this: there is no inner process.
     if [ "$_application" = gone ]; then _application= _application_start= _group=
     else
         trap _break_off EXIT
         _introduce
     fi
-    # Its end tells the reader that the wrapper's main shell is gone.
+    # The end of this fifo tells the reader that the wrapper's main shell is gone.
     exec 9>&-
     _attend_to _read_commands PROF
 }
 
-# There is no process to introduce the inner one with: the start ends, and this shell reads the commands
-# itself.
+# Ends the start, because the host cannot make a process that introduces the inner one. Then this shell reads
+# the commands itself.
 # Needs _application. Sets _group.
 # Returns never: it ends its shell.
 _break_off() {
     trap - EXIT
     _group=-$_application
     if kill -0 "$_application"; then
-        # First: the main shell reports the end.
+        # The reason comes first: after the KILL, the main shell reports the exit.
         _say fail no-process
         kill -KILL "$_group" || kill -KILL "$_application"
-    # The main shell has ended this one, because the inner process has ended.
+    # The main shell ends this one, because the inner process has ended.
     elif [ -z "$_is_kept" ]; then exit
     fi
     exec 9>&-
@@ -48,7 +49,7 @@ _break_off() {
     _read_alone
 }
 
-# The inner process is there: writes down who it is, and reports it.
+# Writes down who the inner process is, and reports it.
 # Needs _application. Sets _application_start and _group.
 # Returns 0.
 _introduce() {
@@ -61,7 +62,7 @@ _introduce() {
     _group=-$_application
     kill -0 "$_group" || { _group=$_application; _say warn group; }
     _say pid "$_application" "$_application_start" "$_boot_id" "$_directory_kind"
-    # The reader does it for a kept process, when the manager says so: it must have the pid before.
+    # For a kept process the reader does it, when the manager says keep: the manager must have the pid before.
     [ -n "$_is_kept" ] || _release
 }
 
@@ -69,7 +70,7 @@ _introduce() {
 # Needs _metadata_file, _metadata_rest and who the process is.
 # Returns 1 if it could not be written.
 _write_metadata() {
-    # mv would move it into a directory, and into that of a link.
+    # mv would move the draft into a directory of this name, or into one that a symbolic link leads to.
     [ ! -L "$_metadata_file" ] || rm -f "$_metadata_file"
     [ ! -d "$_metadata_file" ] && [ x ] >"$_stem.tmp" || return
     _put "{\"pid\":$_application,\"start_time\":\"$_application_start\",\"boot_id\":\"$_boot_id\",\"user\":\"$_user\",\"wrapper\":$_wrapper,$_metadata_rest" >"$_stem.tmp" &&
@@ -80,13 +81,13 @@ _write_metadata() {
 
 # Lets the inner process go on.
 # Needs _may_be_slow, _is_kept and what _hand_over needs. Sets _deliverer and _deliverer_start.
-# Returns 0, or ends the shell if there is no process for it.
+# Returns 0, or ends the shell if the host cannot make a process for it.
 _release() {
     if [ -z "$_may_be_slow$_is_kept" ]; then
         _hand_over
         return
     fi
-    # Commands do not wait for it.
+    # Commands must not wait for the hand-over.
     _former_job=$!
     _hand_over &
     _check_job
@@ -95,22 +96,22 @@ _release() {
     echo "o $_deliverer $_deliverer_start" >&8
 }
 
-# Gives the inner process what it is to run. It holds the fifo open then until its exec, which closes it: no
-# line is success.
+# Gives the inner process its script. From then on, the inner process holds the fifo open until its exec
+# closes it: the end of the fifo without a line means success.
 # Needs _stem, _inner_script and _group.
 # Returns 0.
 _hand_over() {
-    # Without the fifo, it would wait for ever. One that has opened it ends by itself, and by its signal if
-    # that is why this is cut.
+    # Without the fifo, the inner process would wait for ever. One that has opened the fifo ends by itself, or
+    # by the signal that has cut this write short.
     { [ -p "$_stem.x" ] && { _put "$_inner_script" || :; } >"$_stem.x"; } || kill -KILL "$_group"
-    # A fifo that cannot be opened any more tells nothing.
+    # A fifo that cannot be opened any more does not mean success.
     _answer=-
     { read -r _answer || _answer=; } <"$_stem.x"
     [ -z "$_answer" ] || return 0
     if [ -z "$_is_kept" ]; then _say running; else echo "say running" 1<>"$_stem.c"; fi
 }
 
-# Ends who hands over: it would wait for ever for a process that has died, or at a fifo that somebody has
+# Ends the deliverer: it would wait for ever for a process that has died, or at a fifo that somebody has
 # removed.
 # Needs _deliverer and _deliverer_start.
 # Returns 0 if it was there.
@@ -138,30 +139,31 @@ _read_commands() {
 
     _tell_lease PROF
     _end_hand_over
-    # End of input: the manager knows the end, or lets go, or it or the link is gone.
+    # The input has ended: the manager knows the exit, or lets go of the process, or the manager or the link
+    # is gone.
     if [ -n "$_has_good_bye" ]; then echo b >&8; else echo l >&8; fi
     if _is_process "$_application" "$_application_start"; then
         kill -HUP "$_group"
         kill -CONT "$_group"
         [ -n "$_is_alone" ] || _wait_out_grace _end_reading
-    # The main shell sees to what is left, when it has reported.
+    # The main shell clears up when it has reported.
     elif [ -n "$_has_good_bye" ] && kill -0 "$_wrapper"; then exit 0
     else _await_reports
     fi
     _end_reading
 }
 
-# Marks this process as the one that reads the commands, by the name of an empty file: who finds a wrapper
-# looks whether it lives.
+# Marks this process as the one that reads the commands, by the name of an empty file. A script that finds a
+# wrapper checks that this process lives.
 # Needs _stem and _is_alone.
 # Returns 0 if it is marked.
 _mark_reader() {
     [ -p "$_stem.a" ] && read -r _reader_pid _rest_of_stat </proc/self/stat && _find_start "$_reader_pid" || return
-    # The marker of a reader that was killed must not stand alone.
+    # The marker of a killed reader must not stand alone: it would say that nobody reads.
     [ x ] >"$_stem.r.$_reader_pid.$_process_start" || [ -n "$_is_alone" ] || rm -f "$_stem".r.*
 }
 
-# Obeys kill ID SIGNAL SCOPE, and CONT, if a stopped process is to get that too.
+# Obeys kill ID SIGNAL SCOPE, with CONT behind it if a stopped process is to get CONT too.
 # Needs the command's words, and who the process is.
 # Returns 0.
 _obey_kill() {
@@ -174,7 +176,7 @@ _obey_kill() {
     fi
 }
 
-# Sends signal $1 to the application or its group, $2, and notes that beforehand if it is one that ends a
+# Sends signal $1 to the application or its group, $2, and notes that beforehand if the signal can end a
 # shell.
 # Sets _is_signalled.
 # Returns 0 if it was sent.
@@ -186,7 +188,8 @@ _signal_application() {
         return
         ;;
     esac
-    # One note is for all: the notebook, which nobody reads before the end, takes only so many.
+    # One note stands for all signals: nobody reads the notebook before the end, and it has room for a limited
+    # number.
     [ -n "$_is_signalled" ] || echo signal >&8
     if kill -"$1" "$2"; then
         _is_signalled=1
@@ -198,9 +201,9 @@ _signal_application() {
 
 # ---- the end of the commands ----
 
-# Waits for the grace. PROF, from the main shell whose application has ended, ends this shell before: a
-# trapped signal ends wait at once. Without a process to wait for, there is no grace: command $1 is what comes
-# next.
+# Waits for the grace. PROF ends this shell before: the main shell sends it when the application has ended,
+# and a trapped signal ends wait at once. Where the host cannot make a process to wait for, there is no grace:
+# command $1 runs at once.
 # Needs _grace. Sets _after_grace and the traps for PROF and EXIT.
 # Returns 0 when the grace is over.
 _wait_out_grace() {
@@ -213,15 +216,16 @@ _wait_out_grace() {
     _former_job=$!
 }
 
-# Ends what is left, when the manager or the link is gone.
+# Ends what is left of the process, when the manager or the link is gone.
 # Needs the wrapper's variables.
 # Returns never: it ends its shell.
 _end_reading() {
     trap 'exit 0' EXIT
-    # The leader is ours, or nobody has its pid: then the group can only be what it left behind.
+    # Either the leader is the application, or nobody has its pid: then the group can only be what the
+    # application has left.
     if _is_process "$_application" "$_application_start" || [ ! -d "/proc/$_application" ]; then kill -KILL "$_group"; fi
-    # Only for a main shell that is gone: one that lives writes its word of the end first, and who asks
-    # meanwhile takes a process without a metadata file for one that has left none.
+    # Only if the main shell is gone: a main shell that lives writes the word of the end first. Until then an
+    # inquiry would take a process without a metadata file for one that has left no word.
     if _is_gone "$_wrapper"; then
         _leave_noted_word
         _remove
@@ -229,9 +233,9 @@ _end_reading() {
     exit 0
 }
 
-# Asks the main shell whether it has reported, and ends this shell with its answer, PROF. After 10 s the main
-# shell stands in a write to a stream that sshd does not read any more: it is killed, or it would hold its
-# connection for ever.
+# Asks the main shell whether it has reported; its answer, PROF, ends this shell. A main shell that has not
+# answered after 10 s is blocked in a write to a stream that sshd does not read any more. It would hold its
+# connection for ever, so this kills it.
 # Needs _wrapper.
 # Returns 0 when the main shell has ended.
 _await_reports() {
@@ -244,7 +248,7 @@ _await_reports() {
     done
 }
 
-# Leaves word of the end that the notebook has: the main shell was killed in its report.
+# Writes the word of the end that the notebook has: the main shell was killed while it reported.
 # Needs _nonce.
 # Returns 0.
 _leave_noted_word() {
@@ -254,12 +258,12 @@ _leave_noted_word() {
     done
 }
 
-# Leaves word of the end, $1, for whoever asks for it when the link is back.
+# Writes the word of the end, exit report $1, for the inquiry or the link that asks for it later.
 # Needs _stem and _is_kept. Sets _noted_word.
 # Returns 0.
 _write_word() {
     _noted_word=$1
-    # Without a process there is no time in it, and nothing to replace it with in one step.
+    # Where the host cannot make a process, the word has no time, and no mv puts it there in one step.
     trap '_put "$_noted_word" >"$_stem.end"; [ -z "$_is_kept" ] || { _say $_noted_word; _say "done"; }' EXIT
     [ x ] >"$_stem.tmp" && _put "$1 $(date +%s)" >"$_stem.tmp" && mv -f "$_stem.tmp" "$_stem.end"
     trap - EXIT

@@ -1,14 +1,15 @@
-# Ends the applications of this user that no manager has, and removes all that is left of those and of others.
+# Ends the applications of this user that no manager has, and removes the files of these and of all that have
+# ended.
 # needs: short identity files wait state_of relations tree directories
 # takes: _grace _kill_tree
 
-# Sends signal $1 to the process or its group, once more after a look at who it is.
+# Sends signal $1 to the process or its group, if the pid still belongs to the process.
 # Needs _file_pid, _file_start and _own_group.
 # Returns 0 if it was sent.
 _signal_group() {
     _is_process "$_file_pid" "$_file_start" && _find_group "$_file_pid" || return
     case $_process_group in
-    # Our own group, whatever a file says.
+    # Never the group of this script, whatever a file says.
     "$_own_group") return 1 ;;
     "$_file_pid") kill -"$1" "-$_file_pid" ;;
     *) kill -"$1" "$_file_pid" ;;
@@ -49,7 +50,7 @@ _clean_up_process() {
     left | orphaned)
         if _end_process; then
             _state=ended
-            # The wrapper writes its word, and goes.
+            # The wrapper writes word of the end, and ends.
             _wait_until 20 _is_gone "$_file_wrapper"
         else
             _running=$_file_pid
@@ -65,30 +66,30 @@ _clean_up_process() {
     fi
     if [ -z "$_running" ]; then
         [ -z "$_instance" ] || _remove_files "$_stem" gone
-        # A start may have put its own in this place.
+        # A later start may have put its own file in this place.
         if [ -z "$_instance" ] || _names_instance "$1" "$_instance"; then rm -f "$1"; fi
     fi
     _name_some $_strays $_running
     _say cleaned "$_uuid" "$_state" $_named
 }
 
-# Chooses no more of the processes that could not be ended, $@, than a report holds.
+# Chooses from the processes that could not be ended, $@, as many as a report can name.
 # Sets _named.
 # Returns 0.
 _name_some() {
     _named="$1 $2 $3 $4 $5 $6 $7 $8"
 }
 
-# Removes file $1, in a directory of wrappers, if it is word that nobody asked for, or if a killed wrapper
-# left it of a start that had no metadata file yet.
+# Removes file $1 in a directory of wrappers, if it is word of an end without a metadata file, or if a killed
+# wrapper left it before it wrote a metadata file.
 # Sets _stem.
 # Returns 0.
 _remove_left_file() {
     case $1 in
     *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _stem=${1%.*} ;;
-    # Behind these stands the name of a link, which has three parts.
+    # These end with the name of a link, which has three parts.
     *.end.*.*.* | *.l.*.*.*) _stem=${1%.*.*.*.*} ;;
-    # And behind this that of a reader.
+    # This ends with the name of a reader, which has two.
     *.r.*.*) _stem=${1%.*.*.*} ;;
     *) return 0 ;;
     esac

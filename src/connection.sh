@@ -1,10 +1,10 @@
-# The session that keeps a shared connection open. It ends with its input: then the manager has closed the
-# connection, or is gone.
+# The session that keeps a shared connection open. It ends when its input ends: then the manager has closed
+# the connection, or is gone.
 # needs: short lease directories
 # takes: _lease_period _lease_ticks
 
-# Makes the directories $@ private, those that are there: once for all processes of the connection, not by a
-# fork for each.
+# Makes those of the directories $@ private that exist: once for all processes of the connection, because it
+# costs a fork.
 # Sets nothing that others use.
 # Returns 0 if they are.
 _close_directories() {
@@ -19,7 +19,7 @@ _with_directories _close_directories
 _lease_owner_start=
 _keep_lease 3<&- >/dev/null &
 _lease=$!
-# Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
+# Sites that end idle logins set TMOUT, which bash and ksh93 take for the timeout of every read.
 TMOUT=0
 while read -r _word <&3; do
     case $_word in ping) kill -VTALRM "$_lease" ;; esac

@@ -1,7 +1,7 @@
 # The directories in which wrappers keep their files.
 
-# Calls command $1 with all of them: those of any login of this user, because cron, sudo or another launcher may
-# not have its variables. None is another user's or a symbolic link.
+# Calls command $1 with all these directories, also with those of other logins of this user: cron, sudo or
+# another launcher may not have their variables. None belongs to another user or is a symbolic link.
 # Sets _home, _runtime_home and _state_home, each an absolute path or empty, _host_name and _user_id.
 # Returns what the command returns.
 _with_directories() {
@@ -17,7 +17,8 @@ _with_directories() {
     "$_directories_for" "$@"
 }
 
-# Finds out where this login keeps what is its own. A relative path would be another directory after each cd.
+# Finds out where this login keeps files of its own. A relative path would name another directory after each
+# cd.
 # Sets _home, _runtime_home, _state_home and _host_name.
 # Returns 0.
 _find_homes() {
@@ -31,7 +32,7 @@ _find_homes() {
     esac
 }
 
-# Finds out the effective user id, which costs no process where there is /proc.
+# Finds out the effective user id. Where there is /proc, that costs no process.
 # Sets _user_id.
 # Returns 0.
 _find_user_id() {

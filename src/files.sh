@@ -1,5 +1,5 @@
 # The files of one start in a runtime directory. Their names begin with a stem, DIRECTORY/UUID.INSTANCE:
-#   STEM.x  the inner process waits here for what it is to run     STEM.a  the notebook, see wrapper.sh
+#   STEM.x  the inner process waits here for its script            STEM.a  the notebook, see wrapper.sh
 #   STEM.tmp  the draft of a file                                  STEM.r.PID.START  names the reader of the commands
 #   STEM.end[.LINK]  word of the end: the exit report              STEM.c  the commands for a kept process
 #   STEM.l.LINK  what goes to a link                               STEM.out, STEM.err  the output of a kept process
@@ -7,7 +7,8 @@
 # Beside them stands DIRECTORY/metadata_UUID.json.
 # needs: identity
 
-# Checks that $1 is a regular file of this user: anything else could be a fifo and block, or lead elsewhere.
+# Checks that $1 is a regular file of this user: anything else could be a fifo and block, or be a link to
+# elsewhere.
 # Sets nothing.
 # Returns 0 if it is.
 _is_own_file() {
@@ -32,7 +33,7 @@ _link_lives() {
     _is_running "${1%%.*}" "${_link_start%%.*}"
 }
 
-# Checks that a process lives which has marked itself as the reader of the commands.
+# Checks that a process lives that has marked itself as the reader of the commands.
 # Needs _stem. Sets _has_marker: not empty if one has marked itself, whether it lives or not.
 # Returns 0 if it lives.
 _has_live_reader() {
@@ -51,14 +52,14 @@ _has_live_reader() {
 # Returns 1 if there is none.
 _has_word() {
     for _word_file in "$_stem.end" "$_stem".end.*; do
-        # An empty one could not be written: the disk was full.
+        # An empty word could not be written: the disk was full.
         _is_own_file "$_word_file" && [ -s "$_word_file" ] && return
     done
     return 1
 }
 
-# Reads metadata file $1, whatever stands there: reading a large file takes the shell long, and in a directory
-# that was open to others once, another user could name a process of his.
+# Reads metadata file $1, and trusts nothing in it: a shell reads a large file slowly, and in a directory that
+# was open to others once, a file of another user could name a process of his.
 # Sets _metadata_line and what _read_line sets.
 # Returns 0 if the process lives.
 _read_application() {
@@ -67,7 +68,7 @@ _read_application() {
     _read_line && _is_process "$_file_pid" "$_file_start"
 }
 
-# Reads what _metadata_line says of a process.
+# Finds out which process _metadata_line names.
 # Needs _boot_id. Sets _file_instance, and if the line is of this boot _file_pid, _file_start and _file_wrapper.
 # Returns 1 if it is of another boot, or damaged.
 _read_line() {
@@ -79,7 +80,7 @@ _read_line() {
         ;;
     esac
     case $_file_instance in *[!0-9a-f]*) _file_instance= ;; esac
-    # First: what comes next takes dash long when it finds nothing.
+    # This comes first: what follows takes dash long where it finds nothing.
     case $_metadata_line in *"\"boot_id\":\"$_boot_id\""*"}") ;; *) return 1 ;; esac
     _file_pid=${_metadata_line#*\"pid\":}
     _file_pid=${_file_pid%%,*}
@@ -100,16 +101,16 @@ _read_line() {
     return 0
 }
 
-# Removes the files with the stem $1, which no metadata file names, unless a shell of their wrapper lives:
-# each of these has the notebook open, or before that the draft of the metadata file. Without /proc it counts
-# as living for an hour.
+# Removes the files with the stem $1, which no metadata file names, unless a shell of their wrapper lives.
+# Such a shell has the notebook open, or before that the draft of the metadata file. Without /proc, the
+# wrapper counts as living for an hour.
 # Sets _old_files.
 # Returns 1 if they stay.
 _remove_abandoned() {
     if [ ! -d /proc/self/fd ]; then
         _old_files=$(find "$1".* -mmin -60) && [ -z "$_old_files" ] || return
     else
-        # A list without this shell is none: it could not be made.
+        # A list without this shell is no list: the host could not make the process.
         case $(ls -l /proc/[0-9]*/fd) in
         *"/${1##*/}.a"* | *"/${1##*/}.tmp"*) return ;;
         *"/proc/$$/fd:"*) ;;
@@ -119,8 +120,8 @@ _remove_abandoned() {
     _remove_files "$1" "exit 125"
 }
 
-# Removes the files with the stem $1. Whoever waits at the fifo of the inner process, for a shell that was
-# killed, reads $2.
+# Removes the files with the stem $1. A shell that waits at the fifo of the inner process for a killed shell
+# reads $2.
 # Sets nothing.
 # Returns 0 if they are removed.
 _remove_files() {
@@ -128,8 +129,8 @@ _remove_files() {
     if [ -p "$1.x" ]; then { rm -f "$1".* && echo "$2" >&9; } 9<>"$1.x"; else rm -f "$1".*; fi
 }
 
-# Ends the links to the process whose files have the stem $1: one whose relay was killed learns of no end by
-# itself.
+# Ends the links to the process whose files have the stem $1: a link whose relay was killed does not learn
+# that its session has ended.
 # Sets nothing.
 # Returns the result of the last write.
 _stop_links() {

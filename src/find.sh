@@ -1,4 +1,4 @@
-# Lists the applications of this user that have a metadata file: for each a line with its uuid and its state,
+# Lists the applications of this user that have a metadata file: for each one a report of its uuid and state,
 # and the file.
 # needs: short state_of directories
 # takes: _uuid

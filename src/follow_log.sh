@@ -1,4 +1,5 @@
-# A file as it grows, by name, so through rotation and truncation, until ssh's stdin ends.
+# Follows a file as it grows, until ssh's stdin ends. It follows the name, so also through rotation and
+# truncation.
 # needs: short
 # takes: _log_file _line_count
 
@@ -13,9 +14,9 @@ _refuse_file() {
     fi
 }
 
-# Follows the file. GNU tail waits for changes by inotify, and wakes up for nothing else, but only when the
-# file exists at its start: otherwise it looks at the file every second for ever. So this shell waits for the
-# file, and all that is in it then is new.
+# Follows the file. GNU tail sleeps until inotify reports a change, but only if the file exists when tail
+# starts: otherwise it looks at the file every second for ever. So this shell waits for the file. All that is
+# in it then is new.
 # Needs _log_file. Sets _line_count.
 # Returns only if there is nothing to follow.
 _follow_file() {

@@ -1,12 +1,13 @@
-# Who a process is: its pid, its start time and the boot it was started in name one process for ever.
+# The identity of a process: its pid, its start time and the boot in which it was started name one process for
+# ever.
 
-# Reads the stat of process $1, from behind the last ')': the name before it is free text.
+# Reads the stat of process $1, from behind the last ')': the name before that is free text.
 # Sets _process_stat: the state, and all that follows it.
 # Returns 1 if there is no such process.
 _read_stat() {
     [ -n "$1" ] || return
-    # The name can contain newlines. The process can end in between: bash, mksh and yash leave a variable as
-    # it was when they cannot read.
+    # The name can contain newlines. The process can end between open and read: then bash, mksh and yash leave
+    # the variable as it was.
     _process_stat=
     {
         while _stat_line= && IFS= read -r _stat_line || [ -n "$_stat_line" ]; do
@@ -17,7 +18,7 @@ _read_stat() {
     [ -n "$_process_stat" ]
 }
 
-# Finds out when process $1 was started: field 22 of its stat, or what ps says where there is no /proc.
+# Finds the start time of process $1: field 22 of its stat, or what ps says where there is no /proc.
 # Sets _process_start; _process_stat too, which is empty without /proc.
 # Returns 1 if there is no such process.
 _find_start() {
@@ -34,22 +35,22 @@ _find_start() {
     [ -n "$_process_start" ]
 }
 
-# Checks that process $1 is the one that was started then, $2.
+# Checks that process $1 is the one that was started at $2.
 # Sets _process_start and _process_stat.
 # Returns 0 if it is.
 _is_process() {
     _find_start "$1" && [ "$_process_start" = "$2" ]
 }
 
-# Sends signal $1 to process $2, if that is the one that was started then, $3: otherwise the pid can be
-# another's.
+# Sends signal $1 to process $2, if that is the one that was started at $3: otherwise another process can have
+# its pid.
 # Sets _process_start and _process_stat.
 # Returns 0 if it was sent.
 _signal_process() {
     _is_process "$2" "$3" && kill -"$1" "$2"
 }
 
-# Checks that process $1 is the one that was started then, $2, and runs. A process that has ended can stay a
+# Checks that process $1 is the one that was started at $2, and runs. A process that has ended can stay a
 # zombie for long.
 # Sets _process_start and _process_stat.
 # Returns 0 if it does.
@@ -64,7 +65,7 @@ _is_gone() {
     ! _find_start "$1" || _is_zombie
 }
 
-# Checks whether the process that was looked at last has ended, and its parent has not seen that yet.
+# Checks that the process of _process_stat has ended, and that its parent has not reaped it yet.
 # Needs _process_stat.
 # Returns 0 if it is a zombie.
 _is_zombie() {
@@ -77,7 +78,7 @@ _is_zombie() {
 # Returns 1 if there is no such process.
 _find_parent() {
     _parent=
-    # The process can end in between: then some shells leave the variables as they were.
+    # The process can end between open and read: then some shells leave the variables as they were.
     while read -r _status_key _status_value; do
         [ "$_status_key" != PPid: ] || {
             _parent=$_status_value

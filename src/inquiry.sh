@@ -1,6 +1,6 @@
-# Asks about a process whose link was lost. Reports how it ended, if its wrapper left word, and removes that;
-# otherwise that it is gone. A process that outlives its wrapper's time is killed: its link loss policy is to
-# be ended.
+# Asks about a process whose link was lost. If its wrapper left word of the end, this script reports the exit
+# and removes the word; otherwise it reports that the process is gone. It kills a process that outlives its
+# grace, because the link loss policy of the process is to be ended.
 # needs: short identity files wait directories
 # takes: _uuid _instance _grace _asked_pid _asked_start _asked_boot _asked_wrapper
 
@@ -11,7 +11,7 @@ _is_alive() {
     [ -n "$_asked_pid" ] && _is_running "$_asked_pid" "$_asked_start"
 }
 
-# Reads the metadata file of the instance in directory $1: from here on it is known who the process is.
+# Reads the metadata file of the instance in directory $1, which says who the process is.
 # Needs _uuid and _instance. Sets _metadata_file, _asked_wrapper, _asked_pid and _asked_start.
 # Returns 1 if there is none.
 _find_metadata() {
@@ -22,14 +22,14 @@ _find_metadata() {
     [ -n "$_asked_pid" ] || _asked_pid=$_file_pid _asked_start=$_file_start
 }
 
-# Looks for word of the end in the directories $@, and reports it.
+# Looks for word of the end in the directories $@, and reports the exit.
 # Needs _uuid and _instance. Sets _metadata_file, _commands: the fifo of a kept process, and what
 # _find_metadata sets.
 # Returns 1 if there is none.
 _report_word() {
     _metadata_file= _commands=
     for _directory in "$@"; do
-        # What stands in another user's could be a fifo, and block this.
+        # In a directory of another user, the file could be a fifo, and block this shell.
         [ -O "$_directory" ] && [ ! -L "$_directory" ] || continue
         _find_metadata "$_directory"
         _stem=$_directory/$_uuid.$_instance
@@ -37,8 +37,8 @@ _report_word() {
         _has_word || continue
         read -r _exit_report <"$_word_file"
         _say $_exit_report
-        # Not before the manager has it: the link can break again. A kept process has its output beside the
-        # word.
+        # It removes them when the manager has the exit, because the link can break again. A kept process has
+        # its output beside the word.
         if read -r _word <&3 && [ "$_word" = bye ]; then
             _remove_files "$_stem" gone
             [ -z "$_metadata_file" ] || rm -f "$_metadata_file"
@@ -48,8 +48,9 @@ _report_word() {
     return 1
 }
 
-# Checks whether the wrapper may still leave word: it has a metadata file, which it removes when it has, or is
-# yet to write one. That of a kept process has its fifo for commands, and is not the shell that has begun.
+# Checks that the wrapper may still leave word of the end. It has a metadata file until it has left word, or
+# has not written one yet. The wrapper of a kept process has its fifo for commands, and is not the shell that
+# has reported begin.
 # Needs what _report_word sets.
 # Returns 0 if it may.
 _is_attended() {
@@ -58,12 +59,12 @@ _is_attended() {
     [ -n "$_asked_wrapper" ] && kill -0 "$_asked_wrapper"
 }
 
-# Ends a wrapper that nobody hears, and removes what one that was killed has left in the directories $@.
+# Ends a wrapper whose reports nobody reads, and removes what a killed wrapper has left in the directories $@.
 # Needs _asked_wrapper, _metadata_file, _uuid and _instance.
 # Returns 0.
 _clear_away() {
-    # It stands in a report to a stream that sshd does not read any more. Its pid is another's unless that one
-    # has its files.
+    # Its report blocks in a stream that sshd does not read any more. A process that has none of its files
+    # open is another one with its pid.
     [ -z "$_asked_wrapper" ] || case $(ls -l "/proc/$_asked_wrapper/fd") in
     *".$_instance."*) kill -KILL "$_asked_wrapper" ;;
     esac
@@ -73,9 +74,9 @@ _clear_away() {
     done
 }
 
-# Waits until there is word of the end in the directories $@, or none to come. The wrapper gets 2 s beyond the
-# grace to write it, also when the end is ours; but none where it was killed, as Slurm does to a step that has
-# lost its srun.
+# Waits until there is word of the end in the directories $@, or until none is to come, and kills the process
+# after its grace. The wrapper gets 2 s beyond the grace to write the word. A wrapper that was killed gets no
+# time: Slurm kills a step that has lost its srun.
 # Needs the parameters.
 # Returns 1 if there is none to come.
 _await_word() {

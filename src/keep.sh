@@ -1,14 +1,14 @@
-# What the wrapper of a kept process does otherwise.
+# What the wrapper of a kept process does differently.
 # needs: identity files wait job reader protocol runtime attend run link
 # takes: _nonce _is_kept _manager _instance _grace _log_file
 #
-# The shell that sshd started is the link, which ends with its session. The wrapper is a background job of it
-# that holds nothing of ssh's, reads its commands from a fifo, STEM.c, and writes reports to the fifo of the
-# link, STEM.l.LINK. A later session has a link of its own, see attach.sh.
+# The shell that sshd started is the link, which ends with its session. The wrapper is a background job of
+# that shell. It holds nothing of ssh's, reads its commands from a fifo, STEM.c, and writes reports to the
+# fifo of the link, STEM.l.LINK. A later session has a link of its own, see attach.sh.
 
 # Starts the wrapper, and becomes the link.
 # Needs the wrapper's variables. Sets _link_name.
-# Returns 0 when the link is over.
+# Returns 0 when the link has ended.
 _start_kept() {
     _make_kept_files
     _former_job=$!
@@ -18,7 +18,7 @@ _start_kept() {
     _link
 }
 
-# Makes what the link and the wrapper speak by, and the files that the output goes to when it has no log file.
+# Makes the fifos of the wrapper and the link, and the files for the output if there is no log file.
 # Needs _stem and _log_file. Sets _link_name.
 # Returns 0, or reports that the start has failed, and ends this shell.
 _make_kept_files() {
@@ -26,29 +26,30 @@ _make_kept_files() {
     mkfifo "$_stem.c" "$_stem.l.$_link_name" &&
         { [ -n "$_log_file" ] || { [ x ] >"$_stem.out" && [ x ] >"$_stem.err"; }; } || _quit runtime
     [ -n "$_log_file" ] || exec 5>>"$_stem.out" 6>>"$_stem.err"
-    # The first that the reader reads: no report is lost.
+    # The reader reads this first: so no report is lost.
     exec 9<>"$_stem.c"
     echo "attach $_link_name $_manager" >&9
-    # The link may be slow, and all be over before it reads.
+    # The link may be slow: all may be over before it reads.
     exec <>"$_stem.l.$_link_name"
 }
 
-# The wrapper, without anything of ssh's.
+# Runs the wrapper, without anything of ssh's.
 # Needs the wrapper's variables. Sets _wrapper.
 # Returns 0.
 _stay() {
     trap : HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
     trap _fail_staying EXIT
     read -r _wrapper _rest_of_stat </proc/self/stat || _wrapper=$(exec sh -c 'echo "$PPID"')
-    # With 9, which is open for reading and writing, the fifo never ends while this shell lives, and no writer
-    # of it blocks.
+    # Descriptor 9 is open for reading and writing: so the fifo does not end while this shell lives, and no
+    # writer blocks.
     exec 3<"$_stem.c" 4>&- 7>&- </dev/null >/dev/null
     _say() { echo "say $*" >&9; }
     _lease_ticks=
     _run
 }
 
-# There is no process for who attends, which tells the link, or for the application.
+# Reports that the host could not make a process: for the attendant, which would report to the link, or for
+# the application.
 # Needs _attendant.
 # Returns 0.
 _fail_staying() {
@@ -56,15 +57,15 @@ _fail_staying() {
         echo "fail no-process" 1<>"$_stem.l.$_link_name"
         return
     fi
-    # It is there for as long as this shell is.
+    # The attendant lives as long as this shell.
     _answer_for_inner gone
     _say fail no-process
     _say "done"
     wait "$_attendant"
 }
 
-# Runs the inner process, $@, so that it does not ignore INT and QUIT: these are ignored in what a background
-# job starts, and only another program can undo that.
+# Runs the inner process, $@, so that it does not ignore INT and QUIT: what a background job starts ignores
+# them, and only another program can undo that.
 # Sets nothing.
 # Returns its exit code.
 _undo_ignoring() {
@@ -77,16 +78,16 @@ _undo_ignoring() {
 
 # ---- the reader's side ----
 
-# Prepares a reader to speak to links. One that takes the place of another knows no link: the old one has seen
-# the end of its fifo.
+# Prepares a reader to report to links. A reader that replaces a killed one has no link: the former link has
+# seen the end of its fifo.
 # Needs _stem. Sets _current_link, _link_owner: its manager, _warnings, _is_released, _stage (starting or
-# running), _grace_keeper: who sees to the grace of a start that is taken back, and _had_run.
+# running), _grace_keeper: the shell that ends a start that is taken back after its grace, and _had_run.
 # Returns 0.
 _reach_links() {
     _say() { _write_to_link "$@"; }
     exec 4>/dev/null
     _current_link= _link_owner= _warnings= _grace_keeper= _grace_keeper_start= _had_run=
-    # What a reader that was killed had heard stands in empty files: they can be made where a disk is full.
+    # Empty files say what a killed reader had heard: they can be made on a full disk.
     _is_released=
     [ ! -e "$_stem.kept" ] || _is_released=1
     _stage=starting
@@ -107,16 +108,16 @@ _has_no_link() {
     [ -z "$_current_link" ] || ! _link_lives "$_current_link"
 }
 
-# Does what one line says, from a link or another shell of the wrapper: _command and its words.
+# Obeys one line of a link or of another shell of the wrapper: _command and its words.
 # Needs and sets the variables of _reach_links.
 # Returns 0; ends this shell when all is done.
 _attend_to_links() {
     case $_command in
     say) _hear_wrapper_shell ;;
-    # The manager knows the pid: from here on, what is started is not lost with the link.
+    # The manager knows the pid: from here on, it can find the process again when the link is lost.
     keep) [ -n "$_is_released" ] || _release_kept ;;
     attach) _take_link "$_word1" "$_word2" ;;
-    # The manager takes the start back, or it or the link went before it was done.
+    # The manager takes the start back, or the manager or the link was lost before the program ran.
     end) ! _is_process "$_application" "$_application_start" || _hang_up ;;
     esac
 }
@@ -126,7 +127,7 @@ _attend_to_links() {
 # Returns 0; ends this shell when all is done.
 _hear_wrapper_shell() {
     case $_word1 in
-    # Each link learns it when it comes.
+    # Each link gets the pid when it is taken.
     pid) return ;;
     warn) _warnings="$_warnings $_word2" ;;
     running)
@@ -137,10 +138,10 @@ _hear_wrapper_shell() {
     done)
         _signal_process PROF "$_grace_keeper" "$_grace_keeper_start"
         _end_hand_over
-        # Without a process to wait with, it does not.
+        # Where the host cannot make a process, this shell does not wait.
         trap _end_done EXIT
-        # The wrapper removes what is left of a start that failed, but not before the link has read the
-        # output: the link's end can come without a word. A link whose relay was killed does not end.
+        # The wrapper removes the files of a start that has failed, but not before the link has read the
+        # output, and the link may end without a report. A link whose relay was killed does not end.
         [ -n "$_had_run" ] || _wait_until 100 _has_no_link
         _end_done
         ;;
@@ -148,7 +149,7 @@ _hear_wrapper_shell() {
     _say "$_word1 $_word2 $_word3 $_words"
 }
 
-# Ends the reading of the commands: notes whether a link has the end, or none is to be waited for.
+# Ends the reading of the commands. Notes n unless the program had run and a link lives.
 # Needs _had_run and _current_link.
 # Returns never: it ends this shell.
 _end_done() {
@@ -170,7 +171,7 @@ _release_kept() {
     fi
 }
 
-# There is no process to hand over with.
+# Ends the start, because the host cannot make a process that hands over.
 # Needs _group.
 # Returns 0.
 _fail_release() {
@@ -178,14 +179,13 @@ _fail_release() {
     kill -KILL "$_group"
 }
 
-# Takes link $1 of manager $2 in the place of the one that there is, if that has ended or is of the same
-# manager.
+# Takes link $1 of manager $2 in place of the current link, if that has ended or belongs to the same manager.
 # Needs and sets the variables of _reach_links.
 # Returns 0.
 _take_link() {
     if [ "$2" != "$_link_owner" ] && ! _has_no_link; then
         [ ! -p "$_stem.l.$1" ] || echo refused 1<>"$_stem.l.$1"
-    # Open all the time: the link takes an end for the wrapper's.
+    # The fifo stays open all the time: the link takes its end for the end of the wrapper.
     elif [ -p "$_stem.l.$1" ] && { _say stop; exec 4<>"$_stem.l.$1"; } 9<>"$_stem.l.$1"; then
         _current_link=$1 _link_owner=$2
         _say wrapper "$_wrapper"
@@ -195,7 +195,7 @@ _take_link() {
     fi
 }
 
-# Hangs up on the application of a start that is taken back, and sees to its grace once.
+# Sends HUP to the application of a start that is taken back, and starts its grace once.
 # Needs _group and _grace. Sets _grace_keeper and _grace_keeper_start.
 # Returns 0.
 _hang_up() {
@@ -206,7 +206,7 @@ _hang_up() {
         return
     fi
     [ -z "$_grace_keeper_start" ] || return 0
-    # Without a process to wait for, there is no grace.
+    # Where the host cannot make a process to wait for, there is no grace.
     trap _end_grace EXIT
     (
         exec 3<&- 4>&- 8>&-
@@ -225,7 +225,7 @@ _end_grace() {
 
 # ---- the end ----
 
-# The application has ended: word of it, and all it wrote, stay until a manager has it.
+# Leaves what a manager is yet to read of an application that has ended: the word of the end, and the output.
 # Needs _exit_report, _has_run, _attendant and _stem.
 # Returns 0.
 _leave_kept() {
@@ -243,7 +243,7 @@ _leave_kept() {
     rm -f "$_stem.x" "$_stem.a"
 }
 
-# Turns away links that came when nobody read the commands any more: they would wait for an answer.
+# Turns away links that came when nobody read the commands any more: they would wait for an answer for ever.
 # Needs _stem.
 # Returns 0.
 _turn_away() {

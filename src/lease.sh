@@ -1,14 +1,14 @@
-# The lease of a connection: it reports a tick in each period, and the manager answers with a ping, which the
+# The lease of a connection. It reports a tick in each period, and the manager answers with a ping, which the
 # reader of the commands passes on as VTALRM. After _lease_ticks ticks without a ping, the link is cut or the
-# manager stands still: then the lease ends sshd's process of this connection, so that everything on it sees
-# the end of its input. An idle period costs one fork. Where another launcher carries the session, what its
-# processes are is not known, and the next sshd above may be the one of somebody's login: then the shell that
-# attends to the reader gives it the end of its input.
+# manager stands still: then the lease ends sshd's process of this connection, so that every session on it
+# sees the end of its input. An idle period costs one fork. With another launcher, it is not known which
+# process carries the session, and the next sshd above may belong to somebody's login: then the shell that
+# keeps the reader gives it the end of its input.
 # needs: identity job
 # may use: protocol
 # takes: _lease_period _lease_ticks _by_launcher
 
-# Begins the lease of a session that has a connection of its own. This shell attends to the reader.
+# Begins the lease of a session that has a connection of its own. This shell keeps the reader.
 # Sets _lease and _lease_start; for another launcher also _lease_owner and _lease_owner_start, this shell, and
 # its trap for VTALRM.
 # Returns 0.
@@ -28,13 +28,14 @@ _begin_lease() {
 # Needs the parameters, _lease_owner and _lease_owner_start.
 # Returns when PROF has not come: then the connection is cut.
 _keep_lease() {
-    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and sbatch
-    # --signal what it names. So these shells speak to each other by signals that nobody else sends.
+    # Slurm sends TERM to all processes of a job that it cancels, long before it ends them, and with sbatch
+    # --signal any signal. So these shells use signals among themselves that nobody else sends.
     trap '' HUP INT QUIT PIPE TERM USR1 USR2
     trap '_unanswered=0' VTALRM
-    # A shell ends when it cannot fork, or goes on as if it had: a full host must not count as a cut link.
+    # A shell that cannot fork ends, or goes on as if it had: a host without a free process must not count as
+    # a cut link.
     trap '_say unleased' EXIT
-    # A sleep that this shell does not know of would outlive it.
+    # A sleep whose pid this shell does not know would outlive it.
     _former_job=$!
     trap '_kill_new_job; trap - EXIT; exit' PROF
     _unanswered=0
@@ -45,7 +46,7 @@ _keep_lease() {
         # A ping ends the first wait.
         wait "$!" || wait "$!"
         _former_job=$!
-        # The main shell may have ended the shell that the lease reports to: then the lease ends too.
+        # The shell that the lease signals may have ended: then the lease ends too.
         [ -z "$_lease_owner_start" ] || _is_process "$_lease_owner" "$_lease_owner_start" || break
         _say tick
     done
@@ -63,12 +64,13 @@ _cut_connection() {
     fi
     _find_sshd && kill -TERM "$_sshd" || exit
     sleep 2
-    # One that was stopped.
+    # TERM does not end one that is stopped.
     _find_sshd && kill -KILL "$_sshd"
 }
 
-# Finds sshd's process of this connection: the shell's parent, but for login shells and forced commands in
-# between. Not when that parent has gone: then sshd is gone, and its pid can be another's.
+# Finds sshd's process of this connection: the shell's parent, or an ancestor of it behind login shells and
+# forced commands. It finds none if the parent is gone: then sshd is gone, and another process can have its
+# pid.
 # Sets _sshd.
 # Returns 1 if there is none.
 _find_sshd() {

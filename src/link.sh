@@ -1,15 +1,14 @@
-# The link between a session and the wrapper of a kept process: it passes the manager's commands on, and
-# brings back what the wrapper reports and the application writes. It ends with its session; the application
-# does not.
+# The link between a session and the wrapper of a kept process. It passes on the manager's commands, the
+# wrapper's reports and the application's output. It ends with its session; the application does not.
 # needs: identity wait files job reader
 # may use: attach protocol
 # takes: _uuid _instance _manager _grace _log_file _stdout_position _stderr_position
 #   _stem: the stem of the process's files, _link_name: see _name_link
 #
-# Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 what the wrapper says, and what the manager says to
-# the link ("m …").
+# Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 the lines of the wrapper, and the manager's commands
+# to the link ("m …").
 
-# Gives this link a name that tells whether it lives, and whose it is.
+# Gives this link a name, by which others know whether it lives, and which manager has it.
 # Needs _manager. Sets _link_name.
 # Returns 0.
 _name_link() {
@@ -19,23 +18,23 @@ _name_link() {
 }
 
 # Runs the link until its session, the process or its manager ends it. $1: the exit report, if the process has
-# ended; if not, the fifo of the link is open, as 8 for writing too until the wrapper's first word. $2: 1 for
-# a link that is yet to be accepted: it ends nothing with it.
+# ended; if not, the fifo of the link is open as 9, and for writing too as 8 until the wrapper's first line.
+# $2: 1 for a link that the wrapper has not taken yet: its end takes back no start.
 # Needs the parameters. Sets the link's variables.
 # Returns 0 when the session is over.
 _link() {
     exec 2>/dev/null
-    # Sites that end idle logins set TMOUT: bash and ksh93 take it for the time of every read.
+    # Sites that end idle logins set TMOUT, which bash and ksh93 take for the timeout of every read.
     TMOUT=0
-    # A signal that is trapped ends dash's read.
+    # A trapped signal would end dash's read.
     trap '' USR1 USR2
     _has_good_bye= _is_confirmed=${2:-} _exit_report=$1 _is_taken_back=
     _stdout_tail= _stdout_tail_start= _stderr_tail= _stderr_tail_start= _guard= _guard_start=
-    # It ends for want of a process: a start that was not done is taken back.
+    # This shell ends here if the host cannot make a process: a start that is not complete is taken back.
     trap '_take_back; kill -KILL $_stdout_tail $_stderr_tail' EXIT
     [ -n "$_log_file$_exit_report" ] || _begin_tails
-    # By exec: a redirection of a function has dash keep what it replaces, and a fifo that is held so never
-    # ends.
+    # The job closes descriptors by exec: for a redirection of a function, dash would keep what it replaces,
+    # and a fifo that is kept open never ends.
     _former_job=$!
     { exec >/dev/null 7>&- 8>&- 9<&-; _guard_relay; } &
     _check_job
@@ -44,9 +43,9 @@ _link() {
     exec 3<&-
     [ -z "$_exit_report" ] || _report_word
     while read -r _word _words <&9; do
-        # The wrapper has opened the fifo now, and the fifo ends when the wrapper does. Not before: what the
-        # manager says can come first, and the fifo would end for want of a writer. For a wrapper that never
-        # says a word, the relay ends this shell.
+        # The wrapper has opened the fifo now, so the fifo ends when the wrapper does. Before that, a line of
+        # the manager can come first, and the fifo would end because it had no writer. If the wrapper never
+        # writes a line, the relay ends this shell.
         [ "$_word" = m ] || exec 8>&-
         _hear_wrapper || break
     done
@@ -60,9 +59,9 @@ _link() {
     fi
 }
 
-# Has tails bring the output, from where the manager is.
+# Starts tails that bring the output, from where the manager has it.
 # Sets _stdout_tail, _stderr_tail and their starts.
-# Returns 0, or ends the shell if there is no process for them.
+# Returns 0, or ends the shell if the host cannot make processes for them.
 _begin_tails() {
     _former_job=$!
     exec tail -f -c "+$((_stdout_position + 1))" "$_stem.out" >&7 3<&- 4>&- 7>&- 8>&- 9<&- &
@@ -77,9 +76,9 @@ _begin_tails() {
     return 0
 }
 
-# Does what one line says, from the wrapper or, behind m, from the manager: _word and _words.
+# Obeys one line of the wrapper or, behind m, of the manager: _word and _words.
 # Sets the link's variables.
-# Returns 1 if the link is over.
+# Returns 1 if the link is to end.
 _hear_wrapper() {
     case $_word in
     m) _obey $_words || return ;;
@@ -91,8 +90,7 @@ _hear_wrapper() {
         _say "$_word" "$_words"
         ;;
     stop) return 1 ;;
-    # The wrapper had ended before it took this link; or somebody has removed the fifo by which it would have
-    # heard of it.
+    # The wrapper had ended before it took this link, or somebody has removed the fifo for its commands.
     over) [ -n "$_exit_report" ] || _find_other_end || return ;;
     refused)
         _say refused
@@ -103,11 +101,11 @@ _hear_wrapper() {
     return 0
 }
 
-# Passes on that the process has ended, $_words.
+# Reports that the process has ended, with $_words.
 # Sets _exit_report.
-# Returns 1 if the link is over.
+# Returns 1 if the link is to end.
 _pass_exit() {
-    # The manager asks for what is left of the output: a tail may not have seen it yet.
+    # The manager asks for the rest of the output, which a tail may not have seen yet.
     _stop_tails
     _claim
     if [ "$?" = 2 ]; then
@@ -116,13 +114,13 @@ _pass_exit() {
     fi
     [ -n "$_log_file" ] || _say eof 4>&7
     _exit_report=1
-    # Nobody asks for what is left of a start that was taken back. A later link may be on its way, and keeps
-    # its fifo.
+    # Nobody asks for the output of a start that was taken back. The fifo of a later link stays, which may be
+    # on its way.
     if [ -n "$_is_taken_back" ] && ! _program_ran $_words; then
         _remove_metadata
         rm -f "$_stem.out" "$_stem.err"
     fi
-    # The wrapper goes now.
+    # The wrapper may end now, and the fifo must not end with it.
     exec 9<>"$_stem.l.$_link_name"
     _say exit "$_words"
     [ -z "$_has_good_bye$_is_taken_back" ]
@@ -135,12 +133,12 @@ _program_ran() {
     [ "$3" = 1 ]
 }
 
-# The wrapper is over: looks for the end that it left, or for another wrapper.
+# Looks for the word of the end that the wrapper has left, or for another wrapper.
 # Sets _exit_report.
-# Returns 1 if the link is over.
+# Returns 1 if the link is to end.
 _find_other_end() {
     _stop_tails
-    # Only a session that takes a process over finds a word that was left, or another wrapper.
+    # Only a session that takes over a process can find a word or another wrapper.
     _claim_result=1
     if [ -n "$_is_confirmed" ]; then
         _wait_until 20 _is_claimed
@@ -162,7 +160,7 @@ _find_other_end() {
     return 1
 }
 
-# Reports how the process has ended, as its wrapper has written.
+# Reports the exit of the process, from the word of its end.
 # Needs _exit_report.
 # Returns 0.
 _report_word() {
@@ -173,9 +171,9 @@ _report_word() {
     return 0
 }
 
-# Does what the manager says to the link, $@.
+# Obeys command $@ of the manager to the link.
 # Sets _has_good_bye and _is_taken_back.
-# Returns 1 if the link is over.
+# Returns 1 if the link is to end.
 _obey() {
     case $1 in
     keep) _send_command keep ;;
@@ -192,7 +190,7 @@ _obey() {
         ;;
     eof)
         [ -z "$_exit_report" ] && { [ -z "$_is_confirmed" ] || [ -n "$_has_good_bye" ]; } || return
-        # The start was not done, or the manager takes it back.
+        # The program has not run yet, or the manager takes the start back.
         _is_taken_back=1
         _send_command end
         ;;
@@ -202,18 +200,18 @@ _obey() {
 
 # ---- the relay ----
 
-# Passes the commands on, in a process of its own, which is replaced when it is killed, because only it sees
-# that ssh is gone.
+# Keeps a relay for the commands, in a process of its own, and replaces it when somebody kills it: only the
+# relay sees that ssh is gone.
 # Needs the link's variables.
 # Returns never: it ends its shell.
 _guard_relay() {
     trap '' HUP INT QUIT PIPE TERM USR1 USR2
-    # Without a process for the lease, there is no link.
+    # If the host cannot make a process for the lease, the link ends.
     trap '_take_back; kill -KILL "$$" $_stdout_tail $_stderr_tail' EXIT
     _attend_to _relay PROF KILL
 }
 
-# Passes on what stdin says.
+# Passes on the commands from stdin.
 # Sets _is_confirmed.
 # Returns never: it ends its shell.
 _relay() {
@@ -221,22 +219,22 @@ _relay() {
     exec 4>&-
     _patience=30
     while IFS= read -r _line; do
-        # The start may be taken back: the link waits for the application's grace then.
+        # This may take the start back: then the link waits for the application's grace.
         [ "$_line" != bye ] || _patience=$((_grace * 10 + 30))
         case $_line in
         ping) _tell_lease VTALRM ;;
         bye | keep | mark | "rest "*)
             [ "$_line" != keep ] || _is_confirmed=1
-            # Opened so, a fifo without a reader does not block.
+            # A fifo that is opened for reading and writing does not block, even without a reader.
             echo "m $_line" 1<>"$_stem.l.$_link_name"
             ;;
         *) _send_command "$_line" ;;
         esac
     done
-    # A write would make a file of that name where the link is about to end, or where a later one has cleared
-    # away; then this shell waits for nothing.
+    # A write would make a file of that name if the link is about to end, or if a later link has removed the
+    # files. Then this shell waits for nothing.
     if [ -p "$_stem.l.$_link_name" ]; then echo "m eof" 1<>"$_stem.l.$_link_name"; else _patience=30; fi
-    # sshd can stop reading when its client is gone, and then the link's shell stands in a write for ever.
+    # sshd can stop reading when its client is gone: then a write would block the link's shell for ever.
     trap _end_link EXIT
     _wait_until "$_patience" _is_closed
     _end_link
@@ -248,9 +246,9 @@ _relay() {
 _end_link() {
     trap 'exit 0' EXIT
     _is_closed || kill -KILL "$$"
-    # It was killed, perhaps before it could have a start taken back that the manager had not confirmed.
+    # It may have been killed before it could take back a start that the manager had not confirmed.
     [ -n "$_is_confirmed" ] || _send_command end
-    # Where that shell was killed, sshd waits for what else has its streams.
+    # If that shell was killed, sshd waits for the tails, which have its streams too.
     _signal_process TERM "$_stdout_tail" "$_stdout_tail_start"
     _signal_process TERM "$_stderr_tail" "$_stderr_tail_start"
     _tell_lease PROF
@@ -265,7 +263,7 @@ _is_closed() {
     ! _link_lives "$_link_name"
 }
 
-# Takes back a start that the manager has not confirmed, for want of a process.
+# Takes back a start that the manager has not confirmed, because the host cannot make a process.
 # Needs _is_confirmed.
 # Returns 0.
 _take_back() {
@@ -275,7 +273,8 @@ _take_back() {
     }
 }
 
-# Sends the wrapper command $1, unless it has removed its fifo: a write would make a file of that name.
+# Sends the wrapper command $1, unless the wrapper has removed its fifo: a write would make a file of that
+# name.
 # Needs _stem.
 # Returns 0.
 _send_command() {
@@ -284,9 +283,9 @@ _send_command() {
 
 # ---- the word of an end ----
 
-# It has one reader: the link that has claimed it, by giving its own name to the file. Renaming a file by the
-# name that it has succeeds for one only. A claim holds while its link lives, against all but later links of
-# the same manager.
+# One link reads it: the one that has claimed it, by renaming the file to a name with its own. If several
+# links rename a file, this succeeds for one only. A claim holds while its link lives, against all links but
+# later ones of the same manager.
 
 # Claims the word for this link.
 # Needs _link_name and _manager. Sets _word_file and _exit_report.
@@ -298,7 +297,8 @@ _claim() {
     [ -z "$_holder" ] || [ "${_holder##*.}" = "$_manager" ] || ! _link_lives "$_holder" || return 2
     if [ "$_holder" = "$_link_name" ] || mv "$_word_file" "$_stem.end.$_link_name"; then
         _word_file=$_stem.end.$_link_name
-    # Another was faster, or nothing can be renamed here: then there is no claim, and this is as good as one.
+    # Another link was faster. Or nothing can be renamed here: then no link can claim the word, and this one
+    # reads it.
     elif [ ! -f "$_word_file" ]; then
         _claim
         return
@@ -306,9 +306,9 @@ _claim() {
     read -r _exit_report <"$_word_file"
 }
 
-# Checks that the link which the process had when it ended has claimed the word, or has ended.
+# Checks that the word is claimed, or that no link of another manager lives that is to claim it.
 # Needs _stem and _manager.
-# Returns 0 if it has.
+# Returns 0 if so.
 _is_claimed() {
     [ ! -f "$_stem.end" ] || ! _has_other_link
 }
@@ -335,9 +335,9 @@ _stop_tails() {
     _stdout_tail= _stdout_tail_start= _stderr_tail= _stderr_tail_start=
 }
 
-# Ends child $1, which was started then, $2, by signal $3. Not all children are waited for: the wrapper is a
-# child of the first link. A child that was forked a moment ago loses what this shell traps, TERM too: and
-# then the wait is for ever.
+# Ends child $1, which was started at $2, by signal $3, and waits for it. It does not wait for all children,
+# because the wrapper is a child of the first link. A child that was forked a moment ago can lose a signal
+# that this shell traps, such as TERM: then the wait would never end.
 # Sets nothing.
 # Returns the code of the child, or 1 if there was none.
 _stop() {

@@ -1,21 +1,21 @@
-# The metadata file of a process, waited for.
+# Waits for the metadata file of a process, and writes it.
 # needs: short files wait directories
 # takes: _uuid _wait_tenths
 
-# Nobody waits any more when ssh's stdin ends.
+# When ssh's stdin ends, nobody waits for the file any more.
 (
     read -r _word
     kill "$$"
 ) <&3 >/dev/null 4>&- &
 exec 3<&-
 
-# Writes the metadata file, of which 64 KiB is more than any has, if one of the directories $@ has it.
+# Writes the metadata file, if one of the directories $@ has it: 64 KiB, which is more than any has.
 # Needs _uuid. Sets _is_there: not empty if there is such a file. One that is empty may be about to be
 # written.
 # Returns 1 if there is none, or if it is empty.
 _show_metadata() {
     for _directory in "$@"; do
-        # Another user could exchange what stands in a directory of theirs after the next look.
+        # In a directory of another user, that user could replace the file after the next check.
         [ -O "$_directory" ] && [ ! -L "$_directory" ] || continue
         _metadata_file=$_directory/metadata_$_uuid.json
         _is_own_file "$_metadata_file" || continue

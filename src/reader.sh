@@ -1,14 +1,14 @@
-# A reader of a stream that is replaced when somebody kills it: without it, nobody would learn that the
-# manager or the link is gone.
+# Keeps a reader for a stream, and replaces it when somebody kills it: without a reader, nobody would learn
+# that the manager or the link is gone.
 # needs: identity wait job
 # may use: lease
 #
-# Where no process can be made, most shells end, with the trap for their end (zsh without it), and others go
-# on: so every shell that makes a process has that trap, and looks at $!.
+# Where the host cannot make a process, most shells end, and run their EXIT trap (zsh does not); others go on.
+# So every shell that makes a process sets that trap, and compares $! with what it was before.
 
-# Has function $1 read descriptor 3 as its stdin, in a process of its own, until it returns 0. Signal $2 ends
-# this shell; the reader gets signal $3 then, or $2 if there is no $3. A signal that can be caught is lost on
-# a shell that was forked a moment ago.
+# Runs function $1 as the reader, in a process of its own whose stdin is descriptor 3, until it ends with 0.
+# Signal $2 ends this shell, which then sends the reader signal $3, or $2 if there is no $3. A shell that was
+# forked a moment ago can lose a signal that it could trap.
 # Needs _lease_ticks: not empty if there is a lease. Sets _reader, _reader_signal, _read_function, _end_signal,
 # _is_cut and _is_alone.
 # Returns never: it ends this shell.
@@ -17,8 +17,8 @@ _attend_to() {
     _read_function=$1
     _end_signal=$2
     _reader_signal=${3:-$2}
-    # The lease begins without the trap: dash loses a signal that a child gets before it has forgotten its
-    # parent's traps.
+    # The lease begins before the trap is set: in dash, a child that still has its parent's traps loses a
+    # signal.
     [ -z "$_lease_ticks" ] || _begin_lease
     trap '_is_done=1; [ -z "$_reader" ] || kill -"$_reader_signal" "$_reader"' "$2"
     trap _read_alone EXIT
@@ -31,7 +31,7 @@ _attend_to() {
         } &
         _check_job
         _reader=$!
-        # What came in between did not end it.
+        # A signal that came before _reader was set has not reached the reader.
         if [ -n "$_is_done" ]; then _end_reader
         elif [ "$_has_no_input" != "$_is_cut" ]; then kill -KILL "$_reader"
         fi
@@ -44,8 +44,9 @@ _attend_to() {
     exit 0
 }
 
-# Ends a reader that was forked just when it was to end, by its signal, again and again: it can lose the
-# first. KILL would leave what it has started, such as the sleep of its grace.
+# Ends a reader that was forked at the moment when it was to end. It sends the signal again and again, because
+# the reader can lose the first one. KILL is the last means: it would leave what the reader has started, such
+# as the sleep of its grace.
 # Needs _reader and _reader_signal.
 # Returns 0.
 _end_reader() {
@@ -61,7 +62,7 @@ _tell_reader() {
     return 1
 }
 
-# Gives a reader its stdin: descriptor 3, or nothing if that is cut.
+# Gives a reader its stdin: descriptor 3, or /dev/null if the input is cut.
 # Needs _has_no_input.
 # Returns 0.
 _open_input() {
@@ -69,8 +70,8 @@ _open_input() {
     exec 3<&-
 }
 
-# Reads in this shell, because there is no process for a reader. In its trap this shell must not try to make
-# one: dash would end.
+# Reads in this shell, because the host cannot make a process for a reader. It runs in a trap, where this
+# shell must not try to make one: dash would end.
 # Needs _read_function and _end_signal. Sets _is_alone.
 # Returns never: it ends this shell.
 _read_alone() {

@@ -1,7 +1,8 @@
-# To whom a process belongs, for those who find an application.
+# What belongs to a process: its wrapper, its reader, its group. For scripts that find a process by its files.
 # needs: identity files wait
 
-# Checks that the process is still under its wrapper. Where there is no setsid, a shell stands between.
+# Checks that the process is still a child of its wrapper. Where there is no setsid, a shell stands between
+# them.
 # Needs _file_pid and _file_wrapper.
 # Returns 0 if it is.
 _has_wrapper() {
@@ -9,17 +10,18 @@ _has_wrapper() {
     [ "$_parent" = "$_file_wrapper" ] || { _find_parent "$_parent" && [ "$_parent" = "$_file_wrapper" ]; }
 }
 
-# Checks that somebody reads the commands of a wrapper. A reader that is killed is replaced at once.
+# Checks that a reader reads the commands of a wrapper. It waits for a moment, because a killed reader is
+# replaced.
 # Needs _stem.
-# Returns 0 if somebody does.
+# Returns 0 if one does.
 _has_reader() {
     _wait_until 9 _is_read
 }
 
-# Checks that somebody reads the commands now. A wrapper without a marker counts as one that reads: a full
-# disk may not have taken it.
+# Checks that a reader reads the commands now. A wrapper without a marker counts as one that has a reader: the
+# disk may be full.
 # Needs _stem.
-# Returns 0 if somebody does.
+# Returns 0 if one does.
 _is_read() {
     _has_live_reader || [ -z "$_has_marker" ]
 }

@@ -7,8 +7,7 @@
 # Needs the wrapper's variables. Sets _attendant and _exit_code.
 # Returns 0.
 _run() {
-    # The first process of the new session writes its pid, waits for what it is to run, and becomes the
-    # application.
+    # The first process of the new session writes its pid, waits for its script, and becomes the application.
     set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; eval "$(cat "$0.x" || echo exit 125)"' "$_stem"
     _has_no_setsid=
     if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
@@ -17,7 +16,7 @@ _run() {
     else _has_no_setsid=1
     fi
 
-    # By exec: a redirection of a function has dash keep what it replaces.
+    # The job closes descriptors by exec: for a redirection of a function, dash would keep what it replaces.
     _former_job=$!
     { exec >/dev/null 5>&- 6>&- 7>&-; _attend; } &
     _check_job
@@ -44,11 +43,11 @@ _run_inner() (
     wait "$!"
 )
 
-# Reads the notebook, up to a mark of our own.
+# Reads the notebook, up to a mark that it writes there.
 # Needs _nonce and _exit_code. Sets _application, _has_run (0 or 1), _has_good_bye, _is_link_lost, _deliverer,
 # _deliverer_start, _failure: why the start has failed, _has_failed: not empty if a step of it has, and
-# _ending, which says how the shell told of the end: s by a signal, c by one and a core dump, - it was silent,
-# u it always is (zsh, and bash with -c).
+# _ending: what this shell said of the end: s a signal ended the process, c a signal did, with a core dump, -
+# nothing, u it never says anything (zsh, and bash with -c).
 # Returns 0.
 _read_notes() {
     echo "$_nonce" >&8
@@ -75,8 +74,9 @@ _read_notes() {
     done
 }
 
-# Checks that a step, of which the notebook has $_note_words, has failed by itself. Behind a signal it may be
-# the signal's doing: then the shell has ended with another code than its trap saw, or with 1, as zsh does.
+# Checks that a step has failed by itself; the notebook has $_note_words of it. Behind a signal, the signal
+# may have ended the step: then the shell has ended with another code than its trap saw, or with 1, as zsh
+# does.
 # Needs what _read_notes sets, and _exit_code.
 # Returns 0 if it has.
 _failed_by_itself() {
@@ -84,23 +84,23 @@ _failed_by_itself() {
         { [ "${_note_words##* }" = "$_exit_code" ] && [ "$_exit_code" -gt 1 ] && [ "$_exit_code" -le 128 ]; }
 }
 
-# Lets those go who wait for the inner process.
+# Releases the shells that wait for the inner process.
 # Needs what _read_notes sets, and _attendant.
 # Returns 0.
 _let_go() {
     if [ -n "$_may_be_slow$_is_kept" ]; then
         _end_hand_over
         [ -n "$_application" ] || _answer_for_inner gone
-    # Before its program, or the end of its start: then who attends is still on its way to the reader, and
-    # would hand over to nobody.
+    # It has ended before its program ran or a step failed: the attendant may be about to hand over to it, and
+    # would wait for ever.
     elif [ "$_has_run$_has_failed" = 0 ]; then kill -PROF "$_attendant"
     else _answer_for_inner gone
     fi
 }
 
-# Lets those go who wait at the inner process's fifo: who attends, which reads $1, or what it left when it was
-# killed. Opened so, a fifo does not block, and it stays open: an end without a word is a success. A word only
-# for who attends: who hands over may have filled the fifo.
+# Releases the shells that wait at the inner process's fifo: the attendant, which reads $1, or what a killed
+# attendant has left. A fifo that is opened for reading and writing does not block. It stays open, because its
+# end without a line would mean success. $1 is for the attendant only: the deliverer may have filled the fifo.
 # Needs _stem.
 # Returns 0.
 _answer_for_inner() {
@@ -110,22 +110,22 @@ _answer_for_inner() {
     } 9<>"$_stem.x"
 }
 
-# Reports the end, and sees to what is left.
+# Reports the end, and clears up.
 # Needs what _read_notes sets, and the wrapper's variables. Sets _leaves_group (0 or 1), _exit_report and
 # _failure.
 # Returns 0.
 _conclude() {
     _leaves_group=0
     trap '_say exit "$_exit_code" "$_ending" "$_has_run" "$_leaves_group"; if [ -n "$_is_kept" ]; then _say "done"; else kill -PROF "$_attendant"; fi' EXIT
-    # Nobody reads reports behind a lost link, and a write to a full stream that sshd does not read any more
-    # never returns.
+    # Behind a lost link nobody reads reports, and a write to a full stream that sshd does not read any more
+    # would never return.
     if [ -n "$_is_link_lost" ]; then _say() { :; }; fi
     _let_go
     _end_group
-    # Then it was the shell that could not be executed.
+    # Without an inner process, it was the shell that could not be executed.
     [ -n "$_application$_failure" ] || case $_exit_code in
     126 | 127) if [ -n "$_setup_shell" ]; then _failure=shell; else _failure="exec 0 $_exit_code"; fi ;;
-    # bash's code for a process that cannot be made.
+    # bash ends with this code if it cannot make a process.
     254) _failure=no-process ;;
     esac
     [ -z "$_failure" ] || _say fail $_failure
@@ -133,8 +133,8 @@ _conclude() {
     if [ -n "$_is_kept" ]; then _leave_kept; else _report_exit; fi
 }
 
-# Ends what is left of the group, which has no supervisor any more. The group id cannot be another's while it
-# has members.
+# Kills what is left of the group, which has no supervisor any more. No other group can get this id while the
+# group has members.
 # Needs _application and _kill_tree. Sets _leaves_group and _strays.
 # Returns 0.
 _end_group() {
@@ -147,20 +147,20 @@ _end_group() {
     for _stray in $_strays; do _say stray "$_stray"; done
 }
 
-# Reports the end to the manager, waits for its answer, and leaves word of the end if there may have been
-# none.
+# Reports the exit to the manager, waits for its answer, and writes the word of the end if the manager may not
+# have read the report.
 # Needs _exit_report, _attendant and the wrapper's variables. Sets _is_link_lost and _is_heard.
 # Returns 0.
 _report_exit() {
-    # A report can stand in its write until this shell is killed.
+    # The write of the report may block until this shell is killed.
     echo "$_exit_report" >&8
     [ -n "$_log_file" ] || _say eof 4>&7
     _say $_exit_report
     trap - EXIT
-    # The reader asks so whether that write has returned.
+    # By this signal the reader asks whether that write has returned.
     trap 'kill -PROF "$_attendant"' VTALRM
-    # The manager answers with good-bye, which ends the reader. A link that was cut in silence took the report
-    # as well: then the reader's input ends without a word, when the lease has.
+    # The manager answers with bye, which ends the reader. A link that was cut in silence takes the report,
+    # too: then the reader's input ends without bye, when the lease does.
     [ -z "$_has_good_bye$_is_link_lost" ] || kill -PROF "$_attendant"
     _await_attendant
     echo "$_nonce" >&8
@@ -171,18 +171,18 @@ _report_exit() {
         l) _is_link_lost=1 ;;
         esac
     done
-    # Nobody may have read that: the manager asks for this file when the link is back. A reader that was
-    # killed has noted neither that the manager nor that the link is gone.
+    # If the manager has not read the report, it asks for the word when the link is back. A killed reader has
+    # noted neither bye nor that the link is gone.
     [ "$_has_run$_is_heard" != 1 ] || _has_live_reader || _is_link_lost=1
     if [ -n "$_is_link_lost" ] && [ -n "$_metadata_file" ]; then _write_word "$_exit_report"; fi
     _answer_for_inner ""
-    # The reader has removed them where it has seen the end of its input.
+    # A reader that has seen the end of its input has removed the files itself.
     if [ -n "$_metadata_file" ] && [ -z "$_has_good_bye$_is_link_lost" ] && [ ! -p "$_stem.a" ]; then _say warn files; fi
     _remove || _say warn files
     _say clean
 }
 
-# Waits for the end of who attends.
+# Waits until the attendant has ended.
 # Needs _attendant.
 # Returns 0.
 _await_attendant() {

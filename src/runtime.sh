@@ -1,9 +1,9 @@
-# The runtime directory of a start: what it makes there, and removes.
+# The runtime directory of a start: its files, and the log file.
 # needs: identity files protocol directories
 
 # Chooses the directory for the files of this start, and makes the fifos in it.
-# Needs _uuid, _instance, _is_kept and what _with_directories sets. Sets _stem, _metadata_file (empty where there
-# is no place for one) and _directory_kind: how the manager names the directory.
+# Needs _uuid, _instance, _is_kept and what _with_directories sets. Sets _stem, _metadata_file (empty where
+# there is no place for one) and _directory_kind: the number of the directory in reports.
 # Returns 0, or reports that the start has failed, and ends this shell.
 _choose_directory() {
     _stem= _metadata_file=
@@ -14,7 +14,7 @@ _choose_directory() {
     elif _claim_directory "/tmp/drunc-$_user_id"; then _directory_kind=3
     elif [ -n "$_home" ] && _claim_directory "$_home/.local/state/sshpm"; then _directory_kind=4
     else
-        # No metadata then; the fifos can be anywhere, their name is not to be guessed.
+        # There is no metadata file then. The fifos can be anywhere, because nobody can guess their names.
         _directory_kind=0
         for _directory in /dev/shm /var/tmp /tmp "$_home"; do
             _stem=$_directory/.sshpm.$_instance
@@ -25,7 +25,8 @@ _choose_directory() {
     fi
 }
 
-# Chooses it where logins that end remove nothing. By host, because a home can be that of many.
+# Chooses a directory for a kept process: one that no host clears when a login ends. The name of the host is
+# part of it, because hosts can share a home.
 # Needs and sets what _choose_directory does.
 # Returns 1 if there is none.
 _choose_kept_directory() {
@@ -42,7 +43,7 @@ _choose_kept_directory() {
 # Returns 1 if it is not to be used; ends this shell if the uuid is in use there.
 _claim_directory() {
     [ ! -L "$1" ] || return
-    # On a shared connection, connection.sh has seen to the mode of those that are there.
+    # On a shared connection, connection.sh has set the mode of directories that exist.
     if [ ! -d "$1" ]; then mkdir -p -m 700 "$1" || return
     elif [ -n "$_lease_ticks" ]; then [ -O "$1" ] && chmod 700 "$1" || return
     fi
@@ -62,8 +63,8 @@ _claim_directory() {
     return 1
 }
 
-# Ends this shell if a process of this uuid lives whose files are in one of the directories $@: a uuid has one
-# owner here, wherever its policy or its login had it put its files.
+# Ends this shell if a process of this uuid lives whose files are in one of the directories $@: a uuid names
+# one process of a user on a host, in whichever directory its files are.
 # Needs _uuid. Sets what _read_application does, of the last directory.
 # Returns 0.
 _refuse_used_uuid() {
@@ -72,23 +73,24 @@ _refuse_used_uuid() {
     done
 }
 
-# Makes the fifos of the inner process and the notebook, and opens the notebook, which never blocks and never
-# ends then.
+# Makes the fifos of the inner process and the notebook, and opens the notebook so that it never blocks and
+# never ends.
 # Needs _stem.
 # Returns 1 if they could not be made.
 _make_fifos() {
     mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
 }
 
-# Reads the next note of the notebook, up to the mark of a reader: its nonce, which it has written there.
+# Reads the next note of the notebook. A shell that reads all notes first writes its nonce there, as a mark
+# behind the last one.
 # Needs _nonce. Sets _note, the first word, and _note_words, the others.
 # Returns 1 at the mark.
 _read_note() {
     read -r _note _note_words <&8 && [ "$_note" != "$_nonce" ]
 }
 
-# Removes word that nobody will ask for: of this uuid, which is used again, and of managers that have been
-# gone for a day. That of a kept process has its metadata file beside it, and stays.
+# Removes words of ends that nobody will ask for: those of this uuid, which is used again, and those that are
+# a day old. The word of a kept process has a metadata file beside it, and stays.
 # Needs _metadata_file and _uuid.
 # Returns 0.
 _sweep_words() {
@@ -110,7 +112,7 @@ _sweep_words() {
 # Returns 0, or reports that the start has failed, and ends this shell.
 _open_log() {
     case $_log_file in */*) [ -d "${_log_file%/*}/" ] || _quit log-directory ;; esac
-    # A fifo without a reader would hang this shell, and nobody reads commands yet.
+    # A fifo without a reader would block this shell, and nobody reads commands yet.
     [ ! -d "$_log_file" ] && [ ! -p "$_log_file" ] || _quit log-file
     case $_log_mode in
     fresh) [ ! -f "$_log_file" ] || mv -f "$_log_file" "$_log_file.1" || _quit log-file ;;
@@ -122,7 +124,7 @@ _open_log() {
     umask 077
 }
 
-# Removes the files of this start, reports that it has failed, and why: $@.
+# Removes the files of this start, and reports that the start has failed, and why: $@.
 # Needs _stem.
 # Returns never: it ends this shell.
 _quit() {
@@ -130,11 +132,11 @@ _quit() {
     _die "$@"
 }
 
-# Removes what this instance made; the metadata file only while it is this instance's.
+# Removes what this instance made, and the metadata file only if it still names this instance.
 # Needs _stem, _metadata_file, _instance and _is_kept.
 # Returns 1 if it could not be removed.
 _remove() {
-    # A mv whose shell was ended finds nothing any more, or has done its work.
+    # A mv whose shell was ended finds no draft any more, or has moved it.
     [ ! -f "$_stem.tmp" ] || rm -f "$_stem.tmp"
     [ -z "$_is_kept" ] || _stop_links "$_stem"
     if _names_instance "$_metadata_file" "$_instance"; then

@@ -1,5 +1,5 @@
-# The beginning of a script that answers one question. Descriptor 3 is ssh's stdin, 4 its stderr, for reports;
-# stdout is for data.
+# The beginning of a script that does one task. Descriptor 3 is ssh's stdin, 4 its stderr, for reports; stdout
+# is for data.
 
 # Reports $@ to the manager.
 # Needs _nonce.

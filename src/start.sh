@@ -1,9 +1,9 @@
-# What the inner process runs behind its environment and setup lines (see wrapper.rs): $0 is the stem of the
-# fifos, "$@" the application's argv, _sshpm_step what is under way, for the trap that tells the wrapper when
-# a step ends the shell.
+# The last part of the inner process's script, behind its environment and setup lines (see wrapper.rs). $0 is
+# the stem of the fifos, "$@" the application's argv. _sshpm_step names the current step for the EXIT trap,
+# which notes the step that has failed.
 
-# Somebody may have removed them while the setup ran. Where bash goes on without, nobody would know that the
-# program runs, and it would be ended for its start's timeout.
+# Somebody may have removed the fifos while the setup ran. bash would go on without them: then nobody would
+# learn that the program runs, and the timeout of its start would end it.
 [ -p "$0.x" ] && [ -p "$0.a" ] || exit 125
 unset _sshpm_step
 _sshpm_step="exec 0"
@@ -17,13 +17,14 @@ case $1 in
     ;;
 *) command -v "$1" >/dev/null || exit 127 ;;
 esac
-# Behind this, the kernel refuses the program; the trap finds out whether it is for the size.
+# If the step fails behind this line, the kernel has refused the program. The trap finds out whether its
+# arguments are too large.
 _sshpm_step="exec 4"
 echo x >"$0.a"
 exec 9>"$0.x"
-# bash goes on behind an exec that failed, dash, mksh and busybox run the trap.
+# With this option, bash goes on behind a failed exec. dash, mksh and busybox run the trap.
 [ -z "${BASH_VERSION:-}" ] || shopt -s execfail
-# The group's redirection leaves the shell a copy of descriptor 9 that the exec closes: so the fifo ends when,
-# and only when, the program has replaced the shell.
+# For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo
+# ends when the program has replaced the shell, and only then.
 { exec "$@"; } 9>&-
 exit

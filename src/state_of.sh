@@ -3,15 +3,14 @@
 
 # Finds the state of the process of metadata file $1.
 # Sets _stem, _file_instance and _state: attended (a manager has it), left (it is kept and no manager has it),
-# orphaned (it lives, and its wrapper does not, or hears nobody), exit … (the wrapper's word of how it ended),
-# gone.
+# orphaned (it lives, but its wrapper is gone or reads no commands), exit … (the word of its end), gone.
 # Returns 0.
 _find_state() {
     _stem=${1##*/metadata_}
     _stem=${1%/*}/${_stem%.json}
     if _read_application "$1"; then
         _stem=$_stem.$_file_instance
-        # Without the fifo for commands it ends with its link.
+        # A process without the fifo for commands is not kept: it ends with its link.
         if ! _has_wrapper || ! _has_reader; then _state=orphaned
         elif [ ! -p "$_stem.c" ] || _is_linked; then _state=attended
         else _state=left

@@ -1,9 +1,10 @@
-# What left the application's process group: processes that have its mark in their environment, or are still
-# of its session.
+# What left the application's process group: processes that have its mark in their environment, or still
+# belong to its session.
 # needs: identity wait
 # takes: _instance
 
-# Ends these processes. $1: the session, which is the application's pid; - where that may be another's by now.
+# Kills these processes. $1: the session, which is the application's pid; - if another process may have that
+# pid by now.
 # Needs _instance. Sets _strays: those that could not be ended.
 # Returns 0 if there are none.
 _end_escaped() {
@@ -50,6 +51,6 @@ _find_session() {
     _read_stat "$1" || return
     set -- $_process_stat
     _process_session=${4:-}
-    # Where the pid was never reported, the session that is looked for is empty: that is nobody's.
+    # If the pid was never reported, the session to look for is empty: no process has that.
     [ -n "$_process_session" ]
 }

@@ -1,4 +1,5 @@
-# What there is to know of a host, after an echo that is timed: lines of a key and a value.
+# Describes the host by lines of a key and a value. Before, it answers a line, so that the manager can measure
+# the round trip.
 # needs: short
 
 # Writes the first directory that wrappers can use, and how much of it is free.
@@ -13,8 +14,9 @@ _show_runtime_directory() {
     done
 }
 
-# Writes whether logind ends the processes that a user leaves at the end of the last login. It does so where
-# KillUserProcesses is set, except for users who linger and users whom its configuration excludes: root by default.
+# Writes whether logind ends what a user leaves running when the last login ends. It does so where
+# KillUserProcesses is set, except for users who linger and for users whom its configuration excludes, by
+# default root.
 # Returns 0.
 _show_logind() {
     _ends_processes=no _excluded_users='root ' _only_users=
@@ -38,7 +40,7 @@ _show_logind() {
 }
 
 read -r _word <&3
-# Where all else goes, so that it is read before the end.
+# It goes to stdout, as all data do, so that the manager reads it before the end.
 _say pong 4>&1
 echo "user $(id -un)"
 echo "login_shell ${SHELL:-}"

@@ -1,4 +1,5 @@
-# Waiting for something that no file or pipe tells. POSIX has no sleep below one second; most hosts have.
+# Waiting for an event that no file or pipe announces. POSIX has no sleep below one second, but most hosts
+# have one.
 
 # Waits 0.1 s, or 1 s where sleep knows no fractions.
 # Needs _is_alone: not empty where no process can be made. Sets _pause_tenths: how many tenths of a second that
@@ -14,10 +15,10 @@ _pause() {
     return 0
 }
 
-# Waits until a condition holds: the command that $2 and what follows are. $1: how many tenths of a second at
-# most.
+# Waits until a condition holds, at most $1 tenths of a second. $2 and the arguments behind it are the command
+# that checks the condition.
 # Sets _tenths_left.
-# Returns 1 if the condition does not hold by then, or if there is no process to wait with.
+# Returns 1 if the condition does not hold by then, or if the host cannot make a process to wait with.
 _wait_until() {
     _tenths_left=$1
     shift

@@ -14,19 +14,19 @@
 #   o PID START  the shell that hands over to it
 #   x            the program is next
 #   f WHY        a step of the start has failed
-#   unread       the inner process has ended before it had read what it is to run: it needs a process for that
-#   signal       the application, or its group, is about to get a signal that ends a shell
-#   unreached    it did not get that
-#   b            the manager says good-bye: HUP follows
+#   unread       the inner process has ended before it had read its script: it needs a process for that
+#   signal       the application, or its group, is about to get a signal that can end a shell
+#   unreached    it did not get that signal
+#   b            the manager has said bye: HUP follows
 #   l            the link is gone: HUP follows
-#   n            there was no link any more
-#   exit …       the application's end, as it is about to be reported
-#   else         what the shell says
-# Their order decides what a failed step is: behind a signal it can be the signal's doing, and no failure of
-# the start.
+#   n            no link lives any more, or the program had not run
+#   exit …       the exit report, before it is sent
+#   else         a message of the shell
+# Their order tells why a step has failed: behind a signal, the signal may be the cause, and then the start
+# has not failed by itself.
 
-# Finds out who the process is. sshd has set LOGNAME, and that costs no fork; with another launcher it can be
-# that of the manager's user.
+# Finds out which user runs this shell. sshd has set LOGNAME, which costs no fork; with another launcher,
+# LOGNAME can name the manager's user.
 # Needs _by_launcher. Sets _user.
 # Returns 0.
 _find_user() {
@@ -36,20 +36,21 @@ _find_user() {
     case $_user in *[!A-Za-z0-9._@+-]* | -* | '') _user=$(id -u) ;; esac
 }
 
-# Waits for the manager's go-ahead, because this script may have waited behind a start-up file that hung, and
-# its start may be over. Behind it stands what the inner process runs: environment, setup lines, start.sh.
+# Waits for the manager's go-ahead, because a start-up file may have delayed this script until the manager
+# gave the start up. Behind the go-ahead comes the script of the inner process: environment, setup lines,
+# start.sh.
 # Sets _inner_script.
-# Returns 0; ends this shell if there is no go-ahead, or if it is cut.
+# Returns 0; ends this shell if there is no go-ahead, or if the script was cut.
 _await_go_ahead() {
     read -r _command _block_length <&3 && [ "$_command" = go ] || { trap - EXIT; _leave 125; }
     _inner_script=$(head -c "$_block_length" <&3 || dd bs=1 count="$_block_length" <&3)
-    # A link that broke cuts it, and then nobody hears this.
+    # A broken link cuts the script, and then nobody reads this report.
     case $_inner_script in *"
 }") ;; *) _die no-process ;; esac
 }
 
-# Finds out the umask of the application and its log file: the request's, or the login's. The second line of
-# status has that since Linux 4.7, and costs no process.
+# Finds out the umask for the application and its log file: that of the request, or that of the login. Since
+# Linux 4.7 the second line of status has the login's, and reading it costs no process.
 # Sets _umask.
 # Returns 0.
 _find_umask() {
@@ -57,8 +58,9 @@ _find_umask() {
     case $_umask in 0[0-7]*) ;; *) _umask=$(umask) ;; esac
 }
 
-# Chooses the shell of the inner process. bash reads ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2,
-# zsh ~/.zshenv always: start-up files are for the setup lines to source.
+# Chooses the shell of the inner process, and keeps it from reading start-up files: the setup lines source
+# those that they need. bash would read ~/.bashrc where SSH_CLIENT is set and SHLVL is below 2, and zsh would
+# always read ~/.zshenv.
 # Needs _setup_shell and _wants_bash. Sets _shell and _shell_option.
 # Returns 0, or reports that the start has failed, and ends this shell.
 _choose_shell() {
@@ -76,17 +78,17 @@ _choose_shell() {
     esac
 }
 
-# XFSZ comes of a write where files may not grow; the write fails then.
+# The kernel sends XFSZ for a write beyond the size limit of files. With a trap, that write only fails.
 trap : HUP INT QUIT TERM USR1 USR2 VTALRM XFSZ
 exec 5>&1 6>&4 7>&1
 _open_reports
-# This shell ends for want of a process, see reader.sh.
+# This shell ends here if the host cannot make a process, see reader.sh.
 _attendant=
 trap '_say fail no-process; [ -z "$_attendant" ] || kill -PROF "$_attendant"' EXIT
 _wrapper=$$
 _find_user
 _say begin 1 "$$" "$_user"
-# What start-up files wrote on stdout stands before this one.
+# What start-up files wrote to stdout stands before this report.
 _say begin 4>&7
 _await_go_ahead
 _find_umask
