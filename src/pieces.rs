@@ -25,11 +25,11 @@ static PIECES: [Piece; 27] = pieces!(
 /// The table of the variables' names: each line has a name, its kind and its meaning.
 const NAMES: &str = include_str!("names.txt");
 
-/// What the inner process runs last.
+/// The last part of the inner process's script.
 pub(crate) const START: &str = include_str!("start.sh");
 
-/// The variables' names, for `unset`: the login environment may export one, and would then export our value too: the
-/// nonce, for example.
+/// The names of all variables, for `unset`. If the login environment exported one of them, the shell would export the
+/// value that a script assigns: the nonce, for example.
 pub(crate) static OURS: LazyLock<String> = LazyLock::new(|| {
     let names: Vec<_> = NAMES.lines().filter_map(|line| line.split(' ').next()).collect();
     names.join(" ")
@@ -39,13 +39,13 @@ fn piece(name: &str) -> &'static str {
     PIECES.iter().find(|piece| piece.name == name).unwrap_or_else(|| panic!("no piece of shell is named {name}")).text
 }
 
-/// The pieces that a text names in its header behind these words.
+/// Returns the pieces that the header of a text names behind these words.
 fn named<'a>(text: &'a str, words: &str) -> impl Iterator<Item = &'a str> {
     let lines = text.lines().take_while(|line| line.starts_with('#'));
     lines.filter_map(move |line| line.strip_prefix("# ")?.strip_prefix(words)).flat_map(|names| names.split(' '))
 }
 
-/// Adds a piece behind all that it needs, each of these once.
+/// Adds a piece behind all the pieces that it needs, each one once.
 fn add_piece(name: &'static str, known: &mut BTreeSet<&'static str>, all: &mut String) {
     if known.insert(name) {
         let text = piece(name);
@@ -56,12 +56,12 @@ fn add_piece(name: &'static str, known: &mut BTreeSet<&'static str>, all: &mut S
     }
 }
 
-/// Returns a piece behind all that it needs.
+/// Returns a piece behind all the pieces that it needs.
 pub(crate) fn script_of(name: &'static str) -> String {
     addition(&[], name)
 }
 
-/// Returns what a script that is made of some pieces must have in addition to use another one too.
+/// Returns the pieces that a script which is made of some pieces needs in addition, to use one more.
 pub(crate) fn addition(to: &[&'static str], name: &'static str) -> String {
     let (mut known, mut all) = (BTreeSet::new(), String::new());
     to.iter().for_each(|there| add_piece(there, &mut known, &mut all));
@@ -84,22 +84,25 @@ mod tests {
         lines.flat_map(|line| [line, "\n"]).collect()
     }
 
-    /// The words of a text that can be names of ours. Those of the inner process begin with `_sshpm_`.
+    /// The words of a text that can name functions or variables. Those of the inner process begin with `_sshpm_`.
     fn words(text: &str) -> BTreeSet<&str> {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         words.filter(|word| word.len() > 1 && word.starts_with('_') && !word.starts_with("_sshpm_")).collect()
     }
 
-    /// The functions that a text defines, each with its comment.
-    fn functions(text: &str) -> Vec<(&str, usize)> {
-        let mut comment = 0;
+    /// The functions that a text defines, each with the lines of its comment.
+    fn functions(text: &str) -> Vec<(&str, Vec<&str>)> {
+        let mut comment = Vec::new();
         let mut all = Vec::new();
         for line in text.lines() {
             match line.split_once("() ") {
-                Some((name, "{" | "(")) if name.starts_with('_') => all.push((name, comment)),
-                _ => {}
+                _ if line.starts_with('#') => {
+                    comment.push(line);
+                    continue;
+                }
+                Some((name, "{" | "(")) if name.starts_with('_') => all.push((name, std::mem::take(&mut comment))),
+                _ => comment.clear(),
             }
-            comment = if line.starts_with('#') { comment + 1 } else { 0 };
         }
         all
     }
@@ -116,7 +119,7 @@ mod tests {
             let defined: BTreeSet<_> =
                 functions(&there).into_iter().chain(functions(text)).map(|(name, _)| name).collect();
             let code = code_of(text);
-            // A name that is a function's and a variable's tells nothing.
+            // A name of a function and a variable does not say which of them is used.
             let missing: Vec<_> = words(&code)
                 .into_iter()
                 .filter(|word| all.contains(word) && !names.contains(word) && !defined.contains(word))
@@ -129,7 +132,9 @@ mod tests {
     fn each_function_says_what_it_does_sets_and_returns() {
         for (name, text) in texts() {
             for (function, comment) in functions(text) {
-                assert!(comment >= 3, "{name}.sh: {function} has {comment} lines of comment");
+                assert!(comment.len() >= 3, "{name}.sh: {function} has {} lines of comment", comment.len());
+                let says_what_it_returns = comment.iter().any(|line| line.starts_with("# Returns"));
+                assert!(says_what_it_returns, "{name}.sh: {function} does not say what it returns");
                 assert!(function.len() > 3, "{name}.sh: {function} is too short a name");
             }
         }
@@ -143,14 +148,12 @@ mod tests {
         })
     }
 
-    /// The parameters of a script are those that the texts take which it is made of.
+    /// The parameters of a script are those that its texts take.
     #[test]
     fn each_text_takes_what_the_table_has_as_parameters() {
         let parameters: BTreeSet<_> =
             table().filter(|(_, kind, _)| *kind == "parameter").map(|(name, ..)| name).collect();
-        let mut taken: BTreeSet<_> = texts().flat_map(|(_, text)| named(text, "takes: ")).collect();
-        // The scripts that are made of short.sh take this with it.
-        taken.insert("_nonce");
+        let taken: BTreeSet<_> = texts().flat_map(|(_, text)| named(text, "takes: ")).collect();
         assert_eq!(taken, parameters);
     }
 
