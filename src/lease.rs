@@ -1,4 +1,5 @@
-//! The lease of a connection: how its ticks are counted, and what ends a session whose link is cut in silence.
+//! The lease of a connection. While it runs, the host reports a tick in each period, and the manager answers with a
+//! ping. Ticks without a ping end the connection, and so does a time without ticks.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +7,7 @@ use crate::launcher::Launcher;
 use crate::options::Options;
 use crate::seconds;
 
-/// The longest time between ticks: an unused connection closes at one.
+/// The longest time between ticks. An unused connection is closed at a tick, so it lives that much longer at most.
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
 
 /// How the lease of a connection is counted.
@@ -14,41 +15,43 @@ const LONGEST_PERIOD: Duration = Duration::from_secs(5);
 pub(crate) struct Lease {
     /// Whole seconds between ticks.
     pub period: Duration,
-    /// How many ticks without a ping end it.
+    /// How many ticks without a ping end the connection.
     pub ticks: u64,
 }
 
-/// What ends a session whose link was cut in silence.
+/// What ends a session on its host when the link was cut in silence.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SilentCut {
     /// The lease of its shared connection.
     Connection,
     /// A lease of its own, which ends sshd's process.
     Sshd(Lease),
-    /// A lease of its own, which ends the session's input: who else carries it is not known.
+    /// A lease of its own, which ends the session's input: it is not known which process carries the session.
     Input(Lease),
 }
 
 impl SilentCut {
-    /// Of a session that has no shared connection.
+    /// Returns what ends a session that has no shared connection.
     pub(crate) fn of(launcher: &Launcher, options: &Options) -> SilentCut {
         match launcher {
             Launcher::Ssh => SilentCut::Sshd(Lease::of(options)),
-            // Nothing is between this machine and itself, but a manager can stand still, and a child that it has forked hold the lifeline.
+            // No link is cut within this machine. But a manager can stand still, or a child that it has forked can
+            // keep the lifeline open.
             Launcher::Local | Launcher::Command(_) | Launcher::Slurm(_) => SilentCut::Input(Lease::of(options)),
         }
     }
 }
 
 impl Lease {
-    /// Three ticks at least, because one can be late; not shorter than asked for.
+    /// Returns the lease that the options ask for, or a slightly longer one in whole periods. It has at least three
+    /// ticks, because one tick can be late.
     pub(crate) fn of(options: &Options) -> Lease {
         let seconds = seconds::whole_seconds(options.lease);
         let period = (seconds / 3).clamp(1, LONGEST_PERIOD.as_secs());
         Lease { period: Duration::from_secs(period), ticks: seconds.div_ceil(period) }
     }
 
-    /// When this side takes a connection for dead whose last tick came at this time.
+    /// Returns when the manager takes a connection for dead whose last tick came at this time.
     pub(crate) fn end(self, last_tick: Instant) -> Option<Instant> {
         let ticks = u32::try_from(self.ticks).unwrap_or(u32::MAX);
         last_tick.checked_add(self.period.saturating_mul(ticks))

@@ -1,4 +1,4 @@
-//! The parameters of the scripts: the variables that are assigned before a script runs. `names.txt` says what each means.
+//! The parameters of the scripts: the variables that are assigned before a script runs. `names.txt` describes them.
 
 pub(crate) const ASKED_BOOT: &str = "_asked_boot";
 pub(crate) const ASKED_PID: &str = "_asked_pid";

@@ -1,4 +1,5 @@
-//! The reports that the wrapper sends, and how they are found in a stream that the application writes to as well.
+//! The reports of scripts on hosts, and how they are found in a stream to which the application writes as well.
+//! docs/protocol.md describes them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,64 +9,64 @@ use crate::exit_status::ApplicationEnd;
 use crate::output::OutputStream;
 use crate::signal::Signal;
 
-/// How long a nonce is. It is random: what an application writes can not be a report but by chance.
+/// The length of a nonce in bytes. A nonce is random: what an application writes can pass for a report only by chance.
 pub(crate) const NONCE_LENGTH: usize = 32;
-/// How every nonce begins: with the record separator of ASCII, which text does not have. Output that ends with the beginning of a nonce is
-/// held back until more of it comes, and a prompt may be the last for long.
+/// The first byte of every nonce: the record separator of ASCII, which text does not have. Output that ends with the
+/// beginning of a nonce is held back until more output comes, and a prompt may be the last output for long.
 pub(crate) const NONCE_BEGIN: u8 = 0x1e;
-/// A report is one write to a pipe; the wrapper's are below 100 bytes. What is longer is none.
+/// The length in bytes behind the nonce from which on a line is no report. Those of the wrapper have less than 100.
 pub(crate) const LONGEST_REPORT: usize = 256;
 
-/// What the wrapper says.
+/// A report of a script on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The wrapper runs, as this user if it says so.
+    /// The script runs, as this user if the report names one.
     Begin { wrapper_pid: i64, user: Option<String> },
-    /// On stdout: what start-up files wrote stands before this.
+    /// On stdout. What start-up files wrote stands before this report.
     OutputBegin,
-    /// The inner process waits for its go.
+    /// The process was made, and has not executed its program yet.
     Pid { pid: i64, start_time: String, boot_id: String },
-    /// The wrapper of a process that is kept: the session's own shell is only its link.
+    /// The wrapper of a kept process. The session's own shell is only its link.
     Wrapper { pid: i64 },
-    /// The wrapper of a process that is kept has taken this link. `running`: its program was executed.
+    /// The wrapper of a kept process has taken this link. `running`: the program was executed.
     Attached { running: bool },
-    /// Another manager has a link to it.
+    /// Another manager has a link to the kept process.
     Refused,
-    /// A process that the application started could not be ended.
+    /// A process that left the application's process group could not be ended.
     Stray { pid: i64 },
-    /// One of a list; its metadata follows.
+    /// One application of a list. The content of its metadata file follows.
     Found { uuid: String, state: Found },
-    /// What a clean-up did with an application, and the pids that it could not end.
+    /// What a clean-up did with an application, and the pids of the processes that it could not end.
     Cleaned { uuid: String, outcome: Cleaned, left: Vec<i64> },
-    /// All that the application wrote to this stream until its end stands before this.
+    /// All that a kept application wrote to this stream until its end stands before this report.
     Rest(OutputStream),
     /// The program was executed.
     Running,
     /// The start failed.
     Fail(Failure),
-    /// What a command came to.
+    /// The answer to a `kill` command: whether the signal was sent.
     Answer { id: u64, done: bool },
-    /// Something is missing that the application can do without.
+    /// The application runs, but without this.
     Warning(Warning),
-    /// All that the application wrote to this stream stands before this.
+    /// All data on stdout stand before this report.
     Eof,
-    /// The inner process ended. `ran`: after its program was executed.
+    /// The process has ended. `ran`: its program was executed.
     Exit { end: ApplicationEnd, ran: bool },
-    /// The wrapper removed what it made.
+    /// The script has removed what it made. It ends now.
     Clean,
-    /// The answer to a timed line.
+    /// The answer to `mark`, or to the timed line of a validation.
     Pong,
-    /// The lease of the connection runs, and waits for a ping.
+    /// The lease of the connection has counted one period, and expects a ping.
     Tick,
-    /// The host could not start a process: the lease does not run any more.
+    /// The host could not make a process for the lease, which has ended.
     Unleased,
-    /// Why a file cannot be read.
+    /// A file cannot be read, for this reason.
     Problem(FileProblem),
-    /// An inquiry's answer: nothing of the process is left on the host.
+    /// Nothing of the process is left on the host.
     Gone,
 }
 
-/// Why the wrapper could not start the application.
+/// Why a start has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     InUse,
@@ -74,7 +75,7 @@ pub(crate) enum Failure {
     LogDirectory,
     LogFile,
     Shell,
-    /// A step of the inner process: its number where it has one, and the code that it ended with.
+    /// A step of the inner process failed: its number where it has one, and the code with which its shell ended.
     Step {
         step: Step,
         number: u32,
@@ -92,22 +93,22 @@ pub(crate) enum Step {
     Exec,
 }
 
-/// What the application runs without.
+/// What the application lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Warning {
     /// No metadata file: it could not be written.
     Metadata,
     /// No metadata file: no runtime directory could be used.
     Runtime,
-    /// No process group of its own: signals reach the leader only.
+    /// No process group of its own: signals reach the application alone.
     Group,
-    /// INT and QUIT are ignored in it.
+    /// The application ignores INT and QUIT.
     Signals,
-    /// Its files are gone before its end, or cannot be removed.
+    /// The wrapper's files were gone before the end, or cannot be removed.
     Files,
 }
 
-/// What a list says of an application.
+/// The state of an application in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     Attended,
@@ -126,11 +127,11 @@ pub(crate) enum Cleaned {
     Removed,
 }
 
-/// Finds reports in a stream, and passes on what is none.
+/// Finds reports in a stream, and passes on everything else.
 #[derive(Default)]
 pub(crate) struct Scanner {
     nonce: [u8; NONCE_LENGTH],
-    /// Bytes that may be the beginning of a report: never more than a report is long.
+    /// The last bytes, if they may be the beginning of a report: never more than the longest report has.
     held: Vec<u8>,
 }
 
@@ -139,7 +140,7 @@ impl Scanner {
         Scanner { nonce, held: Vec::new() }
     }
 
-    /// Takes the next bytes of the stream; the sink gets its pieces in their order.
+    /// Takes the next bytes of the stream, and gives its pieces to the sink in their order.
     pub(crate) fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Piece)) {
         let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(bytes);
@@ -172,7 +173,7 @@ impl Scanner {
         self.held = rest.to_vec();
     }
 
-    /// The stream has ended: what was held is no report.
+    /// Ends the stream: the sink gets the bytes that were held back, which are no report.
     pub(crate) fn finish(&mut self, sink: &mut dyn FnMut(Piece)) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
@@ -180,14 +181,14 @@ impl Scanner {
         }
     }
 
-    /// How many bytes wait for more of the stream.
+    /// Returns how many bytes wait for more of the stream.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// Where the nonce stands in `bytes`, and whether it is whole there: else its beginning ends the bytes, or, with
-    /// the bytes' length as the place, nothing of it is there.
+    /// Returns where the nonce stands in `bytes`, and whether the whole nonce does. Otherwise, the bytes behind that
+    /// place are the beginning of a nonce; the place is the end of the bytes if there are none.
     fn find_nonce(&self, bytes: &[u8]) -> (usize, bool) {
         let mut from = 0;
         while let Some(next) = bytes[from..].iter().position(|b| *b == self.nonce[0]) {
@@ -205,10 +206,10 @@ impl Scanner {
 /// A piece of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// What the application wrote.
+    /// Data: output of the application or of a script.
     Data(&'a [u8]),
     Report(Report),
-    /// It has the nonce and is no report: only a broken or hostile remote side sends that.
+    /// A line behind the nonce that is no report: only a broken or hostile host sends one.
     Unknown(&'a [u8]),
 }
 
@@ -225,7 +226,7 @@ fn parse_words(words: &[&str]) -> Option<Report> {
         ["begin", "1", pid, user] => {
             Report::Begin { wrapper_pid: positive(pid)?, user: check::user(user).ok().map(|()| user.to_owned()) }
         }
-        // Last is the runtime directory's place in the wrapper's list, 0: none.
+        // The last word is the number of the runtime directory, or 0 for none.
         ["pid", pid, start, boot, "0" | "1" | "2" | "3" | "4" | "5"] => {
             Report::Pid { pid: positive(pid).filter(|pid| *pid > 1)?, start_time: token(start)?, boot_id: token(boot)? }
         }
@@ -259,7 +260,7 @@ fn parse_words(words: &[&str]) -> Option<Report> {
         ["warn", "files"] => Report::Warning(Warning::Files),
         ["eof"] => Report::Eof,
         ["exit", code, how, ran, left] => Report::Exit { end: parse_end(code, how, flag(left)?)?, ran: flag(ran)? },
-        // From a status file, with the time of the end.
+        // From the word of an end, which has the time.
         ["exit", code, how, ran, left, seconds] => {
             let end = ApplicationEnd { at: Some(time(seconds)?), ..parse_end(code, how, flag(left)?)? };
             Report::Exit { end, ran: flag(ran)? }
@@ -320,11 +321,12 @@ fn parse_failure(words: &[&str]) -> Option<Failure> {
     })
 }
 
-/// `how`: `s` the shell told of a signal, `c` and of a core dump, `-` it told of none, `u` it tells of none ever.
+/// Returns the end that an `exit` report describes. `how` is what the shell on the host said: `s` that a signal ended
+/// the application, `c` that one did, with a core dump, `-` nothing, `u` nothing, as this shell never does.
 fn parse_end(code: &str, how: &str, left_over: bool) -> Option<ApplicationEnd> {
     let (code, certain) = normalized(code.parse().ok()?)?;
     let number = (code > 128).then_some(code - 128);
-    // No shell tells of INT and PIPE, because people end programs by them all the time.
+    // No shell says that INT or PIPE ended a program, because that happens all the time.
     let untold = matches!(number, Some(libc::SIGINT | libc::SIGPIPE));
     let by_signal = match how {
         "s" | "c" | "u" => true,
@@ -335,7 +337,8 @@ fn parse_end(code: &str, how: &str, left_over: bool) -> Option<ApplicationEnd> {
     Some(ApplicationEnd { code, signal, core_dumped: how == "c", left_over, at: None })
 }
 
-/// ksh93 says 256+n for signal n and yash 384+n, which no exit code can be; all others say 128+n.
+/// Returns a shell's exit status as 128+n for signal n, and whether it is certainly one of a signal. ksh93 gives 256+n
+/// for signal n and yash 384+n, which no exit code can be. All others give 128+n.
 fn normalized(status: i32) -> Option<(i32, bool)> {
     match status {
         0..=255 => Some((status, false)),
@@ -344,16 +347,18 @@ fn normalized(status: i32) -> Option<(i32, bool)> {
     }
 }
 
+/// Parses a pid, which must be above 0.
 fn positive(word: &str) -> Option<i64> {
     word.parse().ok().filter(|number| (1..=i64::from(i32::MAX)).contains(number))
 }
 
-/// Seconds since 1970; the year 9999 is far enough.
+/// Parses seconds since 1970, up to the year 9999.
 fn time(word: &str) -> Option<SystemTime> {
     let seconds = word.parse().ok().filter(|seconds| *seconds < 253_402_300_800)?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
+/// Checks a word that is only compared with others: a start time or a boot id.
 fn token(word: &str) -> Option<String> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-:_".contains(&b);
     (word.len() <= 64 && word.bytes().all(good)).then(|| word.to_owned())
@@ -374,7 +379,7 @@ mod tests {
 
     const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
 
-    /// The application's bytes and the reports of a stream that comes in these chunks.
+    /// Returns the data and the reports of a stream that comes in these chunks.
     fn scan(chunks: &[&[u8]]) -> (Vec<u8>, Vec<Report>) {
         let mut scanner = Scanner::new(*NONCE);
         let (mut data, mut reports) = (Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
-//! Shell code for remote hosts. It travels by length: the shell reads one short line, which reads the rest in one
-//! block, so that neither the size of a script nor what its values contain costs more than their bytes. Each value is
-//! quoted once.
+//! Shell code for remote hosts. A script is sent as a short line and a block: the shell reads the line byte by byte,
+//! and the line reads the block by its length. So a script costs no more than its bytes, whatever its values contain.
+//! Each value is quoted once.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::parameters;
 use crate::pieces::{OURS, script_of};
 use crate::report::NONCE_LENGTH;
 
-/// What is sent to run the script of this piece, behind these assignments.
+/// Returns what is sent to run the script of this piece, with these values assigned before.
 pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], piece: &'static str) -> Vec<Chunk> {
     let mut script = Script::default();
     script.assign(parameters::NONCE, nonce);
@@ -27,17 +27,17 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
     lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes()
 }
 
-/// The variable by which the first shell on a host reads a script. The login environment may export it, too.
+/// The variable into which the first shell on a host reads a script. The login environment may export one of this
+/// name.
 const SCRIPT: &str = "_script";
 
-/// What `/bin/sh` runs on the host: it reads one line, which reads the rest of a script, see [`Script::opened`]. In single
-/// quotes it survives every login shell, csh and fish too, because it has none of those, no `!`, no backslash and no
-/// newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a command line.
-/// Behind it stands what the host's ps calls it.
+/// The command for `/bin/sh` on the host. It reads one line, which reads the rest of a script, see [`Script::opened`].
+/// In single quotes it passes every login shell, csh and fish too, because it has no single quote, no `!`, no
+/// backslash and no newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a
+/// command line. The word behind this command is the name that ps shows on the host.
 pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r _script && eval "$_script""#;
 
-/// The end of a block. The shell runs a block that was cut by a broken link neither as a whole nor in part, because it
-/// lacks this.
+/// The end of a block. A block that a broken link has cut lacks it, and so the shell runs no part of that block.
 const END: &str = "}";
 
 /// A shell script under construction.
@@ -45,12 +45,14 @@ const END: &str = "}";
 pub(crate) struct Script(pub Vec<u8>);
 
 impl Script {
+    /// Adds code.
     pub(crate) fn add(&mut self, text: &[u8]) {
         self.0.extend_from_slice(text);
     }
 
-    /// Single quotes keep every byte but themselves, in every shell and locale. Those stand in double quotes, a whole
-    /// run of them in one pair: bash's time grows with the square of the number of quoted pieces in a word.
+    /// Adds a value in single quotes, which keep every byte but themselves, in every shell and locale. Single quotes
+    /// of the value stand in double quotes, a whole run of them in one pair: bash's time grows with the square of the
+    /// number of quoted pieces in a word.
     pub(crate) fn quote(&mut self, value: &[u8]) {
         self.0.reserve(value.len() + 2);
         self.add(b"'");
@@ -63,6 +65,7 @@ impl Script {
         self.add(b"'");
     }
 
+    /// Adds an assignment of this value.
     pub(crate) fn assign(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.add(name.as_bytes());
         self.add(b"=");
@@ -70,24 +73,24 @@ impl Script {
         self.add(b"\n");
     }
 
-    /// What is sent to run the script.
+    /// Returns what is sent to run the script.
     pub(crate) fn bundle(mut self) -> Vec<Chunk> {
         self.add(END.as_bytes());
         vec![self.opened(0).into()]
     }
 
-    /// What is sent to run the script and, behind it, text that is the same for all, and that [`closed`] made: it is
-    /// not copied.
+    /// Returns what is sent to run the script and, behind it, a text that many scripts share. [`closed`] has made that
+    /// text, and it is not copied.
     pub(crate) fn bundle_with(self, rest: &'static [u8]) -> Vec<Chunk> {
         vec![self.opened(rest.len()).into(), rest.into()]
     }
 
-    /// The line that reads the block, and the block but for its last bytes, of which there are `rest`.
+    /// Returns the line that reads the block, and the block without its last `rest` bytes.
     ///
-    /// Descriptor 4 keeps stderr for the reports. From the block on, the shell's own messages go nowhere: it can complain
-    /// about a block that was cut, and nobody can tell what of it a shell quotes then. Some hosts have a
-    /// `head` without `-c`, or none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends
-    /// nothing behind the block until the script reports that it has begun.
+    /// Descriptor 4 keeps stderr for the reports. The shell's own messages about the block go to /dev/null: a shell
+    /// that complains about a block that was cut may quote any part of it. Some hosts have a `head` without `-c`, or
+    /// none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block
+    /// until the script reports that it has begun.
     fn opened(self, rest: usize) -> Vec<u8> {
         let begin = format!("{{ unset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;
@@ -97,19 +100,20 @@ impl Script {
         [reads.as_bytes(), begin.as_bytes(), &self.0].concat()
     }
 
-    /// What is sent to have the wrapper's inner process run the script: a line with its length, and the block.
+    /// Returns what is sent for the wrapper's inner process to run the script: a line with the length, and the block.
     pub(crate) fn block(self) -> Vec<Chunk> {
         let block = [b"{ ", &self.0[..], END.as_bytes()].concat();
         vec![[format!("go {}\n", block.len()).as_bytes(), &block].concat().into()]
     }
 }
 
-/// Makes text ready to be the end of a block.
+/// Returns text as the end of a block.
 pub(crate) fn closed(text: &[u8]) -> Vec<u8> {
     [text, END.as_bytes()].concat()
 }
 
-/// A relative path gets `./`, so that none is an option, `cd -` or looked up in CDPATH.
+/// Returns a path as bytes, a relative one with `./` before it. So no path is taken for an option or for `cd -`, and
+/// none is looked up in CDPATH.
 pub(crate) fn literal_path(path: &Path) -> Vec<u8> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.starts_with(b"/") { bytes.to_vec() } else { [b"./", bytes].concat() }
@@ -132,7 +136,7 @@ pub(crate) mod shells {
     }
 
     impl Shell {
-        /// Runs it as `sh`, because several shells behave by their name.
+        /// Returns a command that runs it as `sh`: several shells change their behaviour with their name.
         pub(crate) fn command(&self) -> Command {
             let mut command = Command::new(&self.path);
             command.arg0("sh");
@@ -140,7 +144,7 @@ pub(crate) mod shells {
         }
     }
 
-    /// The shells that are installed.
+    /// Returns the shells that are installed.
     pub(crate) fn each() -> impl Iterator<Item = Shell> {
         NAMES.into_iter().filter_map(|name| {
             let path = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(name)).into_iter().find(|path| path.exists());
@@ -151,7 +155,7 @@ pub(crate) mod shells {
         })
     }
 
-    /// Runs a command with this input, which it need not read to its end.
+    /// Runs a command with this input. The command need not read all of it.
     pub(crate) fn run_with(command: &mut Command, input: &[u8]) -> Output {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -201,15 +205,15 @@ mod tests {
         script
     }
 
-    /// Has a shell run what is sent to it, as a host does, with programs from these directories.
+    /// Runs what is sent in a shell, as a host does, with programs from these directories.
     fn run(shell: &Shell, sent: &[u8], path: &str) -> (Vec<u8>, Vec<u8>) {
         let output =
             run_with(shell.command().args(["-c", BOOTSTRAP, "sshpm"]).env("PATH", path).env(SCRIPT, "exported"), sent);
         (output.stdout, output.stderr)
     }
 
-    /// A directory for PATH without `head`, and one whose `head` knows no `-c`. Both have `echo`, without which yash
-    /// has none either.
+    /// Makes a directory for PATH without `head`, and one whose `head` knows no `-c`. Both have `echo`, because yash
+    /// has no `echo` where PATH has none.
     fn without_head_c(scratch: &Path) -> [String; 2] {
         let directories = ["missing", "old"].map(|name| scratch.join(name));
         for directory in &directories {

@@ -1,7 +1,7 @@
-//! The scripts that are about one application: the one that starts it, with `wrapper.sh`, the one that takes it over,
-//! and the one that asks after it when its link was lost.
+//! The scripts for one process: `wrapper.sh` starts it, `attach.sh` takes over a kept one, and `inquiry.sh` asks about
+//! one whose link was lost.
 //!
-//! The values of a request become assignments here, each quoted once.
+//! The values of a request become assignments in the script, each quoted once.
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use crate::request::{BootRequest, LogMode};
 use crate::script::{Script, closed, literal_path, short_script, without_comments};
 use crate::seconds::whole_seconds;
 
-// Each is made once: a start must not cost the time again.
+// Each is made once: no further start costs that time.
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("wrapper"))));
 static ATTACH: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("attach"))));
 static LEASE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "lease")));
@@ -27,9 +27,9 @@ static TREE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "keep")));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(pieces::START));
 
-/// The session of a shared connection.
+/// The script that keeps a shared connection open.
 pub(crate) const CONNECTION: &str = "connection";
-/// The script that tells what there is to know of a host.
+/// The script that describes a host.
 pub(crate) const VALIDATE: &str = "validate";
 /// The script that reads the end of a log file.
 pub(crate) const READ_LOG: &str = "read_log";
@@ -39,10 +39,11 @@ pub(crate) const FOLLOW_LOG: &str = "follow_log";
 pub(crate) const READ_METADATA: &str = "read_metadata";
 /// The script that lists applications.
 pub(crate) const LIST: &str = "find";
-/// The script that ends and removes those that nobody has.
+/// The script that ends and removes the applications that no manager has.
 pub(crate) const CLEAN_UP: &str = "clean_up";
 
-/// The script that starts the application of `request`; it waits for [`start_block`] before it does.
+/// Returns the script that starts the application of `request`. It waits for [`start_block`] before it starts
+/// anything.
 pub(crate) fn start_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
@@ -73,13 +74,14 @@ pub(crate) fn start_line(
     script.bundle_with(&WRAPPER)
 }
 
-/// The go-ahead for a start whose script has begun, with what the application's process is to run. Nothing may be sent
-/// behind it until the script reports `pid` or `fail`: the host's `head` may take what follows.
+/// Returns the go-ahead for a start whose script has begun, with the script of the inner process. Nothing may be sent
+/// behind it until the next report: the host's `head` may read what follows.
 pub(crate) fn start_block(instance: &Instance, request: &BootRequest) -> Vec<Chunk> {
     inner_script(instance, request).block()
 }
 
-/// The script that takes over the application of this instance; `positions`: how much of its output is here.
+/// Returns the script that takes over the kept process of this instance. `grace` is in seconds. `positions`: how many
+/// bytes of its stdout and stderr the manager has.
 pub(crate) fn attach_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
@@ -95,10 +97,11 @@ pub(crate) fn attach_line(
     script.bundle_with(&ATTACH)
 }
 
-/// The script that asks after a process, ends it if it outlives `grace` (in seconds), and reports how it ended.
+/// Returns the script that asks about a process, ends it if it outlives `grace` (in seconds), and reports how it
+/// ended.
 ///
-/// `remote`: its pid, start time and boot; none when the link broke before they were reported. `wrapper_pid`: the pid
-/// of the shell that reported to have begun; without `remote`, the process counts as starting while that shell lives.
+/// `remote`: its pid, start time and boot; `None` if the link broke before they were reported. `wrapper_pid`: the pid
+/// of the shell that has reported `begin`. Without `remote`, the process counts as starting while that shell lives.
 pub(crate) fn inquiry_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
@@ -120,15 +123,16 @@ pub(crate) fn inquiry_line(
     short_script(nonce, &values, "inquiry")
 }
 
-/// By which tree.sh knows what an application has started.
+/// The variable by which tree.sh recognizes what an application has started.
 const MARK: &str = "SSHPM_PROCESS";
 
-/// What the inner process runs: literal environment, setup lines, the environment again, and start.sh.
+/// Returns the script of the inner process: literal environment, setup lines, the environment again, and start.sh.
 fn inner_script(instance: &Instance, request: &BootRequest) -> Script {
     let mut script = Script::default();
-    // However a step ends this shell, the notebook gets its name and code; then whoever waits for the exec is freed. A
-    // program that is always there can only fail with the arguments and the environment if they are too many bytes, or if
-    // the host has no process left: then no subshell runs either, and some shells end here.
+    // However a step ends this shell, the trap writes the step's name and code to the notebook, and then releases the
+    // shell that waits for the exec. A program that every host has can fail with these arguments and this environment
+    // only if they are too many bytes, or if the host cannot make a process: then no subshell runs either, and some
+    // shells end here.
     script.add(
         br#"trap '_sshpm_code=$?; trap - EXIT
 echo "f $_sshpm_step $_sshpm_code" >"$0.a"; echo f >"$0.x"
@@ -140,7 +144,7 @@ set --
         script.add(b"export ");
         script.assign(MARK, &instance.id);
     }
-    // The lines may go elsewhere, and so does the working directory itself.
+    // The lines may change the directory, and so does the step that enters the working directory.
     let returns =
         !request.setup.is_empty() && request.working_directory.as_ref().is_some_and(|path| path.is_relative());
     if returns {
@@ -155,7 +159,8 @@ set --
         script.add(b" || exit\n");
     }
     if !request.setup.is_empty() {
-        // What the lines may have left: options that would end or change the rest, and a mark that would export our variables.
+        // The lines may have left options that would end or change the rest, and an attribute that would export these
+        // variables.
         script.add(b"set +aefu\nunset _sshpm_step IFS\n");
         script.environment(request);
         if returns {
@@ -165,7 +170,7 @@ set --
         script.enter(request);
     }
     script.limits(request);
-    // Only here: a file that the lines source may look at its arguments.
+    // The arguments are set only here: a file that the lines source may look at its arguments.
     script.add(b"set --");
     for argument in &request.argv {
         script.add(b" ");
@@ -177,7 +182,7 @@ set --
 }
 
 impl Script {
-    /// How the scripts that have one application begin.
+    /// Begins a script for one process.
     fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, cut: SilentCut) -> Script {
         let mut script = Script::default();
         script.assign(parameters::NONCE, nonce);
@@ -201,7 +206,7 @@ impl Script {
         self.add(&LEASE);
     }
 
-    /// Names what comes next, for the trap.
+    /// Names the step that comes next, for the trap.
     fn step(&mut self, name: &str, number: usize) {
         self.assign("_sshpm_step", format!("{name} {number}"));
     }
@@ -227,8 +232,9 @@ impl Script {
         }
     }
 
-    /// `ulimit` counts some sizes in units of 512 bytes, for which bash takes 1024 unless it is in its POSIX mode. It sets
-    /// the soft and the hard limit, but zsh's has to be told to; dash and mksh would take the last of two flags only.
+    /// Adds the resource limits. `ulimit` counts some sizes in units of 512 bytes, but bash in units of 1024 unless it
+    /// is in its POSIX mode. It sets the soft and the hard limit; zsh does so only with both flags, of which dash and
+    /// mksh would take the last one only.
     fn limits(&mut self, request: &BootRequest) {
         if request.limits.is_empty() {
             return;
@@ -284,8 +290,8 @@ fn log_mode(mode: LogMode) -> &'static str {
     }
 }
 
-/// The metadata file's keys behind pid, start_time and boot_id, which the wrapper knows. `started_at` is by this machine's
-/// clock.
+/// Returns the part of the metadata that the manager knows. The wrapper writes what it knows before it, such as the
+/// pid. `started_at` is by this machine's clock.
 fn metadata(instance: &Instance, request: &BootRequest) -> String {
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
     let object = serde_json::json!({
@@ -327,7 +333,7 @@ mod tests {
 
     const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
 
-    /// Each script that hosts are sent, as text, and what it is for.
+    /// Returns each script that hosts are sent, as text, and what it is for.
     fn every_script() -> Vec<(String, Vec<u8>)> {
         let instance = Instance { uuid: "u".into(), id: "0123456789abcdef".into() };
         let plain = BootRequest::new("h", ["a\nb"]).environment("A", "x\n'y");
@@ -356,7 +362,7 @@ mod tests {
         sent.map(|(what, chunks)| (what.to_owned(), announced(&chunks.concat()))).into()
     }
 
-    /// The text behind the first line, which announces its length.
+    /// Returns the text behind the first line, which announces the text's length.
     fn announced(sent: &[u8]) -> Vec<u8> {
         let end = sent.iter().position(|&byte| byte == b'\n').unwrap();
         let (line, text) = (String::from_utf8_lossy(&sent[..end]), &sent[end + 1..]);
@@ -403,12 +409,12 @@ mod tests {
         }
     }
 
-    /// A stat that can be opened and not read, as a directory can, is that of a process that has just ended.
+    /// The stat of a process that has just ended can be opened, but not read. A directory behaves like that.
     #[test]
     fn a_process_that_ends_while_it_is_looked_at_is_none() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("stat")).unwrap();
-        // One that goes round and round is ended by its CPU time.
+        // The limit of CPU time ends a shell that loops for ever.
         let script = format!(
             "ulimit -t 5\n{}\n_process_start=old\n_find_start ../$1 && echo started\n_is_process ../$1 '' && echo same\necho done",
             script_of("identity")

@@ -1,5 +1,5 @@
-//! The scripts as hosts run them, in each shell that `/bin/sh` can be, without a manager: what a test sends is what a
-//! manager could, and at the moment that it chooses.
+//! The scripts as hosts run them, in each shell that `/bin/sh` can be. There is no manager: a test sends what a
+//! manager could send, at a moment that the test chooses.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -41,7 +41,7 @@ struct Host {
     instance: Instance,
     /// The user and group id of its sessions, if they are not those of this test.
     id: Option<u32>,
-    /// What each session's shell calls on itself before it is executed.
+    /// What each session's process calls before it executes its shell.
     confine: fn(),
 }
 
@@ -59,7 +59,7 @@ impl Host {
         Host { shell, directory, instance, id: None, confine: || {} }
     }
 
-    /// A host whose user is not root: root may open every file, whatever its mode.
+    /// Makes a host whose user is not root: root may open every file, whatever its mode.
     fn of_unprivileged_user(shell: Shell) -> Host {
         // SAFETY: no arguments.
         if unsafe { libc::geteuid() } == 0 { Host::of_user(shell, UNPRIVILEGED) } else { Host::new(shell) }
@@ -77,9 +77,9 @@ impl Host {
         self.directory.path().join(name)
     }
 
-    /// Has a script run in the place of a program that is looked up in the PATH.
+    /// Puts a script in place of a program that is looked up in the PATH.
     ///
-    /// Another program makes the file: one that a child of another test holds open for writing cannot be executed.
+    /// Another program makes the file: a file that a child of another test holds open for writing cannot be executed.
     fn place_instead(&self, program: &str, script: &str) -> PathBuf {
         let (draft, path) = (self.path("draft"), self.path("bin").join(program));
         fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -88,7 +88,7 @@ impl Host {
         path
     }
 
-    /// Has a program wait while the file `hold` is there, and say in the file `held` that it waits.
+    /// Makes a program wait while the file `hold` is there. It makes the file `held` when it waits.
     fn hold(&self, program: &str) {
         fs::write(self.path("hold"), "").unwrap();
         let directory = self.directory.path().display();
@@ -105,17 +105,17 @@ impl Host {
         wait_until(file, || self.path(file).exists());
     }
 
-    /// Opens a session, as sshd does.
+    /// Opens a session, as sshd does, and sends this.
     fn session(&self, sent: Vec<Chunk>) -> Session {
         self.session_of(None, sent)
     }
 
-    /// Opens a session whose LOGNAME is this.
+    /// Opens a session with this LOGNAME.
     fn session_of(&self, logname: Option<&str>, sent: Vec<Chunk>) -> Session {
         self.session_with(logname, sent, |read| drop(thread::spawn(read)))
     }
 
-    /// Opens a session whose LOGNAME is this, and whose reports `read` is to read.
+    /// Opens a session with this LOGNAME. `read` gets the function that reads the reports, and runs it.
     fn session_with(
         &self,
         logname: Option<&str>,
@@ -135,7 +135,7 @@ impl Host {
         // SAFETY: what hosts are confined by is system calls.
         unsafe {
             command.pre_exec(move || {
-                // This test may run under nohup, or in the background.
+                // This test may run under nohup, or in the background, and ignore these signals.
                 for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
                     libc::signal(signal, libc::SIG_DFL);
                 }
@@ -168,7 +168,8 @@ impl Host {
         session
     }
 
-    /// The same, and confirms it as a manager does that has the pid.
+    /// Opens a session that starts an application, gives its go-ahead, and confirms it as a manager does that has the
+    /// pid.
     fn start_confirmed(&self, request: &BootRequest) -> Session {
         let mut session = self.start(request);
         if request.link_loss == LinkLossPolicy::Keep {
@@ -190,13 +191,13 @@ impl Host {
         entries.filter(|path| self.is_marked(path)).map(text).collect()
     }
 
-    /// Kills the processes that have this in their command line, and gives how many there were.
+    /// Kills the processes that have this in their command line, and returns how many there were.
     fn kill_all(&self, word: &str) -> usize {
         let has_word = |line: Vec<u8>| line.windows(word.len()).any(|part| part == word.as_bytes());
         self.kill_those(|process| fs::read(process.join("cmdline")).is_ok_and(has_word))
     }
 
-    /// Kills the processes of which this is true, and gives how many there were.
+    /// Kills the processes for which this is true, and returns how many there were.
     fn kill_those(&self, is_meant: impl Fn(&Path) -> bool) -> usize {
         let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
         let meant = entries.filter(|path| self.is_marked(path) && is_meant(path));
@@ -247,7 +248,7 @@ impl Session {
         self.stdin.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
-    /// Waits for a report that begins with this word, and gives the rest of it.
+    /// Waits for a report that begins with this word, and returns the rest of it.
     #[track_caller]
     fn hear(&self, word: &str) -> String {
         let mut heard = Vec::new();
@@ -261,7 +262,7 @@ impl Session {
         }
     }
 
-    /// Waits for the report of the end, which is no failure of the start.
+    /// Waits for the exit report, and returns the rest of it. A failure of the start must not come before.
     #[track_caller]
     fn hear_exit_and_no_failure(&self) -> String {
         loop {
@@ -295,7 +296,7 @@ fn kept() -> BootRequest {
     sleeping().link_loss(LinkLossPolicy::Keep)
 }
 
-/// The wrapper's first word comes when the inner process is there. The link waits for it, whatever the manager says
+/// The wrapper's first line comes when the inner process is there. The link waits for it, whatever the manager sends
 /// before.
 #[test]
 fn a_link_that_hears_the_manager_first_waits_for_its_wrapper() {
@@ -304,7 +305,7 @@ fn a_link_that_hears_the_manager_first_waits_for_its_wrapper() {
         host.hold("env");
         let mut session = host.start(&kept());
         host.wait_for("held");
-        // An answer tells that the link has read the good-bye.
+        // The answer shows that the link has read bye.
         session.send(b"bye\nmark\n");
         session.hear("pong");
         fs::remove_file(host.path("hold")).unwrap();
@@ -314,11 +315,12 @@ fn a_link_that_hears_the_manager_first_waits_for_its_wrapper() {
     }
 }
 
-/// The application can end at any moment of its grace, also when the shell has just made the process that it waits for.
+/// The application can end at any moment of its grace, also when the shell has just made the process for which it
+/// waits.
 #[test]
 fn an_end_at_any_moment_of_the_grace_leaves_no_process() {
     for shell in each() {
-        // A signal that comes just before ksh93 waits does not end the wait: then the grace passes.
+        // A signal that comes just before ksh93 waits does not end the wait: then the whole grace passes.
         let grace = Duration::from_secs(if shell.name == "ksh93" { 10 } else { 1000 });
         let host = Host::new(shell);
         for moment in 0..25 {
@@ -332,8 +334,8 @@ fn an_end_at_any_moment_of_the_grace_leaves_no_process() {
     }
 }
 
-/// A shell whose pid is read when its wrapper knows its end already: what hands over to it fills the fifo that this wrapper
-/// holds open, and reads nothing from.
+/// A shell whose pid the attendant reads when the wrapper already knows its end. The deliverer then fills the fifo,
+/// which the wrapper holds open and from which nobody reads.
 const TELLS_AND_DIES: &str = r#"[ "$PPID" -gt 1 ] || exit
 for stat in /proc/[0-9]*/stat; do
     { read -r pid name state parent rest <"$stat"; } 2>/dev/null || continue
@@ -349,7 +351,7 @@ done
 kill -KILL $$"#;
 
 impl Host {
-    /// Whether the fifo that its process reads from is full.
+    /// Returns whether the fifo from which its process reads is full.
     fn has_full_fifo(&self) -> bool {
         let fifo = self.files().into_iter().find(|file| file.extension().is_some_and(|end| end == "x")).unwrap();
         let fifo = fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap();
@@ -375,7 +377,7 @@ fn a_hand_over_to_nobody_delays_no_end() {
     }
 }
 
-/// It cannot take the start back any more, and nobody else is left to do it.
+/// The link cannot take the start back any more; its relay does that.
 #[test]
 fn a_start_whose_link_is_killed_before_the_manager_confirms_it_is_taken_back() {
     for shell in each() {
@@ -393,7 +395,7 @@ fn a_start_whose_link_is_killed_before_the_manager_confirms_it_is_taken_back() {
     }
 }
 
-/// sshd sets LOGNAME; another launcher may leave that of its own user. What is no plain word is no name.
+/// sshd sets LOGNAME; another launcher may pass on that of its own user. A LOGNAME that is no plain word is not used.
 #[test]
 fn the_wrapper_says_who_it_is() {
     let id = |option: &str| {
@@ -429,7 +431,7 @@ fn a_program_that_cannot_be_executed_is_told_with_its_reason() {
         let (shell_name, host) = (shell.name, Host::new(shell));
         let plain = host.path("plain");
         fs::write(&plain, "#!/bin/sh\n").unwrap();
-        // For a machine that no kernel here is for: big-endian, s390.
+        // A program for a machine on which no kernel here runs: big-endian, s390.
         let mut elf = vec![0; 4096];
         elf[..7].copy_from_slice(b"\x7fELF\x02\x02\x01");
         elf[16..20].copy_from_slice(&[0, 2, 0, 22]);
@@ -447,9 +449,9 @@ fn a_program_that_cannot_be_executed_is_told_with_its_reason() {
             (path(&elf), "exec 4 "),
         ] {
             match (shell_name, expected) {
-                // mksh needs minutes for so many bytes, and yash crashes.
+                // mksh takes minutes for so many bytes, and yash crashes.
                 ("mksh" | "yash", "exec 3 ") => continue,
-                // They run what the kernel does not know as a script.
+                // They run a file that the kernel refuses as a script.
                 ("busybox" | "yash", "exec 4 ") => continue,
                 _ => {}
             }
@@ -464,7 +466,7 @@ fn a_program_that_cannot_be_executed_is_told_with_its_reason() {
     }
 }
 
-/// The manager's machine is gone, or its client was killed.
+/// The session breaks because the manager's machine is gone, or its client was killed.
 #[test]
 fn a_start_that_was_not_confirmed_leaves_nothing_when_its_session_breaks() {
     for shell in each() {
@@ -482,7 +484,7 @@ fn a_start_that_was_not_confirmed_leaves_nothing_when_its_session_breaks() {
     }
 }
 
-/// The session breaks between the exit report and the manager's good-bye. Nobody adopts a start that failed.
+/// The session breaks between the exit report and the manager's bye. Nobody adopts a start that has failed.
 #[test]
 fn a_kept_start_that_failed_leaves_nothing_when_its_session_breaks() {
     for shell in each() {
@@ -497,8 +499,8 @@ fn a_kept_start_that_failed_leaves_nothing_when_its_session_breaks() {
     }
 }
 
-/// A start whose setup waits for the file `fail`, and then fails. It runs in bash, which also runs its EXIT trap when a
-/// signal ends it.
+/// Returns a request whose setup waits for the file `fail`, and then fails. The setup runs in bash, which also runs
+/// its EXIT trap when a signal ends it.
 fn failing(host: &Host, policy: LinkLossPolicy) -> BootRequest {
     let directory = host.directory.path().display();
     let line = format!("echo >{directory}/ready; while [ ! -e {directory}/fail ]; do sleep 0.02; done; exit 3");
@@ -525,7 +527,7 @@ fn a_step_that_a_signal_ends_is_no_failure_of_the_start() {
     }
 }
 
-/// The end of the manager's input has the application hung up, or has a start taken back that was not confirmed.
+/// At the end of the input, the wrapper sends HUP to the application, and takes back a start that was not confirmed.
 #[test]
 fn a_step_that_the_end_of_input_ends_is_no_failure_of_the_start() {
     for shell in each() {
@@ -539,18 +541,18 @@ fn a_step_that_the_end_of_input_ends_is_no_failure_of_the_start() {
     }
 }
 
-/// Writes to stderr until that takes no more: the writer sleeps then.
+/// Writes to stderr until that is full: the writer sleeps then.
 const FILL_STDERR: &str =
     "yes >&2 & while read -r stat </proc/$!/stat && set -- $stat && [ \"$3\" != S ]; do sleep 0.05; done";
 
 impl Host {
-    /// Starts an application on a session whose stderr nobody reads. It runs its script when its wrapper reads commands: before that,
-    /// the wrapper has reports to write.
+    /// Starts an application on a session whose stderr nobody reads. The application runs its script when its wrapper
+    /// reads commands: before that, the wrapper has reports to write.
     fn start_unread(&self, script: &str) -> Session {
         let begin = self.path("begin").display().to_string();
         let script = format!("while [ ! -e {begin} ]; do sleep 0.02; done; {script}");
         let sent = start_line(NONCE, &self.instance, &sleeping(), "m", SilentCut::Connection);
-        // Its reader is kept, and with it the pipe, which it does not read.
+        // The function that would read the pipe is kept, and with it the pipe, but it never runs.
         let mut session = self.session_with(None, sent, std::mem::forget);
         let request = BootRequest::new("h", ["/bin/sh", "-c", &script]);
         session.send(&start_block(&self.instance, &request).concat());
@@ -560,7 +562,7 @@ impl Host {
         session
     }
 
-    /// The wrapper has ended, and left word of its application's end.
+    /// Waits until the wrapper has ended, and checks that it has left word of its application's end.
     fn assert_word_left(&self, word: &str) {
         wait_until(&format!("{}: the end of the wrapper", self.shell.name), || self.processes().is_empty());
         let words: Vec<_> = self.files().iter().map(|file| fs::read_to_string(file).unwrap()).collect();
@@ -568,7 +570,7 @@ impl Host {
     }
 }
 
-/// sshd stops reading when its client is gone, and keeps the pipes: a write to a full one would never return.
+/// When its client is gone, sshd stops reading and keeps the pipes: a write to a full pipe would never return.
 #[test]
 fn a_wrapper_whose_reports_nobody_reads_ends_with_its_session() {
     for shell in each() {
@@ -582,8 +584,8 @@ fn a_wrapper_whose_reports_nobody_reads_ends_with_its_session() {
     }
 }
 
-/// The application had ended, and the wrapper stands in its report of that: its reader knows the code from the notebook.
-/// One shell, because it takes the wrapper 10 s.
+/// The application has ended, and the wrapper's exit report blocks: its reader knows the code from the notebook. The
+/// test takes one shell, because the wrapper needs 10 s.
 #[test]
 fn a_wrapper_that_stands_in_a_report_is_ended_with_its_session() {
     for shell in each().take(1) {
@@ -601,7 +603,7 @@ fn a_wrapper_that_stands_in_a_report_is_ended_with_its_session() {
 fn a_step_that_fails_by_itself_is_a_failure_whatever_signals_there_are() {
     for shell in each() {
         let host = Host::new(shell);
-        // None of these ends it: no signal, one that stops nobody, and one that cannot be sent.
+        // None of these ends the setup: no signal, one that ends nobody, and one that cannot be sent.
         let mut session = host.start(&failing(&host, LinkLossPolicy::Terminate));
         host.wait_for("ready");
         session.send(b"kill 1 0 group\nkill 2 CONT group\nkill 3 NOSUCH group\n");
@@ -614,7 +616,7 @@ fn a_step_that_fails_by_itself_is_a_failure_whatever_signals_there_are() {
         session.close();
         host.assert_nothing_left();
 
-        // Its setup catches the signal, and fails then.
+        // The setup catches the signal, and then fails.
         let line = format!("trap ': >{}' TERM", host.path("caught").display());
         let request = failing(&host, LinkLossPolicy::Terminate);
         let lines = [line.as_ref(), request.setup[0].as_os_str()];
@@ -631,7 +633,7 @@ fn a_step_that_fails_by_itself_is_a_failure_whatever_signals_there_are() {
         session.close();
         host.assert_nothing_left();
 
-        // The signal comes when the failure is noted.
+        // The signal comes when the failure is already noted.
         let directory = host.directory.path().display();
         let notes = format!(
             "echo $$ >\"$3.x\"; cat \"$3.x\" >/dev/null; echo f exec 0 126 >\"$3.a\"; echo >{directory}/noted; sleep 1000"
@@ -649,7 +651,8 @@ fn a_step_that_fails_by_itself_is_a_failure_whatever_signals_there_are() {
 }
 
 impl Host {
-    /// Starts an application and breaks the session before the wrapper knows its pid; gives the wrapper's pid.
+    /// Starts an application, and breaks the session before the wrapper knows the application's pid. Returns the
+    /// session and the wrapper's pid.
     fn start_and_break(&self, request: &BootRequest) -> (Session, i64) {
         self.hold("mkfifo");
         let mut session = self.session(start_line(NONCE, &self.instance, request, "m", SilentCut::Connection));
@@ -660,7 +663,7 @@ impl Host {
         (session, begun.split(' ').nth(1).unwrap().parse().unwrap())
     }
 
-    /// Asks after an application whose pid is not known.
+    /// Opens an inquiry about an application whose pid is not known.
     fn inquire(&self, wrapper_pid: i64) -> Session {
         let session = self.session(inquiry_line(NONCE, &self.instance, Some(wrapper_pid), None, 1));
         session.hear("begin");
@@ -675,7 +678,7 @@ fn an_inquiry_waits_for_a_wrapper_that_has_not_told_a_pid() {
         let (_session, wrapper_pid) = host.start_and_break(&sleeping());
         let mut inquiry = host.inquire(wrapper_pid);
         fs::remove_file(host.path("hold")).unwrap();
-        // By HUP, or where this machine is slow by KILL.
+        // HUP ends it, or KILL where this machine is slow.
         inquiry.hear("exit");
         inquiry.send(b"bye\n");
         inquiry.hear("clean");
@@ -698,7 +701,7 @@ fn an_inquiry_after_a_wrapper_that_was_killed_before_it_told_a_pid_finds_nothing
     }
 }
 
-/// Only the metadata file tells who the application is, when all the shells of its wrapper were killed.
+/// Only the metadata file says who the application is, because all the shells of its wrapper were killed.
 #[test]
 fn an_inquiry_ends_what_outlives_its_wrapper_though_nobody_told_its_pid() {
     for shell in each() {
@@ -710,7 +713,7 @@ fn an_inquiry_ends_what_outlives_its_wrapper_though_nobody_told_its_pid() {
         let pid: i32 = told.split(' ').next().unwrap().parse().unwrap();
         host.wait_for("ready");
         let wrapper = i64::from(session.child.id());
-        // Again and again: a reader that is killed is replaced.
+        // It kills them again and again, because a killed reader is replaced.
         wait_until("its wrapper's shells are gone", || host.kill_all(BOOTSTRAP) == 0);
         session.child.wait().unwrap();
         assert!(PathBuf::from(format!("/proc/{pid}")).exists(), "{}", host.shell.name);
@@ -721,10 +724,10 @@ fn an_inquiry_ends_what_outlives_its_wrapper_though_nobody_told_its_pid() {
     }
 }
 
-/// Its application has ended, and so have the shells that read the commands: it stands in a report that nobody reads.
+/// The shells that read the wrapper's commands are gone, and its report blocks because nobody reads it.
 #[test]
 fn an_inquiry_ends_a_wrapper_that_stands_in_a_report_and_hears_nobody() {
-    // Two shells, because it takes the inquiry 4 s.
+    // The test takes two shells, because the inquiry needs 4 s.
     for shell in each().take(2) {
         let host = Host::new(shell);
         let full = host.path("full");
@@ -739,7 +742,7 @@ fn an_inquiry_ends_a_wrapper_that_stands_in_a_report_and_hears_nobody() {
 }
 
 impl Session {
-    /// Kills the shells that read its input, which others replace while one of them lives.
+    /// Kills the shells that read the session's input. It repeats that, because one that lives replaces a killed one.
     fn kill_input_readers(&self, host: &Host) {
         let input = format!("/proc/self/fd/{}", self.stdin.as_ref().unwrap().as_raw_fd());
         let input = fs::read_link(input).unwrap();
@@ -753,7 +756,7 @@ impl Session {
     }
 }
 
-/// Nobody tells it any more what the manager says: it ends when somebody has the word of the end that it has passed on.
+/// The link gets no commands any more. It ends when somebody else has read the word of the end that it has reported.
 #[test]
 fn a_link_whose_relay_was_killed_ends_with_what_its_process_has_left() {
     for shell in each() {
@@ -775,7 +778,7 @@ fn a_link_whose_relay_was_killed_ends_with_what_its_process_has_left() {
 }
 
 impl Host {
-    /// Leaves what a kept application leaves that has ended, with the word of its end.
+    /// Makes the files that a kept application leaves behind when it has ended, with the word of its end.
     fn leave_an_end(&self) {
         let directory = self.path("run/drunc");
         fs::create_dir(&directory).unwrap();
@@ -801,7 +804,7 @@ fn the_word_of_an_end_has_one_reader_until_its_link_is_gone() {
         let mut first = host.attach("m1");
         assert_eq!(first.hear("exit"), "7 - 1 0 1", "{}", host.shell.name);
         host.attach("m2").hear("refused");
-        // Its manager may have lost this link, which does not know it yet.
+        // Its manager may have lost this link, and the link may not know that yet.
         let second = host.attach("m1");
         assert_eq!(second.hear("exit"), "7 - 1 0 1", "{}", host.shell.name);
         first.close();
@@ -817,7 +820,7 @@ fn the_word_of_an_end_has_one_reader_until_its_link_is_gone() {
     }
 }
 
-/// With these masks the application may not even open its log file a second time.
+/// With these masks, the log file cannot be opened for writing a second time.
 #[test]
 fn any_umask_starts_an_application_with_a_log_file() {
     for shell in each() {
@@ -850,9 +853,9 @@ fn any_umask_starts_an_application_with_a_log_file() {
 /// A moment of a start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Moment {
-    /// The program is about to run: for the first time if this is 1.
+    /// This program is about to run for the nth time.
     Before(&'static str, u32),
-    /// The manager has heard of the process, and has not confirmed it.
+    /// The manager has the pid of the process, and has not confirmed it.
     Told,
     /// A setup line runs.
     Setup,
@@ -863,7 +866,7 @@ enum Moment {
 use Moment::*;
 
 impl Moment {
-    /// The moments of both policies, each in order.
+    /// Returns the moments of both policies, each in order.
     fn all() -> impl Iterator<Item = (LinkLossPolicy, Moment)> {
         let ends = [Before("mkfifo", 1), Before("mv", 1), Running].map(|moment| (LinkLossPolicy::Terminate, moment));
         let kept = [Before("mkfifo", 1), Before("mkfifo", 2), Before("env", 1), Before("env", 2), Before("mv", 1)];
@@ -876,7 +879,7 @@ impl Moment {
     }
 }
 
-/// Waits. No other process has this command line.
+/// A command that waits. No other process has this command line.
 const WAITS: &str = "sleep 999999";
 
 impl Host {
@@ -910,23 +913,23 @@ impl Host {
         session
     }
 
-    /// Kills all shells of the wrapper, and ends what a host ends with its session.
+    /// Kills all shells of the wrapper, and ends the processes that a host ends with the session.
     fn kill_wrapper(&self, mut session: Session) {
-        // More than once: a reader that is killed is replaced.
+        // It kills them more than once, because a killed reader is replaced.
         wait_until("the end of its wrapper", || self.kill_all(BOOTSTRAP) == 0);
         session.close();
         for program in ["mkfifo", "env", "mv"] {
             let _ = fs::remove_file(self.path("bin").join(program));
         }
-        // sshd closes the streams that a tail writes to. The others have what the wrapper had open.
+        // sshd closes the streams to which a tail writes. The other programs hold files of the wrapper open.
         for word in ["tail", "/bin/mkfifo", "/bin/env", "/bin/mv", "sleep\0999999"] {
             self.kill_all(&format!("{word}\0"));
         }
-        // A program that a shell had just started ends by itself, a moment behind the shell.
+        // A program that a shell has just started ends by itself, a moment after the shell.
         wait_until("the end of what has its files open", || !self.has_open_file());
     }
 
-    /// Whether a process has the notebook of a wrapper open, or the draft of its metadata file.
+    /// Returns whether a process has the notebook of a wrapper open, or the draft of its metadata file.
     fn has_open_file(&self) -> bool {
         let entries = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
         let opened = entries.filter(|path| self.is_marked(path)).filter_map(|path| fs::read_dir(path.join("fd")).ok());
@@ -936,7 +939,7 @@ impl Host {
         })
     }
 
-    /// The pid that stands in the metadata file, if there is one.
+    /// Returns the pid in the metadata file, if there is such a file.
     fn application(&self) -> Option<String> {
         let file = self.files().into_iter().find(|file| file.extension().is_some_and(|end| end == "json"))?;
         let metadata: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
@@ -952,7 +955,7 @@ impl Host {
     }
 }
 
-/// Tries each moment of a start in each shell. The shells go side by side, because most of the time is for waiting.
+/// Tries each moment of a start in each shell, the shells at the same time: they wait most of the time.
 fn at_each_moment(try_one: impl Fn(Host, LinkLossPolicy, Moment) + Sync) {
     thread::scope(|scope| {
         for shell in each() {

@@ -6,7 +6,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use super::*;
 use crate::script::short_script;
 
-/// The kernel counts the processes of a user, zombies too: each host has a user who owns nothing else on this machine.
+/// The user id of the next host. The kernel counts the processes of a user, and zombies too: so each host has a user
+/// who owns nothing else on this machine.
 static NEXT_USER: AtomicU32 = AtomicU32::new(1_064_321);
 
 fn set_limit(resource: libc::__rlimit_resource_t, to: libc::rlim_t) {
@@ -15,7 +16,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, to: libc::rlim_t) {
     unsafe { libc::setrlimit(resource, &limit) };
 }
 
-/// Limits on how many processes the user of a host may have. The last one suffices.
+/// Limits of the number of processes for the user of a host. The last one suffices for a start.
 const PROCESSES: [fn(); 10] = [
     || set_limit(libc::RLIMIT_NPROC, 1),
     || set_limit(libc::RLIMIT_NPROC, 2),
@@ -29,17 +30,17 @@ const PROCESSES: [fn(); 10] = [
     || set_limit(libc::RLIMIT_NPROC, 20),
 ];
 
-/// What a start came to that may have got no process.
+/// The result of a start on a host that may have made no process for it.
 #[derive(Debug, PartialEq, Eq)]
 enum Came {
     Running,
     Failed(String),
-    /// Its session ended behind these reports.
+    /// Its session has ended after these reports.
     Ended(Vec<String>),
 }
 
 impl Session {
-    /// Waits for the first of these reports, or for the end of the session.
+    /// Waits for one of these reports, a failure, or the end of the process or the session.
     fn come(&mut self, words: &[&str]) -> Came {
         let mut heard = Vec::new();
         loop {
@@ -60,12 +61,12 @@ impl Session {
     }
 }
 
-/// Whether an exit was reported, `exit CODE HOW RAN LEFT`, of a program that did not come to run.
+/// Returns whether there is an exit report, `exit CODE HOW RAN LEFT`, of a program that did not run.
 fn has_exit_of_failed_start(heard: &[String]) -> bool {
     heard.iter().any(|report| report.starts_with("exit ") && report.split(' ').nth(3) == Some("0"))
 }
 
-/// Every shell that cannot make a process ends with the others, or does without.
+/// If a shell cannot make a process, all shells end, or it does without the process.
 #[test]
 fn a_host_without_processes_leaves_none_and_says_so() {
     // SAFETY: it only asks.
@@ -90,7 +91,7 @@ fn a_host_without_processes_leaves_none_and_says_so() {
                     if came == Came::Running {
                         came = session.come(&["running"]);
                     }
-                    // Of a start that is killed in its first moments, the wrapper may report the exit alone.
+                    // If a start is killed in its first moments, the wrapper may report the exit alone.
                     assert!(
                         !matches!(&came, Came::Ended(heard) if !has_exit_of_failed_start(heard)),
                         "{what}: {came:?}"
@@ -112,7 +113,8 @@ fn a_host_without_processes_leaves_none_and_says_so() {
     }
 }
 
-/// A write to a file fails, and ends no shell: XFSZ comes with it. ksh93 itself needs files, for what it substitutes.
+/// A write to a file fails, but the XFSZ that comes with it ends no shell. ksh93 is not tried, because it needs files
+/// for its command substitutions.
 #[test]
 fn a_host_where_files_may_not_grow_starts_and_ends_applications() {
     for shell in each().filter(|shell| shell.name != "ksh93") {
@@ -131,7 +133,7 @@ fn a_host_where_files_may_not_grow_starts_and_ends_applications() {
 }
 
 impl Host {
-    /// Kills the two shells by which the wrapper of a running application hears its manager.
+    /// Kills the two shells through which the wrapper of a running application gets commands.
     pub(super) fn kill_readers(&self) {
         let marked = || {
             self.files().into_iter().find_map(|file| {
@@ -150,7 +152,7 @@ impl Host {
         wait_until("their end", || !PathBuf::from(format!("/proc/{reader}")).exists());
     }
 
-    /// Runs one of the scripts that ask a host, and gives the first report that begins with this word.
+    /// Runs a short script, and returns the first report that begins with this word.
     fn ask(&self, values: &[(&str, &[u8])], piece: &'static str, word: &str) -> String {
         let session = self.session(short_script(NONCE, values, piece));
         session.hear("begin");
@@ -158,7 +160,7 @@ impl Host {
     }
 }
 
-/// Nobody can tell such a wrapper anything: it counts as orphaned, and its application can be ended all the same.
+/// Such a wrapper gets no commands: its application counts as orphaned, and can be ended all the same.
 #[test]
 fn an_application_whose_wrapper_hears_nobody_is_told_and_ended() {
     for shell in each() {
@@ -167,7 +169,7 @@ fn an_application_whose_wrapper_hears_nobody_is_told_and_ended() {
             let mut session = host.start_confirmed(&request);
             session.hear("running");
             host.kill_readers();
-            // Found reports go to stdout; what a clean-up does, it does by the same state.
+            // The reports of a list go to stdout, which the test does not read. A clean-up decides by the same state.
             let cleaned = host.ask(&[(parameters::GRACE, b"1"), (parameters::KILL_TREE, b"")], CLEAN_UP, "cleaned");
             assert_eq!(cleaned, format!("{} ended", host.instance.uuid), "{}", host.shell.name);
             session.close();
@@ -176,7 +178,7 @@ fn an_application_whose_wrapper_hears_nobody_is_told_and_ended() {
     }
 }
 
-/// A link to it ends it too, and gets the word of its end.
+/// A link ends such an application too, and gets the word of its end.
 #[test]
 fn a_link_to_a_wrapper_that_hears_nobody_ends_the_application() {
     for shell in each() {
