@@ -6,23 +6,23 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileProblem {
-    /// It does not exist, or did not come to exist in time.
+    /// The file does not exist, or did not come to exist in time.
     Missing,
-    /// It is a directory.
+    /// The path names a directory.
     IsDirectory,
-    /// The user may not read it.
+    /// The user may not read the file.
     Unreadable,
-    /// It is a fifo, a device or a socket: reading it could take for ever.
+    /// The path names a fifo, a device or a socket, which could be read for ever.
     NotRegular,
 }
 
 impl fmt::Display for FileProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FileProblem::Missing => "it does not exist; is the name right?",
+            FileProblem::Missing => "it does not exist; check the path",
             FileProblem::IsDirectory => "it is a directory",
-            FileProblem::Unreadable => "it may not be read by this user",
-            FileProblem::NotRegular => "it is a fifo, a device or a socket",
+            FileProblem::Unreadable => "this user may not read it",
+            FileProblem::NotRegular => "it is a fifo, a device or a socket, and not a regular file",
         })
     }
 }

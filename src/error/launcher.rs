@@ -8,32 +8,35 @@ use std::fmt;
 pub enum LauncherFailure {
     /// The launcher's program was not found or could not be executed.
     NotFound,
-    /// It gave no shell in the time.
+    /// The launcher did not answer before the timeout of the call was over.
     TimedOut,
-    /// It closed its streams, or was killed, before it had said all.
+    /// The launcher closed its streams, or was killed, before its answer was complete.
     Closed,
-    /// It ended before there was a shell, with this exit code; the message is in [`Error::Launcher`](crate::Error::Launcher).
+    /// The launcher ended before there was a shell, with this exit code; what it wrote is in
+    /// [`Error::Launcher`](crate::Error::Launcher).
     Ended(i32),
-    /// Slurm: it does not know the job, the job has ended, or is another user's.
+    /// Slurm does not know the job, the job has ended, or it belongs to another user.
     NoJob,
-    /// Slurm: the host is no node of the job.
+    /// The host is not a node of the Slurm job.
     NotInJob,
-    /// Slurm: no slurmctld answers, there is no configuration that names one, or munge does not run.
+    /// No slurmctld of Slurm answers, no configuration names one, or munge does not run.
     NoController,
 }
 
 impl fmt::Display for LauncherFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            LauncherFailure::NotFound => "the program cannot be executed; is it installed, and in PATH?",
-            LauncherFailure::TimedOut => "no shell came in time",
-            LauncherFailure::Closed => "it was closed before it had said all",
-            LauncherFailure::Ended(code) => return write!(f, "it ended with {code} before there was a shell"),
-            LauncherFailure::NoJob => {
-                "Slurm has no such job of this user, or it has ended; squeue lists those that run"
+            LauncherFailure::NotFound => "its program cannot be executed; check that it is installed and in PATH",
+            LauncherFailure::TimedOut => "it did not answer in time",
+            LauncherFailure::Closed => "it closed its output, or was killed, before its answer was complete",
+            LauncherFailure::Ended(code) => {
+                return write!(f, "it ended with exit code {code} before there was a shell");
             }
-            LauncherFailure::NotInJob => "the host is no node of the job; squeue lists its nodes",
-            LauncherFailure::NoController => "no slurmctld answers, or munge does not run; scontrol ping tells more",
+            LauncherFailure::NoJob => {
+                "Slurm has no such job of this user, or the job has ended; squeue lists the running jobs"
+            }
+            LauncherFailure::NotInJob => "the host is not a node of the job; squeue lists its nodes",
+            LauncherFailure::NoController => "no slurmctld answers, or munge does not run; scontrol ping shows which",
         })
     }
 }

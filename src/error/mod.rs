@@ -1,4 +1,6 @@
-//! What can go wrong: one enum, each variant with what was concerned and what to do.
+//! The errors of the crate. [`Error`] is what calls return; each family of reasons that it carries has a file.
+//!
+//! A message says what failed, quotes the value, and says what is allowed or what to do.
 
 mod file;
 mod launcher;
@@ -21,152 +23,154 @@ pub use start::{StartFailure, StartStage};
 
 /// Every error of this crate.
 ///
-/// Errors are `Clone`, because one failure can be the answer of a call, an event of many subscribers and the argument
-/// of a callback; what caused it is shared, and [`source`](std::error::Error::source) gives it.
+/// Errors are `Clone`, because one failure can be the result of a call, an event for many subscribers and the argument
+/// of a callback. The clones share the error that caused the failure; [`source`](std::error::Error::source) returns it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
-    /// A value was refused before anything was started.
+    /// The caller gave a value that is not valid. Nothing was started.
     Invalid {
-        /// The field, as it is called in JSON: `host`, `environment.PATH`, `limits.core`, …
+        /// The field, named as in JSON: `host`, `environment.PATH`, `limits.core`, …
         field: String,
-        /// The value, shortened to 80 characters where it was longer; bytes that are not UTF-8 are replaced.
+        /// The value, cut after 80 characters; bytes that are not UTF-8 are replaced. A value that may be secret is
+        /// replaced by `…`.
         value: String,
-        /// What a valid value is.
+        /// What a valid value is, or what is wrong with this one.
         reason: String,
     },
-    /// JSON could not be read, or is not what it should be: the message names the key, the line and the column.
+    /// The text is not JSON, or not the JSON that is expected: the message names the key, the line and the column.
     Json(Arc<serde_json::Error>),
-    /// No process of that uuid is in the manager's table.
+    /// No process in the manager's table has this uuid.
     UnknownUuid {
-        /// The uuid that was asked for.
+        /// The uuid that the caller gave.
         uuid: String,
     },
     /// The uuid belongs to a process that has not ended.
     UuidInUse {
-        /// The uuid that was to be started.
+        /// The uuid that the caller gave.
         uuid: String,
     },
-    /// The process was asked to end and had not ended when the time was over. It can be killed again.
+    /// The call asked the process to end, and it had not ended when the timeout was over. It can be killed again.
     StillRunning {
-        /// Its uuid.
+        /// The uuid of the process.
         uuid: String,
         /// How long the call waited.
         waited: Duration,
     },
-    /// The remote pid is not known: not yet, or the start failed before there was one.
+    /// The remote pid of the process is not known: there is none yet, or the start failed before there was one.
     NoRemotePid {
-        /// The uuid that was asked for.
+        /// The uuid of the process.
         uuid: String,
     },
     /// The process has ended or never started, so it cannot be signalled.
     NotRunning {
-        /// Its uuid.
+        /// The uuid of the process.
         uuid: String,
     },
-    /// The remote side refused to deliver a signal, because the process is gone or the signal does not exist there.
+    /// The remote side could not deliver a signal, because the process is gone or its host does not have the signal.
     SignalRefused {
-        /// Its uuid.
+        /// The uuid of the process.
         uuid: String,
         /// The signal's name.
         signal: String,
     },
-    /// The link to the process does not take commands: it is lost, being closed, or its buffers are full.
+    /// The link to the process takes no commands: it is lost, it is being closed, or its buffers are full.
     LinkDown {
-        /// Its uuid.
+        /// The uuid of the process.
         uuid: String,
     },
-    /// ssh did not get a session on the host.
+    /// ssh could not log in on the host, or not open a channel there.
     Ssh {
-        /// The host, as it was given.
+        /// The host, as the caller gave it.
         host: String,
-        /// The remote user, as it was given; `None` where ssh chooses.
+        /// The remote user, as the caller gave it; `None` where ssh chooses the user.
         user: Option<String>,
         /// What went wrong.
         failure: SshFailure,
-        /// What ssh itself said, its last 4 KiB.
+        /// The last 4 KiB that ssh itself wrote to stderr.
         stderr: String,
     },
-    /// Another launcher than ssh did not give a shell.
+    /// A launcher other than ssh gave no shell.
     Launcher {
-        /// Which: `local`, `srun`, or the program of the command; `slurm` of [`Slurm::hosts`](crate::Slurm::hosts).
+        /// The launcher: `local`, `srun`, or the program of the command; `slurm` for
+        /// [`Slurm::hosts`](crate::Slurm::hosts).
         launcher: String,
-        /// The host, as it was given; empty where it is about none.
+        /// The host, as the caller gave it; empty where the error concerns no host.
         host: String,
-        /// The user, as it was given.
+        /// The user, as the caller gave it.
         user: Option<String>,
         /// What went wrong.
         failure: LauncherFailure,
-        /// What the launcher itself said, its last 4 KiB.
+        /// The last 4 KiB that the launcher itself wrote to stderr.
         stderr: String,
     },
     /// There was a shell on the host, but the application did not come to run.
     StartFailed {
-        /// Its uuid.
+        /// The uuid of the process.
         uuid: String,
-        /// The host, as it was given.
+        /// The host, as the caller gave it.
         host: String,
-        /// The remote user, as it was given; `None` where ssh chooses.
+        /// The remote user, as the caller gave it; `None` where ssh chooses the user.
         user: Option<String>,
         /// What went wrong.
         reason: StartFailure,
-        /// What of the request the reason is about, shortened to 80 characters where it was longer: the program, the
-        /// path of the working directory or of the log file, the name of the variable, the shell, or the setup line.
+        /// The part of the request that the reason concerns, cut after 80 characters: the program, the path of the
+        /// working directory or of the log file, the name of the variable, the shell, or the setup line.
         subject: Option<String>,
-        /// The log file, as it was given, where it has what was written to stderr until then.
+        /// The log file, as the caller gave it, where it holds what the start wrote to stderr.
         log_file: Option<PathBuf>,
-        /// The last part of what was written to stderr until then, at most 4 KiB, where there is no log file.
+        /// The last part, at most 4 KiB, of what the start wrote to stderr, where there is no log file.
         output: String,
     },
     /// A file on a host cannot be read.
     RemoteFile {
-        /// The host, as it was given.
+        /// The host, as the caller gave it.
         host: String,
-        /// The file, as it was given.
+        /// The path of the file, as the caller gave it.
         path: String,
-        /// Why.
+        /// Why the file cannot be read.
         problem: FileProblem,
     },
-    /// A metadata file on a host is not what a wrapper writes.
+    /// A metadata file on a host does not hold what a wrapper writes. Nothing was done with it.
     BadMetadata {
-        /// The process that it is of.
+        /// The uuid of the process that the file describes.
         uuid: String,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
     /// A local resource ran out or a local call failed.
     Local {
-        /// What was tried.
+        /// What sshpm tried to do.
         what: String,
         /// The system's answer.
         source: Arc<io::Error>,
     },
-    /// A call that blocks was made inside a callback, where it could never be answered.
+    /// A blocking call was made inside a callback, where it could never be answered.
     InsideCallback,
-    /// The time of a wait was over.
+    /// The timeout of a call was over.
     TimedOut {
-        /// What was waited for.
+        /// What the call waited for.
         what: String,
-        /// How long.
+        /// How long the call waited.
         waited: Duration,
     },
-    /// The manager was shut down: it starts nothing any more.
+    /// The manager was shut down and starts no more processes.
     ShutDown,
-    /// The manager has let go of the process, which is kept: it goes on, and can be adopted.
+    /// The manager has detached from the kept process, which goes on and can be adopted.
     Detached {
-        /// The process.
+        /// The uuid of the process.
         uuid: String,
     },
     /// The process on the host cannot be adopted.
     NotAdoptable {
-        /// The process.
+        /// The uuid of the process.
         uuid: String,
-        /// Why.
+        /// Why it cannot be adopted.
         reason: &'static str,
     },
-    /// Another manager has the process, or its own manager lives.
+    /// Another live manager controls the process.
     TakenOver {
-        /// The process.
+        /// The uuid of the process.
         uuid: String,
     },
 }
@@ -179,7 +183,7 @@ impl Error {
         Error::Invalid { field: field.into(), value: shortened(value.as_ref()), reason: reason.into() }
     }
 
-    /// Adds what the failure of a start is about.
+    /// Adds the part of the request that the failure of a start concerns.
     pub(crate) fn about(mut self, of_request: Option<String>) -> Error {
         if let Error::StartFailed { subject, .. } = &mut self {
             *subject = of_request.map(|text| shortened(text.as_bytes()));
@@ -187,7 +191,7 @@ impl Error {
         self
     }
 
-    /// The error for a log. Setup lines may have secrets, and so may what a shell says of them.
+    /// Returns the error in a form for logs: a setup line may contain secrets, and so may what its shell writes.
     pub(crate) fn without_setup_lines(&self) -> Error {
         let mut error = self.clone();
         if let Error::StartFailed { reason: StartFailure::Setup { .. }, subject, output, .. } = &mut error {
@@ -202,16 +206,16 @@ impl Error {
     }
 }
 
-/// What a host has written, without what would steer the reader's terminal.
+/// Returns a host's text without the control characters that would change the state of the reader's terminal.
 fn printable(text: &str) -> String {
     let is_hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     text.trim().chars().map(|c| if is_hidden(c) { '?' } else { c }).collect()
 }
 
-/// A hint for a path that was meant for a shell, which would put the home directory in the place of the tilde.
+/// Returns a hint for a path that was meant for a shell, which would replace the tilde by the home directory.
 fn about_tilde(path: &str) -> &'static str {
     match path.starts_with("~/") {
-        true => " (the tilde is literal; leave \"~/\" out, relative paths begin at the login directory)",
+        true => " (sshpm does not expand \"~/\"; leave it out, because relative paths begin at the login directory)",
         false => "",
     }
 }
@@ -228,19 +232,25 @@ fn shortened(value: &[u8]) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Invalid { field, value, reason } => write!(f, "{field}: {value:?} is refused: {reason}"),
-            Error::Json(source) => write!(f, "JSON: {source}"),
-            Error::UnknownUuid { uuid } => write!(f, "no process {uuid:?} is known; has it been killed or forgotten?"),
+            Error::Invalid { field, value, reason } => write!(f, "invalid {field} {value:?}: {reason}"),
+            Error::Json(source) => write!(f, "invalid JSON: {source}"),
+            Error::UnknownUuid { uuid } => {
+                write!(f, "unknown process {uuid:?}: it was never started here, or it was killed or forgotten")
+            }
             Error::UuidInUse { uuid } => write!(f, "process {uuid:?} has not ended; kill it before starting it again"),
             Error::StillRunning { uuid, waited } => {
                 write!(f, "process {uuid:?} is still running after {:.1} s; kill it again", waited.as_secs_f64())
             }
-            Error::NoRemotePid { uuid } => write!(f, "no metadata: the remote pid of process {uuid:?} is not known"),
+            Error::NoRemotePid { uuid } => {
+                write!(f, "the remote pid of process {uuid:?} is not known: it is not running yet, or its start failed")
+            }
             Error::NotRunning { uuid } => write!(f, "process {uuid:?} is not running"),
             Error::SignalRefused { uuid, signal } => {
                 write!(f, "process {uuid:?} did not get signal {signal}: it is gone, or its host has no such signal")
             }
-            Error::LinkDown { uuid } => write!(f, "the link to process {uuid:?} takes no commands; is its host up?"),
+            Error::LinkDown { uuid } => {
+                write!(f, "the link to process {uuid:?} takes no commands; check that its host is up")
+            }
             Error::Ssh { host, user, failure, stderr } => {
                 write!(f, "ssh to {}: {failure}", destination::name(host, user.as_deref()))?;
                 if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", printable(stderr)) }
@@ -254,11 +264,14 @@ impl fmt::Display for Error {
                 if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", printable(stderr)) }
             }
             Error::StartFailed { uuid, host, user, reason, subject, log_file, output } => {
-                write!(f, "process {uuid:?} on {}: ", destination::name(host, user.as_deref()))?;
+                write!(f, "could not start process {uuid:?} on {}: ", destination::name(host, user.as_deref()))?;
                 match (subject, reason) {
                     (Some(line), StartFailure::Setup { .. }) => write!(f, "{line:?}: ")?,
                     (Some(subject), StartFailure::ProgramNotFound) if subject.contains(' ') => {
-                        write!(f, "{subject:?} (no shell splits this; pass each argument separately): ")?;
+                        write!(
+                            f,
+                            "{subject:?} (sshpm does not split this into words; pass each argument separately): "
+                        )?;
                     }
                     (Some(subject), _) => write!(f, "{subject:?}{}: ", about_tilde(subject))?,
                     (None, _) => {}
@@ -271,39 +284,41 @@ impl fmt::Display for Error {
                 }
             }
             Error::RemoteFile { host, path, problem } => {
-                write!(f, "{path:?}{} on {host}: {problem}", about_tilde(path))
+                write!(f, "could not read {path:?}{} on {host}: {problem}", about_tilde(path))
             }
             Error::BadMetadata { uuid, reason } => {
-                write!(f, "the metadata file of process {uuid:?} is not one: {reason}; nothing was done with it")
+                write!(f, "the metadata file of process {uuid:?} is not valid: {reason}; sshpm did not use it")
             }
-            Error::Local { what, source } => write!(f, "{what}: {source}{}", advice(source)),
+            Error::Local { what, source } => write!(f, "{what} failed: {source}{}", advice(source)),
             Error::InsideCallback => {
-                f.write_str("a call that blocks was made inside a callback; make it on another thread")
+                f.write_str("a blocking call was made inside a callback; make it on another thread")
             }
-            Error::TimedOut { what, waited } => write!(f, "{what}: not within {:.1} s", waited.as_secs_f64()),
+            Error::TimedOut { what, waited } => {
+                write!(f, "timed out after {:.1} s waiting for {what}", waited.as_secs_f64())
+            }
             Error::Detached { uuid } => {
-                write!(f, "process {uuid:?} is kept on its host; this manager has let go of it")
+                write!(f, "this manager has detached from process {uuid:?}; adopt the process with a new manager")
             }
             Error::NotAdoptable { uuid, reason } => write!(f, "process {uuid:?} cannot be adopted: {reason}"),
-            Error::TakenOver { uuid } => write!(f, "process {uuid:?} has another manager, which lives"),
-            Error::ShutDown => f.write_str("the manager was shut down; make a new one to start processes"),
+            Error::TakenOver { uuid } => write!(f, "process {uuid:?} is controlled by another live manager"),
+            Error::ShutDown => f.write_str("the manager was shut down; create a new one to start processes"),
         }
     }
 }
 
-/// Names the limit that was met, for the errors whose text does not.
+/// Names the limit that was reached, for the errors of the system whose own text does not name it.
 fn advice(error: &io::Error) -> String {
-    let limit =
-        |resource| sys::limit(resource).map_or_else(|| "no limit is known".to_owned(), |limit| limit.to_string());
+    let limit = |resource| sys::limit(resource).map_or_else(|| "unknown".to_owned(), |limit| limit.to_string());
     match error.raw_os_error() {
         Some(libc::EMFILE) => format!(
-            "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): a process takes 3 or 4 descriptors, \
-             7 while it starts",
+            "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): each process takes 3 or 4 \
+             descriptors, and 7 while it starts",
             limit(libc::RLIMIT_NOFILE)
         ),
-        Some(libc::ENFILE) => "; the system's table of open files is full (fs.file-max)".to_owned(),
+        Some(libc::ENFILE) => "; the system's table of open files is full; raise fs.file-max".to_owned(),
         Some(libc::EAGAIN) => format!(
-            "; raise this user's limit of processes and threads (RLIMIT_NPROC, ulimit -u: {}): a process takes one of each",
+            "; raise this user's limit of processes and threads (RLIMIT_NPROC, ulimit -u: {}): each process takes one \
+             of each",
             limit(libc::RLIMIT_NPROC)
         ),
         _ => String::new(),
@@ -331,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_steers_no_terminal() {
+    fn a_message_does_not_change_the_terminal() {
         let stderr = " \u{1b}[2Jfirst\n\tsecond\0\n".to_owned();
         let error = Error::Ssh { host: "alpha".into(), user: None, failure: SshFailure::Refused, stderr };
         assert!(error.to_string().ends_with("(ssh said: ?[2Jfirst\n\tsecond?)"), "{error}");

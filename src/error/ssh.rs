@@ -2,67 +2,72 @@
 
 use std::fmt;
 
-/// How ssh failed, told from its messages (OpenSSH 7.4 to 10; ssh has one exit code, 255, for all of these).
+/// How ssh failed.
+///
+/// sshpm concludes it from the messages of OpenSSH 7.4 to 10, because ssh has one exit code, 255, for all its failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SshFailure {
-    /// The name has no address.
+    /// The host name has no address.
     NameNotResolved,
-    /// Nothing listens there.
+    /// Nothing listens on the host's ssh port.
     Refused,
-    /// No route to the host or its network.
+    /// There is no route to the host or its network.
     Unreachable,
-    /// No answer in the connect timeout.
+    /// The host did not answer within the connect timeout.
     TimedOut,
-    /// The host did not accept this user by any key, ticket or agent that ssh could offer without asking.
+    /// The host accepted none of the keys, tickets and agents that ssh could offer for this user without asking.
     AuthenticationFailed,
-    /// The host would take a Kerberos ticket, and there is none, or it has expired.
+    /// The host would accept a Kerberos ticket, but there is none or it has expired.
     NoTicket,
-    /// The host's key is in no known_hosts file, and the policy is to refuse such hosts.
+    /// The host's key is in no known_hosts file, and the host key policy refuses unknown keys.
     HostKeyUnknown,
-    /// The host's key is not the one in known_hosts.
+    /// The host's key differs from the key in known_hosts.
     HostKeyChanged,
-    /// sshd dropped the connection before it was one (MaxStartups, PerSourceMaxStartups), until the connect timeout.
+    /// sshd dropped every connection before it sent its banner (MaxStartups, PerSourceMaxStartups), until the connect
+    /// timeout was over.
     Throttled,
     /// The ssh program was not found or could not be executed.
     SshNotFound,
-    /// ssh does not accept its configuration or options.
+    /// ssh does not accept its configuration or its options.
     Configuration,
     /// The connection closed, for a reason that ssh's message does not name.
     Closed,
-    /// The login works, but the login shell ended before the wrapper began, with this exit code: an account without
-    /// a shell, a forced command, start-up files that exit.
+    /// ssh logged in, but the login shell ended with this exit code before the wrapper began. Causes are an account
+    /// without a shell, a forced command, or start-up files that exit.
     RemoteShell(i32),
-    /// Anything else: the message is in [`Error::Ssh`](crate::Error::Ssh).
+    /// ssh failed in another way. Its message is in [`Error::Ssh`](crate::Error::Ssh).
     Other,
 }
 
 impl fmt::Display for SshFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SshFailure::NameNotResolved => "the name is not resolved; check its spelling, ssh_config and DNS",
-            SshFailure::Refused => "connection refused; does sshd run there, on that port?",
+            SshFailure::NameNotResolved => "could not resolve the host name; check its spelling, ssh_config and DNS",
+            SshFailure::Refused => "connection refused; check that sshd runs on the host and on that port",
             SshFailure::Unreachable => "the host is unreachable; check the network and the host's power",
-            SshFailure::TimedOut => "no answer in the connect timeout; is the host up, and no firewall between?",
+            SshFailure::TimedOut => {
+                "the host did not answer within the connect timeout; check that it is up, and no firewall blocks it"
+            }
             SshFailure::AuthenticationFailed => {
-                "authentication failed; a login without questions must work (key, agent or Kerberos ticket)"
+                "authentication failed; ssh must be able to log in without asking (by key, agent or Kerberos ticket)"
             }
             SshFailure::NoTicket => {
-                "authentication failed, and the Kerberos ticket has expired, or there is none; run kinit"
+                "authentication failed, and the Kerberos ticket is missing or has expired; run kinit"
             }
             SshFailure::HostKeyUnknown => {
-                "the host key is not known; log in once by hand, or choose the policy accept-new"
+                "the host key is not known; log in once by hand, or choose the host key policy accept-new"
             }
-            SshFailure::HostKeyChanged => "the host key has changed; find out why, then mend known_hosts",
-            SshFailure::Throttled => "sshd dropped the connections that were being opened; raise its MaxStartups",
+            SshFailure::HostKeyChanged => "the host key has changed; find out why, then correct known_hosts",
+            SshFailure::Throttled => "sshd dropped the connections before their login; raise its MaxStartups",
             SshFailure::SshNotFound => "the ssh program cannot be executed; install openssh-client, or set its path",
-            SshFailure::Configuration => "ssh refuses its configuration; mend ssh_config or the extra options",
-            SshFailure::Closed => "the connection was closed; sshd's log tells more",
+            SshFailure::Configuration => "ssh does not accept its configuration; correct ssh_config or the ssh options",
+            SshFailure::Closed => "the connection was closed; look for the reason in sshd's log",
             SshFailure::RemoteShell(code) => {
                 return write!(
                     f,
-                    "the login shell ended with {code} before anything was started; \
-                     does the account have a shell, and do its start-up files let commands pass?"
+                    "the login shell ended with exit code {code} before anything was started; \
+                     check that the account has a shell, and that its start-up files do not exit"
                 );
             }
             SshFailure::Other => "ssh failed",

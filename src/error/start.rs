@@ -7,84 +7,85 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartFailure {
-    /// The start timeout was over: while the process waited for a session on its host, or counted from that session.
-    /// What had begun on the host was ended: the program may have run for a moment.
+    /// The start timeout was over. It counts while the process waits for a connection on which it can open a channel,
+    /// and anew from then on. sshpm ended what had begun on the host; the program may have run for a moment.
     TimedOut {
-        /// The time that was given.
+        /// The start timeout.
         after: Duration,
         /// How far the start had come.
         stage: StartStage,
-        /// How long the process had waited for its session before that; zero where it got none.
+        /// How long the process had waited for a connection before that; zero if it got none.
         waited: Duration,
     },
     /// A setup line failed.
     Setup {
-        /// Its number, from 1.
+        /// The number of the line, from 1.
         line: u32,
         /// The exit code of the line.
         code: i32,
     },
-    /// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
+    /// The shell for the setup lines is not on the host, or cannot be executed there: it ended at once with exit code
+    /// 126 or 127.
     ShellNotFound,
-    /// The program, or the interpreter that its first line names, does not exist, or stands in a directory that the
-    /// user may not search.
+    /// The program, or the interpreter that its first line names, does not exist, or is in a directory that the user
+    /// may not search.
     ProgramNotFound,
-    /// The program is a directory, or another thing that is no regular file.
+    /// The program is a directory, or another thing that is not a regular file.
     ProgramNotFile,
     /// The user may not execute the program.
     ProgramPermission,
-    /// Arguments and environment have more bytes than the host's kernel takes.
+    /// The arguments and the environment have more bytes than the host's kernel accepts.
     ArgumentsTooLarge,
-    /// The host's kernel refuses the program for another reason, most often its format: it is for another machine, or
-    /// damaged.
+    /// The host's kernel refuses the program for another reason, most often its format: the file is for another machine
+    /// or damaged.
     NotExecutable,
     /// The working directory does not exist or cannot be entered.
     WorkingDirectory,
     /// The directory of the log file does not exist.
     LogDirectory,
-    /// The log file cannot be written, or the former one not be renamed.
+    /// The log file cannot be written, or the existing log file cannot be renamed.
     LogFile,
-    /// A resource limit was refused; its name as in JSON.
+    /// The host refused the resource limit of this name, which is its name in JSON.
     Limit(String),
-    /// The shell does not let a variable be set.
+    /// The shell refuses to set a variable of the environment.
     Environment,
-    /// The host has no directory where a fifo can be made.
+    /// The host has no directory in which a fifo can be created.
     RuntimeDirectory,
-    /// The shell that starts it ended on its host: most likely no process could be made there, for a limit of the user's
-    /// processes (`ulimit -u`), of a cgroup, or of memory.
+    /// The shell that starts the application ended on the host. Most likely the host could create no process, because
+    /// of a limit of the user's processes (`ulimit -u`), of a cgroup, or of memory.
     NoProcess,
-    /// A process of this uuid, started by another manager, lives on the host.
+    /// A process of this uuid that another manager started lives on the host.
     UuidInUse,
-    /// The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else
-    /// sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code. Its exit code, 128+n for
-    /// signal n. A shell that catches the signal, or that waits for a command which the signal ended, has a code of its
-    /// own.
+    /// The shell that runs the setup lines ended with this exit code before it executed the program, and no step had
+    /// failed: somebody else sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code.
+    /// The code is 128+n for signal n, unless the shell caught the signal or waited for a command that the signal
+    /// ended: then the shell chose the code.
     Ended(i32),
-    /// The link broke before the program was known to run. Its wrapper ends what it had started by then; whether the
-    /// program ran for a moment is not known. Where the start was being killed when its link broke, no failure but an
-    /// unknown end is reported.
+    /// The link broke before the program was known to run. The wrapper ends what it had started by then; whether the
+    /// program ran for a moment is not known. If the process was being killed when its link broke, sshpm reports an
+    /// unknown exit in place of this failure.
     LinkLost,
-    /// The remote side spoke in a way that this version does not know.
+    /// The remote side sent reports that this version does not understand.
     Protocol,
 }
 
-/// How far a start had come.
+/// How far a start had come when its timeout was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StartStage {
-    /// It waited for a turn to connect: connections to one host are opened eight at a time.
+    /// The process waited for its turn to connect: sshpm opens at most eight connections to a host at a time.
     Queued,
-    /// The host had not answered, or not let ssh log in. Where the process logs in by itself, this is also the stage of
-    /// a start-up file of the login shell that hangs or has swallowed its input.
+    /// The host had not answered, or ssh had not logged in. If the process does not share a connection, a start-up file
+    /// of the login shell that hangs or reads the shell's input is reported as this stage, too.
     Connecting,
-    /// ssh had logged in, and a start-up file of the login shell takes long, hangs, or has swallowed its input.
+    /// ssh had logged in, and a start-up file of the login shell takes long, hangs, or reads the shell's input.
     StartUpFiles,
-    /// The remote side had begun, and a setup line or the working directory hangs.
+    /// The wrapper had begun, and a setup line, the log file or the working directory hangs.
     Setup,
 }
 
 impl StartFailure {
-    /// Whether the log file, if there is one, was open by then.
+    /// Returns whether the log file, if the request has one, was open when the start failed.
     pub(crate) fn is_behind_log_file(&self) -> bool {
         use StartFailure as S;
         match self {
@@ -106,46 +107,46 @@ impl fmt::Display for StartFailure {
                 write!(f, "not running after {:.1} s (start timeout): {stage}", after.as_secs_f64())?;
                 match waited.is_zero() {
                     true => Ok(()),
-                    false => write!(f, "; before that, it waited {:.1} s for its session", waited.as_secs_f64()),
+                    false => write!(f, "; before that, it waited {:.1} s for a connection", waited.as_secs_f64()),
                 }
             }
-            StartFailure::Setup { line, code } => write!(f, "setup line {line} failed with {code}"),
+            StartFailure::Setup { line, code } => write!(f, "setup line {line} failed with exit code {code}"),
             StartFailure::ShellNotFound => {
-                f.write_str("the shell for the setup lines is not on the host, or cannot be executed")
+                f.write_str("the shell for the setup lines is not on the host, or cannot be executed there")
             }
             StartFailure::ProgramNotFound => {
-                f.write_str("the program, or the interpreter its first line names, does not exist on the host")
+                f.write_str("the program, or the interpreter that its first line names, does not exist on the host")
             }
-            StartFailure::ProgramNotFile => f.write_str("the program is a directory, or no regular file"),
+            StartFailure::ProgramNotFile => f.write_str("the program is not a regular file"),
             StartFailure::ProgramPermission => f.write_str(
-                "the user may not execute the program; see its mode, and whether its file system is mounted noexec",
+                "the user may not execute the program; check its mode, and that its file system is not mounted noexec",
             ),
             StartFailure::ArgumentsTooLarge => {
-                f.write_str("arguments and environment have more bytes than the host takes (getconf ARG_MAX)")
+                f.write_str("the arguments and the environment have more bytes than the host accepts (getconf ARG_MAX)")
             }
             StartFailure::NotExecutable => {
-                f.write_str("the host's kernel does not execute the program; is it for another machine, or damaged?")
+                f.write_str("the host's kernel does not execute the program; is it damaged, or for another machine?")
             }
-            StartFailure::WorkingDirectory => f.write_str("the working directory cannot be entered; does it exist?"),
+            StartFailure::WorkingDirectory => f.write_str("the working directory cannot be entered; check its path"),
             StartFailure::LogDirectory => f.write_str("the directory of the log file does not exist; create it"),
-            StartFailure::LogFile => f.write_str("the log file cannot be written, or the former one not renamed"),
+            StartFailure::LogFile => f.write_str("the log file cannot be written, or the old one cannot be renamed"),
             StartFailure::Limit(name) => {
                 write!(f, "the resource limit {name} was refused; the host's hard limit is lower")
             }
-            StartFailure::Environment => f.write_str("the shell does not let a variable of the environment be set"),
-            StartFailure::RuntimeDirectory => f.write_str(
-                "no directory for the handshake's fifo; XDG_RUNTIME_DIR, /tmp, /dev/shm and home were tried",
-            ),
+            StartFailure::Environment => f.write_str("the shell refuses to set the environment variable"),
+            StartFailure::RuntimeDirectory => {
+                f.write_str("the host has no directory for a fifo; sshpm tried XDG_RUNTIME_DIR, /tmp, /dev/shm, home")
+            }
             StartFailure::NoProcess => f.write_str(
-                "the shell that starts it ended, most likely because no process could be made on the host; \
-                 see the limits of the user's processes (ulimit -u) and of memory",
+                "the shell that starts it ended, most likely because the host could create no process; \
+                 check the limits of the user's processes (ulimit -u) and of memory",
             ),
             StartFailure::UuidInUse => {
                 f.write_str("a process of this uuid lives on the host, started by another manager")
             }
-            StartFailure::Ended(code) => write!(f, "its shell ended with {code} before the application ran"),
-            StartFailure::LinkLost => f.write_str("the link was lost while it started; whether it ran is not known"),
-            StartFailure::Protocol => f.write_str("the remote side sent reports that this version does not understand"),
+            StartFailure::Ended(code) => write!(f, "its shell ended with exit code {code} before the application ran"),
+            StartFailure::LinkLost => f.write_str("the link was lost during the start; the application may have run"),
+            StartFailure::Protocol => f.write_str("the host sent reports that this version of sshpm does not know"),
         }
     }
 }
@@ -153,9 +154,10 @@ impl fmt::Display for StartFailure {
 impl fmt::Display for StartStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            StartStage::Queued => "it waited for its turn to connect",
+            StartStage::Queued => "it waited for its turn to connect to the host",
             StartStage::Connecting => {
-                "there was no shell on the host in that time, or a start-up file of the login shell hangs or reads its input"
+                "there was no shell on the host in that time, \
+                 or a start-up file of the login shell hangs or reads its input"
             }
             StartStage::StartUpFiles => {
                 "ssh had logged in, and a start-up file of the login shell takes long, hangs, or reads its input"

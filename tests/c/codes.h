@@ -6,7 +6,7 @@
 
 #define NULL_ARGUMENT(call) GIVES(call, SSHPM_ERROR_NULL_ARGUMENT, "NULL")
 #define NOT_UTF8(call) GIVES(call, SSHPM_ERROR_UTF8, "UTF-8")
-#define INVALID(call) GIVES(call, SSHPM_ERROR_INVALID, "is refused")
+#define INVALID(call) GIVES(call, SSHPM_ERROR_INVALID, "invalid ")
 #define UNKNOWN(call) GIVES(call, SSHPM_ERROR_UNKNOWN_UUID, "nobody")
 /* The code of one that failed, which the family's functions give. */
 #define FAILED(call, code) GIVES(call, code, "")

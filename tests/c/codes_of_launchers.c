@@ -79,14 +79,14 @@ static void refused(void)
     refuses(command("", NULL), "alpha", "host_launchers.alpha.command[0]");
     refuses(local(), "-x", "host_launchers");
     OK(sshpm_launcher_new_slurm("one", &launcher));
-    refuses(launcher, NULL, "launcher.job: \"one\"");
+    refuses(launcher, NULL, "launcher.job \"one\"");
     OK(sshpm_launcher_new_slurm("1", &launcher));
     OK(sshpm_launcher_add_srun_option(launcher, "-n2"));
-    refuses(launcher, NULL, "launcher.srun_options[0]: \"-n2\"");
+    refuses(launcher, NULL, "launcher.srun_options[0] \"-n2\"");
 
     request = script_request("host", "exit");
     OK(sshpm_boot_request_set_user(request, "somebody-else"));
-    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "user: \"somebody-else\"");
+    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "user \"somebody-else\"");
     launcher = command("env", NULL);
     OK(sshpm_boot_request_set_launcher(request, launcher));
     sshpm_launcher_free(launcher);
@@ -96,14 +96,14 @@ static void refused(void)
     launcher = fake_slurm("1");
     OK(sshpm_boot_request_set_launcher(request, launcher));
     OK(sshpm_boot_request_set_link_loss(request, SSHPM_LINK_LOSS_KEEP));
-    GIVES(sshpm_boot_request_check(request), SSHPM_ERROR_INVALID, "link_loss: \"keep\"");
-    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "link_loss: \"keep\"");
+    GIVES(sshpm_boot_request_check(request), SSHPM_ERROR_INVALID, "link_loss \"keep\"");
+    GIVES(sshpm_manager_start_process(manager, "u", request, NULL), SSHPM_ERROR_INVALID, "link_loss \"keep\"");
     sshpm_launcher_free(launcher);
     sshpm_boot_request_free(request);
     GIVES(sshpm_boot_request_from_json("{\"host\": \"h\", \"argv\": [\"a\"], \"launcher\": \"docker\"}", &request),
           SSHPM_ERROR_JSON, "docker");
     GIVES(sshpm_manager_validate_host_connection(manager, "host", NULL, "publickey", NULL), SSHPM_ERROR_INVALID,
-          "auth_method: \"publickey\"");
+          "auth_method \"publickey\"");
     sshpm_manager_free(manager);
 }
 
@@ -214,7 +214,7 @@ static void no_shell(void)
     sshpm_manager_free(manager);
 
     manager = manager_with(command("false", NULL));
-    does_not_start(manager, "alpha", SSHPM_ERROR_LAUNCHER_ENDED, "false on alpha: it ended with 1");
+    does_not_start(manager, "alpha", SSHPM_ERROR_LAUNCHER_ENDED, "false on alpha: it ended with exit code 1");
     calls_about_a_host(manager, "alpha", SSHPM_ERROR_LAUNCHER_ENDED);
     sshpm_manager_free(manager);
 

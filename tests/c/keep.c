@@ -310,7 +310,7 @@ static void bad_arguments(void)
 
     OK(sshpm_options_new(&options));
     NULL_ARGUMENT(sshpm_options_set_restore_timeout(NULL, 1.0), "options");
-    GIVES(sshpm_options_set_restore_timeout(options, -0.5), SSHPM_ERROR_INVALID, "restore_timeout: \"-0.5\"");
+    GIVES(sshpm_options_set_restore_timeout(options, -0.5), SSHPM_ERROR_INVALID, "restore_timeout \"-0.5\"");
     OK(sshpm_options_set_restore_timeout(options, INFINITY));
     sshpm_options_free(options);
     NULL_ARGUMENT(sshpm_boot_request_set_kill_tree(NULL, true), "request");
@@ -339,7 +339,7 @@ static void bad_arguments(void)
     GIVES(sshpm_manager_clean_up_host(manager, "a b", NULL, 1.0, false, &results), SSHPM_ERROR_INVALID, "host");
     GIVES(sshpm_manager_clean_up_host(manager, "alpha", "a b", 1.0, false, &results), SSHPM_ERROR_INVALID, "user");
     GIVES(sshpm_manager_clean_up_host(manager, "alpha", NULL, (double)NAN, false, &results), SSHPM_ERROR_INVALID,
-          "grace: \"NaN\"");
+          "grace \"NaN\"");
     CHECK(found == NULL && results == NULL && at == 3.0);
 
     /* A host where there is nothing. */

@@ -107,7 +107,7 @@ impl Told {
 
     /// Whether it says that another manager has the process.
     pub fn is_taken_over(&self) -> bool {
-        matches!(self, Told::NotRestored { reason } if reason.contains("has another manager"))
+        matches!(self, Told::NotRestored { reason } if reason.contains("is controlled by another live manager"))
     }
 
     pub fn is_end(&self) -> bool {

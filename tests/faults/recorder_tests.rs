@@ -56,7 +56,7 @@ fn what_is_told_truly_is_exact() {
         Verdict::NoCode
     );
     assert!(matches!(judged(LIVED, false, &[started.clone(), unseen()], starved), Verdict::Wrong(_)));
-    let lost_race = Told::NotRestored { reason: "process \"a\" has another manager, which lives".into() };
+    let lost_race = Told::NotRestored { reason: "process \"a\" is controlled by another live manager".into() };
     assert_eq!(judged(&ended, false, &[started.clone(), exited(103), lost_race], none), Verdict::Exact);
     let cut = Excuses { unreachable: true, ..none };
     assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], cut), Verdict::Unknown);

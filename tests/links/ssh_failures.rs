@@ -52,18 +52,24 @@ fn each_failure_is_told_from_the_others() {
         // What ssh says, and what the error advises.
         let cases = [
             ("unresolved", None, SshFailure::NameNotResolved, "Could not resolve hostname", "check its spelling"),
-            ("refused", None, SshFailure::Refused, "Connection refused", "does sshd run there"),
-            ("silent", None, SshFailure::TimedOut, "timed out", "is the host up"),
+            ("refused", None, SshFailure::Refused, "Connection refused", "check that sshd runs"),
+            ("silent", None, SshFailure::TimedOut, "timed out", "check that it is up"),
             (
                 "wrongkey",
                 None,
                 SshFailure::AuthenticationFailed,
                 "Permission denied (publickey",
-                "a login without questions",
+                "log in without asking",
             ),
-            ("alpha", Some("nobody-of-this-name"), SshFailure::AuthenticationFailed, "Permission denied", "must work"),
+            (
+                "alpha",
+                Some("nobody-of-this-name"),
+                SshFailure::AuthenticationFailed,
+                "Permission denied",
+                "able to log in",
+            ),
             ("unknownkey", None, SshFailure::HostKeyUnknown, "Host key verification failed", "log in once by hand"),
-            ("changedkey", None, SshFailure::HostKeyChanged, "HAS CHANGED", "mend known_hosts"),
+            ("changedkey", None, SshFailure::HostKeyChanged, "HAS CHANGED", "correct known_hosts"),
         ];
         for (number, (host, user, ..)) in cases.iter().enumerate() {
             let mut request = remote.request(host, "print never");
@@ -131,7 +137,7 @@ fn a_configuration_that_ssh_refuses_is_told() {
         let (failed, text) = fails(&remote, options, "alpha");
         assert!(text.contains(said), "{text}");
         assert_eq!(failed, SshFailure::Configuration, "{text}");
-        assert!(text.contains("mend ssh_config or the extra options"), "{text}");
+        assert!(text.contains("correct ssh_config or the ssh options"), "{text}");
     }
     assert_eq!(remote.logins(), 0);
 }
@@ -229,7 +235,7 @@ fn an_account_without_a_shell_is_told() {
     manager.start_process("p", &remote.request("alpha", "print never").user(&user.name)).unwrap();
     let (failed, text) = failure(&manager, "p", "alpha", Some(&user.name));
     assert_eq!(failed, SshFailure::RemoteShell(1), "{text}");
-    assert!(text.contains("does the account have a shell"), "{text}");
+    assert!(text.contains("check that the account has a shell"), "{text}");
     remote.assert_nothing_left();
 }
 
@@ -245,7 +251,7 @@ fn a_start_up_file_that_exits_is_told() {
         manager.start_process("p", &remote.request("alpha", "print never")).unwrap();
         let (failed, text) = failure(&manager, "p", "alpha", None);
         assert_eq!(failed, SshFailure::RemoteShell(code), "{text}");
-        assert!(text.contains("do its start-up files let commands pass"), "{text}");
+        assert!(text.contains("check that the account has a shell, and that its start-up files do not exit"), "{text}");
         // What they said: the only way to find out which.
         assert!(text.contains("not today"), "{text}");
         remote.assert_nothing_left();
@@ -371,7 +377,7 @@ fn a_ticket_that_has_expired_is_told() {
         klist(1);
         let (reason, text) = fails(&remote, options(), "alpha");
         assert_eq!(reason, SshFailure::NoTicket, "{text}");
-        assert!(text.contains("ticket has expired") && text.contains("kinit"), "{text}");
+        assert!(text.contains("ticket is missing or has expired") && text.contains("kinit"), "{text}");
         klist(0);
         assert_eq!(fails(&remote, options(), "alpha").0, SshFailure::AuthenticationFailed);
     });

@@ -395,10 +395,11 @@ fn the_log_says_how_to_end_a_process_by_hand() {
         manager.start_process("setup", &setup).unwrap();
         let error = manager.wait_until_started("setup", TIME).unwrap_err().to_string();
         assert!(
-            error.contains("\"echo token-4711 >&2; exit 3\": setup line 1 failed with 3 (stderr: token-4711)"),
+            error
+                .contains("\"echo token-4711 >&2; exit 3\": setup line 1 failed with exit code 3 (stderr: token-4711)"),
             "{error}"
         );
-        wait_until("the line of the failure", TIME, || line("setup", "setup line 1 failed with 3"));
+        wait_until("the line of the failure", TIME, || line("setup", "setup line 1 failed with exit code 3"));
         assert!(LINES.0.lock().unwrap().iter().all(|line| !line.contains("token-4711")));
 
         start_ready(&manager, "by-its-client", &shell(OWN_CODES));

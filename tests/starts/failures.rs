@@ -125,7 +125,7 @@ fn the_error_names_what_the_failure_is_about() {
     let program = |program: &str| BootRequest::new("alpha", [program, "secret"]).environment("V", "secret");
     let log = remote.scratch().join("app.log");
     let log_text = format!("(stderr is in {:?})", log.display().to_string());
-    let tilde = "the tilde is literal";
+    let tilde = "sshpm does not expand \"~/\"";
     let quoted = |text: &str| format!("{text:?}");
     for (uuid, request, texts) in [
         ("program", program("/no/such/program"), vec![quoted("/no/such/program")]),
@@ -139,7 +139,7 @@ fn the_error_names_what_the_failure_is_about() {
         (
             "setup",
             program("true").setup_line("true").setup_line("echo oops >&2; false"),
-            vec!["\"echo oops >&2; false\": setup line 2 failed with 1 (stderr: oops)".to_owned()],
+            vec!["\"echo oops >&2; false\": setup line 2 failed with exit code 1 (stderr: oops)".to_owned()],
         ),
         (
             "setup-log",

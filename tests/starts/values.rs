@@ -192,7 +192,7 @@ fn a_large_environment_arrives_and_what_the_kernel_refuses_is_refused_by_name() 
     match manager.start_process("too-long", &request(&format!("{longest}x"))) {
         Err(error @ Error::Invalid { .. }) => {
             let text = error.to_string();
-            assert!(text.starts_with("environment.LONG: ") && text.contains("131067"), "{text}");
+            assert!(text.starts_with("invalid environment.LONG ") && text.contains("131067"), "{text}");
             assert!(text.len() < 300, "the value itself is not for an error: {text}");
         }
         other => panic!("{other:?}"),

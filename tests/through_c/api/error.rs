@@ -26,13 +26,13 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
     let uuid = || Some(quoted(message)?.0);
     Some(match code {
         c::SSHPM_ERROR_INVALID => {
-            let (field, rest) = message.split_once(": \"")?;
+            let (field, rest) = message.strip_prefix("invalid ")?.split_once(" \"")?;
             let (value, rest) = quoted_from(rest)?;
-            let reason = rest.strip_prefix(" is refused: ")?.to_owned();
+            let reason = rest.strip_prefix(": ")?.to_owned();
             Error::Invalid { field: field.to_owned(), value, reason }
         }
         c::SSHPM_ERROR_JSON => {
-            let text = message.strip_prefix("JSON: ")?;
+            let text = message.strip_prefix("invalid JSON: ")?;
             Error::Json(Arc::new(<serde_json::Error as serde::de::Error>::custom(text)))
         }
         c::SSHPM_ERROR_UNKNOWN_UUID => Error::UnknownUuid { uuid: uuid()? },
@@ -62,17 +62,17 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             Error::RemoteFile { host: between(rest, " on ", ": ")?.to_owned(), path, problem }
         }
         c::SSHPM_ERROR_BAD_METADATA => {
-            let reason = between(message, " is not one: ", "; nothing was done with it")?.to_owned();
+            let reason = between(message, " is not valid: ", "; sshpm did not use it")?.to_owned();
             Error::BadMetadata { uuid: uuid()?, reason }
         }
         c::SSHPM_ERROR_LOCAL => {
-            let (what, source) = message.split_once(": ")?;
+            let (what, source) = message.split_once(" failed: ")?;
             Error::Local { what: what.to_owned(), source: Arc::new(io::Error::other(source)) }
         }
         c::SSHPM_ERROR_INSIDE_CALLBACK => Error::InsideCallback,
         c::SSHPM_ERROR_TIMED_OUT => {
-            let (what, waited) = message.rsplit_once(": not within ")?;
-            Error::TimedOut { what: what.to_owned(), waited: seconds(waited.strip_suffix(" s")?)? }
+            let (waited, what) = message.strip_prefix("timed out after ")?.split_once(" s waiting for ")?;
+            Error::TimedOut { what: what.to_owned(), waited: seconds(waited)? }
         }
         c::SSHPM_ERROR_SHUT_DOWN => Error::ShutDown,
         c::SSHPM_ERROR_DETACHED => Error::Detached { uuid: uuid()? },
@@ -95,7 +95,7 @@ fn launcher(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_LAUNCHER_TIMED_OUT => LauncherFailure::TimedOut,
         c::SSHPM_ERROR_LAUNCHER_CLOSED => LauncherFailure::Closed,
         c::SSHPM_ERROR_LAUNCHER_ENDED => {
-            LauncherFailure::Ended(between(message, ": it ended with ", " before ")?.parse().ok()?)
+            LauncherFailure::Ended(between(message, ": it ended with exit code ", " before ")?.parse().ok()?)
         }
         c::SSHPM_ERROR_LAUNCHER_NO_JOB => LauncherFailure::NoJob,
         c::SSHPM_ERROR_LAUNCHER_NOT_IN_JOB => LauncherFailure::NotInJob,
@@ -125,7 +125,7 @@ fn ssh(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_SSH_CONFIGURATION => SshFailure::Configuration,
         c::SSHPM_ERROR_SSH_CLOSED => SshFailure::Closed,
         c::SSHPM_ERROR_SSH_REMOTE_SHELL => {
-            SshFailure::RemoteShell(between(said, " ended with ", " before ")?.parse().ok()?)
+            SshFailure::RemoteShell(between(said, " ended with exit code ", " before ")?.parse().ok()?)
         }
         c::SSHPM_ERROR_SSH_OTHER => SshFailure::Other,
         c::SSHPM_ERROR_SSH_NO_TICKET => SshFailure::NoTicket,
@@ -151,14 +151,14 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_START_TIMED_OUT => {
             let stages = [StartStage::Queued, StartStage::Connecting, StartStage::StartUpFiles, StartStage::Setup];
             let stage = stages.into_iter().find(|stage| said.contains(&stage.to_string()))?;
-            let waited = match between(said, "; before that, it waited ", " s for its session") {
+            let waited = match between(said, "; before that, it waited ", " s for a connection") {
                 Some(text) => seconds(text)?.max(Duration::from_nanos(1)),
                 None => Duration::ZERO,
             };
             StartFailure::TimedOut { after: seconds(between(said, "not running after ", " s (")?)?, stage, waited }
         }
         c::SSHPM_ERROR_START_SETUP => {
-            let (line, rest) = said.strip_prefix("setup line ")?.split_once(" failed with ")?;
+            let (line, rest) = said.strip_prefix("setup line ")?.split_once(" failed with exit code ")?;
             let code = rest.split(' ').next()?;
             StartFailure::Setup { line: line.parse().ok()?, code: code.parse().ok()? }
         }
@@ -179,7 +179,7 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_START_NO_PROCESS => StartFailure::NoProcess,
         c::SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => StartFailure::UuidInUse,
         c::SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => {
-            StartFailure::Ended(between(said, "its shell ended with ", " before ")?.parse().ok()?)
+            StartFailure::Ended(between(said, "its shell ended with exit code ", " before ")?.parse().ok()?)
         }
         c::SSHPM_ERROR_START_PROTOCOL => StartFailure::Protocol,
         c::SSHPM_ERROR_START_LINK_LOST => StartFailure::LinkLost,
