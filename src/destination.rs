@@ -1,4 +1,4 @@
-//! Who logs in where.
+//! A user on a host.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Destination {
     /// The host: a name, an address or an alias of ssh_config.
     pub host: String,
-    /// The user; `None`: ssh's choice.
+    /// The user; `None` if ssh chooses the user.
     pub user: Option<String>,
 }
 
@@ -17,7 +17,7 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Returns how messages name a destination: as ssh does, `user@host`, or the host alone.
+/// Returns the name of a destination in messages, written as for ssh: `user@host`, or the host alone.
 pub(crate) fn name(host: &str, user: Option<&str>) -> String {
     match user {
         Some(user) => format!("{user}@{host}"),

@@ -1,4 +1,4 @@
-//! Boot requests from JSON.
+//! Reads boot requests from JSON.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -24,27 +24,33 @@ use crate::seconds;
 use crate::slurm::Slurm;
 
 impl BootRequest {
-    /// Reads a request from a JSON object. Its keys are the setters' names: `host` and `argv` must be there, and
-    /// `launcher` (see below), `user`, `name`, `session`, `tree_id`, `role`, `setup` (array of lines), `setup_shell`, `environment` (object),
-    /// `working_directory`, `umask` (a string of octal digits), `limits` (object of names and numbers or
-    /// `"unlimited"`), `log_file`, `log_mode` (`fresh`, `append`, `truncate`), `start_timeout` and `grace` (seconds),
-    /// `link_loss` (`terminate`, `keep`) and `kill_tree` (`true`, `false`) may be. Bytes that are not UTF-8 cannot come through JSON.
+    /// Reads a request from a JSON object. Its keys are the names of the setters. `host` and `argv` are required;
+    /// optional are `launcher`, `user`, `name`, `session`, `tree_id`, `role`, `setup` (an array of lines),
+    /// `setup_shell`, `environment` (an object), `working_directory`, `umask` (a string of octal digits), `limits` (an
+    /// object of names and numbers or `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`),
+    /// `start_timeout` and `grace` (numbers of seconds), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree`
+    /// (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
     ///
-    /// A launcher is `"ssh"`, `"local"` or `"slurm"`, or an object with one key: `{"command": ["docker", "exec", "-i", "{host}"]}`
-    /// or `{"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}`, each key of which can be left out.
+    /// A launcher is `"ssh"`, `"local"` or `"slurm"`, or an object with one key:
+    /// `{"command": ["docker", "exec", "-i", "{host}"]}`, or
+    /// `{"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}`, in which each key is
+    /// optional.
     ///
     /// # Errors
-    /// [`Error::Json`] for what is no JSON, of the wrong type, or has an unknown key, which it names;
-    /// [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
+    /// [`Error::Json`] if the text is not JSON, or a value has the wrong type or a key is unknown: the error names the
+    /// key. [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
     pub fn from_json(json: &str) -> Result<BootRequest> {
         check_size(json)?;
         object::<Json>(json.as_bytes())?.try_into()
     }
 
-    /// Reads a session: a JSON array of requests.
+    /// Reads a session: a JSON array of objects, each of which is a request as
+    /// [`from_json`](BootRequest::from_json) reads it.
     ///
     /// # Errors
-    /// As [`from_json`](BootRequest::from_json); the field of an invalid value begins with the request's place: `[3].host`.
+    /// [`Error::Json`] if the text is not such an array. [`Error::Invalid`] for values that
+    /// [`check`](BootRequest::check) refuses, where the field begins with the request's index, as in `[3].host`, and
+    /// for more than 64 MiB.
     pub fn list_from_json(json: &str) -> Result<Vec<BootRequest>> {
         check_size(json)?;
         let list: Vec<Object<Json>> = serde_json::from_str(json)?;
@@ -55,7 +61,11 @@ impl BootRequest {
 
 fn check_size(json: &str) -> Result<()> {
     if json.len() > LONGEST_TEXT {
-        return Err(Error::invalid("json", "…", format!("it has {} bytes; {LONGEST_TEXT} is the most", json.len())));
+        return Err(Error::invalid(
+            "json",
+            "…",
+            format!("must have at most {LONGEST_TEXT} bytes, and has {}", json.len()),
+        ));
     }
     Ok(())
 }
@@ -67,7 +77,7 @@ fn located(error: Error, at: usize) -> Error {
     }
 }
 
-/// A value that must be a JSON object. Derived code alone would take an array too, by the order of the fields.
+/// A value that must be a JSON object. Derived code alone would accept an array too, by the order of the fields.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -115,7 +125,7 @@ pub(crate) fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::R
     serde_json::from_slice(json).map(|Object(value)| value)
 }
 
-/// A request as it stands in JSON.
+/// A request as JSON has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {
@@ -160,7 +170,7 @@ fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Resul
     without_showing(deserializer, "expected an object of strings")
 }
 
-/// Reads what may be secret: serde's own errors quote the value.
+/// Reads a value that may be secret. The error does not quote it, as serde's own errors do.
 fn without_showing<'de, D, T>(deserializer: D, expected: &str) -> std::result::Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -170,7 +180,7 @@ where
     T::deserialize(value).map_err(|_| D::Error::custom(expected))
 }
 
-/// A launcher as it stands in JSON: its name, or an object whose one key is the name.
+/// A launcher as JSON has it: its name, or an object whose one key is the name.
 struct JsonLauncher(Launcher);
 
 #[derive(Deserialize)]
@@ -188,7 +198,8 @@ impl<'de> Deserialize<'de> for JsonLauncher {
     }
 }
 
-/// By hand, because derived code has no enum that is a name or an object, and says of a wrong value only its type.
+/// Written by hand, because derived code cannot read an enum that is either a name or an object, and its errors say
+/// only the type of a wrong value.
 struct LauncherVisitor;
 
 impl<'de> Visitor<'de> for LauncherVisitor {
@@ -219,12 +230,12 @@ impl<'de> Visitor<'de> for LauncherVisitor {
         };
         match map.next_key::<String>()? {
             None => Ok(launcher),
-            Some(second) => Err(M::Error::custom(format!("`{second}` beside `{key}`, and it is one of them"))),
+            Some(second) => Err(M::Error::custom(format!("`{second}` beside `{key}`: a launcher has one key"))),
         }
     }
 }
 
-/// The error with the key it is about. serde_json keeps the place that the text ends with.
+/// Returns the error with the key that it concerns. serde_json keeps the line and column that the text ends with.
 fn of<E: de::Error>(key: &str, error: E) -> E {
     E::custom(format!("{key}: {error}"))
 }
@@ -292,7 +303,7 @@ impl From<JsonLimit> for LimitValue {
 }
 
 fn octal(digits: &str) -> Result<u32> {
-    let refused = || Error::invalid("umask", digits, "it is a string of octal digits, from 0 to 777");
+    let refused = || Error::invalid("umask", digits, "must be a string of octal digits, 0 to 777");
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(refused());
     }
@@ -301,7 +312,7 @@ fn octal(digits: &str) -> Result<u32> {
 
 pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
     seconds::to_duration(seconds)
-        .ok_or_else(|| Error::invalid(field, seconds.to_string(), "a time is a number of seconds from 0 on"))
+        .ok_or_else(|| Error::invalid(field, seconds.to_string(), "must be a number of seconds, 0 or more"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Resource limits of an application.
+//! The resource limits of an application.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// A resource limit of setrlimit(2), by the names of limits.conf(5).
+/// A resource limit of setrlimit(2), named as in limits.conf(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum Limit {
     Cpu,
     /// Size of the data segment, in bytes.
     Data,
-    /// Size of a file that is written, in bytes.
+    /// Size of a file that the application writes, in bytes.
     Fsize,
     /// Locked memory, in bytes.
     Memlock,
@@ -45,7 +45,7 @@ impl Limit {
         Limit::As,
     ];
 
-    /// Its name, as in JSON.
+    /// Returns the name of the limit, as in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Limit::Core => "core",
@@ -66,17 +66,17 @@ impl FromStr for Limit {
 
     fn from_str(name: &str) -> Result<Limit> {
         Limit::ALL.into_iter().find(|limit| limit.as_str() == name).ok_or_else(|| {
-            Error::invalid("limits", name, "core, cpu, data, fsize, memlock, nofile, nproc, stack or as")
+            Error::invalid("limits", name, "must be core, cpu, data, fsize, memlock, nofile, nproc, stack or as")
         })
     }
 }
 
-/// The value of a limit; it becomes the soft and the hard one, as with the shell's `ulimit`.
+/// The value of a resource limit. It becomes both the soft and the hard limit, as with the shell's `ulimit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitValue {
     /// No limit.
     Unlimited,
-    /// Bytes, seconds or a number, as the limit has it. Bytes are rounded up to the shell's unit: 512 for core and
-    /// fsize, 1024 for the others.
+    /// A number in the unit of the limit: bytes, seconds or a count. Bytes are rounded up to the unit of the shell's
+    /// `ulimit`: 512 bytes for core and fsize, 1024 bytes for the others.
     Value(u64),
 }

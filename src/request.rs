@@ -1,4 +1,4 @@
-//! Boot requests: what to run, where, as whom; checked before anything starts.
+//! Boot requests: what to run, where and as whom. Their values are checked before anything starts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,23 +15,23 @@ use crate::limit::{Limit, LimitValue};
 use crate::link_loss::LinkLossPolicy;
 use crate::role::Role;
 
-/// What becomes of a log file that exists.
+/// What happens to a log file that already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogMode {
-    /// It is renamed to FILE.1, and a new one begun.
+    /// The file is renamed to FILE.1, and a new one is created.
     #[default]
     Fresh,
-    /// It is continued.
+    /// The application appends to the file.
     Append,
-    /// It is emptied.
+    /// The file is emptied.
     Truncate,
 }
 
 /// What to run, where, and as whom.
 ///
-/// Everything is taken literally: no argument, value or path is read by a shell, nothing is expanded, and any byte but
-/// NUL may stand in it. Only the setup lines are shell code.
+/// sshpm takes everything literally: no shell reads an argument, a value or a path, nothing is expanded, and they may
+/// contain any byte but NUL. Only the setup lines are shell code.
 ///
 /// ```
 /// use sshpm::{BootRequest, Role};
@@ -69,8 +69,8 @@ pub struct BootRequest {
 }
 
 impl BootRequest {
-    /// A request to run `argv` on `host`: its name or address, or an alias of ssh_config. The program is looked up in
-    /// the PATH that holds on the host when the setup lines are done, as execvp(3) does.
+    /// Creates a request to run `argv` on `host`: a name, an address, or an alias of ssh_config. The host looks the
+    /// program up as execvp(3) does, in the PATH that is set after the setup lines.
     pub fn new<A: Into<OsString>>(host: impl Into<String>, argv: impl IntoIterator<Item = A>) -> BootRequest {
         BootRequest {
             host: host.into(),
@@ -96,150 +96,157 @@ impl BootRequest {
         }
     }
 
-    /// By what it gets its shell. Default: the host's launcher, if the manager has one for it, else the manager's.
+    /// Sets the launcher, by which the process gets its shell. Default: the launcher that the manager has for the host,
+    /// else the manager's launcher.
     pub fn launcher(mut self, launcher: Launcher) -> BootRequest {
         self.launcher = Some(launcher);
         self
     }
 
-    /// The remote user. Default: ssh's choice, which is `User` of ssh_config, else the current user.
+    /// Sets the remote user. Default: ssh's choice, which is `User` of ssh_config, else the current user.
     pub fn user(mut self, user: impl Into<String>) -> BootRequest {
         self.user = Some(user.into());
         self
     }
 
-    /// The name that people know it by: for logs and the metadata file.
+    /// Sets the name that people use for the process: for logs and the metadata file. Default: none.
     pub fn name(mut self, name: impl Into<String>) -> BootRequest {
         self.name = name.into();
         self
     }
 
-    /// The session it belongs to: for logs and the metadata file.
+    /// Sets the session that the process belongs to: for logs and the metadata file. Default: none.
     pub fn session(mut self, session: impl Into<String>) -> BootRequest {
         self.session = session.into();
         self
     }
 
-    /// Its place in the session's tree: for the metadata file. It does not set the role:
-    /// [`Role::from_tree_id`] computes one.
+    /// Sets the place of the process in the session's tree: for the metadata file. Default: none. This does not set the
+    /// role; [`Role::from_tree_id`] computes one.
     pub fn tree_id(mut self, tree_id: impl Into<String>) -> BootRequest {
         self.tree_id = tree_id.into();
         self
     }
 
-    /// Its role, which decides when it is shut down. Default: unknown.
+    /// Sets the role, which decides when a shutdown ends the process. Default: unknown.
     pub fn role(mut self, role: Role) -> BootRequest {
         self.role = role;
         self
     }
 
-    /// Adds a line of shell code that runs before the program, in the same process: `source env.sh`. A line that does
-    /// not return 0 ends the start. It runs in bash where the host has bash, else in `sh`.
+    /// Adds a line of shell code that runs before the program, in the process that becomes the program:
+    /// `source env.sh`. A line that does not return 0 ends the start. The shell is
+    /// [`setup_shell`](BootRequest::setup_shell).
     pub fn setup_line(mut self, line: impl Into<OsString>) -> BootRequest {
         self.setup.push(line.into());
         self
     }
 
-    /// The shell for the setup lines: a name or a path, of any shell that reads POSIX shell code.
+    /// Sets the shell for the setup lines: the name or the path of a shell that reads POSIX shell code. Default: bash
+    /// if the host has it, else `sh`.
     pub fn setup_shell(mut self, shell: impl Into<String>) -> BootRequest {
         self.setup_shell = Some(shell.into());
         self
     }
 
-    /// Sets a variable of the application's environment. It holds during the setup lines, and again after them, so
-    /// that it wins. All else of the environment is what sshd and the login shell's start-up files give.
+    /// Sets a variable of the application's environment. It is set before the setup lines and again after them, so it
+    /// wins over them. The rest of the environment comes from sshd and the start-up files of the login shell.
     pub fn environment(mut self, name: impl Into<String>, value: impl Into<OsString>) -> BootRequest {
         self.environment.insert(name.into(), value.into());
         self
     }
 
-    /// The working directory of the setup lines and the program; a relative one begins at the login directory.
-    /// Default: the login directory, or where the setup lines go.
+    /// Sets the working directory of the setup lines and the program. A relative path begins at the login directory.
+    /// Default: the login directory, or the directory that the setup lines change to.
     pub fn working_directory(mut self, directory: impl Into<PathBuf>) -> BootRequest {
         self.working_directory = Some(directory.into());
         self
     }
 
-    /// The file mode creation mask, 0 to 0o777; it holds for the log file too. Default: the login's.
+    /// Sets the file mode creation mask, 0 to 0o777, of the application and of its log file. Default: the mask of the
+    /// login.
     pub fn umask(mut self, mask: u32) -> BootRequest {
         self.umask = Some(mask);
         self
     }
 
-    /// Sets a resource limit of the application, soft and hard. The setup lines run without it.
+    /// Sets a resource limit of the application, both soft and hard. The setup lines run without it.
     pub fn limit(mut self, limit: Limit, value: LimitValue) -> BootRequest {
         self.limits.insert(limit, value);
         self
     }
 
-    /// The remote file that stdout and stderr of the setup lines and the program go to; a relative one begins at the
-    /// login directory. Without one they come back over ssh, and the manager keeps their last part.
+    /// Sets the remote file that the setup lines and the program write stdout and stderr to. A relative path begins at
+    /// the login directory. Default: none; the output comes back over the link, and the manager keeps its last part.
     pub fn log_file(mut self, file: impl Into<PathBuf>) -> BootRequest {
         self.log_file = Some(file.into());
         self
     }
 
-    /// What becomes of a log file that exists. Default: it is renamed to FILE.1.
+    /// Sets what happens to a log file that already exists. Default: it is renamed to FILE.1.
     pub fn log_mode(mut self, mode: LogMode) -> BootRequest {
         self.log_mode = mode;
         self
     }
 
-    /// How long a start may wait until it has a session on its host, and, counted anew, how long it may take from there
-    /// until the program runs. So start-up files of the login shell, which run for a shared connection and once more
-    /// for each session on it, may take nearly as long as this, whether or not connections are shared. Default: 30 s.
+    /// Sets how long a start may wait for a connection on which it can open a channel, and, counted anew, how long it
+    /// may take from then until the program runs. The start-up files of the login shell run once for a shared
+    /// connection and once for each channel on it, so they may take nearly this long, whether or not connections are
+    /// shared. Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> BootRequest {
         self.start_timeout = timeout;
         self
     }
 
-    /// What becomes of it when the link or the manager is gone. Default: it is ended.
+    /// Sets what happens to the process when its link is lost or the manager is gone. Default: the host ends it.
     pub fn link_loss(mut self, policy: LinkLossPolicy) -> BootRequest {
         self.link_loss = policy;
         self
     }
 
-    /// How long it may live after the HUP that a lost link causes. The remote side counts whole seconds; it is rounded
-    /// up. Default: 5 s.
+    /// Sets how long the process may live after the HUP that it gets when its link is lost. The remote side counts
+    /// whole seconds, so the time is rounded up. Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> BootRequest {
         self.grace = grace;
         self
     }
 
-    /// Whether what it started and what left its process group (by setsid(2), as daemons do) is ended with it: processes of its session,
-    /// and those that have its mark in their environment, `SSHPM_PROCESS`, which it gets then. Needs /proc. What could not be ended
-    /// is in [`ExitStatus::strays`](crate::ExitStatus::strays). The group itself always is. Default: it is not.
+    /// Sets whether processes that the application started and that left its process group (by setsid(2), as daemons
+    /// do) are ended with it. These are the processes of its POSIX session, and those that have its mark
+    /// `SSHPM_PROCESS` in their environment, which sshpm then sets for the application. The host needs /proc.
+    /// Pids of processes that could not be ended are in [`ExitStatus::strays`](crate::ExitStatus::strays). The process
+    /// group itself is always ended. Default: false.
     pub fn kill_tree(mut self, kill_tree: bool) -> BootRequest {
         self.kill_tree = kill_tree;
         self
     }
 
-    /// The host, as it was given.
+    /// Returns the host, as the caller gave it.
     pub fn get_host(&self) -> &str {
         &self.host
     }
 
-    /// The user, as it was given.
+    /// Returns the user, as the caller gave it; `None` if ssh chooses the user.
     pub fn get_user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The name, as it was given.
+    /// Returns the name, as the caller gave it; empty if there is none.
     pub fn get_name(&self) -> &str {
         &self.name
     }
 
-    /// The session, as it was given.
+    /// Returns the session, as the caller gave it; empty if there is none.
     pub fn get_session(&self) -> &str {
         &self.session
     }
 
-    /// The role.
+    /// Returns the role.
     pub fn get_role(&self) -> &Role {
         &self.role
     }
 
-    /// Checks all values, as `start_process` does before it starts anything.
+    /// Checks all values, as [`start_process`](crate::Manager::start_process) does before it starts anything.
     ///
     /// # Errors
     /// [`Error::Invalid`], with the field and the value.
@@ -271,20 +278,24 @@ impl BootRequest {
             }
         }
         if let Some(mask) = self.umask.filter(|mask| *mask > 0o777) {
-            return Err(Error::invalid("umask", format!("{mask:o}"), "it is octal, from 0 to 777"));
+            return Err(Error::invalid("umask", format!("{mask:o}"), "must be octal, 0 to 777"));
         }
         if self.start_timeout.is_zero() {
-            return Err(Error::invalid("start_timeout", "0", "a start takes some time"));
+            return Err(Error::invalid("start_timeout", "0", "must be longer than 0 s"));
         }
         Ok(())
     }
 
     fn check_argv(&self) -> Result<()> {
         let Some(program) = self.argv.first() else {
-            return Err(Error::invalid("argv", "", "it has no program"));
+            return Err(Error::invalid("argv", "", "must name a program"));
         };
         if program.is_empty() || program.as_bytes().starts_with(b"-") {
-            return Err(Error::invalid("argv[0]", program.as_bytes(), "a program is a name or a path, and no option"));
+            return Err(Error::invalid(
+                "argv[0]",
+                program.as_bytes(),
+                "must be the name or the path of a program, and must not begin with '-'",
+            ));
         }
         for (at, argument) in self.argv.iter().enumerate() {
             let check = if at == 0 { check::text } else { check::secret };

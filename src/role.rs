@@ -1,4 +1,4 @@
-//! Roles, and the order in which they are shut down.
+//! The roles of processes, and the order in which roles are shut down.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// What a process is for; it decides when it is ended.
+/// The purpose of a process, which decides when the process is ended in a shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum Role {
-    /// Not told. Ends first.
+    /// The role is not known. These processes end first.
     #[default]
     Unknown,
     /// Readout, trigger, dataflow and the like.
@@ -20,9 +20,9 @@ pub enum Role {
     SegmentController,
     /// Controls the segment controllers.
     RootController,
-    /// What all others need, such as the connection server. Ends last.
+    /// Services that all others need, such as the connection server. These processes end last.
     InfrastructureApplications,
-    /// One of your own. It ends after those in the shutdown order, unless the order names it.
+    /// A role of your own. Its processes end after those of the shutdown order, unless the order names it.
     Custom(String),
 }
 
@@ -30,8 +30,8 @@ pub enum Role {
 const LONGEST: usize = 64;
 
 impl Role {
-    /// The order in which roles are ended, unless [`Options::shutdown_order`](crate::Options::shutdown_order) gives
-    /// another: what depends on others ends before them.
+    /// The order in which roles are ended, unless [`Options::shutdown_order`](crate::Options::shutdown_order) sets
+    /// another one: a process ends before those that it depends on.
     pub const SHUTDOWN_ORDER: [Role; 5] = [
         Role::Unknown,
         Role::Application,
@@ -40,8 +40,8 @@ impl Role {
         Role::InfrastructureApplications,
     ];
 
-    /// The role of a name: `unknown`, `application`, `segment-controller`, `root-controller`,
-    /// `infrastructure-applications`, or one of your own.
+    /// Returns the role of this name: `unknown`, `application`, `segment-controller`, `root-controller`,
+    /// `infrastructure-applications`, or a name of your own.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that is empty, longer than 64 bytes or has control characters.
@@ -50,12 +50,13 @@ impl Role {
             return Ok(role.clone());
         }
         if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
-            return Err(Error::invalid("role", name, "a role is a name of 1 to 64 bytes without control characters"));
+            return Err(Error::invalid("role", name, "must be a name of 1 to 64 bytes without control characters"));
         }
         Ok(Role::Custom(name.to_owned()))
     }
 
-    /// The role that the place in the session's tree implies. A tree id is the path of segments, joined by dots.
+    /// Returns the role that the place in the session's tree implies. A tree id is the path of segments, joined by
+    /// dots.
     ///
     /// | tree id | controller | role |
     /// |---|---|---|
@@ -74,7 +75,7 @@ impl Role {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the role.
     pub fn as_str(&self) -> &str {
         match self {
             Role::Unknown => "unknown",

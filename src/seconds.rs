@@ -1,19 +1,20 @@
-//! Times as numbers of seconds, as C and JSON have them: infinity stands for the longest time.
+//! Converts times to and from numbers of seconds, as C and JSON have them. Infinity stands for the longest time.
 
 use std::time::Duration;
 
-/// Returns the time of this many seconds, or `Duration::MAX` where they are too many for it. Negative numbers and NaN
-/// are no times.
+/// Returns the time of this many seconds, `Duration::MAX` if a `Duration` cannot hold them, and `None` for negative
+/// numbers and NaN.
 pub(crate) fn to_duration(seconds: f64) -> Option<Duration> {
     (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// Returns the number of seconds, and infinity for `Duration::MAX`.
+/// Returns the number of seconds of a time, and infinity for `Duration::MAX`.
 pub(crate) fn from_duration(time: Duration) -> f64 {
     if time == Duration::MAX { f64::INFINITY } else { time.as_secs_f64() }
 }
 
-/// The remote side counts whole seconds. ssh takes 0 for no limit, and counts milliseconds in 31 bits: 24 days.
+/// Returns a time in whole seconds, rounded up, from 1 to 2147483. The remote side counts whole seconds. ssh takes 0
+/// for no limit, and counts milliseconds in 31 bits, which is 24 days.
 pub(crate) fn whole_seconds(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).clamp(1, 2_147_483)
 }

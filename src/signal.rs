@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 
 /// A signal, by the number that it has on this machine.
 ///
-/// POSIX's signals are sent to the remote host by name, because numbers differ between systems; all others, the
-/// real-time signals, by number.
+/// sshpm sends the signals of POSIX to the remote host by name, because their numbers differ between systems. It sends
+/// all others, such as the real-time signals, by number.
 ///
 /// ```
 /// let signal: sshpm::Signal = "SIGQUIT".parse()?;
@@ -59,7 +59,7 @@ impl Signal {
     pub const HUP: Signal = Signal(libc::SIGHUP);
     /// SIGINT.
     pub const INT: Signal = Signal(libc::SIGINT);
-    /// SIGQUIT: what a kill sends first, as the seed of this crate did.
+    /// SIGQUIT, which the default kill sequence sends first.
     pub const QUIT: Signal = Signal(libc::SIGQUIT);
     /// SIGTERM.
     pub const TERM: Signal = Signal(libc::SIGTERM);
@@ -74,24 +74,24 @@ impl Signal {
     /// SIGUSR2.
     pub const USR2: Signal = Signal(libc::SIGUSR2);
 
-    /// The signal of a number from 1 to 64.
+    /// Returns the signal of a number from 1 to 64.
     ///
     /// # Errors
     /// [`Error::Invalid`] for any other number.
     pub fn from_number(number: i32) -> Result<Signal> {
         match number {
             1..=LAST => Ok(Signal(number)),
-            _ => Err(Error::invalid("signal", number.to_string(), "a signal is a name, or a number from 1 to 64")),
+            _ => Err(Error::invalid("signal", number.to_string(), "must be a name, or a number from 1 to 64")),
         }
     }
 
-    /// Its number on this machine.
+    /// Returns the number of the signal on this machine.
     pub fn number(self) -> i32 {
         self.0
     }
 }
 
-/// Names with or without `SIG`, in any case, and numbers.
+/// Reads a name, with or without `SIG` and in upper or lower case, or a number.
 impl FromStr for Signal {
     type Err = Error;
 
@@ -103,13 +103,13 @@ impl FromStr for Signal {
         }
         let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         number.map_or_else(
-            || Err(Error::invalid("signal", text, "a signal is a POSIX name such as QUIT, or a number from 1 to 64")),
+            || Err(Error::invalid("signal", text, "must be a POSIX name such as QUIT, or a number from 1 to 64")),
             Signal::from_number,
         )
     }
 }
 
-/// The name without `SIG`, or the number where POSIX has no name.
+/// Writes the name without `SIG`, or the number if POSIX has no name for the signal.
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMES.iter().find(|(_, number)| *number == self.0) {
