@@ -1,4 +1,4 @@
-//! How a process ended: who saw it, with what code, and what it means.
+//! How a process ended: who ended it or observed its exit, the exit code, and what that means.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,22 +6,22 @@ use std::time::SystemTime;
 
 use crate::signal::Signal;
 
-/// By whose hand or whose eyes the end of a process came to be known.
+/// Who ended the process, or who observed that it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExitSource {
-    /// The ssh client or its connection ended under a process that nobody had asked to end.
+    /// The ssh client or its connection ended, and nobody had asked the process to end.
     ClientMonitoring,
     /// The remote process ended by itself, or was ended there by somebody else.
     RemoteMonitoring,
-    /// The manager ended it by closing or killing its ssh client: it took back a start, or was dropped.
+    /// The manager ended the process by closing or killing its ssh client: it cancelled a start, or was dropped.
     ManualKillThroughSshClient,
-    /// The manager ended it by signals to the remote pid.
+    /// The manager ended the process by signals to the remote pid.
     ManualKillThroughRemotePid,
 }
 
 impl ExitSource {
-    /// The name that logs use: `client_monitoring`, `remote_monitoring`, `manual_kill_through_ssh_client` or
+    /// Returns the name that logs use: `client_monitoring`, `remote_monitoring`, `manual_kill_through_ssh_client` or
     /// `manual_kill_through_remote_pid`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,24 +42,24 @@ impl fmt::Display for ExitSource {
 /// How the client, of ssh or of another launcher, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ClientEnd {
-    /// There was none: the start was cancelled before.
+    /// The start was cancelled before there was a client.
     NotStarted,
-    /// It has not ended, or the host program has reaped it.
+    /// The client has not ended, or the host program has reaped it.
     Unseen,
-    /// Its code, or minus its signal.
+    /// The exit code of the client, or minus the number of the signal that ended it.
     Seen(i32),
 }
 
-/// What the wrapper said of the application's end.
+/// The exit of the application as the wrapper reported it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ApplicationEnd {
-    /// 0 to 255; 128+n for death by signal n.
+    /// 0 to 255; 128+n if signal n ended the application.
     pub code: i32,
     pub signal: Option<Signal>,
     pub core_dumped: bool,
-    /// Members of its process group were left, and were killed.
+    /// The application left members of its process group behind, and the wrapper killed them.
     pub left_over: bool,
-    /// When, by its host's clock; known where it was not told at once.
+    /// The time of the exit by the host's clock; `None` if the exit was reported at once.
     pub at: Option<SystemTime>,
 }
 
@@ -69,23 +69,24 @@ pub(crate) struct ApplicationEnd {
 /// |---|---|---|
 /// | client monitoring | 255, −3 (SIGQUIT), −9 (SIGKILL) | none |
 /// | client monitoring | other | the ssh client's code |
-/// | remote monitoring | the application's code | the same |
+/// | remote monitoring | the application's code | the application's code |
 /// | manual kill through the ssh client | 0, 255, −3, −9 | none |
 /// | manual kill through the ssh client | other | the ssh client's code |
-/// | manual kill through the remote pid | the application's code | the same |
+/// | manual kill through the remote pid | the application's code | the application's code |
 /// | any | not seen, or the end is unknown because the link was lost | none |
 ///
-/// An application's code is 0 to 255, and 128+n when signal n ended it. With another launcher than ssh, its client on this machine counts
-/// as the ssh client; what it ended with when the link was lost is not seen, unless it was a signal.
+/// An application's code is 0 to 255, and 128+n if signal n ended the application. With a launcher other than ssh, the
+/// launcher's client on this machine counts as the ssh client. If the link was lost, the client's exit code counts as
+/// not seen, unless a signal ended the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus {
     source: ExitSource,
     client: ClientEnd,
     application: Option<ApplicationEnd>,
     link_lost: bool,
-    /// Who it was, for the message.
+    /// The description of the process, for the message.
     process: Arc<str>,
-    /// When it was known.
+    /// When this machine learned of the exit.
     seen_at: SystemTime,
     strays: Arc<[i64]>,
     start_number: u64,
@@ -119,9 +120,9 @@ impl ExitStatus {
         ExitStatus { strays: strays.into(), ..self }
     }
 
-    /// Which start of its uuid the process was: the number that [`Manager::start_process`] or
-    /// [`Manager::adopt_process`] returned for it. 0 in [`FoundState::Ended`](crate::FoundState::Ended), which no start
-    /// of this manager belongs to.
+    /// Returns the number that [`Manager::start_process`] or [`Manager::adopt_process`] returned for the process: it
+    /// distinguishes the starts of one uuid. 0 in [`FoundState::Ended`](crate::FoundState::Ended), which belongs to no
+    /// start of this manager.
     ///
     /// [`Manager::start_process`]: crate::Manager::start_process
     /// [`Manager::adopt_process`]: crate::Manager::adopt_process
@@ -129,19 +130,20 @@ impl ExitStatus {
         self.start_number
     }
 
-    /// The pids, on its host, of processes that it started and that could not be ended with it, although
-    /// [`kill_tree`](crate::BootRequest::kill_tree) asked for it: another user's, for one.
+    /// Returns the pids, on its host, of processes that the application started and that could not be ended with it,
+    /// although [`kill_tree`](crate::BootRequest::kill_tree) was set: those of another user, for example.
     pub fn strays(&self) -> &[i64] {
         &self.strays
     }
 
-    /// By whose hand or eyes the end is known.
+    /// Returns who ended the process, or who observed that it ended.
     pub fn source(&self) -> ExitSource {
         self.source
     }
 
-    /// The code as it was seen. Of the ssh client for the two sources that go through it: 0 to 255, or minus the number
-    /// of the signal that ended the client. Of the application for the other two. `None` where it was not seen.
+    /// Returns the exit code as it was seen; `None` if it was not seen. For the two sources that name the client it is
+    /// the exit code of the ssh client, 0 to 255, or minus the number of the signal that ended the client. For the
+    /// other two it is the exit code of the application.
     pub fn raw_code(&self) -> Option<i32> {
         match (self.is_through_client(), self.client) {
             (true, ClientEnd::Seen(code)) => Some(code),
@@ -150,11 +152,11 @@ impl ExitStatus {
         }
     }
 
-    /// The code to show and to judge by, as the table above has it. `None` where the raw code says nothing about the
-    /// application.
+    /// Returns the exit code to show and to judge by, which is the reported code in the table of [`ExitStatus`]. `None`
+    /// if the raw code says nothing about the application.
     pub fn code(&self) -> Option<i32> {
         match (self.source, self.raw_code()) {
-            // The client of one that is kept ends with 0 when its session does, whatever became of the application.
+            // The client of a kept process ends with 0 when its channel does, whatever happened to the application.
             _ if self.is_unknown() => None,
             (ExitSource::ClientMonitoring | ExitSource::ManualKillThroughSshClient, Some(255 | -3 | -9)) => None,
             (ExitSource::ManualKillThroughSshClient, Some(0)) => None,
@@ -162,33 +164,35 @@ impl ExitStatus {
         }
     }
 
-    /// The application's own code, 0 to 255, where it is known, whatever the source: it can be known although the
-    /// link was lost, because the remote side leaves it in a file.
+    /// Returns the application's own exit code, 0 to 255, whatever the source; `None` if it is not known. It can be
+    /// known although the link was lost, because the remote side writes it to a file.
     pub fn application_code(&self) -> Option<i32> {
         self.application.map(|end| end.code)
     }
 
-    /// The signal that ended the application.
+    /// Returns the signal that ended the application; `None` if it ended by itself, or if that is not known.
     ///
-    /// `exit 137` and death by SIGKILL are both code 137. They are told apart where the host's `/bin/sh` tells them apart:
-    /// dash, ksh, mksh, yash and busybox do. bash and zsh do not, and no shell does for INT and PIPE: there, a code of
-    /// 128+n counts as signal n, as is usual.
+    /// An application that calls exit(137) and one that KILL ended both have code 137. Only the host's `/bin/sh` can
+    /// distinguish them: dash, ksh, mksh, yash and busybox do. bash and zsh do not, and no shell does for INT and PIPE;
+    /// then a code of 128+n counts as signal n, as is usual.
     pub fn signal(&self) -> Option<Signal> {
         self.application.and_then(|end| end.signal)
     }
 
-    /// Whether the signal made the application dump core, where the host's `/bin/sh` tells (dash, mksh and busybox do).
+    /// Returns whether the signal made the application dump core. Only some shells report this as the host's `/bin/sh`:
+    /// dash, mksh and busybox do; with others it is false.
     pub fn core_dumped(&self) -> bool {
         self.application.is_some_and(|end| end.core_dumped)
     }
 
-    /// Whether the application left members of its process group behind, which were then killed.
+    /// Returns whether the application left members of its process group behind, which sshpm then killed.
     pub fn left_over(&self) -> bool {
         self.application.is_some_and(|end| end.left_over)
     }
 
-    /// When it ended: by this machine's clock when the end was told at once, which takes some milliseconds; by its host's clock, in whole
-    /// seconds, when it was learned from the host later. `None` where that is not known.
+    /// Returns when the process ended; `None` if that is not known. If the exit was reported at once, it is the time by
+    /// this machine's clock at which the report came, some milliseconds after the exit. If the manager learned of the
+    /// exit later, it is the time by the host's clock, in whole seconds.
     pub fn ended_at(&self) -> Option<SystemTime> {
         match self.application {
             Some(ApplicationEnd { at: Some(at), .. }) => Some(at),
@@ -197,17 +201,17 @@ impl ExitStatus {
         }
     }
 
-    /// Whether the link was lost before the end was known.
+    /// Returns whether the link was lost before the exit was known.
     pub fn link_lost(&self) -> bool {
         self.link_lost
     }
 
-    /// Whether the end itself could not be determined: the link was lost and the host did not answer in time.
+    /// Returns whether the exit itself could not be determined: the link was lost and the host did not answer in time.
     pub fn is_unknown(&self) -> bool {
         self.application.is_none() && (self.client == ClientEnd::Unseen || self.link_lost)
     }
 
-    /// What it means, as a clause for a log.
+    /// Returns what the source and the raw code mean, as a clause for a log.
     pub fn sentence(&self) -> &'static str {
         match (self.source, self.raw_code()) {
             (_, None) if self.client == ClientEnd::NotStarted => "ended by the manager before ssh was started",
@@ -244,7 +248,7 @@ impl ExitStatus {
     }
 }
 
-/// The line for the log: process, session, user, sentence and code, and what else is known.
+/// Writes the line for a log: process, session, user, sentence and code, and what else is known.
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.process, self.sentence())?;
@@ -265,7 +269,7 @@ impl fmt::Display for ExitStatus {
             f.write_str("; what it left in its process group was killed")?;
         }
         if !self.strays.is_empty() {
-            write!(f, "; what it started and could not be ended: {:?}", self.strays)?;
+            write!(f, "; processes that it started and that could not be ended: {:?}", self.strays)?;
         }
         Ok(())
     }

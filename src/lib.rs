@@ -1,9 +1,10 @@
-//! Starts, watches and ends processes on remote hosts over the system's `ssh`: run control for data-acquisition systems.
+//! Starts, watches and ends processes on remote hosts over the system's `ssh`: run control for data-acquisition
+//! systems.
 //!
-//! A [`Manager`] holds a table of processes, each named by a uuid that the caller chooses. A [`BootRequest`] says what to run,
-//! where and as whom. [`Event`]s tell when a process runs, has ended, has lost its link or did not start. Nothing is
-//! installed on the remote hosts: ssh and a POSIX `/bin/sh` are enough. A [`Launcher`] takes the place of ssh: on this machine, in
-//! containers, in a Slurm job.
+//! A [`Manager`] holds a table of processes, each named by a uuid that the caller chooses. A [`BootRequest`] says what
+//! to run, where and as whom. [`Event`]s report that a process runs, has ended, has lost its link or did not start.
+//! Nothing is installed on the remote hosts: sshd and a POSIX `/bin/sh` are enough. Other [`Launcher`]s than ssh start
+//! processes on this machine, in containers, and in a Slurm job.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -24,18 +25,20 @@
 //! ```
 //!
 //! # Threads
-//! Each process has one thread here, which sleeps until something happens. All calls can be made from any thread. All
-//! signals are blocked in the crate's threads, which never unblock one. The crate installs no signal handler, logger or
-//! panic hook.
+//! All calls can be made from any thread. The crate has one thread for each process that has not ended, one for each
+//! shared connection, one for each [`LogFollower`], and one that runs the callbacks, if there are any. These threads
+//! sleep until something happens. They block all signals and never unblock one. The crate installs no signal handler,
+//! logger or panic hook.
 //!
 //! # Trust
-//! What an application writes cannot pass for a report of its wrapper, because a report carries 186 random bits that the
-//! application is never given. A program of the same user on the same host can always read the wrapper's memory, or
-//! end it: against that, ssh offers nothing. An end is told once, and the first report stands.
+//! What an application writes cannot be taken for a report of its wrapper, because each report carries 186 random bits
+//! that the application never gets. A program of the same user on the same host can always read the wrapper's memory or
+//! end the wrapper; ssh offers no protection against that. The exit of a process is reported once, and the first report
+//! stands.
 //!
-//! A signal is sent only after pid and start time were compared, or by the wrapper to the group of its own child. Between
-//! that look and the signal, the process could end and another get its pid: that takes a full round of all pids in
-//! some microseconds, and cannot be closed from a shell.
+//! The remote side sends a signal only after it has compared the pid and the start time, or to the process group of the
+//! wrapper's own child. Between the comparison and the signal the process could end and another process could get its
+//! pid. For that, the host would have to use up all its pids within some microseconds; a shell cannot exclude it.
 
 mod capi;
 mod check;
@@ -119,7 +122,7 @@ pub use signal::Signal;
 pub use slurm::Slurm;
 pub use state::ProcessState;
 
-/// The README's Rust program has to compile.
+/// Compiles the README's Rust program.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! A manager's options.
+//! The options of a manager.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -11,47 +11,47 @@ use crate::launcher::Launcher;
 use crate::role::Role;
 use crate::signal::Signal;
 
-/// How strictly the keys of hosts are checked.
+/// How strictly ssh checks the keys of hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum HostKeyPolicy {
-    /// As ssh_config says; ssh's own default refuses unknown and changed keys where nobody can be asked.
+    /// ssh_config decides. Its default, ssh's own, refuses unknown and changed keys if nobody can be asked.
     #[default]
     SshConfig,
-    /// Unknown and changed keys are refused, whatever ssh_config says.
+    /// ssh refuses unknown and changed keys, whatever ssh_config says.
     Strict,
-    /// Unknown keys are accepted and remembered, changed ones refused.
+    /// ssh accepts and remembers unknown keys, and refuses changed ones.
     AcceptNew,
-    /// Nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+    /// ssh checks no key for localhost, 127.0.0.0/8 and ::1. For all other hosts ssh_config decides.
     DisabledForLocalhost,
-    /// Nothing is checked. Anybody on the network can be the host: for closed networks only.
+    /// ssh checks no key. Anybody on the network can pretend to be the host: for closed networks only.
     Disabled,
 }
 
-/// Three pings of a second each: the host counts whole seconds.
+/// Three pings, one each second, because the host counts whole seconds.
 const SHORTEST_LEASE: Duration = Duration::from_secs(3);
 
-/// To whom a signal of a [`KillStep`] goes.
+/// The receivers of the signal of a [`KillStep`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KillScope {
-    /// The application alone: it ends its own children.
+    /// The application alone, which then has to end its own children.
     Leader,
-    /// Its whole process group.
+    /// The application's whole process group.
     Group,
 }
 
-/// One step of ending a process: a signal, to whom, and how long to wait for the end.
+/// One step of ending a process: a signal, its receivers, and how long to wait for the exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KillStep {
-    /// The signal; CONT follows it, so that a stopped process gets it too.
+    /// The signal. sshpm sends CONT behind it, so that a stopped process gets the signal too.
     pub signal: Signal,
-    /// To whom it goes.
+    /// The receivers of the signal.
     pub scope: KillScope,
-    /// How long to wait before the next step; `None`: the timeout that the call was given.
+    /// How long to wait before the next step; `None` for the timeout of the call that ends the process.
     pub wait: Option<Duration>,
 }
 
-/// What a manager is made with. Every setter returns the options, so they can be chained.
+/// The options of a manager. Every setter takes the options and returns them, so calls can be chained.
 ///
 /// ```
 /// use std::time::Duration;
@@ -104,131 +104,136 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults.
+    /// Returns the default options.
     pub fn new() -> Options {
         Options::default()
     }
 
-    /// By what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+    /// Sets the launcher for all processes and calls that have no launcher of their own. Default: ssh.
     pub fn launcher(mut self, launcher: Launcher) -> Options {
         self.launcher = launcher;
         self
     }
 
-    /// The launcher of one host, as requests and calls name it, in place of the manager's. That of a boot request wins over it.
+    /// Sets the launcher for one host, in place of the manager's launcher. `host` must be written as in requests and
+    /// calls. The launcher of a boot request wins over this one.
     pub fn host_launcher(mut self, host: impl Into<String>, launcher: Launcher) -> Options {
         self.host_launchers.insert(host.into(), launcher);
         self
     }
 
-    /// The ssh program: a path, or a name that is looked up in PATH. A relative path, one with a slash, is resolved
-    /// against the current directory of [`Manager::new`](crate::Manager::new). Default: `ssh`.
+    /// Sets the ssh program: a path, or a name that is looked up in PATH. [`Manager::new`](crate::Manager::new)
+    /// resolves a relative path, which contains a slash, against the current directory. Default: `ssh`.
     pub fn ssh_program(mut self, program: impl Into<PathBuf>) -> Options {
         self.ssh_program = program.into();
         self
     }
 
-    /// The file for `ssh -F`, which replaces the user's and the system's ssh_config; `none` stands for no file. A
-    /// relative path is resolved against the current directory of [`Manager::new`](crate::Manager::new); relative paths
-    /// inside the file are ssh's, which resolves them against the current directory whenever it runs. Default: ssh's
-    /// own two files.
+    /// Sets the file for `ssh -F`, which replaces the user's and the system's ssh_config; `none` stands for no file.
+    /// [`Manager::new`](crate::Manager::new) resolves a relative path against the current directory. ssh resolves
+    /// relative paths inside the file against the current directory whenever it runs. Default: ssh's own two files.
     pub fn ssh_config(mut self, file: impl Into<PathBuf>) -> Options {
         self.ssh_config = Some(file.into());
         self
     }
 
-    /// Adds an option of ssh_config(5), as `Keyword=value`. It wins over the files and over this crate's own
-    /// ServerAliveInterval, ServerAliveCountMax and ConnectTimeout, but not over what this crate relies on: no terminal, no questions
-    /// (BatchMode), no forwarded ports, no RemoteCommand, how connections are shared (ControlMaster and the like), LogLevel.
-    /// Paths in it should be absolute: ssh resolves others against the current directory whenever it runs.
+    /// Adds an option of ssh_config(5), written `Keyword=value`. It wins over the configuration files and over this
+    /// crate's own ServerAliveInterval, ServerAliveCountMax and ConnectTimeout. It does not win over what this crate
+    /// relies on: no terminal, no questions (BatchMode), no forwarded ports, no RemoteCommand, the sharing of
+    /// connections (ControlMaster and the like), and LogLevel. Use absolute paths: ssh resolves relative ones against
+    /// the current directory whenever it runs.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
         self.ssh_options.push(option.into());
         self
     }
 
-    /// How long a host may take to answer, and how long a connection that sshd drops while it is busy is tried again.
-    /// ssh counts whole seconds; it is rounded up. Default: 10 s.
+    /// Sets how long a host may take to answer, and how long to try again when a busy sshd drops the connection. ssh
+    /// counts whole seconds, so the time is rounded up. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Options {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a process whose link was lost is asked after, until its end counts as unknown. Default: 30 s.
+    /// Sets how long to query the host about a process whose link was lost, before its exit is reported as unknown.
+    /// Default: 30 s.
     pub fn lost_timeout(mut self, timeout: Duration) -> Options {
         self.lost_timeout = timeout;
         self
     }
 
-    /// How long the link to a process that is kept ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) is tried to be
-    /// restored, until its end counts as unknown; it lives on then. Default: for ever.
+    /// Sets how long to try to restore the link to a kept process
+    /// ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)), before its exit is reported as unknown. The process
+    /// lives on then. Default: for ever.
     pub fn restore_timeout(mut self, timeout: Duration) -> Options {
         self.restore_timeout = timeout;
         self
     }
 
-    /// Whether processes of the same user and host share connections, eight each. Without it each process logs in by
-    /// itself, which takes ten times as long. Default: they do.
+    /// Sets whether processes of one user on one host share connections, up to eight processes on each. Otherwise each
+    /// process logs in by itself, which takes ten times as long. Default: true.
     pub fn share_connections(mut self, share: bool) -> Options {
         self.share_connections = share;
         self
     }
 
-    /// For how long a connection's remote side goes on without a word from this manager, and this one without a word from there.
-    /// When it is over, that side ends the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
-    /// silence. It holds for a manager that stands still as well, in a debugger for one. Counted in whole seconds, from 3 on.
-    /// Default: 30 s.
+    /// Sets how long each side of a connection waits for a sign of life from the other side. When this lease is over,
+    /// the side that waits ends the connection, and the link loss policy of each process on it applies. So no process
+    /// lives on unnoticed behind a link that was cut in silence. The lease also ends if the manager is stopped, for
+    /// example in a debugger. sshpm counts whole seconds, at least 3. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Options {
         self.lease = lease;
         self
     }
 
-    /// How strictly the keys of hosts are checked. Default: as ssh_config says.
+    /// Sets how strictly ssh checks the keys of hosts. Default: ssh_config decides.
     pub fn host_key_policy(mut self, policy: HostKeyPolicy) -> Options {
         self.host_key_policy = policy;
         self
     }
 
-    /// A known_hosts file to use in place of the user's. A relative path is resolved against the current directory of
-    /// [`Manager::new`](crate::Manager::new); `none`, and what begins with `~`, `%` or `${`, has the meaning that
-    /// ssh_config(5) gives it.
+    /// Sets the known_hosts file to use in place of the user's file. [`Manager::new`](crate::Manager::new) resolves a
+    /// relative path against the current directory; `none`, and a path that begins with `~`, `%` or `${`, has the
+    /// meaning that ssh_config(5) gives it. Default: the user's file.
     pub fn known_hosts_file(mut self, file: impl Into<PathBuf>) -> Options {
         self.known_hosts_file = Some(file.into());
         self
     }
 
-    /// How many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file. They are
-    /// kept until the process leaves the manager's table, also after its end. Default: 1 MiB.
+    /// Sets how many of the last bytes of stdout, and how many of stderr, the manager stores for a process that has no
+    /// log file. It stores them until the process leaves its table, also after the exit. Default: 1 MiB.
     pub fn output_limit(mut self, bytes: usize) -> Options {
         self.output_limit = bytes;
         self
     }
 
-    /// How a process is ended. Default: QUIT to the application, and after the timeout KILL to its group. While the
-    /// setup lines run there is no application yet: then the group gets TERM where the first step says anything else
-    /// but KILL, because bash ignores QUIT; and once more after half of the step's wait, because bash can lose it. An
-    /// application that comes to run all the same gets its step's signal then.
+    /// Sets the steps by which a process is ended. Default: QUIT to the application, and after the timeout KILL to its
+    /// process group. While the setup lines run there is no application yet. Then, unless the signal of the first step
+    /// is KILL, the group gets TERM in its place, because bash ignores QUIT, and TERM once more after half of the
+    /// step's wait, because bash can lose a signal. If the application comes to run all the same, it then gets the
+    /// step's signal.
     pub fn kill_sequence(mut self, steps: impl Into<Vec<KillStep>>) -> Options {
         self.kill_sequence = steps.into();
         self
     }
 
-    /// The order in which roles are ended. Those that it does not name end last, together.
+    /// Sets the order in which a shutdown ends roles. Roles that it does not name end last, together.
     /// Default: [`Role::SHUTDOWN_ORDER`].
     pub fn shutdown_order(mut self, order: impl Into<Vec<Role>>) -> Options {
         self.shutdown_order = order.into();
         self
     }
 
+    /// Returns the launcher for processes and calls on this host that have no launcher of their own.
     pub(crate) fn launcher_of(&self, host: &str) -> &Launcher {
         self.host_launchers.get(host).unwrap_or(&self.launcher)
     }
 
-    /// Makes relative paths absolute: the program may change its current directory later.
+    /// Makes relative paths absolute, because the program may change its current directory later.
     pub(crate) fn resolve_paths(&mut self) {
         resolve_program(&mut self.ssh_program);
         // `ssh -F none` reads no file.
         self.ssh_config.iter_mut().filter(|file| file.as_os_str() != "none").for_each(resolve);
-        // To ssh_config, `none` is no file, and what begins like this is expanded.
+        // In ssh_config, `none` stands for no file, and ssh expands what begins like this.
         let is_plain = |file: &&mut PathBuf| {
             let file = file.as_os_str();
             file != "none" && ![&b"~"[..], b"%", b"${"].iter().any(|begin| file.as_bytes().starts_with(begin))
@@ -237,7 +242,7 @@ impl Options {
         self.host_launchers.values_mut().chain([&mut self.launcher]).for_each(Launcher::resolve_path);
     }
 
-    /// Refuses what could not work, before anything is started with it.
+    /// Checks all values, before anything is started with them.
     pub(crate) fn check(&self) -> Result<()> {
         self.launcher.check("launcher")?;
         for (host, launcher) in &self.host_launchers {
@@ -245,7 +250,7 @@ impl Options {
             launcher.check(&format!("host_launchers.{host}"))?;
         }
         if self.ssh_program.as_os_str().is_empty() {
-            return Err(Error::invalid("ssh_program", "", "it is the path or the name of a program"));
+            return Err(Error::invalid("ssh_program", "", "must be the name or the path of a program"));
         }
         for option in &self.ssh_options {
             let (keyword, _) = option.split_once(['=', ' ']).unwrap_or((option, ""));
@@ -253,29 +258,29 @@ impl Options {
                 || !keyword.bytes().all(|b| b.is_ascii_alphanumeric())
                 || keyword.len() == option.len()
             {
-                return Err(Error::invalid("ssh_options", option, "an ssh option is written Keyword=value"));
+                return Err(Error::invalid("ssh_options", option, "must be written Keyword=value"));
             }
             if option.contains(['\n', '\0']) {
-                return Err(Error::invalid("ssh_options", option, "it has a newline or a NUL byte"));
+                return Err(Error::invalid("ssh_options", option, "must not contain a newline or a NUL byte"));
             }
         }
         if self.connect_timeout.is_zero() {
-            return Err(Error::invalid("connect_timeout", "0", "a connection takes some time"));
+            return Err(Error::invalid("connect_timeout", "0", "must be longer than 0 s"));
         }
         if self.lease < SHORTEST_LEASE {
             let lease = self.lease.as_secs_f64().to_string();
             return Err(Error::invalid(
                 "lease",
                 lease,
-                "it has at least 3 s: three pings, and the host counts whole seconds",
+                "must be at least 3 s: three pings, and the host counts whole seconds",
             ));
         }
         if self.kill_sequence.is_empty() {
-            return Err(Error::invalid("kill_sequence", "", "it has no step"));
+            return Err(Error::invalid("kill_sequence", "", "must have at least one step"));
         }
         for (at, role) in self.shutdown_order.iter().enumerate() {
             if self.shutdown_order[..at].contains(role) {
-                return Err(Error::invalid("shutdown_order", role.as_str(), "the role is named twice"));
+                return Err(Error::invalid("shutdown_order", role.as_str(), "must name each role at most once"));
             }
         }
         Ok(())
@@ -283,13 +288,13 @@ impl Options {
 }
 
 fn resolve(file: &mut PathBuf) {
-    // It fails where the current directory is gone: then there is nothing that a relative path could name.
+    // It fails if the current directory is gone. Then a relative path could name nothing.
     if let Ok(absolute) = path::absolute(&*file) {
         *file = absolute;
     }
 }
 
-/// Makes the path of a program absolute; a name without a slash is looked up in PATH.
+/// Makes the path of a program absolute. A name without a slash stays: it is looked up in PATH.
 pub(crate) fn resolve_program(program: &mut PathBuf) {
     if program.as_os_str().as_bytes().contains(&b'/') {
         resolve(program);
