@@ -8,7 +8,7 @@ thread_local! {
     static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which also counts. Memory that another thread frees stays on this thread's account.
+/// The system's allocator, which also counts. Memory that another thread frees still counts for this thread.
 struct Counting;
 
 #[global_allocator]

@@ -1,4 +1,4 @@
-//! What is kept of an application's output.
+//! The part of an application's output that is stored, and its live readers.
 
 use std::collections::VecDeque;
 use std::iter;
@@ -11,15 +11,15 @@ use crossbeam_channel::{Sender, TrySendError, bounded};
 
 use crate::queue::Queue;
 
-/// What is kept of ssh's messages.
+/// How many of the last bytes of ssh's messages are stored.
 pub(crate) const DIAGNOSIS: usize = 4096;
 
-/// The last part of what an application wrote to a stream.
+/// The last part of what an application wrote to one of its streams.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Output {
     /// The bytes, as they were written.
     pub bytes: Vec<u8>,
-    /// How many bytes were written before these and are not kept.
+    /// How many bytes the application wrote before these, which were dropped.
     pub dropped: u64,
 }
 
@@ -34,7 +34,7 @@ impl Head {
         Head { bytes: Vec::new(), most }
     }
 
-    /// Keeps as many of the bytes as there is room for, and returns how many that are.
+    /// Stores as many of the bytes as there is room for, and returns how many these are.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> usize {
         let kept = bytes.len().min(self.most - self.bytes.len());
         self.bytes.reserve_exact(growth(self.bytes.len(), self.bytes.capacity(), kept, self.most));
@@ -47,12 +47,13 @@ impl Head {
     }
 }
 
-/// How many bytes to reserve for `more` of them: a buffer doubles, so that it seldom moves, but never beyond its limit.
+/// Returns how many bytes to reserve for `more` bytes: a buffer doubles, so that it seldom moves, but never beyond its
+/// limit.
 fn growth(length: usize, capacity: usize, more: usize, limit: usize) -> usize {
     if length + more <= capacity { 0 } else { (2 * (length + more)).min(limit) - length }
 }
 
-/// The end of a stream, up to a number of bytes. What was before it is dropped and counted.
+/// The end of a stream, up to a number of bytes. The bytes before it are dropped and counted.
 #[derive(Default)]
 pub(crate) struct Tail {
     bytes: VecDeque<u8>,
@@ -69,7 +70,7 @@ impl Tail {
         self.dropped += (excess + bytes.len() - kept.len()) as u64;
     }
 
-    /// The last bytes, at most this many.
+    /// Returns the last bytes, at most this many.
     pub(crate) fn last(&self, most: usize) -> Vec<u8> {
         let from = self.bytes.len().saturating_sub(most);
         self.bytes.range(from..).copied().collect()
@@ -80,19 +81,19 @@ impl Tail {
     }
 }
 
-/// Which of an application's streams bytes were written to.
+/// A stream that an application writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputStream {
-    /// Its stdout.
+    /// The application's stdout.
     Stdout,
-    /// Its stderr.
+    /// The application's stderr.
     Stderr,
 }
 
 /// A piece of an application's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputPiece {
-    /// Where it was written.
+    /// The stream that the bytes were written to.
     pub stream: OutputStream,
     /// The bytes, of any length, not cut at lines.
     pub bytes: Vec<u8>,
@@ -102,9 +103,10 @@ pub struct OutputPiece {
 const PIECES_AHEAD: usize = 256;
 
 /// A live reader of an application's output, made by [`Manager::subscribe_output`](crate::Manager::subscribe_output).
-/// When it is more than 256 pieces behind, of less than 5 KiB each, the newest pieces are dropped and counted: it never
-/// delays the application.
-/// When the output has ended and every piece has been received, the calls below report that the queue is disconnected.
+///
+/// A reader never delays the application: when it is more than 256 pieces behind, of less than 5 KiB each, the newest
+/// pieces are dropped and counted. When the output has ended and every piece has been received, the receiving calls
+/// return an error. Any number of threads can receive at a time; each piece goes to one of them.
 #[derive(Debug)]
 pub struct OutputSubscription {
     pieces: Queue<OutputPiece>,
@@ -132,8 +134,8 @@ impl OutputSubscription {
     /// Returns the next piece if one is waiting. Does not block.
     ///
     /// # Errors
-    /// [`TryRecvError::Empty`] when no piece is waiting; [`TryRecvError::Disconnected`] when the output has ended and no
-    /// piece is left.
+    /// [`TryRecvError::Empty`] when no piece is waiting; [`TryRecvError::Disconnected`] when the output has ended and
+    /// no piece is left.
     pub fn try_recv(&self) -> Result<OutputPiece, TryRecvError> {
         self.pieces.try_recv()
     }
@@ -144,7 +146,7 @@ impl OutputSubscription {
         iter::from_fn(|| self.recv().ok())
     }
 
-    /// How many bytes were dropped until now.
+    /// Returns how many bytes were dropped until now, because this reader was too slow.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -155,12 +157,12 @@ struct Reader {
     dropped: Arc<AtomicU64>,
 }
 
-/// What is kept of an application's output, and who reads it.
+/// The stored part of an application's output, and its live readers.
 #[derive(Default)]
 pub(crate) struct OutputTails {
     pub stdout: Tail,
     pub stderr: Tail,
-    /// None: the output has ended.
+    /// `None` when the output has ended.
     readers: Option<Vec<Reader>>,
 }
 
@@ -185,6 +187,7 @@ impl OutputTails {
         });
     }
 
+    /// Adds a live reader. If the output has ended, the reader gets no piece.
     pub(crate) fn subscribe(&mut self) -> OutputSubscription {
         let (sender, pieces) = bounded(PIECES_AHEAD);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -194,6 +197,7 @@ impl OutputTails {
         OutputSubscription { pieces: pieces.into(), dropped }
     }
 
+    /// Ends the output: readers get the pieces that wait, and then an error.
     pub(crate) fn end(&mut self) {
         self.readers = None;
     }

@@ -1,11 +1,12 @@
-//! The receiving end of a channel, with the errors of [`std::sync::mpsc`], so that the channel's crate is not in the API.
+//! The receiving end of a queue between threads, with the errors of [`std::sync::mpsc`], so that the crate that
+//! implements it is not part of the API.
 
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use crossbeam_channel as channel;
 
-/// The receiving end of a channel. Any number of threads can receive at the same time.
+/// The receiving end of a queue between threads. Any number of threads can receive at a time.
 #[derive(Debug)]
 pub(crate) struct Queue<T>(channel::Receiver<T>);
 
@@ -38,7 +39,7 @@ impl<T> Queue<T> {
         self.0.len()
     }
 
-    /// To select on.
+    /// Returns the receiver, for `select!`.
     pub(crate) fn receiver(&self) -> &channel::Receiver<T> {
         &self.0
     }

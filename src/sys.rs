@@ -11,16 +11,16 @@ use std::ptr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A watcher's stack: virtual memory, of which a watcher touches some 10 KiB; the rest is for a host's logger, which runs
-/// on it.
+/// The stack of a watcher thread. It is virtual memory, of which a watcher uses some 10 KiB; the rest is for the logger
+/// of the host program, which runs on it.
 pub(crate) const SMALL_STACK: usize = 256 << 10;
-/// The stack of a thread that runs a host's callbacks: what a thread usually has.
+/// The stack of a thread that runs callbacks of the host program: the usual size of a thread's stack.
 pub(crate) const USUAL_STACK: usize = 8 << 20;
 
-/// Starts a thread that no signal of the host is delivered to: all are blocked in it.
+/// Starts a thread that blocks all signals, so that it gets none of the host program's signals.
 ///
-/// A thread inherits the mask of the one that makes it, so the mask is set here and not in the new thread, which would
-/// take signals until then.
+/// A thread inherits the mask of the thread that creates it. The mask is set here, because a mask that the new thread
+/// set itself would come too late for signals that arrive before.
 pub(crate) fn spawn_thread<F>(name: &str, stack: usize, body: F) -> io::Result<JoinHandle<()>>
 where
     F: FnOnce() + Send + 'static,
@@ -31,7 +31,7 @@ where
     thread
 }
 
-/// The same for a thread that ends before its scope does.
+/// Starts a thread that blocks all signals and that ends before its scope does.
 pub(crate) fn spawn_scoped_thread<'scope, 'env, F>(
     scope: &'scope thread::Scope<'scope, 'env>,
     name: &str,
@@ -46,7 +46,8 @@ where
     thread
 }
 
-/// Blocks all signals in the calling thread, and restores its mask when dropped. The mask never gets smaller than it was.
+/// Blocks all signals in the calling thread, and restores its mask when dropped. The mask never gets smaller than it
+/// was.
 struct Mask(libc::sigset_t);
 
 impl Mask {
@@ -69,7 +70,7 @@ impl Drop for Mask {
     }
 }
 
-/// Random bytes for nonces and jitter.
+/// Returns random bytes, for nonces and jitter.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     let mut filled = 0;
@@ -84,7 +85,7 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A number from 0.5 to 1.5, to spread retries that would otherwise meet again.
+/// Returns a random number from 0.5 to 1.5, to spread retries that would otherwise meet again.
 pub(crate) fn jitter() -> f64 {
     let byte = random::<1>().map_or(128, |[byte]| byte);
     0.5 + f64::from(byte) / 255.0
@@ -94,10 +95,11 @@ fn interrupted_or(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
 }
 
-/// Two sockets, neither of which is stdin, stdout or stderr of a program that has these closed: what it prints would be commands,
-/// or shell code, for a host.
+/// Returns two connected sockets, with numbers above those of stdin, stdout and stderr. If the host program has closed
+/// one of these, its next descriptor gets that number, and what the program prints would be commands or shell code for
+/// a remote host.
 pub(crate) fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
-    // While they are held, the next ones are others.
+    // While these descriptors are open, the next pair gets other numbers.
     let mut low = Vec::new();
     loop {
         let pair = UnixStream::pair()?;
@@ -108,7 +110,7 @@ pub(crate) fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
     }
 }
 
-/// A pipe for what a child writes: the end that is read here, without blocking, and the end for the child.
+/// Returns a pipe for what a child writes: the end to read from, which does not block, and the end for the child.
 pub(crate) fn output_pipe() -> io::Result<(fs::File, OwnedFd)> {
     let mut fds = [-1; 2];
     // SAFETY: the pointer is to two integers.
@@ -121,7 +123,8 @@ pub(crate) fn output_pipe() -> io::Result<(fs::File, OwnedFd)> {
     Ok((reader.into(), writer))
 }
 
-/// Sends without blocking and without SIGPIPE, which a host may have left at its default: the process would end.
+/// Sends bytes without blocking, and returns how many the socket took. It never raises SIGPIPE, which would end a host
+/// program that has left it at its default.
 pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     loop {
         // SAFETY: the descriptor is open, the pointer and length are those of `bytes`.
@@ -135,7 +138,7 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Connects to a unix socket, and lets go of it; does not wait for one whose owner stands still.
+/// Connects to a unix socket and closes the connection. Does not wait for a socket whose owner is stopped.
 pub(crate) fn connects(path: &Path) -> io::Result<()> {
     // SAFETY: sockaddr_un is plain data, for which zero bytes are valid.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -160,15 +163,17 @@ pub(crate) fn connects(path: &Path) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// How a [`lock_directory`] is shared with other programs.
+/// Whether [`lock_directory`] shares the lock with other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lock {
     Shared,
     Alone,
 }
 
-/// Locks a directory (flock) until the descriptor is closed, here and in all forks. To have it alone it does not wait
-/// (`WouldBlock`); to share it, it waits for whoever has it alone, which is as long as it takes to remove an empty directory.
+/// Locks a directory with flock(2) until the descriptor is closed, here and in all forked children.
+///
+/// `Alone` does not wait: it returns `WouldBlock` if another program has a lock. `Shared` waits for a program that has
+/// it alone, which takes no longer than removing an empty directory.
 pub(crate) fn lock_directory(path: &Path, lock: Lock) -> io::Result<fs::File> {
     let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let directory = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -183,7 +188,7 @@ pub(crate) fn lock_directory(path: &Path, lock: Lock) -> io::Result<fs::File> {
     }
 }
 
-/// Makes reads and writes of a descriptor return instead of blocking.
+/// Sets a descriptor so that reads and writes return in place of blocking.
 pub(crate) fn set_nonblocking(fd: BorrowedFd) -> io::Result<()> {
     // SAFETY: the descriptor is open, and these commands take no pointers.
     let done = unsafe {
@@ -193,7 +198,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd) -> io::Result<()> {
     if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// One descriptor of a [`poll`]: what to wait for, and whether it came.
+/// One descriptor of a [`poll`]: what to wait for, and whether that has happened.
 pub(crate) struct Polled<'a> {
     pub fd: Option<BorrowedFd<'a>>,
     pub write: bool,
@@ -206,7 +211,7 @@ impl<'a> Polled<'a> {
     }
 }
 
-/// Waits until a descriptor is readable, closed or (where asked) writable, or the deadline has come.
+/// Waits until a descriptor is readable, closed or, if `write` is set, writable, or until the deadline has come.
 pub(crate) fn poll<const N: usize>(polled: &mut [Polled; N], deadline: Option<Instant>) -> io::Result<()> {
     loop {
         let mut fds: [libc::pollfd; N] = std::array::from_fn(|at| libc::pollfd {
@@ -227,14 +232,15 @@ pub(crate) fn poll<const N: usize>(polled: &mut [Polled; N], deadline: Option<In
     }
 }
 
-/// poll's timeout, rounded up so that it never returns too early and spins; -1 for none.
+/// Returns the timeout for poll(2), or -1 without a deadline. It is rounded up, because a poll that returned too early
+/// would be repeated until the deadline.
 fn milliseconds(deadline: Option<Instant>) -> libc::c_int {
     let Some(deadline) = deadline else { return -1 };
     let left = deadline.saturating_duration_since(Instant::now());
     libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
 }
 
-/// A new eventfd, non-blocking.
+/// Returns a new eventfd that does not block.
 pub(crate) fn event_fd() -> io::Result<OwnedFd> {
     // SAFETY: eventfd takes no pointers.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
@@ -245,7 +251,8 @@ pub(crate) fn event_fd() -> io::Result<OwnedFd> {
 /// Makes an eventfd readable.
 pub(crate) fn event_fd_signal(fd: &OwnedFd) {
     let one = 1u64;
-    // SAFETY: the pointer is to 8 bytes. It can fail only when the counter is full, and then the descriptor is readable.
+    // SAFETY: the pointer is to 8 bytes. It can fail only when the counter is full, and then the descriptor is
+    // readable.
     unsafe { libc::write(fd.as_raw_fd(), ptr::from_ref(&one).cast(), 8) };
 }
 
@@ -256,13 +263,13 @@ pub(crate) fn event_fd_clear(fd: &OwnedFd) {
     unsafe { libc::read(fd.as_raw_fd(), ptr::from_mut(&mut count).cast(), 8) };
 }
 
-/// The calling thread's id, as ps and top show it.
+/// Returns the calling thread's id, as ps and top show it.
 pub(crate) fn thread_id() -> i64 {
     // SAFETY: gettid takes no arguments and cannot fail.
     unsafe { libc::gettid() }.into()
 }
 
-/// A limit of this program (RLIMIT_NOFILE) or of its user (RLIMIT_NPROC).
+/// Returns a soft limit of this program (RLIMIT_NOFILE) or of its user (RLIMIT_NPROC).
 pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<libc::rlim_t> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a limit of this frame.
@@ -270,13 +277,13 @@ pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<libc::rlim_t>
     done.then_some(limit.rlim_cur)
 }
 
-/// The current user's number.
+/// Returns the number of the effective user.
 pub(crate) fn user_id() -> u32 {
     // SAFETY: geteuid cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// The current user's name, or its number where it has none.
+/// Returns the name of the effective user, or the number if the user has no name.
 pub(crate) fn user_name() -> String {
     let uid = user_id();
     let mut buffer = vec![0 as libc::c_char; 4096];
@@ -292,7 +299,7 @@ pub(crate) fn user_name() -> String {
     unsafe { std::ffi::CStr::from_ptr(entry.pw_name) }.to_string_lossy().into_owned()
 }
 
-/// The time of `after` from now, or none where that is beyond what the clock counts: then there is no deadline.
+/// Returns the time that is `after` from now, or `None` for no deadline if the clock cannot count so far.
 pub(crate) fn deadline(after: Duration) -> Option<Instant> {
     Instant::now().checked_add(after)
 }

@@ -1,4 +1,4 @@
-//! A child: signals to it, and its exit status.
+//! A child: sends signals to it, and takes its exit status.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::{self, Polled};
 
-/// How often [`Child::wait_until`] looks for the end where the kernel has no pidfd to poll.
+/// How often [`Child::wait_until`] checks for the end of the child if the kernel has no pidfd to poll.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A child, for the one thread that takes its exit status. Dropping it neither ends nor reaps the child.
@@ -20,7 +20,8 @@ pub(crate) struct Child {
     end: End,
 }
 
-/// Whether the exit status was taken from the kernel, which gives it once: later, the pid can be another process's.
+/// Whether the exit status was taken from the kernel, which gives it only once. Later, another process can have the
+/// pid.
 enum End {
     ToCome,
     Taken(Option<ExitStatus>),
@@ -51,14 +52,14 @@ impl Child {
         &self.handle
     }
 
-    /// Waits until the child has ended, and returns its exit status: `None` when the host program ignores SIGCHLD or
-    /// has reaped the child, so that nobody knows it.
+    /// Waits until the child has ended, and returns its exit status; `None` if the host program ignores SIGCHLD or has
+    /// reaped the child, so that nobody knows the status.
     pub(crate) fn wait(&mut self) -> Option<ExitStatus> {
         self.take_end(0)
     }
 
-    /// Waits until the child has ended or the deadline has come, and returns the exit status: `None` when it has not
-    /// ended by then, and when nobody knows its status.
+    /// Waits until the child has ended or the deadline has come, and returns the exit status; `None` if the child has
+    /// not ended by then, or if nobody knows its status.
     pub(crate) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
         loop {
             let status = self.take_end(libc::WNOHANG);
@@ -90,9 +91,8 @@ impl Child {
     }
 }
 
-/// Names one child for as long as it is held: a signal reaches that child or nobody, also when the host program reaps
-/// all children and the pid becomes another process's. It is a pidfd where the kernel can wait for one (Linux 5.4),
-/// and else the pid and the start time.
+/// Names one child: a signal reaches that child or nobody, even if the host program reaps all children and another
+/// process gets the pid. It is a pidfd if the kernel can wait for one (Linux 5.4), else the pid and the start time.
 pub(crate) struct ChildHandle {
     pid: libc::pid_t,
     pidfd: Option<OwnedFd>,
@@ -102,8 +102,7 @@ pub(crate) struct ChildHandle {
 impl ChildHandle {
     fn new(pid: libc::pid_t) -> io::Result<ChildHandle> {
         let pidfd = open_pidfd(pid)?;
-        // Where the host program reaps all children, the pid may be another process's by now: but not a child's of
-        // ours.
+        // If the host program reaps all children, another process may have the pid by now. That one is not our child.
         let start_time = parent_and_start(pid).filter(|(parent, _)| *parent == std::process::id());
         Ok(ChildHandle { pid, pidfd, start_time: start_time.map(|(_, start)| start) })
     }
@@ -112,7 +111,7 @@ impl ChildHandle {
         self.pid as u32
     }
 
-    /// The pidfd, which is readable when the child has ended; `None` where the kernel has none.
+    /// Returns the pidfd, which is readable when the child has ended; `None` if the kernel has no pidfds.
     pub(crate) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
@@ -125,27 +124,27 @@ impl ChildHandle {
                 libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, ptr::null::<libc::siginfo_t>(), 0)
             };
         } else if self.is_there() {
-            // SAFETY: kill takes no pointers. Between the look and this, only a host program that reaps all children
-            // and a full round of all pids could put a stranger here.
+            // SAFETY: kill takes no pointers. Another process could have the pid only if the host program reaps all
+            // children and the system has used up all pids between the check and this.
             unsafe { libc::kill(self.pid, signal) };
         }
     }
 
-    /// Sends KILL to the process group that the child leads. Does nothing when the child was reaped: until then, no
-    /// other group has its number.
+    /// Sends KILL to the process group that the child leads. Does nothing if the child was reaped, because only until
+    /// then no other process group can have its number.
     pub(crate) fn kill_group(&self) {
         if self.is_there() {
-            // SAFETY: kill takes no pointers. What can happen between the look and this is said in `signal`.
+            // SAFETY: kill takes no pointers. The comment in `signal` says what can happen between the check and this.
             unsafe { libc::kill(-self.pid, libc::SIGKILL) };
         }
     }
 
-    /// Whether the pid is still the child's, be it as a zombie's. False where there is no /proc.
+    /// Returns whether the pid still belongs to the child, which may be a zombie. Returns false if there is no /proc.
     fn is_there(&self) -> bool {
         self.start_time.is_some() && parent_and_start(self.pid).map(|(_, start)| start) == self.start_time
     }
 
-    /// Takes the exit status from the kernel: `None` when the child has not ended (with WNOHANG).
+    /// Takes the exit status from the kernel; `None` if the child has not ended (with WNOHANG).
     fn reap(&self, flags: libc::c_int) -> io::Result<Option<ExitStatus>> {
         if self.pidfd.is_none() && self.start_time.is_some() && !self.is_there() {
             return Err(io::Error::from_raw_os_error(libc::ECHILD));
@@ -157,13 +156,14 @@ impl ChildHandle {
         let info = wait_for(kind, id, flags)?;
         // SAFETY: waitid fills these fields in. The pid is 0 when WNOHANG found no end.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-        // As wait(2) would give it: WIFEXITED and WIFSIGNALED look at the lower byte.
+        // The status as wait(2) would give it: WIFEXITED and WIFSIGNALED test its lower byte.
         let raw = if info.si_code == libc::CLD_EXITED { (status & 0xff) << 8 } else { status };
         Ok((pid != 0).then(|| ExitStatus::from_raw(raw)))
     }
 }
 
-/// `None`: the kernel has no pidfd, or nothing that waits for one, or the host program has reaped the child.
+/// Returns a pidfd; `None` if the kernel has no pidfds or cannot wait for one, or if the host program has reaped the
+/// child.
 fn open_pidfd(pid: libc::pid_t) -> io::Result<Option<OwnedFd>> {
     // SAFETY: pidfd_open takes no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
@@ -174,7 +174,7 @@ fn open_pidfd(pid: libc::pid_t) -> io::Result<Option<OwnedFd>> {
     }
     // SAFETY: a descriptor that was just made is owned by nobody else.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
-    // It refuses a process that is no child of ours: one that has got the pid of a child that was reaped.
+    // waitid refuses a process that is not our child: one that has got the pid of a child that was reaped.
     let is_ours = wait_for(libc::P_PIDFD, fd.as_raw_fd(), libc::WNOHANG | libc::WNOWAIT).is_ok();
     Ok(is_ours.then_some(fd))
 }
@@ -193,12 +193,13 @@ fn wait_for(kind: libc::idtype_t, id: libc::c_int, flags: libc::c_int) -> io::Re
     }
 }
 
-/// Whether a signal handler of the host program has ended the last system call.
+/// Returns whether a signal handler of the host program has interrupted the last system call.
 fn interrupted() -> bool {
     io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
 }
 
-/// Fields 4 and 22 of /proc/PID/stat, see proc(5): counted behind the last ')', because the name is free text.
+/// Returns the parent's pid and the start time: fields 4 and 22 of /proc/PID/stat, see proc(5). The fields are counted
+/// behind the last ')', because the name of the program can contain any text.
 fn parent_and_start(pid: libc::pid_t) -> Option<(u32, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -212,14 +213,14 @@ mod tests {
     use super::*;
     use crate::local::spawn::tests::spawn_silent;
 
-    /// Only a test that fails waits for so long.
+    /// Only a test that fails waits so long.
     const LONG: Duration = Duration::from_secs(60);
 
     fn shell(script: &str) -> Child {
         spawn_silent(Command::new("/bin/sh").args(["-c", script])).unwrap()
     }
 
-    /// A handle as kernels without pidfds have it.
+    /// Returns the child with a handle as on kernels without pidfds.
     fn without_pidfd(child: Child) -> Child {
         let ChildHandle { pid, start_time, .. } = Arc::into_inner(child.handle).unwrap();
         assert!(start_time.is_some());
@@ -247,7 +248,7 @@ mod tests {
             assert!(child.wait_until(Instant::now() + Duration::from_millis(1)).is_none());
             child.handle().signal(libc::SIGTERM);
             assert_eq!(child.wait_until(Instant::now() + LONG).unwrap().signal(), Some(libc::SIGTERM));
-            // Nobody gets them.
+            // Nobody gets these signals.
             child.handle().signal(libc::SIGTERM);
             child.handle().kill_group();
         });

@@ -12,25 +12,25 @@
 //!   touched: a signal that it keeps blocked for signalfd(2) or sigwait(3) stays pending, and no handler of it runs
 //!   on a thread of the library. `Command::spawn`, `output` and `status` offer neither a mask nor dispositions, and
 //!   resort to fork(2), which copies the page tables of a large program, as soon as a `pre_exec` sets them.
-//! - **Signalling.** A [`ChildHandle`] names one process, by a pidfd where the kernel has them, and else by pid and
-//!   start time. The host program may reap every child, or ignore SIGCHLD so that the kernel does; a pid alone could
-//!   be somebody else's by then.
-//! - **Waiting.** A [`Child`] belongs to the one thread that takes its exit status. The status is unknown when the
-//!   host program was faster, and that is no error: what the application came to is reported by its host.
+//! - **Signalling.** A [`ChildHandle`] names one process, by a pidfd if the kernel has pidfds, else by pid and start
+//!   time. A pid alone is not enough: the host program may reap every child, or ignore SIGCHLD so that the kernel does,
+//!   and then another process can get the pid.
+//! - **Waiting.** A [`Child`] belongs to the one thread that takes its exit status. The status is unknown if the host
+//!   program took it first. That is not an error, because the remote host reports the exit of the application.
 //!
 //! # What it may use
 //! std, libc and `src/sys.rs`, and nothing else of the crate.
 //!
 //! # Threads
-//! Any thread may spawn; it waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] is
-//! shared between threads, and [`Child`] is not. [`Child::wait`] and [`Child::wait_until`] block, and nothing else
-//! does. No call holds a lock of the library. Each system call that a signal can interrupt is repeated, because these
-//! calls run on threads of the host program, too.
+//! Any thread may spawn. It waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] is
+//! shared between threads, and [`Child`] is not. Only [`Child::wait`] and [`Child::wait_until`] block. No call holds a
+//! lock of the library. Each system call that a signal can interrupt is repeated, because these calls also run on
+//! threads of the host program.
 //!
 //! # glibc
-//! 2.24 is the smallest: an older posix_spawn reports a program that cannot be executed by the child's exit code 127.
-//! 2.34 brings posix_spawn_file_actions_addclosefrom_np, which is looked up at run time; without it, [`spawn()`] closes
-//! the descriptors one by one that it finds in /proc/self/fd.
+//! glibc must be 2.24 or newer: an older posix_spawn reports a program that cannot be executed by the child's exit code
+//! 127. glibc 2.34 has posix_spawn_file_actions_addclosefrom_np, which is looked up at run time. Without it,
+//! [`spawn()`] closes one by one the descriptors that it finds in /proc/self/fd.
 
 mod child;
 mod spawn;

@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 
 use super::child::Child;
 
-/// The standard streams of a child, which a `Command` takes but does not give back.
+/// The standard streams of a child. A `Command` can take streams, but does not give them back, so they come separately.
 pub(crate) struct Streams {
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
@@ -23,14 +23,15 @@ pub(crate) struct Streams {
 }
 
 /// Starts the program of a command in a process group of its own, with these streams, no other descriptor, no blocked
-/// signal and no ignored one. Of the command it takes what can be read back: the program, the arguments and the
-/// changes to this program's environment.
+/// signal and no ignored one. It uses the parts of the command that can be read back: the program, the arguments and
+/// the changes to this program's environment.
 ///
 /// A program without a '/' is looked up in the child's PATH: the command's, where it sets one.
 ///
 /// # Errors
-/// `NotFound` and `PermissionDenied` as execvp(3) has them; other errors of execve(2), such as ENOEXEC; `InvalidInput`
-/// for a NUL byte, and for a current directory, which no child needs; and no process or descriptor left.
+/// `NotFound` and `PermissionDenied` as for execvp(3); other errors of execve(2), such as ENOEXEC; `InvalidInput` for a
+/// NUL byte, and for a current directory, which no child needs; and the errors for a system without a free process or
+/// descriptor.
 pub(crate) fn spawn(command: &Command, streams: Streams) -> io::Result<Child> {
     if command.get_current_dir().is_some() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a child gets no current directory of its own"));
@@ -44,10 +45,10 @@ pub(crate) fn spawn(command: &Command, streams: Streams) -> io::Result<Child> {
     Child::new(pid)
 }
 
-/// Where execvp(3) looks without a PATH.
+/// The directories in which execvp(3) looks a program up if there is no PATH.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The files that a program's name can mean, in the order of the PATH.
+/// Returns the files that a program's name can mean, in the order of the PATH.
 fn candidates(program: &OsStr, path: Option<OsString>) -> Vec<PathBuf> {
     if program.is_empty() {
         return Vec::new();
@@ -55,16 +56,16 @@ fn candidates(program: &OsStr, path: Option<OsString>) -> Vec<PathBuf> {
     if program.as_bytes().contains(&b'/') {
         return vec![PathBuf::from(program)];
     }
-    // An empty directory is the current one.
+    // An empty entry of the PATH is the current directory.
     env::split_paths(&path.unwrap_or_else(|| DEFAULT_PATH.into())).map(|directory| directory.join(program)).collect()
 }
 
-/// Runs the first file that can be run. What cannot be found or entered is passed over, and EACCES stands only when
-/// nothing comes behind it, as in execvp(3).
+/// Runs the first file that can be run. As execvp(3), it skips files that cannot be found or may not be executed, and
+/// returns EACCES only if no later file runs.
 fn first_that_runs<T>(files: Vec<PathBuf>, run: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
     let mut error = io::Error::from_raw_os_error(libc::ENOENT);
     for file in files {
-        // A file that is not there costs no process, of which the host program would see the SIGCHLD.
+        // A missing file is found here, and not by a child, whose SIGCHLD the host program would see.
         let failed = match fs::metadata(&file).and_then(|_| run(&file)) {
             Ok(running) => return Ok(running),
             Err(failed) => failed,
@@ -79,13 +80,13 @@ fn first_that_runs<T>(files: Vec<PathBuf>, run: impl Fn(&Path) -> io::Result<T>)
     Err(error)
 }
 
-/// What execve(2) makes a process of: arguments and environment.
+/// The arguments and the environment for execve(2).
 struct Image {
     arguments: Vec<CString>,
     environment: Vec<CString>,
 }
 
-/// What std puts in the place of a program or an argument with a NUL byte, to refuse it in its own `spawn`.
+/// The text by which std replaces a program or an argument with a NUL byte, to refuse it in its own `spawn`.
 const WITH_NUL: &str = "<string-with-nul>";
 
 impl Image {
@@ -130,7 +131,7 @@ impl Image {
 }
 
 fn c_string(text: OsString) -> io::Result<CString> {
-    // Its error names the place in the text, but not the text, which can be a secret.
+    // The error names the position in the text, but does not quote the text, which can be a secret.
     Ok(CString::new(text.into_vec())?)
 }
 
@@ -138,7 +139,7 @@ fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
     strings.iter().map(|string| string.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
 }
 
-/// What a function of the posix_spawn family returns: an error number, and not -1 with errno.
+/// Checks the result of a function of the posix_spawn family, which is an error number, and not -1 with errno.
 fn check(error: libc::c_int) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
@@ -167,7 +168,7 @@ impl Attributes {
             check(libc::posix_spawnattr_setflags(raw, flags as libc::c_short))?;
             check(libc::posix_spawnattr_setsigmask(raw, &none))?;
             check(libc::posix_spawnattr_setsigdefault(raw, &all))?;
-            // A group of its own: Ctrl-C in the host program's terminal is for the host program.
+            // A process group of its own, because Ctrl-C in the host program's terminal is only for the host program.
             check(libc::posix_spawnattr_setpgroup(raw, 0))?;
         }
         Ok(attributes)
@@ -210,8 +211,8 @@ impl FileActions {
             // SAFETY: the actions are initialised, and the function has this type.
             Some(add_close_from) => check(unsafe { add_close_from(raw, FIRST_OTHER) })?,
             None => inherited_descriptors().into_iter().for_each(|fd| {
-                // It refuses a number above this program's limit of descriptors, which was lowered then since the
-                // descriptor was opened: the child inherits that one.
+                // It refuses a number above this program's limit of descriptors. The limit was then lowered after the
+                // descriptor was opened, and the child inherits that descriptor.
                 // SAFETY: the actions are initialised.
                 unsafe { libc::posix_spawn_file_actions_addclose(raw, fd) };
             }),
@@ -227,11 +228,12 @@ impl Drop for FileActions {
     }
 }
 
-/// The first descriptor that is no standard stream.
+/// The first descriptor that is not a standard stream.
 const FIRST_OTHER: libc::c_int = libc::STDERR_FILENO + 1;
 
-/// A descriptor above the standard streams. A lower one, of a host program that has closed its own streams, could be
-/// overwritten by an earlier dup2, and one that is where it belongs already would keep its close-on-exec flag.
+/// Returns the descriptor, or a copy of it above the standard streams. A lower one comes from a host program that has
+/// closed its own streams. An earlier dup2 could overwrite it, and one that already has the right number would keep its
+/// close-on-exec flag.
 fn above_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() >= FIRST_OTHER {
         return Ok(fd);
@@ -242,7 +244,7 @@ fn above_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
     if moved < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(moved) }) }
 }
 
-/// `None` before glibc 2.34, and in statically linked programs.
+/// Returns posix_spawn_file_actions_addclosefrom_np; `None` before glibc 2.34, and in statically linked programs.
 fn add_close_from() -> Option<AddCloseFrom> {
     static FOUND: OnceLock<Option<AddCloseFrom>> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -254,8 +256,8 @@ fn add_close_from() -> Option<AddCloseFrom> {
     })
 }
 
-/// The descriptors that exec(2) would hand on: those that were opened without O_CLOEXEC, as most C programs do. An
-/// application would hold a listening socket for as long as it lives.
+/// Returns the descriptors that exec(2) would pass on: those that were opened without O_CLOEXEC, as in most C programs.
+/// With them, a child could hold a listening socket of the host program for as long as it lives.
 fn inherited_descriptors() -> Vec<libc::c_int> {
     let entries = fs::read_dir("/proc/self/fd").or_else(|_| fs::read_dir("/dev/fd"));
     let numbers = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -284,7 +286,7 @@ pub(super) mod tests {
         spawn(command, Streams { stdin: null(), stdout: null(), stderr: null() })
     }
 
-    /// What a child writes to stdout, by these file actions.
+    /// Returns what a child writes to stdout, when it is started with these file actions.
     fn said(command: &Command, add_close_from: Option<AddCloseFrom>) -> String {
         let (mut reader, writer) = io::pipe().unwrap();
         let streams = Streams {
@@ -337,7 +339,7 @@ pub(super) mod tests {
         assert_eq!(numbers, [std::process::id() as i32, pid, session]);
     }
 
-    /// By glibc's own function, and as before glibc 2.34.
+    /// Tries glibc's own function, and the way without it, as before glibc 2.34.
     #[test]
     fn a_child_inherits_no_descriptor_but_its_streams() {
         let ends = io::pipe().unwrap();
@@ -353,7 +355,7 @@ pub(super) mod tests {
         }
     }
 
-    /// As in a daemon: the first descriptors that are opened then are 0, 1 and 2.
+    /// A daemon closes its streams. The first descriptors that it then opens are 0, 1 and 2.
     #[test]
     fn the_streams_arrive_also_where_the_program_has_closed_its_own() {
         const NAME: &str = "local::spawn::tests::the_streams_arrive_also_where_the_program_has_closed_its_own";
@@ -374,7 +376,7 @@ pub(super) mod tests {
         let at = |place: libc::c_int, fd: OwnedFd| {
             // SAFETY: integers only. This process runs this test only, and nobody uses its own streams.
             assert_eq!(unsafe { libc::dup3(fd.as_raw_fd(), place, libc::O_CLOEXEC) }, place);
-            // SAFETY: as above.
+            // SAFETY: dup3 has just made this descriptor, and nobody else uses this process's own streams.
             unsafe { OwnedFd::from_raw_fd(place) }
         };
         let stdout_writer = at(libc::STDIN_FILENO, stdout_writer.into());
@@ -451,7 +453,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_else_starts_a_program() {
-        // This file, and one that is nothing but tests.
+        // This file, and a file that has only tests.
         let is_exempt = |path: &Path| path.ends_with("local/spawn.rs") || path.ends_with("wrapper/hosted.rs");
         let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
         let (mut looked_at, mut found) = (0, Vec::new());
