@@ -1,7 +1,8 @@
 //! One client, of ssh or another launcher: a child, its streams, and the lifeline that commands are written to.
 //!
-//! Its stdin is a socket, to which can be written without SIGPIPE. ssh's stdout is the same one, which saves a descriptor. The
-//! lifeline's lock is a leaf: nothing else is locked under it, and nothing blocks under it.
+//! The client's stdin is a socket, because a write to a socket need not raise SIGPIPE. The stdout of ssh is that
+//! socket, too, which saves a descriptor. The lifeline's lock is a leaf: no other lock is taken under it, and nothing
+//! blocks under it.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -21,23 +22,25 @@ use parking_lot::Mutex;
 use crate::local::{self, Child, ChildHandle, Streams};
 use crate::sys::{self, Polled};
 
-/// What the remote side is told by: commands are lines, and the end of input tells that the manager or the link is gone.
+/// Sends commands to the remote side. A command is a line; the end of input means that the manager or the link is gone.
 ///
-/// Any thread may use it. It ends with the client's watcher, not with the client: then nothing reads what is sent.
+/// Any thread may use it. It lives as long as the client's watcher, and so longer than the client: nothing reads what
+/// is sent after the client's end.
 pub(crate) struct Lifeline {
     socket: UnixStream,
     state: Mutex<LifelineState>,
     client: Arc<ChildHandle>,
-    /// What else the client has started is not to outlive it.
+    /// Whether the client's process group has to end with the client.
     has_group_to_end: AtomicBool,
 }
 
 enum LifelineState {
     Open(Pending),
-    /// A block is on its way, and nothing may follow until the host reports again: its `head` may read more than the block.
+    /// A block is being sent, and nothing may follow it until the host reports again, because the host's `head` may
+    /// read more than the block.
     Held {
         block: Pending,
-        /// It is to be closed then.
+        /// Whether to close the lifeline when the host has reported.
         close: bool,
     },
     Closed,
@@ -52,23 +55,23 @@ impl LifelineState {
     }
 }
 
-/// Bytes that the socket did not take yet: a script or the block of a start can be larger than its buffer.
+/// Bytes that the socket has not taken yet: a script or the block of a start can be larger than the socket's buffer.
 #[derive(Default)]
 struct Pending {
     chunks: VecDeque<Chunk>,
-    /// How much of the first chunk was taken.
+    /// How many bytes of the first chunk the socket has taken.
     taken: usize,
 }
 
-/// How many commands can wait behind bytes that the socket does not take. Reports are answered: a host that reads
-/// nothing and reports without end would have them wait without end.
+/// How many commands can wait behind bytes that the socket does not take. Without a limit, a host that reads nothing
+/// and reports without end would fill the memory, because the manager answers reports.
 const MOST_PENDING: usize = 1024;
 
-/// A part of what is sent. The scripts are the same for all, and are not copied for each.
+/// A part of the bytes to send. The scripts are static texts, which are not copied for each client.
 pub(crate) type Chunk = Cow<'static, [u8]>;
 
 impl Pending {
-    /// Writes what the socket takes now.
+    /// Writes as much as the socket takes now.
     fn flush(&mut self, socket: &UnixStream) -> io::Result<()> {
         while let Some(chunk) = self.chunks.front() {
             self.taken += sys::send(socket, &chunk[self.taken..])?;
@@ -83,7 +86,7 @@ impl Pending {
 }
 
 impl Lifeline {
-    /// Sends a command, or refuses it: the lifeline is closed, or the remote side reads nothing any more.
+    /// Sends a command. Returns false if the lifeline is closed or held, or if the remote side reads nothing.
     pub(crate) fn send(&self, line: &str) -> bool {
         let mut state = self.state.lock();
         let LifelineState::Open(pending) = &mut *state else { return false };
@@ -91,15 +94,15 @@ impl Lifeline {
             if pending.chunks.len() >= MOST_PENDING {
                 return false;
             }
-            // The watcher is still writing what came before, and goes on with this.
+            // The watcher is still writing earlier bytes, and will write this after them.
             pending.chunks.push_back(Chunk::Owned(line.as_bytes().to_vec()));
             return true;
         }
-        // A unix socket takes so few bytes whole or not at all.
+        // A unix socket takes so few bytes completely or not at all.
         sys::send(&self.socket, line.as_bytes()).is_ok_and(|sent| sent == line.len())
     }
 
-    /// From here on, the block goes first: until `resume`, commands are refused, and a `close` waits.
+    /// Holds the lifeline for a block: until `resume`, `send` refuses commands and `close` waits.
     pub(crate) fn hold(&self) {
         let mut state = self.state.lock();
         if let LifelineState::Open(pending) = &mut *state {
@@ -107,8 +110,8 @@ impl Lifeline {
         }
     }
 
-    /// Sends the block that the lifeline is held for. It can be larger than the socket takes: the client's thread writes the rest
-    /// when there is room.
+    /// Sends the block that the lifeline is held for. If it is larger than the socket takes, the client's thread writes
+    /// the rest when there is room.
     pub(crate) fn send_block(&self, chunks: Vec<Chunk>) {
         if let LifelineState::Held { block, .. } = &mut *self.state.lock() {
             block.chunks.extend(chunks);
@@ -116,7 +119,8 @@ impl Lifeline {
         self.flush();
     }
 
-    /// The host has reported behind the block, so it has read that, and what follows now goes to nobody else.
+    /// Ends the hold when the host has reported after the block: it has read the block, and its `head` has ended, so it
+    /// cannot read what follows.
     pub(crate) fn resume(&self) {
         let mut state = self.state.lock();
         if let LifelineState::Held { block, close } = &mut *state {
@@ -129,8 +133,8 @@ impl Lifeline {
         }
     }
 
-    /// Ends the remote side's input, and says that this is meant: nobody will ask how the process ended. What was not yet
-    /// written is not: half a script runs nothing there.
+    /// Ends the remote side's input, and tells it before that this is on purpose: nobody will query how the process
+    /// ended. Bytes that still wait are dropped: half a script starts nothing there.
     pub(crate) fn close(&self) {
         if let LifelineState::Held { close, .. } = &mut *self.state.lock() {
             *close = true;
@@ -140,11 +144,11 @@ impl Lifeline {
         self.cut();
     }
 
-    /// Nothing is sent any more, not even that the end is meant: when the client has ended, because a master that carried the
-    /// session has its streams for a moment yet; and for a process that is kept.
+    /// Ends the remote side's input without telling it that this is on purpose. This is for a kept process, and for a
+    /// client that has ended: a master that carried the channel has the streams for a moment longer.
     pub(crate) fn cut(&self) {
         *self.state.lock() = LifelineState::Closed;
-        // It fails when the other side is closed already.
+        // It fails if the other side is closed already.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 
@@ -152,17 +156,19 @@ impl Lifeline {
         self.client.signal(libc::SIGKILL);
     }
 
-    /// What the client starts is to end with it, until the wrapper has begun.
+    /// Makes the client's process group end with the client, until the wrapper has begun.
     pub(crate) fn own_group(&self) {
         self.has_group_to_end.store(true, Ordering::Relaxed);
     }
 
-    /// The wrapper has begun: whatever carries it ends when it does.
+    /// Lets the client's process group live on after the client. The wrapper has begun, and what carries it ends with
+    /// it.
     pub(crate) fn begun(&self) {
         self.has_group_to_end.store(false, Ordering::Relaxed);
     }
 
-    /// A launcher can be a script, and is killed when it hangs; nothing would end the program that it waits for.
+    /// Kills the client's process group. A launcher can be a script that is killed because it hangs; then nothing else
+    /// ends the program that it waits for.
     fn end_group(&self) {
         if self.has_group_to_end.swap(false, Ordering::Relaxed) {
             self.client.kill_group();
@@ -173,7 +179,7 @@ impl Lifeline {
         self.client.signal(signal);
     }
 
-    /// Whether the client is known to have ended.
+    /// Returns whether the client is known to have ended.
     pub(crate) fn client_has_ended(&self) -> bool {
         let Some(client) = self.client.as_fd() else { return false };
         let mut polled = [Polled::read(Some(client))];
@@ -188,24 +194,25 @@ impl Lifeline {
         self.state.lock().pending().is_some_and(|pending| !pending.chunks.is_empty())
     }
 
-    /// Writes what the socket takes now.
+    /// Writes as much as the socket takes now.
     fn flush(&self) {
         let mut state = self.state.lock();
         let Some(pending) = state.pending() else { return };
         match pending.flush(&self.socket) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The client is gone; its end tells why.
+            // The client is gone; its exit says why.
             Err(_) => *state = LifelineState::Closed,
         }
     }
 }
 
-/// How often is read of 128 KiB of each stream when the client has ended: more than any socket holds. A process that it
-/// left, a ProxyCommand, could go on for ever.
+/// How many times up to 64 KiB are read from each stream after the client's end, which is more than any socket or pipe
+/// holds. There is a limit, because a process that the client left behind, such as a ProxyCommand, could write for
+/// ever.
 const LAST_READS: usize = 1024;
 
-/// Which of the client's streams bytes came from.
+/// A stream of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
@@ -215,9 +222,9 @@ pub(crate) enum Stream {
 /// What a client's stdout is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdoutAs {
-    /// The socket that is its stdin: for ssh, whose own it stays.
+    /// The socket that is also its stdin: for ssh, which passes it to nobody.
     Socket,
-    /// A pipe: it may become the application's, which cannot open a socket as /dev/stdout.
+    /// A pipe: for launchers whose stdout may become the application's, which cannot open a socket as /dev/stdout.
     Pipe,
 }
 
@@ -227,19 +234,19 @@ enum Stdout {
     Ended,
 }
 
-/// What a [`Client::pump`] came to.
+/// The result of [`Client::pump`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
     /// Something was read or written.
     Some,
     /// The deadline has come.
     Deadline,
-    /// The client has ended and all its output was read: its code, or minus its signal; `None` where the host
-    /// reaped it.
+    /// The client has ended and all its output was read. The value is its exit code, or minus the number of the signal
+    /// that ended it; `None` if the host program reaped it.
     Ended(Option<i32>),
 }
 
-/// The client, as its one thread has it.
+/// The client, owned by the one thread that reads its output and takes its exit.
 pub(crate) struct Client {
     child: Child,
     lifeline: Arc<Lifeline>,
@@ -248,7 +255,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Starts a launcher's program, and has `script` written to the shell on the host.
+    /// Starts a launcher's program, and begins to write `script` to it, for the shell on the host.
     pub(crate) fn spawn(command: &Command, stdout: StdoutAs, script: Vec<Chunk>) -> io::Result<Client> {
         let (ours, theirs) = sys::socket_pair()?;
         ours.set_nonblocking(true)?;
@@ -275,7 +282,8 @@ impl Client {
         &self.lifeline
     }
 
-    /// Waits until there is something to read or write, the client has ended, or the deadline has come.
+    /// Waits until there is something to read or write, the client has ended, or the deadline has come. Writes what
+    /// waits, and gives what it reads to `sink`.
     pub(crate) fn pump(
         &mut self,
         deadline: Option<Instant>,
@@ -305,10 +313,10 @@ impl Client {
             self.lifeline.flush();
         }
         self.read_all(&mut sink)?;
-        // Without a pidfd, the end of both streams tells.
+        // Without a pidfd, the end of both streams shows that the client has ended.
         let closed = matches!(self.stdout, Stdout::Ended) && self.stderr.is_none();
         if ended || (closed && self.lifeline.client.as_fd().is_none()) {
-            // What it wrote between the read and its end: as much as the socket and the pipe hold.
+            // Reads what the client wrote between the read above and its end: as much as the socket and the pipe hold.
             for _ in 0..LAST_READS {
                 if !self.read_all(&mut sink)? {
                     break;
@@ -319,7 +327,7 @@ impl Client {
         Ok(Pumped::Some)
     }
 
-    /// True when a stream may have more.
+    /// Reads what is there from both streams, and returns whether one may have more.
     fn read_all(&mut self, sink: &mut impl FnMut(Stream, &[u8])) -> io::Result<bool> {
         let mut more = false;
         let out = |bytes: &[u8]| sink(Stream::Stdout, bytes);
@@ -351,7 +359,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// A client that is dropped before its end is not left running.
+    /// Kills a client that is dropped before its end.
     fn drop(&mut self) {
         self.lifeline.close();
         self.lifeline.kill_client();
@@ -360,7 +368,7 @@ impl Drop for Client {
     }
 }
 
-/// What a stream has after a read.
+/// What is left in a stream after a read.
 #[derive(PartialEq, Eq)]
 enum Left {
     More,
@@ -368,10 +376,10 @@ enum Left {
     Nothing,
 }
 
-/// Reads what is there, in turns of a bounded size, so that one busy stream does not starve the other.
+/// Reads what is there, but only a bounded number of times, so that one busy stream does not starve the other.
 fn read_available(stream: &mut impl Read, mut sink: impl FnMut(&[u8])) -> io::Result<Left> {
     const TURNS: usize = 16;
-    // Each watcher has one on its stack.
+    // This is on the stack of each watcher thread, so it is small.
     let mut buffer = [0; 4096];
     for _ in 0..TURNS {
         match stream.read(&mut buffer) {
