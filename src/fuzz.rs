@@ -1,7 +1,9 @@
-//! What comes from hosts is read by two parsers: that of reports and that of metadata. Random input of a shape that gets
-//! deep into them is tried for a time: `SSHPM_FUZZ_SECONDS`, 30 if not set. In the same time, hosts that talk at random
-//! and without end answer every call that listens to a host (see `hosts.rs`), and the memory that this takes is counted.
-//! `SSHPM_FUZZ_SEED` tries what a failed run has tried, as far as the time allows.
+//! Tests with random input from hosts.
+//!
+//! Two parsers read what comes from hosts: one reads reports, the other reads metadata. The tests give them random
+//! input that gets deep into the parsers, for `SSHPM_FUZZ_SECONDS` seconds, or 30 if that is not set. At the same time,
+//! hosts that send random output without end answer every call that listens to a host (see `hosts.rs`), and the tests
+//! count the memory that this takes. `SSHPM_FUZZ_SEED` repeats the input of a failed run, as far as the time allows.
 
 mod hosts;
 
@@ -19,7 +21,7 @@ use crate::report::{Failure, LONGEST_REPORT, NONCE_LENGTH, Piece, Report, Scanne
 use crate::sys;
 
 const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcd0f";
-/// How many cases are tried between two looks at the clock.
+/// How many cases are tried between two checks of the time.
 const BATCH: u32 = 64;
 const MOST_PID: i64 = i32::MAX as i64;
 
@@ -46,9 +48,9 @@ fn what_hosts_send_is_survived_in_bounded_memory() {
     });
 }
 
-/// Not with println, which the test runner swallows when a test passes.
+/// Writes a line to stderr. It does not use println, whose output the test runner hides when a test passes.
 fn say(text: &str) {
-    // Nobody needs it where there is no stderr.
+    // Without a stderr, nobody needs the line.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
@@ -84,7 +86,7 @@ impl Fuzz {
         }
     }
 
-    /// A batch of one property; a failure is shrunk to a small case first.
+    /// Tries a batch of cases for one property. Before a failure is reported, it is shrunk to a small case.
     #[track_caller]
     fn holds<S: Strategy>(&mut self, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
         self.holds_for(BATCH, strategy, property);
@@ -93,7 +95,7 @@ impl Fuzz {
     #[track_caller]
     fn holds_for<S: Strategy>(&mut self, cases: u32, strategy: &S, property: impl Fn(S::Value) -> TestCaseResult) {
         let config = ProptestConfig { cases, ..self.runner.config().clone() };
-        // A runner of its own: one that has had its cases tries no more.
+        // A new runner, because a runner that has tried its number of cases tries no more.
         let mut runner = TestRunner::new_with_rng(config, self.runner.new_rng());
         if let Err(failure) = runner.run(strategy, property) {
             panic!("{failure}");
@@ -123,7 +125,7 @@ impl Fuzz {
     }
 }
 
-/// A number that a host can write, most of them near a limit.
+/// Returns numbers that a host can write, most of them near a limit.
 fn number() -> impl Strategy<Value = i128> {
     let limits = [0, 1, 128, 255, 256, 511, 512, i128::from(i32::MAX), i128::from(u32::MAX), i128::from(i64::MAX)];
     let near = (select(limits.to_vec()), -3..=3i128, any::<bool>());
@@ -131,7 +133,7 @@ fn number() -> impl Strategy<Value = i128> {
     prop_oneof![near, any::<i64>().prop_map(i128::from), any::<i128>(), (0..i128::from(u64::MAX) + 3)]
 }
 
-/// A part of a stream: what reports are made of, whole and torn, and what is none.
+/// Returns parts of a stream: whole and incomplete parts of reports, and other bytes.
 fn part() -> impl Strategy<Value = Vec<u8>> {
     let words = || select(WORDS.to_vec()).prop_map(str::to_owned);
     let line = prop::collection::vec(prop_oneof![words(), number().prop_map(|number| number.to_string())], 0..8);
@@ -154,7 +156,7 @@ const WORDS: [&str; 34] = [
     "0", "1", "2", "+5", "\0", "\u{e9}", "boot:id",
 ];
 
-/// What a wrapper can say, with all that its numbers can be.
+/// Returns reports that a wrapper can send, with all values that its numbers can have.
 fn report() -> impl Strategy<Value = Report> {
     let text = || "[A-Za-z0-9:_-]{1,64}";
     let user = prop::option::of("[A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,31}");
@@ -169,7 +171,7 @@ fn report() -> impl Strategy<Value = Report> {
     ]
 }
 
-/// A report as its line, made here once more.
+/// Returns the line of a report, written independently of the wrapper's scripts.
 fn said(report: &Report) -> Vec<u8> {
     let words = match report {
         Report::Begin { wrapper_pid, user } => {
@@ -185,7 +187,7 @@ fn said(report: &Report) -> Vec<u8> {
     [NONCE, b" ".as_slice(), words.as_bytes(), b"\n"].concat()
 }
 
-/// What a scanner has given: data that came together is one piece.
+/// An output of the scanner. Data that came in sequence is one piece.
 #[derive(Debug, PartialEq)]
 enum Given {
     Data(Vec<u8>),
@@ -193,7 +195,7 @@ enum Given {
     Unknown(Vec<u8>),
 }
 
-/// Scans a stream that comes in pieces of these lengths, again and again.
+/// Scans a stream in pieces of these lengths, which are repeated until the stream ends.
 fn scan(stream: &[u8], lengths: &[usize]) -> std::result::Result<Vec<Given>, TestCaseError> {
     let mut scanner = Scanner::new(*NONCE);
     let mut given = Vec::new();
@@ -214,7 +216,7 @@ fn scan(stream: &[u8], lengths: &[usize]) -> std::result::Result<Vec<Given>, Tes
     Ok(given)
 }
 
-/// The same by a plain search in the whole stream: data, and lines behind a nonce.
+/// Splits a stream into data and lines behind a nonce, by a plain search in the whole stream.
 fn split(mut stream: &[u8]) -> Vec<Given> {
     let mut given = Vec::new();
     let mut data = Vec::new();
@@ -248,7 +250,7 @@ fn any_cut_gives_the_same(stream: &[u8], lengths: &[usize]) -> TestCaseResult {
     prop_assert_eq!(whole.len(), expected.len(), "{:?} is not {:?}", whole, expected);
     for (given, expected) in whole.iter().zip(&expected) {
         match (given, expected) {
-            // A line is a report for what stands in it, wherever it stands.
+            // Only the content of a line decides whether it is a report, not its position.
             (Given::Report(report), Given::Unknown(line)) => {
                 let alone = scan(&[NONCE, line.as_slice(), b"\n"].concat(), &[])?;
                 prop_assert_eq!(&alone, &[Given::Report(report.clone())]);
@@ -316,7 +318,7 @@ fn numbers_out_of_range_are_refused(number: i128, other: i64) -> TestCaseResult 
     Ok(())
 }
 
-/// The texts of a metadata file, and its time.
+/// Returns the texts of a metadata file, and its time.
 fn fields() -> impl Strategy<Value = (Vec<String>, f64)> {
     (prop::collection::vec(any::<String>(), 8), -1e300..1e300f64)
 }
@@ -336,18 +338,18 @@ fn good_metadata_is_read((texts, started_at): &(Vec<String>, f64), pid: i128) ->
             let read = [hostname, user, tree_id, role, name, session, start_time, boot_id];
             prop_assert!(read.iter().zip(&texts).all(|(read, (_, written))| read == written), "{}", json);
             prop_assert_eq!(i128::from(metadata.pid), pid);
-            // serde_json reads a fast and not quite exact way.
+            // serde_json reads numbers in a fast way, which is not quite exact.
             prop_assert!((metadata.started_at - started_at).abs() <= started_at.abs() * 1e-15, "{}", json);
         }
         Err(_) => prop_assert!(!(2..=i128::from(MOST_PID)).contains(&pid), "{}", json),
     }
-    // One that is cut off anywhere is none.
+    // A file that is cut off anywhere is not valid.
     let cut = pid.unsigned_abs() as usize % json.len();
     prop_assert!(ProcessMetadata::from_json("u", &json.as_bytes()[..cut]).is_err(), "{} cut at {}", json, cut);
     Ok(())
 }
 
-/// What JSON is made of, and what it is not.
+/// Returns tokens of JSON, and bytes that are not valid in JSON.
 fn token() -> impl Strategy<Value = Vec<u8>> {
     let keys = KEYS.iter().chain(&["pid", "started_at", "new"]).map(|key| format!("\"{key}\":")).collect::<Vec<_>>();
     let texts = [

@@ -1,7 +1,8 @@
-//! Hosts that say anything, in any order and many times, on both streams. However much it is, and whichever call listens,
-//! what the manager holds of it stays below a bound.
+//! Tests with hosts that send anything, in any order and many times, on both streams. However much a host sends, and
+//! whichever call listens, the memory that the manager holds stays below a bound.
 //!
-//! Only this thread works for a call here, so that its heap is all that the call holds. A shell script is the host.
+//! In these tests only the calling thread works for a call, so the heap of this thread is all that the call holds. The
+//! host is a shell script.
 
 use std::fs;
 use std::path::Path;
@@ -29,27 +30,30 @@ use crate::report::NONCE_BEGIN;
 use crate::request::BootRequest;
 use crate::watcher;
 
-/// Smaller than by default, so that a host can say much more than all bounds in a short time.
+/// Smaller than the default, so that a host can send much more than all bounds in a short time.
 const OUTPUT_LIMIT: usize = 16 << 10;
-/// What a process may take beside the ends of its two streams: its scripts, and commands that the host does not read.
+/// How many bytes a process may hold beside the stored ends of its two streams: its scripts, and commands that the host
+/// does not read.
 const MOST_OF_PROCESS: usize = 192 << 10;
-/// What the output of a kept process may take that its host keeps in files: its stderr for nine links, 128 KiB for each, and
-/// as much again while a buffer grows.
+/// How many bytes may be held to follow the output files of a kept process: its stderr for nine links, 128 KiB for
+/// each, and 128 KiB more while a buffer grows.
 const MOST_OF_SPOOL: usize = 10 * (128 << 10);
-/// What a call may take whose answer is long: a log file of 16 MiB, or a list of 16 MiB of metadata and 10,000 entries.
+/// How many bytes a call with a long answer may hold: a log file of 16 MiB, or a list of 16 MiB of metadata and 10,000
+/// entries.
 const MOST_OF_LONG_CALL: usize = 32 << 20;
-/// What a call may take whose answer is short: 64 KiB of metadata, as text and as values.
+/// How many bytes a call with a short answer may hold: 64 KiB of metadata, as text and as values.
 const MOST_OF_SHORT_CALL: usize = 256 << 10;
 
-/// How many cases are tried between two looks at the clock: most take some tenths of a second, long calls some seconds.
+/// How many cases are tried between two checks of the time. Most cases take some tenths of a second, and long calls
+/// some seconds.
 const CASES: u32 = 2;
-/// After so many events a process is let go, because a host can restore and break a link for ever.
+/// After how many events the test releases a process, because a host can restore and break a link for ever.
 const MOST_EVENTS: usize = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The host. `$1` is a directory with what it says: on each stream something once, and something again and again. It takes
-/// the nonce, which is assigned to `$2`, from the script that it is sent, of which it reads no more than that, and puts it
-/// where a report begins.
+/// The script that is the host. `$1` is a directory with the texts to send: for each stream one text that is sent once,
+/// and one that is repeated. The script that the manager sends assigns the nonce to the variable that `$2` names. The
+/// host reads only the beginning of that script, takes the nonce from it, and writes the nonce where a report begins.
 const HOST: &str = r#"
 script=$(dd bs=8192 count=1 2>/dev/null)
 nonce=${script#*"$2"=\'}
@@ -79,7 +83,7 @@ enum Call {
 }
 
 impl Call {
-    /// How many bytes this call may hold.
+    /// Returns how many bytes this call may hold.
     fn bound(self) -> usize {
         match self {
             Call::Start { policy: LinkLossPolicy::Keep, has_log_file: false } => {
@@ -91,7 +95,8 @@ impl Call {
         }
     }
 
-    /// How many bytes the host says: much more than the bound, because a report of 40 bytes may leave a number of eight.
+    /// Returns how many bytes the host sends: much more than the bound, because of a report of 40 bytes only a number
+    /// of eight bytes may be held.
     fn volume(self) -> usize {
         match self {
             Call::Start { .. } => 2 << 20,
@@ -112,7 +117,7 @@ impl Call {
     }
 }
 
-/// What a host says on one stream.
+/// What a host sends on one stream.
 #[derive(Debug, Clone)]
 struct Words {
     once: Vec<u8>,
@@ -120,11 +125,11 @@ struct Words {
 }
 
 impl Words {
-    /// Has the host say this on a stream, this many bytes of it.
+    /// Writes the files from which the host sends this on a stream, `volume` bytes of it.
     fn write(&self, directory: &Path, stream: &str, volume: usize) {
         const PIECE: usize = 256 << 10;
         let mut piece = Vec::new();
-        // Each time with another number.
+        // Each repetition has another number.
         for number in 2.. {
             self.again.iter().for_each(|part| piece.extend(numbered(part, number)));
             if piece.is_empty() || piece.len() >= PIECE {
@@ -138,16 +143,16 @@ impl Words {
     }
 }
 
-/// The part with a number in place of each `#`.
+/// Returns the part with a number in place of each `#`.
 fn numbered(part: &[u8], number: usize) -> Vec<u8> {
     let number = number.to_string();
     let bytes = part.iter().map(|byte| if *byte == b'#' { number.as_bytes() } else { std::slice::from_ref(byte) });
     bytes.flatten().copied().collect()
 }
 
-/// What brings a call far. A host that says all of it, in this order, starts a process, and gives it links.
+/// Reports with which a call gets far. A host that sends all of them in this order starts a process and gives it links.
 const GOOD: [&str; 5] = ["begin 1 77 user", "pid 4242 5 boot 2", "wrapper 78", "running", "attached running"];
-/// What brings a call far that first asks for a list: `eof` ends that list.
+/// Reports with which a call gets far that first asks for a list: `eof` ends that list.
 const GOOD_WITH_LIST: [&str; 6] = [GOOD[0], GOOD[1], GOOD[2], GOOD[3], GOOD[4], "eof"];
 
 const REPORTS: [&str; 36] = [
@@ -193,14 +198,14 @@ fn report(words: &str) -> Vec<u8> {
     [&[NONCE_BEGIN], b" ".as_slice(), words.as_bytes(), b"\n"].concat()
 }
 
-/// One application of a list, with more metadata than most have.
+/// Returns the list entry of one application, with more metadata than most applications have.
 fn found() -> Vec<u8> {
     let name = "n".repeat(1600);
     let metadata = format!(r##"{{"pid":42,"hostname":"h","user":"u","started_at":1,"name":"{name}#"}}"##);
     [report("found u# left"), metadata.into_bytes()].concat()
 }
 
-/// A long line.
+/// Returns a long line.
 fn data() -> Vec<u8> {
     vec![b'x'; 5000]
 }
@@ -248,7 +253,7 @@ impl Fuzz {
     }
 }
 
-/// The hosts for which there were no bounds once, and those that fill what is bounded.
+/// Tries hosts that fill each kind of memory, one after the other.
 #[test]
 fn the_worst_hosts_fill_no_memory() {
     let start = |policy, has_log_file| Call::Start { policy, has_log_file };
@@ -287,7 +292,7 @@ fn little_is_held(call: Call, stdout: &Words, stderr: &Words) -> TestCaseResult 
     Ok(())
 }
 
-/// Starts a process, and watches it on this thread until it has ended, or until it is let go.
+/// Starts a process, and watches it on this thread until it has ended, or until the test releases it.
 fn start(manager: Manager, policy: LinkLossPolicy, has_log_file: bool) {
     let mut request =
         BootRequest::new("h", ["true"]).link_loss(policy).start_timeout(SECOND * 60).grace(Duration::ZERO);
@@ -304,7 +309,7 @@ fn start(manager: Manager, policy: LinkLossPolicy, has_log_file: bool) {
                 EventKind::Exited { .. } | EventKind::StartFailed { .. } => true,
                 _ => false,
             };
-            // Where there is none, the manager is gone.
+            // If no such event comes, the manager is gone.
             let _ = events.iter().take(MOST_EVENTS).find(|event| is_last(&event.kind));
             watched.release();
             pool.wake();
