@@ -98,8 +98,8 @@ pub(crate) fn path(field: &str, path: &OsStr) -> Result<()> {
     text(field, path.as_bytes(), LONGEST_STRING)
 }
 
-/// Checks the shell for the setup lines: a name or a path, of a shell that is not known to read other code than
-/// POSIX's.
+/// Checks the shell for the setup lines: the name or the path of a program, but not of csh, tcsh or fish, which do not
+/// read POSIX shell code.
 pub(crate) fn shell(shell: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._/+-".contains(&b);
     if shell.is_empty() || shell.len() > LONGEST_NAME || shell.starts_with('-') || !shell.bytes().all(good) {
@@ -117,7 +117,7 @@ pub(crate) fn shell(shell: &str) -> Result<()> {
 
 /// Checks a variable of the application's environment. The error names the variable, but does not quote its value.
 pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
-    /// Some shell refuses to set these variables, or keeps a value of its own in them.
+    /// Variables that some shells refuse to set, or in which they keep values of their own.
     const THE_SHELLS: [&str; 23] = [
         "BASHOPTS",
         "BASHPID",

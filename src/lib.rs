@@ -25,10 +25,10 @@
 //! ```
 //!
 //! # Threads
-//! All calls can be made from any thread. The crate has one thread for each process that has not ended, one for each
-//! shared connection, one for each [`LogFollower`], and one that runs the callbacks, if there are any. These threads
-//! sleep until something happens. They block all signals and never unblock one. The crate installs no signal handler,
-//! logger or panic hook.
+//! In this program, each process has one thread, and so has each shared connection and each followed log file. One more
+//! thread runs the exit callbacks, once a callback is registered. These threads sleep until something happens. All calls
+//! can be made from any thread. All signals are blocked in the crate's threads, which never unblock one. The crate
+//! installs no signal handler, logger or panic hook.
 //!
 //! # Trust
 //! What an application writes cannot be taken for a report of its wrapper, because each report carries 186 random bits

@@ -15,7 +15,7 @@ use crate::signal::Signal;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum HostKeyPolicy {
-    /// ssh_config decides. Its default, ssh's own, refuses unknown and changed keys if nobody can be asked.
+    /// ssh_config decides. The default of ssh itself is to refuse unknown and changed keys if it can ask nobody.
     #[default]
     SshConfig,
     /// ssh refuses unknown and changed keys, whatever ssh_config says.
@@ -242,6 +242,17 @@ impl Options {
         self.host_launchers.values_mut().chain([&mut self.launcher]).for_each(Launcher::resolve_path);
     }
 
+    fn check_ssh_option(option: &str) -> Result<()> {
+        let keyword = option.split_once(['=', ' ']).map_or("", |(keyword, _)| keyword);
+        if keyword.is_empty() || !keyword.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Error::invalid("ssh_options", option, "must be written Keyword=value"));
+        }
+        if option.contains(['\n', '\0']) {
+            return Err(Error::invalid("ssh_options", option, "must not contain a newline or a NUL byte"));
+        }
+        Ok(())
+    }
+
     /// Checks all values, before anything is started with them.
     pub(crate) fn check(&self) -> Result<()> {
         self.launcher.check("launcher")?;
@@ -253,16 +264,7 @@ impl Options {
             return Err(Error::invalid("ssh_program", "", "must be the name or the path of a program"));
         }
         for option in &self.ssh_options {
-            let (keyword, _) = option.split_once(['=', ' ']).unwrap_or((option, ""));
-            if keyword.is_empty()
-                || !keyword.bytes().all(|b| b.is_ascii_alphanumeric())
-                || keyword.len() == option.len()
-            {
-                return Err(Error::invalid("ssh_options", option, "must be written Keyword=value"));
-            }
-            if option.contains(['\n', '\0']) {
-                return Err(Error::invalid("ssh_options", option, "must not contain a newline or a NUL byte"));
-            }
+            Options::check_ssh_option(option)?;
         }
         if self.connect_timeout.is_zero() {
             return Err(Error::invalid("connect_timeout", "0", "must be longer than 0 s"));
@@ -288,13 +290,13 @@ impl Options {
 }
 
 fn resolve(file: &mut PathBuf) {
-    // It fails if the current directory is gone. Then a relative path could name nothing.
+    // It fails where the current directory is gone: then there is nothing that a relative path could name.
     if let Ok(absolute) = path::absolute(&*file) {
         *file = absolute;
     }
 }
 
-/// Makes the path of a program absolute. A name without a slash stays: it is looked up in PATH.
+/// Makes the path of a program absolute; a name without a slash is looked up in PATH.
 pub(crate) fn resolve_program(program: &mut PathBuf) {
     if program.as_os_str().as_bytes().contains(&b'/') {
         resolve(program);

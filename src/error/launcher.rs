@@ -36,7 +36,9 @@ impl fmt::Display for LauncherFailure {
                 "Slurm has no such job of this user, or the job has ended; squeue lists the running jobs"
             }
             LauncherFailure::NotInJob => "the host is not a node of the job; squeue lists its nodes",
-            LauncherFailure::NoController => "no slurmctld answers, or munge does not run; scontrol ping shows which",
+            LauncherFailure::NoController => {
+                "no slurmctld answers, or munge does not run; run scontrol ping to learn more"
+            }
         })
     }
 }

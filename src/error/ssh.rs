@@ -1,4 +1,4 @@
-//! How ssh failed.
+//! The ways in which ssh can fail.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum SshFailure {
     Unreachable,
     /// The host did not answer within the connect timeout.
     TimedOut,
-    /// The host accepted none of the keys, tickets and agents that ssh could offer for this user without asking.
+    /// The host accepted none of the keys and tickets that ssh could offer for this user without asking.
     AuthenticationFailed,
     /// The host would accept a Kerberos ticket, but there is none or it has expired.
     NoTicket,
@@ -44,7 +44,7 @@ impl fmt::Display for SshFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SshFailure::NameNotResolved => "could not resolve the host name; check its spelling, ssh_config and DNS",
-            SshFailure::Refused => "connection refused; check that sshd runs on the host and on that port",
+            SshFailure::Refused => "connection refused; check that sshd runs on the host, on this port",
             SshFailure::Unreachable => "the host is unreachable; check the network and the host's power",
             SshFailure::TimedOut => {
                 "the host did not answer within the connect timeout; check that it is up, and no firewall blocks it"
