@@ -220,6 +220,7 @@ fn about_tilde(path: &str) -> &'static str {
     }
 }
 
+/// Returns the value as text, cut after 80 characters.
 fn shortened(value: &[u8]) -> String {
     const SHOWN: usize = 80;
     let text = String::from_utf8_lossy(&value[..value.len().min(4 * SHOWN)]);
@@ -244,7 +245,7 @@ impl fmt::Display for Error {
             Error::NoRemotePid { uuid } => {
                 write!(f, "the remote pid of process {uuid:?} is not known: it is not running yet, or its start failed")
             }
-            Error::NotRunning { uuid } => write!(f, "process {uuid:?} is not running"),
+            Error::NotRunning { uuid } => write!(f, "process {uuid:?} is not running: it has ended or never started"),
             Error::SignalRefused { uuid, signal } => {
                 write!(f, "process {uuid:?} did not get signal {signal}: it is gone, or its host has no such signal")
             }
@@ -253,7 +254,7 @@ impl fmt::Display for Error {
             }
             Error::Ssh { host, user, failure, stderr } => {
                 write!(f, "ssh to {}: {failure}", destination::name(host, user.as_deref()))?;
-                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (ssh said: {})", printable(stderr)) }
+                write_quote(f, "ssh said", stderr)
             }
             Error::Launcher { launcher, host, user, failure, stderr } => {
                 f.write_str(launcher)?;
@@ -261,7 +262,7 @@ impl fmt::Display for Error {
                     write!(f, " on {}", destination::name(host, user.as_deref()))?;
                 }
                 write!(f, ": {failure}")?;
-                if stderr.trim().is_empty() { Ok(()) } else { write!(f, " (it said: {})", printable(stderr)) }
+                write_quote(f, "it said", stderr)
             }
             Error::StartFailed { uuid, host, user, reason, subject, log_file, output } => {
                 write!(f, "could not start process {uuid:?} on {}: ", destination::name(host, user.as_deref()))?;
@@ -278,9 +279,10 @@ impl fmt::Display for Error {
                 }
                 reason.fmt(f)?;
                 match log_file {
-                    _ if !output.trim().is_empty() => write!(f, " (stderr: {})", printable(output)),
-                    Some(log_file) => write!(f, " (stderr is in {:?})", log_file.display().to_string()),
-                    None => Ok(()),
+                    Some(log_file) if output.trim().is_empty() => {
+                        write!(f, " (stderr is in {:?})", log_file.display().to_string())
+                    }
+                    _ => write_quote(f, "stderr", output),
                 }
             }
             Error::RemoteFile { host, path, problem } => {
@@ -304,6 +306,11 @@ impl fmt::Display for Error {
             Error::ShutDown => f.write_str("the manager was shut down; create a new one to start processes"),
         }
     }
+}
+
+/// Writes what a program has written, in parentheses, or nothing if it has written nothing.
+fn write_quote(f: &mut fmt::Formatter<'_>, introduction: &str, text: &str) -> fmt::Result {
+    if text.trim().is_empty() { Ok(()) } else { write!(f, " ({introduction}: {})", printable(text)) }
 }
 
 /// Names the limit that was reached, for the errors of the system whose own text does not name it.
