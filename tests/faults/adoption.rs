@@ -3,6 +3,7 @@
 use crate::control::Control;
 use crate::lane::{Lane, Outcomes, SETTLING, until};
 use crate::recorder::Told;
+use crate::support::ProcessInfo;
 
 /// Who has the kept processes behind a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +74,26 @@ impl Lane<'_> {
             // The manager that was killed had taken its end.
             Some([]) => {}
             Some(_) => outcomes.complain(format!("{uuid} is adopted by two managers")),
-            None => outcomes.complain(format!("{uuid} is not adopted: {last:?}")),
+            None => outcomes.complain(format!("{uuid} is not adopted: {last:?}{}", self.links_of(uuid))),
         }
         None
+    }
+
+    /// Describes the links of a process, and what carries them.
+    fn links_of(&self, uuid: &str) -> String {
+        let mut text = String::new();
+        for file in self.host.remote.runtime_files() {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let Some((_, link)) = name.strip_prefix(uuid).and_then(|rest| rest.split_once(".l.")) else { continue };
+            let mut pid = link.split('.').next().and_then(|pid| pid.parse().ok());
+            let mut carriers = Vec::new();
+            while let Some(carrier) = pid.filter(|pid| *pid > 1).and_then(ProcessInfo::of) {
+                pid = Some(carrier.ppid);
+                carriers.push(carrier.describe());
+            }
+            text += &format!("\n{name}:\n{}", carriers.join("\n"));
+        }
+        text
     }
 
     /// Has another manager adopt all kept processes, while the manager of the session stands still.
