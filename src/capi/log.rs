@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 
-use super::gate::{Gate, UserData};
+use super::callback_guard::{Gate, UserData};
 use super::input::{call, choice};
 use super::result::{Failure, SSHPM_ERROR_LOGGER_SET, sshpm_result};
 use super::strings::c_string;

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::gate::{Gate, UserData};
+use super::callback_guard::{Gate, UserData};
 use super::input::{call, free, give, handle, optional_output, output, text};
 use super::options::sshpm_options;
 use super::request::sshpm_boot_request;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::input::{bytes, call, free, give, handle, output, plain, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
-use super::request_set::{SSHPM_LINK_LOSS_KEEP, SSHPM_LINK_LOSS_TERMINATE};
+use super::request_setters::{SSHPM_LINK_LOSS_KEEP, SSHPM_LINK_LOSS_TERMINATE};
 use super::result::sshpm_result;
 use super::strings::{c_string, give_string, pointer_to};
 use crate::{LinkLossPolicy, ProcessMetadata, metadata_file_path};

@@ -6,10 +6,10 @@
 #![allow(non_camel_case_types)]
 
 mod buffer;
+mod callback_guard;
 mod clean_up;
+mod discovery;
 mod event;
-mod found;
-mod gate;
 mod host;
 mod input;
 mod kill_results;
@@ -18,12 +18,12 @@ mod log;
 mod log_file;
 mod manager;
 mod manager_kill;
-mod manager_look;
+mod manager_query;
 mod metadata;
 mod options;
 mod output;
 mod request;
-mod request_set;
+mod request_setters;
 mod result;
 mod role;
 mod status;
