@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::input::{free, plain};
+use super::boundary::{free, plain};
 use crate::Output;
 
 /// Bytes, such as the last part of what an application wrote to a stream: a copy, which does not change.

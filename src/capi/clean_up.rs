@@ -4,10 +4,10 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::time::Duration;
 
-use super::input::{call, free, give, handle, output, plain, text, text_or_null, timeout};
+use super::boundary::{c_string, call, free, give, plain, pointer_to};
+use super::codes::sshpm_result;
+use super::input::{handle, output, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
-use super::result::sshpm_result;
-use super::strings::{c_string, pointer_to};
 use crate::{CleanUp, CleanedUp};
 
 /// Clean up: the process has a manager, and was left alone.

@@ -3,12 +3,12 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{call, free, give, handle, optional_output, output, plain, text, text_or_null};
+use super::boundary::{c_string, call, free, give, plain, pointer_to};
+use super::codes::sshpm_result;
+use super::input::{handle, optional_output, output, text, text_or_null};
 use super::manager::sshpm_manager;
 use super::metadata::sshpm_metadata;
-use super::result::sshpm_result;
 use super::status::{pointer_to_status, sshpm_exit_status};
-use super::strings::{c_string, pointer_to};
 use crate::{FoundProcess, FoundState};
 
 /// Found: it runs, and its manager lives; or its time since that died is not over.

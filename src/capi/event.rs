@@ -3,10 +3,9 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{free, plain};
-use super::result::{SSHPM_OK, code_of, sshpm_result};
+use super::boundary::{c_string, free, plain, pointer_to};
+use super::codes::{SSHPM_OK, code_of, sshpm_result};
 use super::status::{pointer_to_status, sshpm_exit_status};
-use super::strings::{c_string, pointer_to};
 use crate::{Error, Event, EventKind};
 
 /// Event: the application runs: its setup is done and its program was executed.

@@ -3,10 +3,10 @@
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 
-use super::input::{array, call, code_at, free, give, handle, output, plain, text, text_or_null, texts};
+use super::boundary::{Failure, c_string, call, free, give, plain, pointer_to};
+use super::codes::{SSHPM_OK, code_of, sshpm_result};
+use super::input::{array, code_at, handle, output, text, text_or_null, texts};
 use super::manager::sshpm_manager;
-use super::result::{Failure, SSHPM_OK, code_of, sshpm_result};
-use super::strings::{c_string, pointer_to};
 use crate::{Destination, Error, HostInfo};
 
 /// What a successful login taught. It does not change, and any number of threads can read it.

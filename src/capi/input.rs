@@ -3,26 +3,15 @@
 use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{self, AssertUnwindSafe};
 use std::slice;
 use std::time::Duration;
 
-use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, set_last_error, sshpm_result};
+use super::boundary::{Failure, call};
+use super::codes::{SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, sshpm_result};
 use crate::{Error, seconds};
 
 /// A timeout: the default of what it is given for; each function says which.
 pub const SSHPM_TIMEOUT_DEFAULT: f64 = -1.0;
-
-/// Runs the body of a function. A failure becomes its code, and its text the thread's last message.
-pub(super) fn call(body: impl FnOnce() -> Result<(), Failure>) -> sshpm_result {
-    let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => return SSHPM_OK,
-        Ok(Err(failure)) => failure,
-        Err(payload) => Failure::from_panic(payload),
-    };
-    set_last_error(failure.message);
-    failure.code
-}
 
 /// The code of one of several results, which `code` gives; or what is wrong with the question.
 ///
@@ -46,14 +35,6 @@ pub(super) unsafe fn code_at<'a, T: 'a, R: 'a>(
         Ok(())
     });
     if asked == SSHPM_OK { found } else { asked }
-}
-
-/// Runs the body of a function that has no result code; a panic gives `otherwise`.
-pub(super) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        set_last_error(Failure::from_panic(payload).message);
-        otherwise
-    })
 }
 
 fn null(argument: &str) -> Failure {
@@ -90,24 +71,6 @@ pub(super) unsafe fn output<'a, T>(pointer: *mut T, argument: &str) -> Result<&'
 pub(super) unsafe fn optional_output<'a, T>(pointer: *mut T) -> Option<&'a mut MaybeUninit<T>> {
     // SAFETY: the caller's promise; MaybeUninit needs no valid value.
     unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }
-}
-
-/// Hands a value over to C, which owns it from now on.
-pub(super) fn give<T>(output: &mut MaybeUninit<*mut T>, value: T) {
-    output.write(Box::into_raw(Box::new(value)));
-}
-
-/// Ends a handle; NULL is none.
-///
-/// # Safety
-/// The pointer is NULL, or came from [`give`] and is not used any more.
-pub(super) unsafe fn free<T>(pointer: *mut T) {
-    plain((), || {
-        if !pointer.is_null() {
-            // SAFETY: the caller's promise.
-            drop(unsafe { Box::from_raw(pointer) });
-        }
-    });
 }
 
 /// Bytes of a path, an argument or a value.
@@ -203,20 +166,7 @@ pub(super) fn choice<T: Clone>(field: &str, value: i32, choices: &[(i32, T)]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capi::result::{SSHPM_ERROR_INVALID, SSHPM_ERROR_PANIC, sshpm_last_error_message};
-
-    fn last_message() -> String {
-        // SAFETY: it is a NUL-terminated string, and no call of this thread fails before it is copied.
-        unsafe { CStr::from_ptr(sshpm_last_error_message()) }.to_string_lossy().into_owned()
-    }
-
-    #[test]
-    fn a_panic_becomes_a_code_and_its_message_is_kept() {
-        assert_eq!(call(|| panic!("number {}", 7)), SSHPM_ERROR_PANIC);
-        assert!(last_message().contains("number 7"));
-        assert_eq!(plain(3, || panic!("a literal")), 3);
-        assert!(last_message().contains("a literal"));
-    }
+    use crate::capi::codes::SSHPM_ERROR_INVALID;
 
     #[test]
     fn timeouts_are_read_and_bad_ones_named() {

@@ -3,10 +3,10 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{code_at, free, plain};
-use super::result::{SSHPM_OK, code_of, sshpm_result};
+use super::boundary::{c_string, free, plain, pointer_to};
+use super::codes::{SSHPM_OK, code_of, sshpm_result};
+use super::input::code_at;
 use super::status::{pointer_to_status, sshpm_exit_status};
-use super::strings::{c_string, pointer_to};
 use crate::{ExitStatus, KillResults};
 
 /// What a kill came to for each process, in the order of their uuids.

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, c_char};
 use std::mem;
 
-use super::input::{array, bytes, call, free, give, handle, handle_mut, output, text, text_or_null};
-use super::result::{Failure, sshpm_result};
+use super::boundary::{Failure, call, free, give};
+use super::codes::sshpm_result;
+use super::input::{array, bytes, handle, handle_mut, output, text, text_or_null};
 use super::strings::sshpm_string_list;
 use crate::{Error, Launcher, Slurm};
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ::log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 
+use super::boundary::{Failure, c_string, call};
 use super::callback_guard::{Gate, UserData};
-use super::input::{call, choice};
-use super::result::{Failure, SSHPM_ERROR_LOGGER_SET, sshpm_result};
-use super::strings::c_string;
+use super::codes::{SSHPM_ERROR_LOGGER_SET, sshpm_result};
+use super::input::choice;
 
 /// Log level: no messages.
 pub const SSHPM_LOG_OFF: i32 = 0;

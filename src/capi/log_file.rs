@@ -3,10 +3,11 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
+use super::boundary::{Failure, call, free, give};
 use super::buffer::sshpm_buffer;
-use super::input::{bytes, call, free, give, handle, output, text, text_or_null, timeout};
+use super::codes::{SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use super::input::{bytes, handle, output, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
-use super::result::{Failure, SSHPM_ERROR_TIMED_OUT, sshpm_result};
 use crate::LogFollower;
 
 /// How long reading a file may take by default.

@@ -4,13 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::boundary::{Failure, c_string, call, free, give, pointer_to};
 use super::callback_guard::{Gate, UserData};
-use super::input::{call, free, give, handle, optional_output, output, text};
+use super::codes::{SSHPM_ERROR_NULL_ARGUMENT, SSHPM_OK, code_of, sshpm_result};
+use super::input::{handle, optional_output, output, text};
 use super::options::sshpm_options;
 use super::request::sshpm_boot_request;
-use super::result::{Failure, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_OK, code_of, sshpm_result};
 use super::status::{pointer_to_status, sshpm_exit_status};
-use super::strings::{c_string, pointer_to};
 use crate::{CallbackId, Error, ExitStatus, Manager, Options};
 
 /// The table of processes, and every call that blocks. One per program is usual. All of its functions but

@@ -4,10 +4,11 @@ use std::ffi::c_char;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::input::{array, call, give, handle, optional_output, output, text, texts, timeout};
+use super::boundary::{Failure, call, give};
+use super::codes::{SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
+use super::input::{array, handle, optional_output, output, text, texts, timeout};
 use super::kill_results::sshpm_kill_results;
 use super::manager::sshpm_manager;
-use super::result::{Failure, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
 use super::status::{give_status, sshpm_exit_status};
 use crate::{DEFAULT_KILL_TIMEOUT, KillTimeouts, Role, Signal};
 

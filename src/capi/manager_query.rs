@@ -2,10 +2,11 @@
 
 use std::ffi::c_char;
 
+use super::boundary::{call, give};
 use super::buffer::sshpm_buffer;
-use super::input::{call, give, handle, output, text};
+use super::codes::sshpm_result;
+use super::input::{handle, output, text};
 use super::manager::sshpm_manager;
-use super::result::sshpm_result;
 use super::status::{give_status, sshpm_exit_status};
 use super::strings::sshpm_string_list;
 use crate::{Error, ExitStatus, Manager, Output, ProcessState};

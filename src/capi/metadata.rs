@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::ptr;
 use std::time::Duration;
 
-use super::input::{bytes, call, free, give, handle, output, plain, text, text_or_null, timeout};
+use super::boundary::{c_string, call, free, give, give_string, plain, pointer_to};
+use super::codes::sshpm_result;
+use super::input::{bytes, handle, output, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
 use super::request_setters::{SSHPM_LINK_LOSS_KEEP, SSHPM_LINK_LOSS_TERMINATE};
-use super::result::sshpm_result;
-use super::strings::{c_string, give_string, pointer_to};
 use crate::{LinkLossPolicy, ProcessMetadata, metadata_file_path};
 
 /// How long a metadata file is waited for by default: the seed's time.

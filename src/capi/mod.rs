@@ -5,9 +5,11 @@
 // The names of types are those of C.
 #![allow(non_camel_case_types)]
 
+mod boundary;
 mod buffer;
 mod callback_guard;
 mod clean_up;
+mod codes;
 mod discovery;
 mod event;
 mod host;

@@ -2,9 +2,10 @@
 
 use std::ffi::c_char;
 
-use super::input::{bytes, call, choice, free, give, handle, handle_mut, output, text, texts, timeout};
+use super::boundary::{call, free, give};
+use super::codes::sshpm_result;
+use super::input::{bytes, choice, handle, handle_mut, output, text, texts, timeout};
 use super::launcher::sshpm_launcher;
-use super::result::sshpm_result;
 use crate::{HostKeyPolicy, KillScope, KillStep, Options, Role, Signal};
 
 /// Host key policy: keys are checked as ssh_config says. The default.

@@ -4,10 +4,11 @@ use std::ffi::c_char;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use super::boundary::{Failure, call, free, give, plain};
 use super::buffer::sshpm_buffer;
-use super::input::{call, free, give, handle, output, plain, text, timeout};
+use super::codes::{SSHPM_ERROR_END_OF_OUTPUT, SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use super::input::{handle, output, text, timeout};
 use super::manager::sshpm_manager;
-use super::result::{Failure, SSHPM_ERROR_END_OF_OUTPUT, SSHPM_ERROR_TIMED_OUT, sshpm_result};
 use crate::event::refuse_inside_callback;
 use crate::{OutputPiece, OutputStream, OutputSubscription};
 

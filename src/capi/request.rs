@@ -3,9 +3,9 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::input::{array, bytes, call, free, give, handle, output, plain, text};
-use super::result::{Failure, sshpm_result};
-use super::strings::give_string;
+use super::boundary::{Failure, call, free, give, give_string, plain};
+use super::codes::sshpm_result;
+use super::input::{array, bytes, handle, output, text};
 use crate::BootRequest;
 
 /// What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.

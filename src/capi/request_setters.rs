@@ -3,10 +3,11 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::input::{bytes, call, choice, handle, handle_mut, text, timeout};
+use super::boundary::{Failure, call};
+use super::codes::sshpm_result;
+use super::input::{bytes, choice, handle, handle_mut, text, timeout};
 use super::launcher::sshpm_launcher;
 use super::request::sshpm_boot_request;
-use super::result::{Failure, sshpm_result};
 use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Role};
 
 /// Log mode: a log file that exists is renamed to FILE.1, and a new one begun. The default.

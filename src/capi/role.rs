@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
-use super::input::{call, output, text};
-use super::result::sshpm_result;
-use super::strings::give_string;
+use super::boundary::{call, give_string};
+use super::codes::sshpm_result;
+use super::input::{output, text};
 use crate::{Role, Signal};
 
 /// The role that the place in the session's tree implies: of "" it is unknown, of "0" and a controller

@@ -5,9 +5,9 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::input::{call, free, give, handle, output, plain};
-use super::result::{Failure, SSHPM_ERROR_NO_END_TIME, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
-use super::strings::{c_string, pointer_to};
+use super::boundary::{Failure, c_string, call, free, give, plain, pointer_to};
+use super::codes::{SSHPM_ERROR_NO_END_TIME, SSHPM_ERROR_NO_EXIT_CODE, sshpm_result};
+use super::input::{handle, output};
 use crate::{ExitSource, ExitStatus, Signal};
 
 /// Exit source: the ssh client, or that of another launcher, or its connection ended under a process that nobody had

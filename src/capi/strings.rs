@@ -1,31 +1,13 @@
 //! Strings that go out to C.
 
-use std::ffi::{CStr, CString, c_char};
-use std::mem::MaybeUninit;
+use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::input::{free, plain};
+use super::boundary::{c_string, free, plain, pointer_to};
 
 /// A list of strings, such as uuids.
 pub struct sshpm_string_list {
     strings: Vec<CString>,
-}
-
-/// A C string of any text. Nothing of the crate has a NUL in it, but what ssh or an application wrote may.
-pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
-    let mut bytes = text.into();
-    bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
-    CString::new(bytes).unwrap_or_default()
-}
-
-/// Hands a string over to C.
-pub(super) fn give_string(output: &mut MaybeUninit<*mut c_char>, text: &str) {
-    output.write(c_string(text).into_raw());
-}
-
-/// The pointer to a string, or NULL where there is none.
-pub(super) fn pointer_to(string: Option<&CString>) -> *const c_char {
-    string.map_or(ptr::null(), |string| CStr::as_ptr(string))
 }
 
 impl sshpm_string_list {
@@ -84,14 +66,4 @@ pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, i
 pub unsafe extern "C" fn sshpm_string_list_free(list: *mut sshpm_string_list) {
     // SAFETY: the caller's pointer is NULL or to a list that is not used any more.
     unsafe { free(list) };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nul_inside_a_text_does_not_cut_it() {
-        assert_eq!(c_string("a\0b").as_bytes(), b"a?b");
-    }
 }

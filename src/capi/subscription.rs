@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
+use super::boundary::{Failure, call, free, give, plain};
+use super::codes::{SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_WOKEN, sshpm_result};
 use super::event::sshpm_event;
-use super::input::{call, free, give, handle, output, plain, timeout};
+use super::input::{handle, output, timeout};
 use super::manager::sshpm_manager;
-use super::result::{Failure, SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_WOKEN, sshpm_result};
 use crate::event::{Delivery, refuse_inside_callback};
 use crate::{Event, Subscription};
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// In the order in which the header shows them.
-const SOURCES: [&str; 23] = [
+const SOURCES: [&str; 24] = [
+    "codes",
     "result",
     "input",
     "log",

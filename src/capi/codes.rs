@@ -1,0 +1,346 @@
+//! The result codes: their constants, their short texts, and the code of each error.
+
+use std::ffi::CStr;
+
+use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure};
+
+/// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
+/// come.
+pub type sshpm_result = i32;
+
+/// It worked.
+pub const SSHPM_OK: i32 = 0;
+
+/// A pointer that must not be NULL is NULL.
+pub const SSHPM_ERROR_NULL_ARGUMENT: i32 = 1;
+/// A value was refused before anything was started; the message names the field and the value.
+pub const SSHPM_ERROR_INVALID: i32 = 2;
+/// A name is not UTF-8.
+pub const SSHPM_ERROR_UTF8: i32 = 3;
+/// It is no JSON, or not what it should be; the message names the key, the line and the column.
+pub const SSHPM_ERROR_JSON: i32 = 4;
+/// No process of that uuid is in the manager's table.
+pub const SSHPM_ERROR_UNKNOWN_UUID: i32 = 5;
+/// The uuid belongs to a process that has not ended.
+pub const SSHPM_ERROR_UUID_IN_USE: i32 = 6;
+/// The process was asked to end and had not ended when the time was over. It can be killed again.
+pub const SSHPM_ERROR_STILL_RUNNING: i32 = 7;
+/// The remote pid is not known: not yet, or the start failed before there was one.
+pub const SSHPM_ERROR_NO_METADATA: i32 = 8;
+/// The process has ended or never started.
+pub const SSHPM_ERROR_NOT_RUNNING: i32 = 9;
+/// The process is gone, or its host has no such signal.
+pub const SSHPM_ERROR_SIGNAL_REFUSED: i32 = 10;
+/// The link to the process does not take commands: it is lost, being closed, or its buffers are full.
+pub const SSHPM_ERROR_LINK_DOWN: i32 = 11;
+/// A local resource ran out, or a local call failed.
+pub const SSHPM_ERROR_LOCAL: i32 = 12;
+/// A call that blocks was made inside a callback on process exit, where it could never be answered.
+pub const SSHPM_ERROR_INSIDE_CALLBACK: i32 = 13;
+/// The time of a wait was over.
+pub const SSHPM_ERROR_TIMED_OUT: i32 = 14;
+/// The manager was shut down or freed.
+pub const SSHPM_ERROR_SHUT_DOWN: i32 = 15;
+/// No event came in the time that was given.
+pub const SSHPM_ERROR_NO_EVENT: i32 = 16;
+/// The wait was ended by sshpm_subscription_wake.
+pub const SSHPM_ERROR_WOKEN: i32 = 17;
+/// There is no such code: the end says nothing about it, or is unknown.
+pub const SSHPM_ERROR_NO_EXIT_CODE: i32 = 18;
+/// The program has another logger of Rust's `log` already.
+pub const SSHPM_ERROR_LOGGER_SET: i32 = 19;
+/// A bug in this library. The message tells where; the handles can only be freed.
+pub const SSHPM_ERROR_PANIC: i32 = 20;
+/// The file does not exist on the host, or did not come to exist in time.
+pub const SSHPM_ERROR_FILE_MISSING: i32 = 21;
+/// The file on the host is a directory.
+pub const SSHPM_ERROR_FILE_IS_DIRECTORY: i32 = 22;
+/// The file on the host may not be read by the user.
+pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
+/// The metadata file on the host is not what a wrapper writes; nothing was done with it.
+pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
+/// The process has ended, and all its output was taken.
+pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
+/// The file on the host is a fifo, a device or a socket.
+pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
+/// The manager has let go of the process, which is kept: it goes on, and can be adopted.
+pub const SSHPM_ERROR_DETACHED: i32 = 27;
+/// Another manager has the process, or its own manager lives.
+pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
+/// The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
+/// When the process ended is not known.
+pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
+
+/// ssh: the name of the host has no address.
+pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
+/// ssh: nothing listens there.
+pub const SSHPM_ERROR_SSH_REFUSED: i32 = 101;
+/// ssh: no route to the host or its network.
+pub const SSHPM_ERROR_SSH_UNREACHABLE: i32 = 102;
+/// ssh: no answer in the connect timeout.
+pub const SSHPM_ERROR_SSH_TIMED_OUT: i32 = 103;
+/// ssh: the host did not accept this user by any key, ticket or agent that can be used without asking.
+pub const SSHPM_ERROR_SSH_AUTHENTICATION_FAILED: i32 = 104;
+/// ssh: the host's key is not known.
+pub const SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN: i32 = 105;
+/// ssh: the host's key is not the one that is known.
+pub const SSHPM_ERROR_SSH_HOST_KEY_CHANGED: i32 = 106;
+/// ssh: sshd dropped the connection before it was one (MaxStartups), until the connect timeout.
+pub const SSHPM_ERROR_SSH_THROTTLED: i32 = 107;
+/// The ssh program was not found, or cannot be executed.
+pub const SSHPM_ERROR_SSH_NOT_FOUND: i32 = 108;
+/// ssh does not accept its configuration or options.
+pub const SSHPM_ERROR_SSH_CONFIGURATION: i32 = 109;
+/// ssh: the connection was closed for a reason that is not told.
+pub const SSHPM_ERROR_SSH_CLOSED: i32 = 110;
+/// The login works, but the login shell ended before anything was started.
+pub const SSHPM_ERROR_SSH_REMOTE_SHELL: i32 = 111;
+/// ssh: authentication failed, and the Kerberos ticket that the host would take has expired, or there is none.
+pub const SSHPM_ERROR_SSH_NO_TICKET: i32 = 113;
+/// ssh failed in another way; the message has what it said.
+pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
+
+/// The start timeout was over; the message says how far the start had come.
+pub const SSHPM_ERROR_START_TIMED_OUT: i32 = 200;
+/// A setup line failed; the message has its number and code.
+pub const SSHPM_ERROR_START_SETUP: i32 = 201;
+/// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
+pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
+/// The program, or the interpreter that its first line names, does not exist.
+pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;
+/// The host's kernel refuses the program, most often for its format: it is for another machine, or damaged.
+pub const SSHPM_ERROR_START_NOT_EXECUTABLE: i32 = 204;
+/// The working directory cannot be entered.
+pub const SSHPM_ERROR_START_WORKING_DIRECTORY: i32 = 205;
+/// The directory of the log file does not exist.
+pub const SSHPM_ERROR_START_LOG_DIRECTORY: i32 = 206;
+/// The log file cannot be written, or the former one not be renamed.
+pub const SSHPM_ERROR_START_LOG_FILE: i32 = 207;
+/// A resource limit was refused.
+pub const SSHPM_ERROR_START_LIMIT: i32 = 208;
+/// The shell does not let a variable be set.
+pub const SSHPM_ERROR_START_ENVIRONMENT: i32 = 209;
+/// The host has no directory where a fifo can be made.
+pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: i32 = 210;
+/// A process of this uuid, started by another manager, lives on the host.
+pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: i32 = 211;
+/// The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else sent a
+/// signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message has its exit code.
+pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
+/// The remote side spoke in a way that this version does not know.
+pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
+
+/// The link broke before the program was known to run; whether it ran for a moment is not known.
+pub const SSHPM_ERROR_START_LINK_LOST: i32 = 214;
+/// The program is a directory, or another thing that is no regular file.
+pub const SSHPM_ERROR_START_PROGRAM_NOT_FILE: i32 = 215;
+/// The user may not execute the program.
+pub const SSHPM_ERROR_START_PROGRAM_PERMISSION: i32 = 216;
+/// Arguments and environment have more bytes than the host's kernel takes.
+pub const SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE: i32 = 217;
+/// The shell that starts it ended on its host: most likely no process could be made there.
+pub const SSHPM_ERROR_START_NO_PROCESS: i32 = 218;
+
+/// The launcher's program was not found, or cannot be executed.
+pub const SSHPM_ERROR_LAUNCHER_NOT_FOUND: i32 = 300;
+/// The launcher gave no shell in the time.
+pub const SSHPM_ERROR_LAUNCHER_TIMED_OUT: i32 = 301;
+/// The launcher closed its streams, or was killed, before it had said all.
+pub const SSHPM_ERROR_LAUNCHER_CLOSED: i32 = 302;
+/// The launcher ended before there was a shell; the message has its code and what it said.
+pub const SSHPM_ERROR_LAUNCHER_ENDED: i32 = 303;
+/// Slurm does not know the job, the job has ended, or is another user's.
+pub const SSHPM_ERROR_LAUNCHER_NO_JOB: i32 = 304;
+/// The host is no node of the Slurm job.
+pub const SSHPM_ERROR_LAUNCHER_NOT_IN_JOB: i32 = 305;
+/// No slurmctld answers, there is no configuration that names one, or munge does not run.
+pub const SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: i32 = 306;
+
+pub(super) fn code_of(error: &Error) -> sshpm_result {
+    match error {
+        Error::Invalid { .. } => SSHPM_ERROR_INVALID,
+        Error::Json(_) => SSHPM_ERROR_JSON,
+        Error::UnknownUuid { .. } => SSHPM_ERROR_UNKNOWN_UUID,
+        Error::UuidInUse { .. } => SSHPM_ERROR_UUID_IN_USE,
+        Error::StillRunning { .. } => SSHPM_ERROR_STILL_RUNNING,
+        Error::NoRemotePid { .. } => SSHPM_ERROR_NO_METADATA,
+        Error::NotRunning { .. } => SSHPM_ERROR_NOT_RUNNING,
+        Error::SignalRefused { .. } => SSHPM_ERROR_SIGNAL_REFUSED,
+        Error::LinkDown { .. } => SSHPM_ERROR_LINK_DOWN,
+        Error::Ssh { failure, .. } => code_of_ssh(*failure),
+        Error::Launcher { failure, .. } => code_of_launcher(*failure),
+        Error::StartFailed { reason, .. } => code_of_start(reason),
+        Error::RemoteFile { problem: FileProblem::Missing, .. } => SSHPM_ERROR_FILE_MISSING,
+        Error::RemoteFile { problem: FileProblem::IsDirectory, .. } => SSHPM_ERROR_FILE_IS_DIRECTORY,
+        Error::RemoteFile { problem: FileProblem::Unreadable, .. } => SSHPM_ERROR_FILE_UNREADABLE,
+        Error::RemoteFile { problem: FileProblem::NotRegular, .. } => SSHPM_ERROR_FILE_NOT_REGULAR,
+        Error::BadMetadata { .. } => SSHPM_ERROR_BAD_METADATA,
+        Error::Local { .. } => SSHPM_ERROR_LOCAL,
+        Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
+        Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
+        Error::Detached { .. } => SSHPM_ERROR_DETACHED,
+        Error::NotAdoptable { .. } => SSHPM_ERROR_NOT_ADOPTABLE,
+        Error::TakenOver { .. } => SSHPM_ERROR_TAKEN_OVER,
+        Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
+    }
+}
+
+fn code_of_launcher(failure: LauncherFailure) -> sshpm_result {
+    match failure {
+        LauncherFailure::NotFound => SSHPM_ERROR_LAUNCHER_NOT_FOUND,
+        LauncherFailure::TimedOut => SSHPM_ERROR_LAUNCHER_TIMED_OUT,
+        LauncherFailure::Closed => SSHPM_ERROR_LAUNCHER_CLOSED,
+        LauncherFailure::Ended(_) => SSHPM_ERROR_LAUNCHER_ENDED,
+        LauncherFailure::NoJob => SSHPM_ERROR_LAUNCHER_NO_JOB,
+        LauncherFailure::NotInJob => SSHPM_ERROR_LAUNCHER_NOT_IN_JOB,
+        LauncherFailure::NoController => SSHPM_ERROR_LAUNCHER_NO_CONTROLLER,
+    }
+}
+
+fn code_of_ssh(failure: SshFailure) -> sshpm_result {
+    match failure {
+        SshFailure::NameNotResolved => SSHPM_ERROR_SSH_NAME_NOT_RESOLVED,
+        SshFailure::Refused => SSHPM_ERROR_SSH_REFUSED,
+        SshFailure::Unreachable => SSHPM_ERROR_SSH_UNREACHABLE,
+        SshFailure::TimedOut => SSHPM_ERROR_SSH_TIMED_OUT,
+        SshFailure::AuthenticationFailed => SSHPM_ERROR_SSH_AUTHENTICATION_FAILED,
+        SshFailure::NoTicket => SSHPM_ERROR_SSH_NO_TICKET,
+        SshFailure::HostKeyUnknown => SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN,
+        SshFailure::HostKeyChanged => SSHPM_ERROR_SSH_HOST_KEY_CHANGED,
+        SshFailure::Throttled => SSHPM_ERROR_SSH_THROTTLED,
+        SshFailure::SshNotFound => SSHPM_ERROR_SSH_NOT_FOUND,
+        SshFailure::Configuration => SSHPM_ERROR_SSH_CONFIGURATION,
+        SshFailure::Closed => SSHPM_ERROR_SSH_CLOSED,
+        SshFailure::RemoteShell(_) => SSHPM_ERROR_SSH_REMOTE_SHELL,
+        SshFailure::Other => SSHPM_ERROR_SSH_OTHER,
+    }
+}
+
+fn code_of_start(reason: &StartFailure) -> sshpm_result {
+    match reason {
+        StartFailure::TimedOut { .. } => SSHPM_ERROR_START_TIMED_OUT,
+        StartFailure::Setup { .. } => SSHPM_ERROR_START_SETUP,
+        StartFailure::ShellNotFound => SSHPM_ERROR_START_SHELL_NOT_FOUND,
+        StartFailure::ProgramNotFound => SSHPM_ERROR_START_PROGRAM_NOT_FOUND,
+        StartFailure::ProgramNotFile => SSHPM_ERROR_START_PROGRAM_NOT_FILE,
+        StartFailure::ProgramPermission => SSHPM_ERROR_START_PROGRAM_PERMISSION,
+        StartFailure::ArgumentsTooLarge => SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE,
+        StartFailure::NotExecutable => SSHPM_ERROR_START_NOT_EXECUTABLE,
+        StartFailure::WorkingDirectory => SSHPM_ERROR_START_WORKING_DIRECTORY,
+        StartFailure::LogDirectory => SSHPM_ERROR_START_LOG_DIRECTORY,
+        StartFailure::LogFile => SSHPM_ERROR_START_LOG_FILE,
+        StartFailure::Limit(_) => SSHPM_ERROR_START_LIMIT,
+        StartFailure::Environment => SSHPM_ERROR_START_ENVIRONMENT,
+        StartFailure::RuntimeDirectory => SSHPM_ERROR_START_RUNTIME_DIRECTORY,
+        StartFailure::NoProcess => SSHPM_ERROR_START_NO_PROCESS,
+        StartFailure::UuidInUse => SSHPM_ERROR_START_UUID_IN_USE_ON_HOST,
+        StartFailure::Ended(_) => SSHPM_ERROR_START_ENDED_BEFORE_RUNNING,
+        StartFailure::Protocol => SSHPM_ERROR_START_PROTOCOL,
+        StartFailure::LinkLost => SSHPM_ERROR_START_LINK_LOST,
+    }
+}
+
+pub(super) fn text_of(code: sshpm_result) -> &'static CStr {
+    match code {
+        SSHPM_OK => c"no error",
+        SSHPM_ERROR_NULL_ARGUMENT => c"an argument is NULL",
+        SSHPM_ERROR_INVALID => c"a value is not valid",
+        SSHPM_ERROR_UTF8 => c"a name is not UTF-8",
+        SSHPM_ERROR_JSON => c"the JSON is not valid",
+        SSHPM_ERROR_UNKNOWN_UUID => c"no process of that uuid is known",
+        SSHPM_ERROR_UUID_IN_USE => c"the uuid belongs to a process that has not ended",
+        SSHPM_ERROR_STILL_RUNNING => c"the process is still running",
+        SSHPM_ERROR_NO_METADATA => c"the remote pid is not known",
+        SSHPM_ERROR_NOT_RUNNING => c"the process is not running",
+        SSHPM_ERROR_SIGNAL_REFUSED => c"the signal could not be delivered",
+        SSHPM_ERROR_LINK_DOWN => c"the link to the process takes no commands",
+        SSHPM_ERROR_LOCAL => c"a local resource or call failed",
+        SSHPM_ERROR_INSIDE_CALLBACK => c"a call that blocks was made inside a callback",
+        SSHPM_ERROR_TIMED_OUT => c"the time was over",
+        SSHPM_ERROR_SHUT_DOWN => c"the manager was shut down",
+        SSHPM_ERROR_NO_EVENT => c"no event came in time",
+        SSHPM_ERROR_WOKEN => c"the wait was ended by a wake",
+        SSHPM_ERROR_NO_EXIT_CODE => c"there is no exit code",
+        SSHPM_ERROR_LOGGER_SET => c"another logger is set",
+        SSHPM_ERROR_PANIC => c"a bug in sshpm",
+        SSHPM_ERROR_DETACHED => c"the manager has let go of the process",
+        SSHPM_ERROR_NOT_ADOPTABLE => c"the process cannot be adopted",
+        SSHPM_ERROR_TAKEN_OVER => c"the process has another manager",
+        SSHPM_ERROR_NO_END_TIME => c"when the process ended is not known",
+        SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
+        SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
+        SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",
+        SSHPM_ERROR_BAD_METADATA => c"the metadata file on the host is not one",
+        SSHPM_ERROR_END_OF_OUTPUT => c"the output has ended",
+        SSHPM_ERROR_FILE_NOT_REGULAR => c"the file on the host is a fifo, a device or a socket",
+        SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
+        SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
+        SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",
+        SSHPM_ERROR_SSH_TIMED_OUT => c"ssh: no answer in the connect timeout",
+        SSHPM_ERROR_SSH_AUTHENTICATION_FAILED => c"ssh: authentication failed",
+        SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN => c"ssh: the host key is not known",
+        SSHPM_ERROR_SSH_HOST_KEY_CHANGED => c"ssh: the host key has changed",
+        SSHPM_ERROR_SSH_THROTTLED => c"ssh: sshd drops connections (MaxStartups)",
+        SSHPM_ERROR_SSH_NOT_FOUND => c"the ssh program was not found",
+        SSHPM_ERROR_SSH_CONFIGURATION => c"ssh: bad configuration or option",
+        SSHPM_ERROR_SSH_CLOSED => c"ssh: the connection was closed while it was opened",
+        SSHPM_ERROR_SSH_REMOTE_SHELL => c"the login shell ended at once",
+        SSHPM_ERROR_SSH_NO_TICKET => c"ssh: there is no valid Kerberos ticket",
+        SSHPM_ERROR_SSH_OTHER => c"ssh failed",
+        SSHPM_ERROR_START_TIMED_OUT => c"start: not running in the start timeout",
+        SSHPM_ERROR_START_SETUP => c"start: a setup line failed",
+        SSHPM_ERROR_START_SHELL_NOT_FOUND => c"start: the shell for the setup lines does not exist",
+        SSHPM_ERROR_START_PROGRAM_NOT_FOUND => c"start: the program does not exist",
+        SSHPM_ERROR_START_PROGRAM_NOT_FILE => c"start: the program is no regular file",
+        SSHPM_ERROR_START_PROGRAM_PERMISSION => c"start: the user may not execute the program",
+        SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => c"start: too many bytes of arguments and environment",
+        SSHPM_ERROR_START_NOT_EXECUTABLE => c"start: the host's kernel refuses the program",
+        SSHPM_ERROR_START_WORKING_DIRECTORY => c"start: the working directory cannot be entered",
+        SSHPM_ERROR_START_LOG_DIRECTORY => c"start: the directory of the log file does not exist",
+        SSHPM_ERROR_START_LOG_FILE => c"start: the log file cannot be written",
+        SSHPM_ERROR_START_LIMIT => c"start: a resource limit was refused",
+        SSHPM_ERROR_START_ENVIRONMENT => c"start: a variable cannot be set",
+        SSHPM_ERROR_START_RUNTIME_DIRECTORY => c"start: no runtime directory",
+        SSHPM_ERROR_START_NO_PROCESS => c"start: its shell ended, perhaps for want of a process on the host",
+        SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => c"start: the uuid is in use on the host",
+        SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
+        SSHPM_ERROR_START_LINK_LOST => c"start: the link was lost",
+        SSHPM_ERROR_START_PROTOCOL => c"start: reports that are not understood",
+        SSHPM_ERROR_LAUNCHER_NOT_FOUND => c"the launcher's program was not found",
+        SSHPM_ERROR_LAUNCHER_TIMED_OUT => c"launcher: no shell in the time",
+        SSHPM_ERROR_LAUNCHER_CLOSED => c"launcher: closed before it had said all",
+        SSHPM_ERROR_LAUNCHER_ENDED => c"launcher: ended before there was a shell",
+        SSHPM_ERROR_LAUNCHER_NO_JOB => c"launcher: Slurm has no such job",
+        SSHPM_ERROR_LAUNCHER_NOT_IN_JOB => c"launcher: the host is no node of the Slurm job",
+        SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => c"launcher: no slurmctld answers",
+        _ => UNKNOWN,
+    }
+}
+
+const UNKNOWN: &CStr = c"unknown result code";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_number_and_a_text_of_its_own() {
+        let header = include_str!("../../include/sshpm.h");
+        let define = |line: &str| {
+            let (name, value) = line.strip_prefix("#define SSHPM_")?.split_once(' ')?;
+            let code = name == "OK" || name.starts_with("ERROR_");
+            code.then(|| (name.to_owned(), value.parse::<sshpm_result>().unwrap()))
+        };
+        let codes: Vec<_> = header.lines().filter_map(define).collect();
+        assert!(codes.len() > 40, "{codes:?}");
+        for (at, (name, code)) in codes.iter().enumerate() {
+            assert_ne!(text_of(*code), UNKNOWN, "{name}");
+            for (other, number) in &codes[..at] {
+                assert_ne!(code, number, "{name} and {other}");
+                assert_ne!(text_of(*code), text_of(*number), "{name} and {other}");
+            }
+        }
+        assert_eq!(text_of(-1), UNKNOWN);
+    }
+}
