@@ -1,4 +1,10 @@
-//! The result codes: their constants, their short texts, and the code of each error.
+//! The result codes: their constants, and one table with the text and the errors of each code.
+//!
+//! A new code needs a constant with a doc comment, and a row at the matching place of the table. A row is the constant,
+//! the text that `sshpm_strerror` returns for it, and a pattern for the errors that have this code; a code that only the
+//! C ABI returns has no pattern. The table's macro does not generate the constants, because cbindgen, which writes them
+//! into the header, expands no macro. A test compares the constants with the table; the compiler finds an error that no
+//! row matches.
 
 use std::ffi::CStr;
 
@@ -157,186 +163,175 @@ pub const SSHPM_ERROR_LAUNCHER_NOT_IN_JOB: i32 = 305;
 /// No slurmctld answers, there is no configuration that names one, or munge does not run.
 pub const SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: i32 = 306;
 
-pub(super) fn code_of(error: &Error) -> sshpm_result {
-    match error {
-        Error::Invalid { .. } => SSHPM_ERROR_INVALID,
-        Error::Json(_) => SSHPM_ERROR_JSON,
-        Error::UnknownUuid { .. } => SSHPM_ERROR_UNKNOWN_UUID,
-        Error::UuidInUse { .. } => SSHPM_ERROR_UUID_IN_USE,
-        Error::StillRunning { .. } => SSHPM_ERROR_STILL_RUNNING,
-        Error::NoRemotePid { .. } => SSHPM_ERROR_NO_METADATA,
-        Error::NotRunning { .. } => SSHPM_ERROR_NOT_RUNNING,
-        Error::SignalRefused { .. } => SSHPM_ERROR_SIGNAL_REFUSED,
-        Error::LinkDown { .. } => SSHPM_ERROR_LINK_DOWN,
-        Error::Ssh { failure, .. } => code_of_ssh(*failure),
-        Error::Launcher { failure, .. } => code_of_launcher(*failure),
-        Error::StartFailed { reason, .. } => code_of_start(reason),
-        Error::RemoteFile { problem: FileProblem::Missing, .. } => SSHPM_ERROR_FILE_MISSING,
-        Error::RemoteFile { problem: FileProblem::IsDirectory, .. } => SSHPM_ERROR_FILE_IS_DIRECTORY,
-        Error::RemoteFile { problem: FileProblem::Unreadable, .. } => SSHPM_ERROR_FILE_UNREADABLE,
-        Error::RemoteFile { problem: FileProblem::NotRegular, .. } => SSHPM_ERROR_FILE_NOT_REGULAR,
-        Error::BadMetadata { .. } => SSHPM_ERROR_BAD_METADATA,
-        Error::Local { .. } => SSHPM_ERROR_LOCAL,
-        Error::InsideCallback => SSHPM_ERROR_INSIDE_CALLBACK,
-        Error::TimedOut { .. } => SSHPM_ERROR_TIMED_OUT,
-        Error::Detached { .. } => SSHPM_ERROR_DETACHED,
-        Error::NotAdoptable { .. } => SSHPM_ERROR_NOT_ADOPTABLE,
-        Error::TakenOver { .. } => SSHPM_ERROR_TAKEN_OVER,
-        Error::ShutDown => SSHPM_ERROR_SHUT_DOWN,
-    }
+/// Generates the list of texts and the function that returns the code of an error from the rows of the table.
+macro_rules! table {
+    ($(($code:ident, $text:literal $(, $error:pat)?)),* $(,)?) => {
+        const TEXTS: &[(sshpm_result, &CStr)] = &[$(($code, $text)),*];
+
+        #[cfg(test)]
+        const NAMES: &[(&str, sshpm_result)] = &[$((stringify!($code), $code)),*];
+
+        /// The code of an error.
+        pub(super) fn code_of(error: &Error) -> sshpm_result {
+            match error {
+                $($($error => $code,)?)*
+            }
+        }
+    };
 }
 
-fn code_of_launcher(failure: LauncherFailure) -> sshpm_result {
-    match failure {
-        LauncherFailure::NotFound => SSHPM_ERROR_LAUNCHER_NOT_FOUND,
-        LauncherFailure::TimedOut => SSHPM_ERROR_LAUNCHER_TIMED_OUT,
-        LauncherFailure::Closed => SSHPM_ERROR_LAUNCHER_CLOSED,
-        LauncherFailure::Ended(_) => SSHPM_ERROR_LAUNCHER_ENDED,
-        LauncherFailure::NoJob => SSHPM_ERROR_LAUNCHER_NO_JOB,
-        LauncherFailure::NotInJob => SSHPM_ERROR_LAUNCHER_NOT_IN_JOB,
-        LauncherFailure::NoController => SSHPM_ERROR_LAUNCHER_NO_CONTROLLER,
-    }
-}
+table! {
+    (SSHPM_OK, c"no error"),
+    (SSHPM_ERROR_NULL_ARGUMENT, c"an argument is NULL"),
+    (SSHPM_ERROR_INVALID, c"a value is not valid", Error::Invalid { .. }),
+    (SSHPM_ERROR_UTF8, c"a name is not UTF-8"),
+    (SSHPM_ERROR_JSON, c"the JSON is not valid", Error::Json(_)),
+    (SSHPM_ERROR_UNKNOWN_UUID, c"no process of that uuid is known", Error::UnknownUuid { .. }),
+    (SSHPM_ERROR_UUID_IN_USE, c"the uuid belongs to a process that has not ended", Error::UuidInUse { .. }),
+    (SSHPM_ERROR_STILL_RUNNING, c"the process is still running", Error::StillRunning { .. }),
+    (SSHPM_ERROR_NO_METADATA, c"the remote pid is not known", Error::NoRemotePid { .. }),
+    (SSHPM_ERROR_NOT_RUNNING, c"the process is not running", Error::NotRunning { .. }),
+    (SSHPM_ERROR_SIGNAL_REFUSED, c"the signal could not be delivered", Error::SignalRefused { .. }),
+    (SSHPM_ERROR_LINK_DOWN, c"the link to the process takes no commands", Error::LinkDown { .. }),
+    (SSHPM_ERROR_LOCAL, c"a local resource or call failed", Error::Local { .. }),
+    (SSHPM_ERROR_INSIDE_CALLBACK, c"a call that blocks was made inside a callback", Error::InsideCallback),
+    (SSHPM_ERROR_TIMED_OUT, c"the time was over", Error::TimedOut { .. }),
+    (SSHPM_ERROR_SHUT_DOWN, c"the manager was shut down", Error::ShutDown),
+    (SSHPM_ERROR_NO_EVENT, c"no event came in time"),
+    (SSHPM_ERROR_WOKEN, c"the wait was ended by a wake"),
+    (SSHPM_ERROR_NO_EXIT_CODE, c"there is no exit code"),
+    (SSHPM_ERROR_LOGGER_SET, c"another logger is set"),
+    (SSHPM_ERROR_PANIC, c"a bug in sshpm"),
+    (SSHPM_ERROR_FILE_MISSING, c"the file does not exist on the host",
+        Error::RemoteFile { problem: FileProblem::Missing, .. }),
+    (SSHPM_ERROR_FILE_IS_DIRECTORY, c"the file on the host is a directory",
+        Error::RemoteFile { problem: FileProblem::IsDirectory, .. }),
+    (SSHPM_ERROR_FILE_UNREADABLE, c"the file on the host may not be read",
+        Error::RemoteFile { problem: FileProblem::Unreadable, .. }),
+    (SSHPM_ERROR_BAD_METADATA, c"the metadata file on the host is not one", Error::BadMetadata { .. }),
+    (SSHPM_ERROR_END_OF_OUTPUT, c"the output has ended"),
+    (SSHPM_ERROR_FILE_NOT_REGULAR, c"the file on the host is a fifo, a device or a socket",
+        Error::RemoteFile { problem: FileProblem::NotRegular, .. }),
+    (SSHPM_ERROR_DETACHED, c"the manager has let go of the process", Error::Detached { .. }),
+    (SSHPM_ERROR_TAKEN_OVER, c"the process has another manager", Error::TakenOver { .. }),
+    (SSHPM_ERROR_NOT_ADOPTABLE, c"the process cannot be adopted", Error::NotAdoptable { .. }),
+    (SSHPM_ERROR_NO_END_TIME, c"when the process ended is not known"),
 
-fn code_of_ssh(failure: SshFailure) -> sshpm_result {
-    match failure {
-        SshFailure::NameNotResolved => SSHPM_ERROR_SSH_NAME_NOT_RESOLVED,
-        SshFailure::Refused => SSHPM_ERROR_SSH_REFUSED,
-        SshFailure::Unreachable => SSHPM_ERROR_SSH_UNREACHABLE,
-        SshFailure::TimedOut => SSHPM_ERROR_SSH_TIMED_OUT,
-        SshFailure::AuthenticationFailed => SSHPM_ERROR_SSH_AUTHENTICATION_FAILED,
-        SshFailure::NoTicket => SSHPM_ERROR_SSH_NO_TICKET,
-        SshFailure::HostKeyUnknown => SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN,
-        SshFailure::HostKeyChanged => SSHPM_ERROR_SSH_HOST_KEY_CHANGED,
-        SshFailure::Throttled => SSHPM_ERROR_SSH_THROTTLED,
-        SshFailure::SshNotFound => SSHPM_ERROR_SSH_NOT_FOUND,
-        SshFailure::Configuration => SSHPM_ERROR_SSH_CONFIGURATION,
-        SshFailure::Closed => SSHPM_ERROR_SSH_CLOSED,
-        SshFailure::RemoteShell(_) => SSHPM_ERROR_SSH_REMOTE_SHELL,
-        SshFailure::Other => SSHPM_ERROR_SSH_OTHER,
-    }
-}
+    (SSHPM_ERROR_SSH_NAME_NOT_RESOLVED, c"ssh: the name of the host is not resolved",
+        Error::Ssh { failure: SshFailure::NameNotResolved, .. }),
+    (SSHPM_ERROR_SSH_REFUSED, c"ssh: connection refused",
+        Error::Ssh { failure: SshFailure::Refused, .. }),
+    (SSHPM_ERROR_SSH_UNREACHABLE, c"ssh: the host is unreachable",
+        Error::Ssh { failure: SshFailure::Unreachable, .. }),
+    (SSHPM_ERROR_SSH_TIMED_OUT, c"ssh: no answer in the connect timeout",
+        Error::Ssh { failure: SshFailure::TimedOut, .. }),
+    (SSHPM_ERROR_SSH_AUTHENTICATION_FAILED, c"ssh: authentication failed",
+        Error::Ssh { failure: SshFailure::AuthenticationFailed, .. }),
+    (SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN, c"ssh: the host key is not known",
+        Error::Ssh { failure: SshFailure::HostKeyUnknown, .. }),
+    (SSHPM_ERROR_SSH_HOST_KEY_CHANGED, c"ssh: the host key has changed",
+        Error::Ssh { failure: SshFailure::HostKeyChanged, .. }),
+    (SSHPM_ERROR_SSH_THROTTLED, c"ssh: sshd drops connections (MaxStartups)",
+        Error::Ssh { failure: SshFailure::Throttled, .. }),
+    (SSHPM_ERROR_SSH_NOT_FOUND, c"the ssh program was not found",
+        Error::Ssh { failure: SshFailure::SshNotFound, .. }),
+    (SSHPM_ERROR_SSH_CONFIGURATION, c"ssh: bad configuration or option",
+        Error::Ssh { failure: SshFailure::Configuration, .. }),
+    (SSHPM_ERROR_SSH_CLOSED, c"ssh: the connection was closed while it was opened",
+        Error::Ssh { failure: SshFailure::Closed, .. }),
+    (SSHPM_ERROR_SSH_REMOTE_SHELL, c"the login shell ended at once",
+        Error::Ssh { failure: SshFailure::RemoteShell(_), .. }),
+    (SSHPM_ERROR_SSH_NO_TICKET, c"ssh: there is no valid Kerberos ticket",
+        Error::Ssh { failure: SshFailure::NoTicket, .. }),
+    (SSHPM_ERROR_SSH_OTHER, c"ssh failed",
+        Error::Ssh { failure: SshFailure::Other, .. }),
 
-fn code_of_start(reason: &StartFailure) -> sshpm_result {
-    match reason {
-        StartFailure::TimedOut { .. } => SSHPM_ERROR_START_TIMED_OUT,
-        StartFailure::Setup { .. } => SSHPM_ERROR_START_SETUP,
-        StartFailure::ShellNotFound => SSHPM_ERROR_START_SHELL_NOT_FOUND,
-        StartFailure::ProgramNotFound => SSHPM_ERROR_START_PROGRAM_NOT_FOUND,
-        StartFailure::ProgramNotFile => SSHPM_ERROR_START_PROGRAM_NOT_FILE,
-        StartFailure::ProgramPermission => SSHPM_ERROR_START_PROGRAM_PERMISSION,
-        StartFailure::ArgumentsTooLarge => SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE,
-        StartFailure::NotExecutable => SSHPM_ERROR_START_NOT_EXECUTABLE,
-        StartFailure::WorkingDirectory => SSHPM_ERROR_START_WORKING_DIRECTORY,
-        StartFailure::LogDirectory => SSHPM_ERROR_START_LOG_DIRECTORY,
-        StartFailure::LogFile => SSHPM_ERROR_START_LOG_FILE,
-        StartFailure::Limit(_) => SSHPM_ERROR_START_LIMIT,
-        StartFailure::Environment => SSHPM_ERROR_START_ENVIRONMENT,
-        StartFailure::RuntimeDirectory => SSHPM_ERROR_START_RUNTIME_DIRECTORY,
-        StartFailure::NoProcess => SSHPM_ERROR_START_NO_PROCESS,
-        StartFailure::UuidInUse => SSHPM_ERROR_START_UUID_IN_USE_ON_HOST,
-        StartFailure::Ended(_) => SSHPM_ERROR_START_ENDED_BEFORE_RUNNING,
-        StartFailure::Protocol => SSHPM_ERROR_START_PROTOCOL,
-        StartFailure::LinkLost => SSHPM_ERROR_START_LINK_LOST,
-    }
-}
+    (SSHPM_ERROR_START_TIMED_OUT, c"start: not running in the start timeout",
+        Error::StartFailed { reason: StartFailure::TimedOut { .. }, .. }),
+    (SSHPM_ERROR_START_SETUP, c"start: a setup line failed",
+        Error::StartFailed { reason: StartFailure::Setup { .. }, .. }),
+    (SSHPM_ERROR_START_SHELL_NOT_FOUND, c"start: the shell for the setup lines does not exist",
+        Error::StartFailed { reason: StartFailure::ShellNotFound, .. }),
+    (SSHPM_ERROR_START_PROGRAM_NOT_FOUND, c"start: the program does not exist",
+        Error::StartFailed { reason: StartFailure::ProgramNotFound, .. }),
+    (SSHPM_ERROR_START_NOT_EXECUTABLE, c"start: the host's kernel refuses the program",
+        Error::StartFailed { reason: StartFailure::NotExecutable, .. }),
+    (SSHPM_ERROR_START_WORKING_DIRECTORY, c"start: the working directory cannot be entered",
+        Error::StartFailed { reason: StartFailure::WorkingDirectory, .. }),
+    (SSHPM_ERROR_START_LOG_DIRECTORY, c"start: the directory of the log file does not exist",
+        Error::StartFailed { reason: StartFailure::LogDirectory, .. }),
+    (SSHPM_ERROR_START_LOG_FILE, c"start: the log file cannot be written",
+        Error::StartFailed { reason: StartFailure::LogFile, .. }),
+    (SSHPM_ERROR_START_LIMIT, c"start: a resource limit was refused",
+        Error::StartFailed { reason: StartFailure::Limit(_), .. }),
+    (SSHPM_ERROR_START_ENVIRONMENT, c"start: a variable cannot be set",
+        Error::StartFailed { reason: StartFailure::Environment, .. }),
+    (SSHPM_ERROR_START_RUNTIME_DIRECTORY, c"start: no runtime directory",
+        Error::StartFailed { reason: StartFailure::RuntimeDirectory, .. }),
+    (SSHPM_ERROR_START_UUID_IN_USE_ON_HOST, c"start: the uuid is in use on the host",
+        Error::StartFailed { reason: StartFailure::UuidInUse, .. }),
+    (SSHPM_ERROR_START_ENDED_BEFORE_RUNNING, c"start: ended before the application ran",
+        Error::StartFailed { reason: StartFailure::Ended(_), .. }),
+    (SSHPM_ERROR_START_PROTOCOL, c"start: reports that are not understood",
+        Error::StartFailed { reason: StartFailure::Protocol, .. }),
+    (SSHPM_ERROR_START_LINK_LOST, c"start: the link was lost",
+        Error::StartFailed { reason: StartFailure::LinkLost, .. }),
+    (SSHPM_ERROR_START_PROGRAM_NOT_FILE, c"start: the program is no regular file",
+        Error::StartFailed { reason: StartFailure::ProgramNotFile, .. }),
+    (SSHPM_ERROR_START_PROGRAM_PERMISSION, c"start: the user may not execute the program",
+        Error::StartFailed { reason: StartFailure::ProgramPermission, .. }),
+    (SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE, c"start: too many bytes of arguments and environment",
+        Error::StartFailed { reason: StartFailure::ArgumentsTooLarge, .. }),
+    (SSHPM_ERROR_START_NO_PROCESS, c"start: its shell ended, perhaps for want of a process on the host",
+        Error::StartFailed { reason: StartFailure::NoProcess, .. }),
 
-pub(super) fn text_of(code: sshpm_result) -> &'static CStr {
-    match code {
-        SSHPM_OK => c"no error",
-        SSHPM_ERROR_NULL_ARGUMENT => c"an argument is NULL",
-        SSHPM_ERROR_INVALID => c"a value is not valid",
-        SSHPM_ERROR_UTF8 => c"a name is not UTF-8",
-        SSHPM_ERROR_JSON => c"the JSON is not valid",
-        SSHPM_ERROR_UNKNOWN_UUID => c"no process of that uuid is known",
-        SSHPM_ERROR_UUID_IN_USE => c"the uuid belongs to a process that has not ended",
-        SSHPM_ERROR_STILL_RUNNING => c"the process is still running",
-        SSHPM_ERROR_NO_METADATA => c"the remote pid is not known",
-        SSHPM_ERROR_NOT_RUNNING => c"the process is not running",
-        SSHPM_ERROR_SIGNAL_REFUSED => c"the signal could not be delivered",
-        SSHPM_ERROR_LINK_DOWN => c"the link to the process takes no commands",
-        SSHPM_ERROR_LOCAL => c"a local resource or call failed",
-        SSHPM_ERROR_INSIDE_CALLBACK => c"a call that blocks was made inside a callback",
-        SSHPM_ERROR_TIMED_OUT => c"the time was over",
-        SSHPM_ERROR_SHUT_DOWN => c"the manager was shut down",
-        SSHPM_ERROR_NO_EVENT => c"no event came in time",
-        SSHPM_ERROR_WOKEN => c"the wait was ended by a wake",
-        SSHPM_ERROR_NO_EXIT_CODE => c"there is no exit code",
-        SSHPM_ERROR_LOGGER_SET => c"another logger is set",
-        SSHPM_ERROR_PANIC => c"a bug in sshpm",
-        SSHPM_ERROR_DETACHED => c"the manager has let go of the process",
-        SSHPM_ERROR_NOT_ADOPTABLE => c"the process cannot be adopted",
-        SSHPM_ERROR_TAKEN_OVER => c"the process has another manager",
-        SSHPM_ERROR_NO_END_TIME => c"when the process ended is not known",
-        SSHPM_ERROR_FILE_MISSING => c"the file does not exist on the host",
-        SSHPM_ERROR_FILE_IS_DIRECTORY => c"the file on the host is a directory",
-        SSHPM_ERROR_FILE_UNREADABLE => c"the file on the host may not be read",
-        SSHPM_ERROR_BAD_METADATA => c"the metadata file on the host is not one",
-        SSHPM_ERROR_END_OF_OUTPUT => c"the output has ended",
-        SSHPM_ERROR_FILE_NOT_REGULAR => c"the file on the host is a fifo, a device or a socket",
-        SSHPM_ERROR_SSH_NAME_NOT_RESOLVED => c"ssh: the name of the host is not resolved",
-        SSHPM_ERROR_SSH_REFUSED => c"ssh: connection refused",
-        SSHPM_ERROR_SSH_UNREACHABLE => c"ssh: the host is unreachable",
-        SSHPM_ERROR_SSH_TIMED_OUT => c"ssh: no answer in the connect timeout",
-        SSHPM_ERROR_SSH_AUTHENTICATION_FAILED => c"ssh: authentication failed",
-        SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN => c"ssh: the host key is not known",
-        SSHPM_ERROR_SSH_HOST_KEY_CHANGED => c"ssh: the host key has changed",
-        SSHPM_ERROR_SSH_THROTTLED => c"ssh: sshd drops connections (MaxStartups)",
-        SSHPM_ERROR_SSH_NOT_FOUND => c"the ssh program was not found",
-        SSHPM_ERROR_SSH_CONFIGURATION => c"ssh: bad configuration or option",
-        SSHPM_ERROR_SSH_CLOSED => c"ssh: the connection was closed while it was opened",
-        SSHPM_ERROR_SSH_REMOTE_SHELL => c"the login shell ended at once",
-        SSHPM_ERROR_SSH_NO_TICKET => c"ssh: there is no valid Kerberos ticket",
-        SSHPM_ERROR_SSH_OTHER => c"ssh failed",
-        SSHPM_ERROR_START_TIMED_OUT => c"start: not running in the start timeout",
-        SSHPM_ERROR_START_SETUP => c"start: a setup line failed",
-        SSHPM_ERROR_START_SHELL_NOT_FOUND => c"start: the shell for the setup lines does not exist",
-        SSHPM_ERROR_START_PROGRAM_NOT_FOUND => c"start: the program does not exist",
-        SSHPM_ERROR_START_PROGRAM_NOT_FILE => c"start: the program is no regular file",
-        SSHPM_ERROR_START_PROGRAM_PERMISSION => c"start: the user may not execute the program",
-        SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => c"start: too many bytes of arguments and environment",
-        SSHPM_ERROR_START_NOT_EXECUTABLE => c"start: the host's kernel refuses the program",
-        SSHPM_ERROR_START_WORKING_DIRECTORY => c"start: the working directory cannot be entered",
-        SSHPM_ERROR_START_LOG_DIRECTORY => c"start: the directory of the log file does not exist",
-        SSHPM_ERROR_START_LOG_FILE => c"start: the log file cannot be written",
-        SSHPM_ERROR_START_LIMIT => c"start: a resource limit was refused",
-        SSHPM_ERROR_START_ENVIRONMENT => c"start: a variable cannot be set",
-        SSHPM_ERROR_START_RUNTIME_DIRECTORY => c"start: no runtime directory",
-        SSHPM_ERROR_START_NO_PROCESS => c"start: its shell ended, perhaps for want of a process on the host",
-        SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => c"start: the uuid is in use on the host",
-        SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => c"start: ended before the application ran",
-        SSHPM_ERROR_START_LINK_LOST => c"start: the link was lost",
-        SSHPM_ERROR_START_PROTOCOL => c"start: reports that are not understood",
-        SSHPM_ERROR_LAUNCHER_NOT_FOUND => c"the launcher's program was not found",
-        SSHPM_ERROR_LAUNCHER_TIMED_OUT => c"launcher: no shell in the time",
-        SSHPM_ERROR_LAUNCHER_CLOSED => c"launcher: closed before it had said all",
-        SSHPM_ERROR_LAUNCHER_ENDED => c"launcher: ended before there was a shell",
-        SSHPM_ERROR_LAUNCHER_NO_JOB => c"launcher: Slurm has no such job",
-        SSHPM_ERROR_LAUNCHER_NOT_IN_JOB => c"launcher: the host is no node of the Slurm job",
-        SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => c"launcher: no slurmctld answers",
-        _ => UNKNOWN,
-    }
+    (SSHPM_ERROR_LAUNCHER_NOT_FOUND, c"the launcher's program was not found",
+        Error::Launcher { failure: LauncherFailure::NotFound, .. }),
+    (SSHPM_ERROR_LAUNCHER_TIMED_OUT, c"launcher: no shell in the time",
+        Error::Launcher { failure: LauncherFailure::TimedOut, .. }),
+    (SSHPM_ERROR_LAUNCHER_CLOSED, c"launcher: closed before it had said all",
+        Error::Launcher { failure: LauncherFailure::Closed, .. }),
+    (SSHPM_ERROR_LAUNCHER_ENDED, c"launcher: ended before there was a shell",
+        Error::Launcher { failure: LauncherFailure::Ended(_), .. }),
+    (SSHPM_ERROR_LAUNCHER_NO_JOB, c"launcher: Slurm has no such job",
+        Error::Launcher { failure: LauncherFailure::NoJob, .. }),
+    (SSHPM_ERROR_LAUNCHER_NOT_IN_JOB, c"launcher: the host is no node of the Slurm job",
+        Error::Launcher { failure: LauncherFailure::NotInJob, .. }),
+    (SSHPM_ERROR_LAUNCHER_NO_CONTROLLER, c"launcher: no slurmctld answers",
+        Error::Launcher { failure: LauncherFailure::NoController, .. }),
 }
 
 const UNKNOWN: &CStr = c"unknown result code";
+
+/// The short text of a code.
+pub(super) fn text_of(code: sshpm_result) -> &'static CStr {
+    TEXTS.iter().find(|(number, _)| *number == code).map_or(UNKNOWN, |(_, text)| text)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The constants above the table, in their order.
+    fn constants() -> Vec<(&'static str, sshpm_result)> {
+        let constant = |line: &'static str| {
+            let (name, number) = line.strip_prefix("pub const ")?.strip_suffix(';')?.split_once(": i32 = ")?;
+            Some((name, number.parse().unwrap()))
+        };
+        include_str!("codes.rs").lines().filter_map(constant).collect()
+    }
+
+    #[test]
+    fn every_constant_has_a_row_in_the_table() {
+        assert!(NAMES.len() > 40, "{NAMES:?}");
+        assert_eq!(constants(), NAMES);
+    }
+
     #[test]
     fn every_code_has_a_number_and_a_text_of_its_own() {
-        let header = include_str!("../../include/sshpm.h");
-        let define = |line: &str| {
-            let (name, value) = line.strip_prefix("#define SSHPM_")?.split_once(' ')?;
-            let code = name == "OK" || name.starts_with("ERROR_");
-            code.then(|| (name.to_owned(), value.parse::<sshpm_result>().unwrap()))
-        };
-        let codes: Vec<_> = header.lines().filter_map(define).collect();
-        assert!(codes.len() > 40, "{codes:?}");
-        for (at, (name, code)) in codes.iter().enumerate() {
+        for (at, (name, code)) in NAMES.iter().enumerate() {
             assert_ne!(text_of(*code), UNKNOWN, "{name}");
-            for (other, number) in &codes[..at] {
+            for (other, number) in &NAMES[..at] {
                 assert_ne!(code, number, "{name} and {other}");
                 assert_ne!(text_of(*code), text_of(*number), "{name} and {other}");
             }
