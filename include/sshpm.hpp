@@ -1571,7 +1571,7 @@ public:
         return detail::receive_texts(
             [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); });
     }
-    /// The application's pid on its host. Throws SSHPM_ERROR_NO_METADATA while it is not known.
+    /// The application's pid on its host. Throws SSHPM_ERROR_NO_REMOTE_PID while it is not known.
     [[nodiscard]] std::int64_t get_remote_pid(const input_text &uuid) const {
         return value<std::int64_t>(sshpm_manager_get_remote_pid, uuid);
     }

@@ -32,7 +32,7 @@ pub const SSHPM_ERROR_UUID_IN_USE: i32 = 6;
 /// The process was asked to end and had not ended when the time was over. It can be killed again.
 pub const SSHPM_ERROR_STILL_RUNNING: i32 = 7;
 /// The remote pid is not known: not yet, or the start failed before there was one.
-pub const SSHPM_ERROR_NO_METADATA: i32 = 8;
+pub const SSHPM_ERROR_NO_REMOTE_PID: i32 = 8;
 /// The process has ended or never started.
 pub const SSHPM_ERROR_NOT_RUNNING: i32 = 9;
 /// The process is gone, or its host has no such signal.
@@ -189,7 +189,7 @@ table! {
     (SSHPM_ERROR_UNKNOWN_UUID, c"no process of that uuid is known", Error::UnknownUuid { .. }),
     (SSHPM_ERROR_UUID_IN_USE, c"the uuid belongs to a process that has not ended", Error::UuidInUse { .. }),
     (SSHPM_ERROR_STILL_RUNNING, c"the process is still running", Error::StillRunning { .. }),
-    (SSHPM_ERROR_NO_METADATA, c"the remote pid is not known", Error::NoRemotePid { .. }),
+    (SSHPM_ERROR_NO_REMOTE_PID, c"the remote pid is not known", Error::NoRemotePid { .. }),
     (SSHPM_ERROR_NOT_RUNNING, c"the process is not running", Error::NotRunning { .. }),
     (SSHPM_ERROR_SIGNAL_REFUSED, c"the signal could not be delivered", Error::SignalRefused { .. }),
     (SSHPM_ERROR_LINK_DOWN, c"the link to the process takes no commands", Error::LinkDown { .. }),

@@ -155,7 +155,7 @@ pub unsafe extern "C" fn sshpm_manager_get_active_process_keys(
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param out_pid Gets the pid.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_NO_METADATA
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_NO_REMOTE_PID
 /// while it is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_remote_pid(

@@ -206,7 +206,7 @@ static void connecting(sshpm_manager *manager)
     sshpm_boot_request_free(request);
     OK(sshpm_manager_get_start_number(manager, "connecting", &start_number));
     CHECK(start_number > 0);
-    GIVES(sshpm_manager_get_remote_pid(manager, "connecting", &pid), SSHPM_ERROR_NO_METADATA, "connecting");
+    GIVES(sshpm_manager_get_remote_pid(manager, "connecting", &pid), SSHPM_ERROR_NO_REMOTE_PID, "connecting");
     GIVES(sshpm_manager_wait_until_started(manager, "connecting", 0.0, &pid), SSHPM_ERROR_TIMED_OUT, "connecting");
     GIVES(sshpm_manager_kill_process_without_metadata(manager, "connecting", SIGKILL, false, LONG_S, &status),
           SSHPM_ERROR_NOT_RUNNING, "connecting");

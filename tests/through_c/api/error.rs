@@ -41,7 +41,7 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             let waited = seconds(between(message, " is still running after ", " s; ")?)?;
             Error::StillRunning { uuid: uuid()?, waited }
         }
-        c::SSHPM_ERROR_NO_METADATA => Error::NoRemotePid { uuid: uuid()? },
+        c::SSHPM_ERROR_NO_REMOTE_PID => Error::NoRemotePid { uuid: uuid()? },
         c::SSHPM_ERROR_NOT_RUNNING => Error::NotRunning { uuid: uuid()? },
         c::SSHPM_ERROR_SIGNAL_REFUSED => {
             let signal = between(message, " did not get signal ", ": ")?.to_owned();
