@@ -725,10 +725,10 @@ static void free_session(struct session *session) {
 }
 
 static void on_log(int32_t level, const char *target, const char *message, void *user_data) {
-    static const char *const names[] = {"off", "error", "warn", "info", "debug", "trace"};
+    static const char *const names[] = {"off", "error", "warn", "info", "debug"};
     (void)user_data;
     /* One call: the library's threads may log at the same time. */
-    fprintf(stderr, "%s %s: %s\n", names[level >= 0 && level <= 5 ? level : 0], target, message);
+    fprintf(stderr, "%s %s: %s\n", names[level >= 0 && level <= 4 ? level : 0], target, message);
 }
 
 static void make_manager(struct session *session) {

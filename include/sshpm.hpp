@@ -142,7 +142,6 @@ enum class log_level : std::int32_t {
     warn = SSHPM_LOG_WARN,   ///< SSHPM_LOG_WARN
     info = SSHPM_LOG_INFO,   ///< SSHPM_LOG_INFO
     debug = SSHPM_LOG_DEBUG, ///< SSHPM_LOG_DEBUG
-    trace = SSHPM_LOG_TRACE, ///< SSHPM_LOG_TRACE
 };
 
 /// SSHPM_HOST_KEY_...

@@ -21,8 +21,6 @@ pub const SSHPM_LOG_WARN: i32 = 2;
 pub const SSHPM_LOG_INFO: i32 = 3;
 /// Log level: each step, and all of the levels above.
 pub const SSHPM_LOG_DEBUG: i32 = 4;
-/// Log level: all.
-pub const SSHPM_LOG_TRACE: i32 = 5;
 
 /// Gets a message of the log: its level SSHPM_LOG_..., the part of the library it is from, the text without a
 /// newline. The strings are valid until it returns. It is called from the library's threads and from those that call
@@ -101,7 +99,6 @@ pub unsafe extern "C" fn sshpm_set_log_callback(
             (SSHPM_LOG_WARN, LevelFilter::Warn),
             (SSHPM_LOG_INFO, LevelFilter::Info),
             (SSHPM_LOG_DEBUG, LevelFilter::Debug),
-            (SSHPM_LOG_TRACE, LevelFilter::Trace),
         ];
         let level = choice("level", level, &levels)?;
         let sink = callback

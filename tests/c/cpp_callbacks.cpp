@@ -177,7 +177,7 @@ void the_log()
     something_is_logged();
     CHECK(messages > before);
     /* It turns itself off from inside, and what it has captured is still there until it returns. */
-    sshpm::set_log_callback(sshpm::log_level::trace, [&, kept = std::make_shared<int>(7)](auto, auto, auto) {
+    sshpm::set_log_callback(sshpm::log_level::debug, [&, kept = std::make_shared<int>(7)](auto, auto, auto) {
         sshpm::set_log_callback(sshpm::log_level::off, {});
         CHECK(*kept == 7);
         others++;
@@ -186,7 +186,7 @@ void the_log()
     something_is_logged();
     CHECK(others > 0);
     /* It is still on when the program ends: that turns it off. */
-    sshpm::set_log_callback(sshpm::log_level::trace, [](auto, auto, auto) {});
+    sshpm::set_log_callback(sshpm::log_level::debug, [](auto, auto, auto) {});
 }
 
 } // namespace
