@@ -1,4 +1,4 @@
-//! Lets a callback of C be turned off for good while other threads may be calling it.
+//! Turns a callback of C off for good, also while other threads call it.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -11,50 +11,52 @@ use parking_lot::RwLock;
 #[derive(Clone, Copy)]
 pub(super) struct UserData(pub *mut c_void);
 
-// SAFETY: it is only handed back to the caller's functions, which the header says are called on other threads.
+// SAFETY: the library only passes it to the caller's functions. The header says that they run on other threads.
 unsafe impl Send for UserData {}
-// SAFETY: as above.
+// SAFETY: the library only passes it to the caller's functions. The header says that they run on other threads.
 unsafe impl Sync for UserData {}
 
-/// Calls pass through it until it is closed.
+/// Makes the calls of a callback until it is closed.
 ///
-/// The lock is held for reading during each call, so closing can wait for those that run. Nothing else takes it, and
-/// who closes it inside a call does not wait, so it cannot deadlock with the crate's own locks.
-pub(super) struct Gate {
+/// Each call holds the lock for reading, so that `close` can wait for the calls that run. Nothing else takes the lock,
+/// and `close` does not wait inside a call of the same guard, so it cannot deadlock with the crate's own locks.
+pub(super) struct CallbackGuard {
     open: AtomicBool,
     calls: RwLock<()>,
     host_pid: u32,
 }
 
 thread_local! {
-    /// The gates whose calls this thread is in.
-    static INSIDE: RefCell<Vec<*const Gate>> = const { RefCell::new(Vec::new()) };
+    /// The guards whose calls run on this thread.
+    static INSIDE: RefCell<Vec<*const CallbackGuard>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Gate {
-    pub(super) fn new() -> Gate {
-        Gate { open: AtomicBool::new(true), calls: RwLock::new(()), host_pid: std::process::id() }
+impl CallbackGuard {
+    pub(super) fn new() -> CallbackGuard {
+        CallbackGuard { open: AtomicBool::new(true), calls: RwLock::new(()), host_pid: std::process::id() }
     }
 
-    /// Makes the call, unless the gate is closed.
-    pub(super) fn pass(&self, call: impl FnOnce()) {
-        // Recursive, because a call may cause another one: a log callback that calls a function that logs.
+    /// Makes the call, unless the guard is closed.
+    pub(super) fn run(&self, call: impl FnOnce()) {
+        // Recursive, because one call can cause another: a log callback may call a function that logs.
         let _running = self.calls.read_recursive();
         if !self.open.load(Ordering::Acquire) {
             return;
         }
-        // A thread that is ending has no thread-locals any more. Its calls are made, but cannot be seen from inside.
+        // A thread that is ending has lost its thread-local values. Its call runs, but `close` cannot tell that it is
+        // inside that call.
         let entered = INSIDE.try_with(|inside| inside.borrow_mut().push(ptr::from_ref(self))).is_ok();
         let _inside = Inside(entered);
         call();
     }
 
-    /// Closes it. When this returns no call runs and none will, except the one that this is called from.
+    /// Closes the guard. When this function returns, no call runs and none will run, except the call that it was made
+    /// from.
     pub(super) fn close(&self) {
         self.open.store(false, Ordering::Release);
         let here = ptr::from_ref(self);
         let inside = INSIDE.try_with(|inside| inside.borrow().contains(&here)).unwrap_or(false);
-        // In a forked child the threads that made the calls do not exist, and would be waited for in vain.
+        // A forked child does not have the threads that made the calls, so it would wait for them for ever.
         if !inside && self.host_pid == std::process::id() {
             drop(self.calls.write());
         }
@@ -76,26 +78,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_waits_for_a_call_but_not_inside_of_it() {
-        let gate = Gate::new();
+    fn closing_waits_for_a_call_but_not_inside_it() {
+        let guard = CallbackGuard::new();
         let (begun, begin) = crossbeam_channel::bounded(1);
         let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                gate.pass(|| {
+                guard.run(|| {
                     begun.send(()).unwrap();
                     std::thread::sleep(std::time::Duration::from_millis(50));
                     ended.store(true, Ordering::Release);
                 });
             });
             begin.recv().unwrap();
-            gate.close();
+            guard.close();
             assert!(ended.load(Ordering::Acquire));
         });
-        gate.pass(|| panic!("it is closed"));
+        guard.run(|| panic!("the guard is closed"));
 
-        let gate = Gate::new();
-        gate.pass(|| gate.pass(|| gate.close()));
-        gate.pass(|| panic!("it is closed"));
+        let guard = CallbackGuard::new();
+        guard.run(|| guard.run(|| guard.close()));
+        guard.run(|| panic!("the guard is closed"));
     }
 }

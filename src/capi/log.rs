@@ -7,7 +7,7 @@ use ::log::{LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
 
 use super::boundary::{Failure, c_string, call};
-use super::callback_guard::{Gate, UserData};
+use super::callback_guard::{CallbackGuard, UserData};
 use super::codes::{SSHPM_ERROR_LOGGER_SET, sshpm_result};
 use super::input::choice;
 
@@ -29,7 +29,7 @@ pub type sshpm_log_callback =
     Option<unsafe extern "C" fn(level: i32, target: *const c_char, message: *const c_char, user_data: *mut c_void)>;
 
 struct Sink {
-    gate: Gate,
+    guard: CallbackGuard,
     level: LevelFilter,
     callback: unsafe extern "C" fn(i32, *const c_char, *const c_char, *mut c_void),
     user_data: UserData,
@@ -64,9 +64,9 @@ impl Log for Logger {
     fn log(&self, record: &Record) {
         let Some(sink) = self.sink(record.metadata()) else { return };
         let (target, message) = (c_string(record.target()), c_string(record.args().to_string()));
-        sink.gate.pass(|| {
+        sink.guard.run(|| {
             // SAFETY: the caller of sshpm_set_log_callback says that it can be called so until it is replaced, and the
-            // gate is closed then.
+            // guard is closed then.
             unsafe { (sink.callback)(record.level() as i32, target.as_ptr(), message.as_ptr(), sink.user_data.0) };
         });
     }
@@ -101,18 +101,19 @@ pub unsafe extern "C" fn sshpm_set_log_callback(
             (SSHPM_LOG_DEBUG, LevelFilter::Debug),
         ];
         let level = choice("level", level, &levels)?;
-        let sink = callback
-            .map(|callback| Arc::new(Sink { gate: Gate::new(), level, callback, user_data: UserData(user_data) }));
+        let sink = callback.map(|callback| {
+            Arc::new(Sink { guard: CallbackGuard::new(), level, callback, user_data: UserData(user_data) })
+        });
         let former = LOGGER.replace(sink)?;
         if let Some(former) = former {
-            former.gate.close();
+            former.guard.close();
         }
         Ok(())
     })
 }
 
 impl Logger {
-    /// Sets the sink and gives the former one, which may still be called until its gate is closed.
+    /// Sets the sink and gives the former one, which may still be called until its guard is closed.
     fn replace(&'static self, sink: Option<Arc<Sink>>) -> Result<Option<Arc<Sink>>, Failure> {
         let mut state = self.state.lock();
         if !state.installed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::boundary::{Failure, c_string, call, free, give, pointer_to};
-use super::callback_guard::{Gate, UserData};
+use super::callback_guard::{CallbackGuard, UserData};
 use super::codes::{SSHPM_ERROR_NULL_ARGUMENT, SSHPM_OK, code_of, sshpm_result};
 use super::input::{handle, optional_output, output, text};
 use super::options::sshpm_options;
@@ -21,8 +21,9 @@ pub struct sshpm_manager {
     callbacks: Callbacks,
 }
 
-/// The gate of all callbacks of a manager. The manager itself waits for a running one only for so long.
-struct Callbacks(Arc<Gate>);
+/// The guard of all exit callbacks of a manager. The manager itself waits for a callback that runs only for a limited
+/// time.
+struct Callbacks(Arc<CallbackGuard>);
 
 impl Drop for Callbacks {
     fn drop(&mut self) {
@@ -49,7 +50,7 @@ pub unsafe extern "C" fn sshpm_manager_new(
         let options = options.map_or_else(Options::new, |this| this.options.clone());
         give(
             out_manager,
-            sshpm_manager { manager: Manager::new(options)?, callbacks: Callbacks(Arc::new(Gate::new())) },
+            sshpm_manager { manager: Manager::new(options)?, callbacks: Callbacks(Arc::new(CallbackGuard::new())) },
         );
         Ok(())
     })
@@ -220,10 +221,10 @@ pub unsafe extern "C" fn sshpm_manager_on_process_exit(
         let user_data = UserData(user_data);
         let registered = AtomicBool::new(false);
         let registration = Arc::new(Registration { callback, user_data, finalizer, registered });
-        let (called, gate) = (Arc::clone(&registration), Arc::clone(&this.callbacks.0));
+        let (called, guard) = (Arc::clone(&registration), Arc::clone(&this.callbacks.0));
         let id = this
             .manager
-            .on_process_exit(move |uuid, start_number, end| gate.pass(|| called.call(uuid, start_number, end)))?;
+            .on_process_exit(move |uuid, start_number, end| guard.run(|| called.call(uuid, start_number, end)))?;
         registration.registered.store(true, Ordering::Release);
         out_id.write(id.0);
         Ok(())
