@@ -1,4 +1,4 @@
-//! The boundary between C and Rust: how a function runs, fails, and hands values over.
+//! The boundary between C and Rust: how a function runs, how it fails, and how it passes values to C.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -10,7 +10,7 @@ use std::ptr;
 use super::codes::{SSHPM_ERROR_PANIC, SSHPM_OK, code_of, sshpm_result};
 use crate::Error;
 
-/// Why a call fails: its code, and the text for the thread's last message.
+/// Why a call fails: its code, and the message for `sshpm_last_error_message`.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub code: sshpm_result,
@@ -43,16 +43,18 @@ thread_local! {
 }
 
 fn set_last_error(message: String) {
-    // A thread that is ending has no message any more.
+    // A thread that is ending has lost its message.
     let _ = LAST_ERROR.try_with(|last| *last.borrow_mut() = c_string(message));
 }
 
-/// The thread's last message, which is valid until the next call that fails or the thread's end.
+/// Returns the message of the last failure in this thread, which is valid until the next failure or the end of the
+/// thread.
 pub(super) fn last_error() -> *const c_char {
     LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// Runs the body of a function. A failure becomes its code, and its text the thread's last message.
+/// Runs the body of a function that returns a result code. A failure or a panic becomes its code, and its message
+/// becomes the last message of the thread.
 pub(super) fn call(body: impl FnOnce() -> Result<(), Failure>) -> sshpm_result {
     let failure = match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return SSHPM_OK,
@@ -63,7 +65,7 @@ pub(super) fn call(body: impl FnOnce() -> Result<(), Failure>) -> sshpm_result {
     failure.code
 }
 
-/// Runs the body of a function that has no result code; a panic gives `otherwise`.
+/// Runs the body of a function that returns no result code. Returns `otherwise` after a panic.
 pub(super) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
         set_last_error(Failure::from_panic(payload).message);
@@ -71,37 +73,38 @@ pub(super) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Hands a value over to C, which owns it from now on.
+/// Passes a value to C, which owns it from then on.
 pub(super) fn give<T>(output: &mut MaybeUninit<*mut T>, value: T) {
     output.write(Box::into_raw(Box::new(value)));
 }
 
-/// Ends a handle; NULL is none.
+/// Drops a value that C owned. Does nothing for NULL.
 ///
 /// # Safety
-/// The pointer is NULL, or came from [`give`] and is not used any more.
+/// The pointer is NULL, or it came from [`give`] and nobody uses it any more.
 pub(super) unsafe fn free<T>(pointer: *mut T) {
     plain((), || {
         if !pointer.is_null() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller promises it.
             drop(unsafe { Box::from_raw(pointer) });
         }
     });
 }
 
-/// A C string of any text. Nothing of the crate has a NUL in it, but what ssh or an application wrote may.
+/// Makes a C string of any text. The crate's own texts have no NUL byte, but what ssh or an application wrote can have
+/// one.
 pub(super) fn c_string(text: impl Into<Vec<u8>>) -> CString {
     let mut bytes = text.into();
     bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
     CString::new(bytes).unwrap_or_default()
 }
 
-/// Hands a string over to C.
+/// Passes a string to C, which owns it from then on.
 pub(super) fn give_string(output: &mut MaybeUninit<*mut c_char>, text: &str) {
     output.write(c_string(text).into_raw());
 }
 
-/// The pointer to a string, or NULL where there is none.
+/// Returns the pointer to a string, or NULL when there is none.
 pub(super) fn pointer_to(string: Option<&CString>) -> *const c_char {
     string.map_or(ptr::null(), |string| CStr::as_ptr(string))
 }
@@ -111,7 +114,7 @@ mod tests {
     use super::*;
 
     fn last_message() -> String {
-        // SAFETY: it is a NUL-terminated string, and no call of this thread fails before it is copied.
+        // SAFETY: it is a NUL-terminated string, and no call that only this thread uses fails before it is copied.
         unsafe { CStr::from_ptr(last_error()) }.to_string_lossy().into_owned()
     }
 

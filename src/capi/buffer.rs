@@ -36,7 +36,7 @@ impl From<Vec<u8>> for sshpm_buffer {
 /// them. NULL when the buffer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_data(buffer: *const sshpm_buffer) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to a buffer.
+    // SAFETY: the caller's pointer is NULL or points to a buffer.
     plain(ptr::null(), || unsafe { buffer.as_ref() }.map_or(ptr::null(), |buffer| buffer.bytes.as_ptr().cast()))
 }
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn sshpm_buffer_data(buffer: *const sshpm_buffer) -> *cons
 /// @return The number; 0 when the buffer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_size(buffer: *const sshpm_buffer) -> usize {
-    // SAFETY: the caller's pointer is NULL or to a buffer.
+    // SAFETY: the caller's pointer is NULL or points to a buffer.
     plain(0, || unsafe { buffer.as_ref() }.map_or(0, |buffer| buffer.bytes.len() - 1))
 }
 
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn sshpm_buffer_size(buffer: *const sshpm_buffer) -> usize
 /// @return The number; 0 when the buffer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_dropped(buffer: *const sshpm_buffer) -> u64 {
-    // SAFETY: the caller's pointer is NULL or to a buffer.
+    // SAFETY: the caller's pointer is NULL or points to a buffer.
     plain(0, || unsafe { buffer.as_ref() }.map_or(0, |buffer| buffer.dropped))
 }
 
@@ -71,6 +71,6 @@ pub unsafe extern "C" fn sshpm_buffer_dropped(buffer: *const sshpm_buffer) -> u6
 /// @param buffer The buffer. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_free(buffer: *mut sshpm_buffer) {
-    // SAFETY: the caller's pointer is NULL or to a buffer that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a buffer that nobody uses any more.
     unsafe { free(buffer) };
 }

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn sshpm_manager_clean_up_host(
     out_results: *mut *mut sshpm_clean_up_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, host, user, out_results) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn sshpm_manager_clean_up_host(
 /// # Safety
 /// The pointer is NULL or to results that live as long as the answer is used.
 unsafe fn at<'a>(results: *const sshpm_clean_up_results, index: usize) -> Option<&'a CleanUpResult> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
@@ -101,7 +101,7 @@ unsafe fn at<'a>(results: *const sshpm_clean_up_results, index: usize) -> Option
 /// @return The number; 0 when the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_count(results: *const sshpm_clean_up_results) -> usize {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_uuid(
     results: *const sshpm_clean_up_results,
     index: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
 }
 
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_outcome(
     results: *const sshpm_clean_up_results,
     index: usize,
 ) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(0, || unsafe { at(results, index) }.map_or(0, |result| result.outcome))
 }
 
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_left_count(
     results: *const sshpm_clean_up_results,
     index: usize,
 ) -> usize {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(0, || unsafe { at(results, index) }.map_or(0, |result| result.left.len()))
 }
 
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_left(
     index: usize,
     left_index: usize,
 ) -> i64 {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     let pid = || unsafe { at(results, index) }.and_then(|result| result.left.get(left_index)).copied();
     plain(-1, || pid().unwrap_or(-1))
 }
@@ -181,6 +181,6 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_left(
 /// @param results The results. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_free(results: *mut sshpm_clean_up_results) {
-    // SAFETY: the caller's pointer is NULL or to results that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.
     unsafe { free(results) };
 }

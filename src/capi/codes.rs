@@ -1,166 +1,170 @@
 //! The result codes: their constants, and one table with the text and the errors of each code.
 //!
 //! A new code needs a constant with a doc comment, and a row at the matching place of the table. A row is the constant,
-//! the text that `sshpm_strerror` returns for it, and a pattern for the errors that have this code; a code that only the
-//! C ABI returns has no pattern. The table's macro does not generate the constants, because cbindgen, which writes them
-//! into the header, expands no macro. A test compares the constants with the table; the compiler finds an error that no
-//! row matches.
+//! the text that `sshpm_strerror` returns for it, and a pattern for the errors that have this code. A code that only
+//! the C ABI returns has no pattern. The table's macro does not generate the constants, because cbindgen, which writes
+//! them into the header, expands no macro. A test compares the constants with the table; the compiler finds an error
+//! that no row matches.
 
 use std::ffi::CStr;
 
 use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure};
 
-/// What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
-/// come.
+/// The result of a call: SSHPM_OK or one of SSHPM_ERROR_... A number keeps its meaning in all versions. Later versions
+/// can have more codes.
 pub type sshpm_result = i32;
 
-/// It worked.
+/// The call succeeded.
 pub const SSHPM_OK: i32 = 0;
 
 /// A pointer that must not be NULL is NULL.
 pub const SSHPM_ERROR_NULL_ARGUMENT: i32 = 1;
-/// A value was refused before anything was started; the message names the field and the value.
+/// A value is not valid. Nothing was started. The message names the field and the value.
 pub const SSHPM_ERROR_INVALID: i32 = 2;
 /// A name is not UTF-8.
 pub const SSHPM_ERROR_UTF8: i32 = 3;
-/// It is no JSON, or not what it should be; the message names the key, the line and the column.
+/// The text is not JSON, or the JSON does not have the expected content. The message names the key, the line and the
+/// column.
 pub const SSHPM_ERROR_JSON: i32 = 4;
-/// No process of that uuid is in the manager's table.
+/// The manager's table has no process with this uuid.
 pub const SSHPM_ERROR_UNKNOWN_UUID: i32 = 5;
 /// The uuid belongs to a process that has not ended.
 pub const SSHPM_ERROR_UUID_IN_USE: i32 = 6;
-/// The process was asked to end and had not ended when the time was over. It can be killed again.
+/// The process has not ended. A kill returns this when its time is over; the process can be killed again.
 pub const SSHPM_ERROR_STILL_RUNNING: i32 = 7;
-/// The remote pid is not known: not yet, or the start failed before there was one.
+/// The remote pid is not known: either not yet, or the start failed before there was one.
 pub const SSHPM_ERROR_NO_REMOTE_PID: i32 = 8;
 /// The process has ended or never started.
 pub const SSHPM_ERROR_NOT_RUNNING: i32 = 9;
-/// The process is gone, or its host has no such signal.
+/// The process has gone, or its host does not have this signal.
 pub const SSHPM_ERROR_SIGNAL_REFUSED: i32 = 10;
-/// The link to the process does not take commands: it is lost, being closed, or its buffers are full.
+/// The link to the process accepts no commands: it is lost, it is being closed, or its buffers are full.
 pub const SSHPM_ERROR_LINK_DOWN: i32 = 11;
-/// A local resource ran out, or a local call failed.
+/// A resource of this machine ran out, or a system call on this machine failed.
 pub const SSHPM_ERROR_LOCAL: i32 = 12;
-/// A call that blocks was made inside a callback on process exit, where it could never be answered.
+/// A call that blocks was made inside an exit callback, where it could wait for ever.
 pub const SSHPM_ERROR_INSIDE_CALLBACK: i32 = 13;
-/// The time of a wait was over.
+/// The time for a wait was over.
 pub const SSHPM_ERROR_TIMED_OUT: i32 = 14;
 /// The manager was shut down or freed.
 pub const SSHPM_ERROR_SHUT_DOWN: i32 = 15;
-/// No event came in the time that was given.
+/// No event came within the timeout.
 pub const SSHPM_ERROR_NO_EVENT: i32 = 16;
-/// The wait was ended by sshpm_subscription_wake.
+/// sshpm_subscription_wake ended the wait.
 pub const SSHPM_ERROR_WOKEN: i32 = 17;
-/// There is no such code: the end says nothing about it, or is unknown.
+/// There is no such code: none was reported, or the exit is unknown.
 pub const SSHPM_ERROR_NO_EXIT_CODE: i32 = 18;
-/// The program has another logger of Rust's `log` already.
+/// The program already has another logger of Rust's `log`.
 pub const SSHPM_ERROR_LOGGER_SET: i32 = 19;
-/// A bug in this library. The message tells where; the handles can only be freed.
+/// The library has a bug, and the message says where. The handles of the call can only be freed.
 pub const SSHPM_ERROR_PANIC: i32 = 20;
-/// The file does not exist on the host, or did not come to exist in time.
+/// The file does not exist on the host, or it was not created in time.
 pub const SSHPM_ERROR_FILE_MISSING: i32 = 21;
 /// The file on the host is a directory.
 pub const SSHPM_ERROR_FILE_IS_DIRECTORY: i32 = 22;
-/// The file on the host may not be read by the user.
+/// The user may not read the file on the host.
 pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
-/// The metadata file on the host is not what a wrapper writes; nothing was done with it.
+/// The content of the metadata file is not valid. Nothing was done with it.
 pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
-/// The process has ended, and all its output was taken.
+/// The process has ended, and all of its output was received.
 pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 /// The file on the host is a fifo, a device or a socket.
 pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
-/// The manager has let go of the process, which is kept: it goes on, and can be adopted.
+/// The manager was detached from the kept process. The process goes on, and a manager can adopt it.
 pub const SSHPM_ERROR_DETACHED: i32 = 27;
-/// Another manager has the process, or its own manager lives.
+/// Another live manager controls the process. An adoption returns this also when this manager controls it.
 pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
-/// The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+/// The process on the host cannot be adopted: it is not kept, or nothing of it is left. The message says which.
 pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
-/// When the process ended is not known.
+/// The time at which the process ended is not known.
 pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
 
-/// ssh: the name of the host has no address.
+/// ssh: the host name has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
-/// ssh: nothing listens there.
+/// ssh: the host refused the connection, because nothing listens on that port.
 pub const SSHPM_ERROR_SSH_REFUSED: i32 = 101;
-/// ssh: no route to the host or its network.
+/// ssh: there is no route to the host or its network.
 pub const SSHPM_ERROR_SSH_UNREACHABLE: i32 = 102;
-/// ssh: no answer in the connect timeout.
+/// ssh: the host did not answer within the connect timeout.
 pub const SSHPM_ERROR_SSH_TIMED_OUT: i32 = 103;
-/// ssh: the host did not accept this user by any key, ticket or agent that can be used without asking.
+/// ssh: the host did not accept this user with any key, ticket or agent that ssh can use without questions.
 pub const SSHPM_ERROR_SSH_AUTHENTICATION_FAILED: i32 = 104;
-/// ssh: the host's key is not known.
+/// ssh: the key of the host is not known.
 pub const SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN: i32 = 105;
-/// ssh: the host's key is not the one that is known.
+/// ssh: the key of the host differs from the known key.
 pub const SSHPM_ERROR_SSH_HOST_KEY_CHANGED: i32 = 106;
-/// ssh: sshd dropped the connection before it was one (MaxStartups), until the connect timeout.
+/// ssh: sshd dropped each connection before the login (MaxStartups), until the connect timeout was over.
 pub const SSHPM_ERROR_SSH_THROTTLED: i32 = 107;
-/// The ssh program was not found, or cannot be executed.
+/// The ssh program was not found, or it cannot be executed.
 pub const SSHPM_ERROR_SSH_NOT_FOUND: i32 = 108;
-/// ssh does not accept its configuration or options.
+/// ssh does not accept its configuration or its options.
 pub const SSHPM_ERROR_SSH_CONFIGURATION: i32 = 109;
-/// ssh: the connection was closed for a reason that is not told.
+/// ssh: the connection was closed, and ssh did not say why.
 pub const SSHPM_ERROR_SSH_CLOSED: i32 = 110;
-/// The login works, but the login shell ended before anything was started.
+/// The login succeeded, but the login shell ended before anything was started.
 pub const SSHPM_ERROR_SSH_REMOTE_SHELL: i32 = 111;
-/// ssh: authentication failed, and the Kerberos ticket that the host would take has expired, or there is none.
+/// ssh: authentication failed. The host would accept a Kerberos ticket, but there is none, or it has expired.
 pub const SSHPM_ERROR_SSH_NO_TICKET: i32 = 113;
-/// ssh failed in another way; the message has what it said.
+/// ssh failed for another reason. The message contains what ssh said.
 pub const SSHPM_ERROR_SSH_OTHER: i32 = 112;
 
-/// The start timeout was over; the message says how far the start had come.
+/// The start timeout was over. The message says how far the start had come.
 pub const SSHPM_ERROR_START_TIMED_OUT: i32 = 200;
-/// A setup line failed; the message has its number and code.
+/// A setup line failed. The message contains its number and its exit code.
 pub const SSHPM_ERROR_START_SETUP: i32 = 201;
-/// The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
+/// The shell for the setup lines is not on the host, or it cannot be executed there: it ended at once with code 126 or
+/// 127.
 pub const SSHPM_ERROR_START_SHELL_NOT_FOUND: i32 = 202;
 /// The program, or the interpreter that its first line names, does not exist.
 pub const SSHPM_ERROR_START_PROGRAM_NOT_FOUND: i32 = 203;
-/// The host's kernel refuses the program, most often for its format: it is for another machine, or damaged.
+/// The host's kernel does not execute the program. Most often its format is the reason: it is for another machine, or
+/// damaged.
 pub const SSHPM_ERROR_START_NOT_EXECUTABLE: i32 = 204;
 /// The working directory cannot be entered.
 pub const SSHPM_ERROR_START_WORKING_DIRECTORY: i32 = 205;
 /// The directory of the log file does not exist.
 pub const SSHPM_ERROR_START_LOG_DIRECTORY: i32 = 206;
-/// The log file cannot be written, or the former one not be renamed.
+/// The log file cannot be written, or the old log file cannot be renamed.
 pub const SSHPM_ERROR_START_LOG_FILE: i32 = 207;
-/// A resource limit was refused.
+/// The host refused a resource limit.
 pub const SSHPM_ERROR_START_LIMIT: i32 = 208;
-/// The shell does not let a variable be set.
+/// The shell refused to set a variable.
 pub const SSHPM_ERROR_START_ENVIRONMENT: i32 = 209;
 /// The host has no directory where a fifo can be made.
 pub const SSHPM_ERROR_START_RUNTIME_DIRECTORY: i32 = 210;
-/// A process of this uuid, started by another manager, lives on the host.
+/// The host already runs a process with this uuid, which another manager started.
 pub const SSHPM_ERROR_START_UUID_IN_USE_ON_HOST: i32 = 211;
-/// The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else sent a
-/// signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message has its exit code.
+/// The shell that runs the setup lines ended before it executed the program, although no step had failed: somebody else
+/// sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message contains its
+/// exit code.
 pub const SSHPM_ERROR_START_ENDED_BEFORE_RUNNING: i32 = 212;
-/// The remote side spoke in a way that this version does not know.
+/// The remote side sent reports that this version does not understand.
 pub const SSHPM_ERROR_START_PROTOCOL: i32 = 213;
 
-/// The link broke before the program was known to run; whether it ran for a moment is not known.
+/// The link broke before the program was known to run. The program may have run for a moment.
 pub const SSHPM_ERROR_START_LINK_LOST: i32 = 214;
-/// The program is a directory, or another thing that is no regular file.
+/// The program is a directory or another file that is not regular.
 pub const SSHPM_ERROR_START_PROGRAM_NOT_FILE: i32 = 215;
 /// The user may not execute the program.
 pub const SSHPM_ERROR_START_PROGRAM_PERMISSION: i32 = 216;
-/// Arguments and environment have more bytes than the host's kernel takes.
+/// The arguments and the environment have more bytes than the host's kernel accepts.
 pub const SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE: i32 = 217;
-/// The shell that starts it ended on its host: most likely no process could be made there.
+/// The shell that starts the program ended on its host, most likely because the host could make no process.
 pub const SSHPM_ERROR_START_NO_PROCESS: i32 = 218;
 
-/// The launcher's program was not found, or cannot be executed.
+/// The launcher's program was not found, or it cannot be executed.
 pub const SSHPM_ERROR_LAUNCHER_NOT_FOUND: i32 = 300;
-/// The launcher gave no shell in the time.
+/// The launcher gave no shell in time.
 pub const SSHPM_ERROR_LAUNCHER_TIMED_OUT: i32 = 301;
-/// The launcher closed its streams, or was killed, before it had said all.
+/// The launcher closed its streams or was killed before it had sent everything.
 pub const SSHPM_ERROR_LAUNCHER_CLOSED: i32 = 302;
-/// The launcher ended before there was a shell; the message has its code and what it said.
+/// The launcher ended before there was a shell. The message contains its exit code and what it said.
 pub const SSHPM_ERROR_LAUNCHER_ENDED: i32 = 303;
-/// Slurm does not know the job, the job has ended, or is another user's.
+/// Slurm does not know the job, the job has ended, or it belongs to another user.
 pub const SSHPM_ERROR_LAUNCHER_NO_JOB: i32 = 304;
-/// The host is no node of the Slurm job.
+/// The host is not a node of the Slurm job.
 pub const SSHPM_ERROR_LAUNCHER_NOT_IN_JOB: i32 = 305;
-/// No slurmctld answers, there is no configuration that names one, or munge does not run.
+/// No slurmctld answers, no configuration names one, or munge does not run.
 pub const SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: i32 = 306;
 
 /// Generates the list of texts and the function that returns the code of an error from the rows of the table.
@@ -171,7 +175,7 @@ macro_rules! table {
         #[cfg(test)]
         const NAMES: &[(&str, sshpm_result)] = &[$((stringify!($code), $code)),*];
 
-        /// The code of an error.
+        /// Returns the code of an error.
         pub(super) fn code_of(error: &Error) -> sshpm_result {
             match error {
                 $($($error => $code,)?)*
@@ -186,44 +190,44 @@ table! {
     (SSHPM_ERROR_INVALID, c"a value is not valid", Error::Invalid { .. }),
     (SSHPM_ERROR_UTF8, c"a name is not UTF-8"),
     (SSHPM_ERROR_JSON, c"the JSON is not valid", Error::Json(_)),
-    (SSHPM_ERROR_UNKNOWN_UUID, c"no process of that uuid is known", Error::UnknownUuid { .. }),
+    (SSHPM_ERROR_UNKNOWN_UUID, c"no process with this uuid is known", Error::UnknownUuid { .. }),
     (SSHPM_ERROR_UUID_IN_USE, c"the uuid belongs to a process that has not ended", Error::UuidInUse { .. }),
     (SSHPM_ERROR_STILL_RUNNING, c"the process is still running", Error::StillRunning { .. }),
     (SSHPM_ERROR_NO_REMOTE_PID, c"the remote pid is not known", Error::NoRemotePid { .. }),
     (SSHPM_ERROR_NOT_RUNNING, c"the process is not running", Error::NotRunning { .. }),
     (SSHPM_ERROR_SIGNAL_REFUSED, c"the signal could not be delivered", Error::SignalRefused { .. }),
-    (SSHPM_ERROR_LINK_DOWN, c"the link to the process takes no commands", Error::LinkDown { .. }),
-    (SSHPM_ERROR_LOCAL, c"a local resource or call failed", Error::Local { .. }),
+    (SSHPM_ERROR_LINK_DOWN, c"the link to the process accepts no commands", Error::LinkDown { .. }),
+    (SSHPM_ERROR_LOCAL, c"a resource or a system call of this machine failed", Error::Local { .. }),
     (SSHPM_ERROR_INSIDE_CALLBACK, c"a call that blocks was made inside a callback", Error::InsideCallback),
-    (SSHPM_ERROR_TIMED_OUT, c"the time was over", Error::TimedOut { .. }),
+    (SSHPM_ERROR_TIMED_OUT, c"the time for the wait was over", Error::TimedOut { .. }),
     (SSHPM_ERROR_SHUT_DOWN, c"the manager was shut down", Error::ShutDown),
-    (SSHPM_ERROR_NO_EVENT, c"no event came in time"),
-    (SSHPM_ERROR_WOKEN, c"the wait was ended by a wake"),
-    (SSHPM_ERROR_NO_EXIT_CODE, c"there is no exit code"),
-    (SSHPM_ERROR_LOGGER_SET, c"another logger is set"),
+    (SSHPM_ERROR_NO_EVENT, c"no event came within the timeout"),
+    (SSHPM_ERROR_WOKEN, c"sshpm_subscription_wake ended the wait"),
+    (SSHPM_ERROR_NO_EXIT_CODE, c"there is no such code"),
+    (SSHPM_ERROR_LOGGER_SET, c"the program has another logger"),
     (SSHPM_ERROR_PANIC, c"a bug in sshpm"),
     (SSHPM_ERROR_FILE_MISSING, c"the file does not exist on the host",
         Error::RemoteFile { problem: FileProblem::Missing, .. }),
     (SSHPM_ERROR_FILE_IS_DIRECTORY, c"the file on the host is a directory",
         Error::RemoteFile { problem: FileProblem::IsDirectory, .. }),
-    (SSHPM_ERROR_FILE_UNREADABLE, c"the file on the host may not be read",
+    (SSHPM_ERROR_FILE_UNREADABLE, c"the user may not read the file on the host",
         Error::RemoteFile { problem: FileProblem::Unreadable, .. }),
-    (SSHPM_ERROR_BAD_METADATA, c"the metadata file on the host is not one", Error::BadMetadata { .. }),
+    (SSHPM_ERROR_BAD_METADATA, c"the metadata file on the host is not valid", Error::BadMetadata { .. }),
     (SSHPM_ERROR_END_OF_OUTPUT, c"the output has ended"),
     (SSHPM_ERROR_FILE_NOT_REGULAR, c"the file on the host is a fifo, a device or a socket",
         Error::RemoteFile { problem: FileProblem::NotRegular, .. }),
-    (SSHPM_ERROR_DETACHED, c"the manager has let go of the process", Error::Detached { .. }),
-    (SSHPM_ERROR_TAKEN_OVER, c"the process has another manager", Error::TakenOver { .. }),
+    (SSHPM_ERROR_DETACHED, c"the manager was detached from the process", Error::Detached { .. }),
+    (SSHPM_ERROR_TAKEN_OVER, c"another live manager controls the process", Error::TakenOver { .. }),
     (SSHPM_ERROR_NOT_ADOPTABLE, c"the process cannot be adopted", Error::NotAdoptable { .. }),
-    (SSHPM_ERROR_NO_END_TIME, c"when the process ended is not known"),
+    (SSHPM_ERROR_NO_END_TIME, c"the end time of the process is not known"),
 
-    (SSHPM_ERROR_SSH_NAME_NOT_RESOLVED, c"ssh: the name of the host is not resolved",
+    (SSHPM_ERROR_SSH_NAME_NOT_RESOLVED, c"ssh: could not resolve the host name",
         Error::Ssh { failure: SshFailure::NameNotResolved, .. }),
     (SSHPM_ERROR_SSH_REFUSED, c"ssh: connection refused",
         Error::Ssh { failure: SshFailure::Refused, .. }),
     (SSHPM_ERROR_SSH_UNREACHABLE, c"ssh: the host is unreachable",
         Error::Ssh { failure: SshFailure::Unreachable, .. }),
-    (SSHPM_ERROR_SSH_TIMED_OUT, c"ssh: no answer in the connect timeout",
+    (SSHPM_ERROR_SSH_TIMED_OUT, c"ssh: the host did not answer within the connect timeout",
         Error::Ssh { failure: SshFailure::TimedOut, .. }),
     (SSHPM_ERROR_SSH_AUTHENTICATION_FAILED, c"ssh: authentication failed",
         Error::Ssh { failure: SshFailure::AuthenticationFailed, .. }),
@@ -237,24 +241,24 @@ table! {
         Error::Ssh { failure: SshFailure::SshNotFound, .. }),
     (SSHPM_ERROR_SSH_CONFIGURATION, c"ssh: bad configuration or option",
         Error::Ssh { failure: SshFailure::Configuration, .. }),
-    (SSHPM_ERROR_SSH_CLOSED, c"ssh: the connection was closed while it was opened",
+    (SSHPM_ERROR_SSH_CLOSED, c"ssh: the connection closed before it was open",
         Error::Ssh { failure: SshFailure::Closed, .. }),
-    (SSHPM_ERROR_SSH_REMOTE_SHELL, c"the login shell ended at once",
+    (SSHPM_ERROR_SSH_REMOTE_SHELL, c"ssh: the login shell ended at once",
         Error::Ssh { failure: SshFailure::RemoteShell(_), .. }),
     (SSHPM_ERROR_SSH_NO_TICKET, c"ssh: there is no valid Kerberos ticket",
         Error::Ssh { failure: SshFailure::NoTicket, .. }),
     (SSHPM_ERROR_SSH_OTHER, c"ssh failed",
         Error::Ssh { failure: SshFailure::Other, .. }),
 
-    (SSHPM_ERROR_START_TIMED_OUT, c"start: not running in the start timeout",
+    (SSHPM_ERROR_START_TIMED_OUT, c"start: the program did not run within the start timeout",
         Error::StartFailed { reason: StartFailure::TimedOut { .. }, .. }),
     (SSHPM_ERROR_START_SETUP, c"start: a setup line failed",
         Error::StartFailed { reason: StartFailure::Setup { .. }, .. }),
-    (SSHPM_ERROR_START_SHELL_NOT_FOUND, c"start: the shell for the setup lines does not exist",
+    (SSHPM_ERROR_START_SHELL_NOT_FOUND, c"start: the shell for the setup lines was not found",
         Error::StartFailed { reason: StartFailure::ShellNotFound, .. }),
     (SSHPM_ERROR_START_PROGRAM_NOT_FOUND, c"start: the program does not exist",
         Error::StartFailed { reason: StartFailure::ProgramNotFound, .. }),
-    (SSHPM_ERROR_START_NOT_EXECUTABLE, c"start: the host's kernel refuses the program",
+    (SSHPM_ERROR_START_NOT_EXECUTABLE, c"start: the host's kernel does not execute the program",
         Error::StartFailed { reason: StartFailure::NotExecutable, .. }),
     (SSHPM_ERROR_START_WORKING_DIRECTORY, c"start: the working directory cannot be entered",
         Error::StartFailed { reason: StartFailure::WorkingDirectory, .. }),
@@ -262,40 +266,40 @@ table! {
         Error::StartFailed { reason: StartFailure::LogDirectory, .. }),
     (SSHPM_ERROR_START_LOG_FILE, c"start: the log file cannot be written",
         Error::StartFailed { reason: StartFailure::LogFile, .. }),
-    (SSHPM_ERROR_START_LIMIT, c"start: a resource limit was refused",
+    (SSHPM_ERROR_START_LIMIT, c"start: the host refused a resource limit",
         Error::StartFailed { reason: StartFailure::Limit(_), .. }),
-    (SSHPM_ERROR_START_ENVIRONMENT, c"start: a variable cannot be set",
+    (SSHPM_ERROR_START_ENVIRONMENT, c"start: the shell refused to set a variable",
         Error::StartFailed { reason: StartFailure::Environment, .. }),
-    (SSHPM_ERROR_START_RUNTIME_DIRECTORY, c"start: no runtime directory",
+    (SSHPM_ERROR_START_RUNTIME_DIRECTORY, c"start: the host has no usable runtime directory",
         Error::StartFailed { reason: StartFailure::RuntimeDirectory, .. }),
     (SSHPM_ERROR_START_UUID_IN_USE_ON_HOST, c"start: the uuid is in use on the host",
         Error::StartFailed { reason: StartFailure::UuidInUse, .. }),
-    (SSHPM_ERROR_START_ENDED_BEFORE_RUNNING, c"start: ended before the application ran",
+    (SSHPM_ERROR_START_ENDED_BEFORE_RUNNING, c"start: the shell ended before the program ran",
         Error::StartFailed { reason: StartFailure::Ended(_), .. }),
-    (SSHPM_ERROR_START_PROTOCOL, c"start: reports that are not understood",
+    (SSHPM_ERROR_START_PROTOCOL, c"start: this version does not understand the host's reports",
         Error::StartFailed { reason: StartFailure::Protocol, .. }),
     (SSHPM_ERROR_START_LINK_LOST, c"start: the link was lost",
         Error::StartFailed { reason: StartFailure::LinkLost, .. }),
-    (SSHPM_ERROR_START_PROGRAM_NOT_FILE, c"start: the program is no regular file",
+    (SSHPM_ERROR_START_PROGRAM_NOT_FILE, c"start: the program is not a regular file",
         Error::StartFailed { reason: StartFailure::ProgramNotFile, .. }),
     (SSHPM_ERROR_START_PROGRAM_PERMISSION, c"start: the user may not execute the program",
         Error::StartFailed { reason: StartFailure::ProgramPermission, .. }),
-    (SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE, c"start: too many bytes of arguments and environment",
+    (SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE, c"start: the arguments and the environment are too large",
         Error::StartFailed { reason: StartFailure::ArgumentsTooLarge, .. }),
-    (SSHPM_ERROR_START_NO_PROCESS, c"start: its shell ended, perhaps for want of a process on the host",
+    (SSHPM_ERROR_START_NO_PROCESS, c"start: the shell ended; probably the host could make no process",
         Error::StartFailed { reason: StartFailure::NoProcess, .. }),
 
-    (SSHPM_ERROR_LAUNCHER_NOT_FOUND, c"the launcher's program was not found",
+    (SSHPM_ERROR_LAUNCHER_NOT_FOUND, c"launcher: its program was not found",
         Error::Launcher { failure: LauncherFailure::NotFound, .. }),
-    (SSHPM_ERROR_LAUNCHER_TIMED_OUT, c"launcher: no shell in the time",
+    (SSHPM_ERROR_LAUNCHER_TIMED_OUT, c"launcher: it gave no shell in time",
         Error::Launcher { failure: LauncherFailure::TimedOut, .. }),
-    (SSHPM_ERROR_LAUNCHER_CLOSED, c"launcher: closed before it had said all",
+    (SSHPM_ERROR_LAUNCHER_CLOSED, c"launcher: it closed its streams before it had sent everything",
         Error::Launcher { failure: LauncherFailure::Closed, .. }),
-    (SSHPM_ERROR_LAUNCHER_ENDED, c"launcher: ended before there was a shell",
+    (SSHPM_ERROR_LAUNCHER_ENDED, c"launcher: it ended before there was a shell",
         Error::Launcher { failure: LauncherFailure::Ended(_), .. }),
     (SSHPM_ERROR_LAUNCHER_NO_JOB, c"launcher: Slurm has no such job",
         Error::Launcher { failure: LauncherFailure::NoJob, .. }),
-    (SSHPM_ERROR_LAUNCHER_NOT_IN_JOB, c"launcher: the host is no node of the Slurm job",
+    (SSHPM_ERROR_LAUNCHER_NOT_IN_JOB, c"launcher: the host is not a node of the Slurm job",
         Error::Launcher { failure: LauncherFailure::NotInJob, .. }),
     (SSHPM_ERROR_LAUNCHER_NO_CONTROLLER, c"launcher: no slurmctld answers",
         Error::Launcher { failure: LauncherFailure::NoController, .. }),
@@ -303,7 +307,7 @@ table! {
 
 const UNKNOWN: &CStr = c"unknown result code";
 
-/// The short text of a code.
+/// Returns the short text of a code.
 pub(super) fn text_of(code: sshpm_result) -> &'static CStr {
     TEXTS.iter().find(|(number, _)| *number == code).map_or(UNKNOWN, |(_, text)| text)
 }
@@ -312,7 +316,7 @@ pub(super) fn text_of(code: sshpm_result) -> &'static CStr {
 mod tests {
     use super::*;
 
-    /// The constants above the table, in their order.
+    /// Returns the constants above the table, in their order.
     fn constants() -> Vec<(&'static str, sshpm_result)> {
         let constant = |line: &'static str| {
             let (name, number) = line.strip_prefix("pub const ")?.strip_suffix(';')?.split_once(": i32 = ")?;

@@ -68,7 +68,7 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
     out_found: *mut *mut sshpm_found_processes,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, host, user, out_found) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process(
     out_start_number: *mut u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, uuid, host, user, out_start_number) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process(
 /// # Safety
 /// The pointer is NULL or to found processes that live as long as the answer is used.
 unsafe fn at<'a>(found: *const sshpm_found_processes, index: usize) -> Option<&'a Found> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { found.as_ref() }.and_then(|this| this.found.get(index))
 }
 
@@ -142,7 +142,7 @@ unsafe fn at<'a>(found: *const sshpm_found_processes, index: usize) -> Option<&'
 /// @return The number; 0 when the processes are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_count(found: *const sshpm_found_processes) -> usize {
-    // SAFETY: the caller's pointer is NULL or to found processes.
+    // SAFETY: the caller's pointer is NULL or points to found processes.
     plain(0, || unsafe { found.as_ref() }.map_or(0, |this| this.found.len()))
 }
 
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_uuid(
     found: *const sshpm_found_processes,
     index: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to found processes.
+    // SAFETY: the caller's pointer is NULL or points to found processes.
     plain(ptr::null(), || pointer_to(unsafe { at(found, index) }.map(|this| &this.uuid)))
 }
 
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_metadata(
     found: *const sshpm_found_processes,
     index: usize,
 ) -> *const sshpm_metadata {
-    // SAFETY: the caller's pointer is NULL or to found processes.
+    // SAFETY: the caller's pointer is NULL or points to found processes.
     plain(ptr::null(), || unsafe { at(found, index) }.map_or(ptr::null(), |this| ptr::from_ref(&this.metadata)))
 }
 
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_metadata(
 /// the processes are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_get_state(found: *const sshpm_found_processes, index: usize) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to found processes.
+    // SAFETY: the caller's pointer is NULL or points to found processes.
     plain(0, || unsafe { at(found, index) }.map_or(0, |this| this.state))
 }
 
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_status(
     found: *const sshpm_found_processes,
     index: usize,
 ) -> *const sshpm_exit_status {
-    // SAFETY: the caller's pointer is NULL or to found processes.
+    // SAFETY: the caller's pointer is NULL or points to found processes.
     plain(ptr::null(), || pointer_to_status(unsafe { at(found, index) }.and_then(|this| this.status.as_ref())))
 }
 
@@ -218,6 +218,6 @@ pub unsafe extern "C" fn sshpm_found_processes_get_status(
 /// @param found The processes. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_free(found: *mut sshpm_found_processes) {
-    // SAFETY: the caller's pointer is NULL or to found processes that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to found processes that nobody uses any more.
     unsafe { free(found) };
 }

@@ -70,7 +70,7 @@ impl From<Event> for sshpm_event {
 /// @return One of SSHPM_EVENT_..., of which later versions can have more; 0 when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_type(event: *const sshpm_event) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(0, || unsafe { event.as_ref() }.map_or(0, |this| this.kind))
 }
 
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn sshpm_event_get_type(event: *const sshpm_event) -> i32 
 /// @return The uuid, which is the event's: valid until it is freed. NULL when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_uuid(event: *const sshpm_event) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(ptr::null(), || pointer_to(unsafe { event.as_ref() }.map(|this| &this.uuid)))
 }
 
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn sshpm_event_get_uuid(event: *const sshpm_event) -> *con
 /// @return The start number; 0 when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_start_number(event: *const sshpm_event) -> u64 {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(0, || unsafe { event.as_ref() }.map_or(0, |this| this.start_number))
 }
 
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn sshpm_event_get_start_number(event: *const sshpm_event)
 /// @return The pid; -1 for all other events, and when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_pid(event: *const sshpm_event) -> i64 {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(-1, || unsafe { event.as_ref() }.map_or(-1, |this| this.pid))
 }
 
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn sshpm_event_get_pid(event: *const sshpm_event) -> i64 {
 /// is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *const sshpm_exit_status {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(ptr::null(), || pointer_to_status(unsafe { event.as_ref() }.and_then(|this| this.status.as_ref())))
 }
 
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *c
 /// SSHPM_ERROR_LOCAL; SSHPM_OK for all other events, and when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> sshpm_result {
-    // SAFETY: the caller's pointer is NULL or to an event.
+    // SAFETY: the caller's pointer is NULL or points to an event.
     plain(SSHPM_OK, || unsafe { event.as_ref() }.map_or(SSHPM_OK, |this| this.error))
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> ssh
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_message(event: *const sshpm_event) -> *const c_char {
     plain(ptr::null(), || {
-        // SAFETY: the caller's pointer is NULL or to an event.
+        // SAFETY: the caller's pointer is NULL or points to an event.
         let this = unsafe { event.as_ref() };
         pointer_to(this.map(|this| this.status.as_ref().map_or(&this.message, sshpm_exit_status::message)))
     })
@@ -160,6 +160,6 @@ pub unsafe extern "C" fn sshpm_event_get_message(event: *const sshpm_event) -> *
 /// @param event The event. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_free(event: *mut sshpm_event) {
-    // SAFETY: the caller's pointer is NULL or to an event that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to an event that nobody uses any more.
     unsafe { free(event) };
 }

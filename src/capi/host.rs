@@ -58,7 +58,7 @@ pub unsafe extern "C" fn sshpm_manager_validate_host_connection(
     out_info: *mut *mut sshpm_host_info,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and strings.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and strings.
         let (this, host, user, auth_method) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn sshpm_manager_validate_host_connection(
             )
         };
         let info = this.manager.validate_host_connection(host, user, auth_method)?;
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         if let Ok(out_info) = unsafe { output(out_info, "out_info") } {
             give(out_info, info.into());
         }
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn sshpm_manager_validate_host_connection(
 /// # Safety
 /// The pointer is NULL, or to information that lives as long as the answer is used.
 unsafe fn get(info: *const sshpm_host_info, field: fn(&sshpm_host_info) -> Option<&CString>) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     plain(ptr::null(), || pointer_to(unsafe { info.as_ref() }.and_then(field)))
 }
 
@@ -91,7 +91,7 @@ unsafe fn get(info: *const sshpm_host_info, field: fn(&sshpm_host_info) -> Optio
 /// @return Seconds; 0 when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_round_trip(info: *const sshpm_host_info) -> f64 {
-    // SAFETY: the caller's pointer is NULL or to information.
+    // SAFETY: the caller's pointer is NULL or points to information.
     plain(0.0, || unsafe { info.as_ref() }.map_or(0.0, |this| this.round_trip))
 }
 
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_round_trip(info: *const sshpm_host_
 /// @return The name, which is the information's: valid until that is freed. NULL when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_user(info: *const sshpm_host_info) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.user)) }
 }
 
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_user(info: *const sshpm_host_info) 
 /// the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_login_shell(info: *const sshpm_host_info) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.login_shell)) }
 }
 
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_login_shell(info: *const sshpm_host
 /// @return The path, which is the information's: valid until that is freed. NULL when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_sh(info: *const sshpm_host_info) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.sh)) }
 }
 
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_sh(info: *const sshpm_host_info) ->
 /// @return The text, which is the information's: valid until that is freed. NULL when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_kernel(info: *const sshpm_host_info) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.kernel)) }
 }
 
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_kernel(info: *const sshpm_host_info
 /// information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_runtime_directory(info: *const sshpm_host_info) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| this.runtime_directory.as_ref()) }
 }
 
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_runtime_directory(info: *const sshp
 /// @return Bytes; -1 when it is not known, and when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_free_bytes(info: *const sshpm_host_info) -> i64 {
-    // SAFETY: the caller's pointer is NULL or to information.
+    // SAFETY: the caller's pointer is NULL or points to information.
     let bytes = || unsafe { info.as_ref() }.and_then(|this| this.free_bytes);
     plain(-1, || bytes().map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
@@ -179,7 +179,7 @@ pub unsafe extern "C" fn sshpm_host_info_get_free_bytes(info: *const sshpm_host_
 /// @return Whether it does; false when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_ends_user_processes(info: *const sshpm_host_info) -> bool {
-    // SAFETY: the caller's pointer is NULL or to information.
+    // SAFETY: the caller's pointer is NULL or points to information.
     plain(false, || unsafe { info.as_ref() }.is_some_and(|this| this.ends_user_processes))
 }
 
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn sshpm_host_info_ends_user_processes(info: *const sshpm_
 /// @param info The information; not one of host results. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_free(info: *mut sshpm_host_info) {
-    // SAFETY: the caller's pointer is NULL or to information that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to information that nobody uses any more.
     unsafe { free(info) };
 }
 
@@ -242,16 +242,16 @@ pub unsafe extern "C" fn sshpm_manager_validate_hosts(
     out_results: *mut *mut sshpm_host_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, arrays of strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, arrays of strings and a place for the output.
         let (this, hosts, out_results) = unsafe {
             (handle(manager, "manager")?, texts(hosts, count, "hosts")?, output(out_results, "out_results")?)
         };
         let length = if users.is_null() { 0 } else { count };
-        // SAFETY: as above.
+        // SAFETY: the caller's pointer is NULL, or points to `count` pointers.
         let users = unsafe { array(users, length, "users")? };
         let destination = |(at, host): (usize, &&str)| -> Result<Destination, Failure> {
             let user = users.get(at).copied().unwrap_or(ptr::null());
-            // SAFETY: as above.
+            // SAFETY: the caller's pointer is NULL or points to a string.
             let user = unsafe { text_or_null(user, &format!("users[{at}]"))? };
             Ok(Destination { host: (*host).to_owned(), user: user.map(str::to_owned) })
         };
@@ -273,7 +273,7 @@ pub unsafe extern "C" fn sshpm_manager_validate_hosts(
 /// # Safety
 /// The pointer is NULL or to results that live as long as the answer is used.
 unsafe fn at<'a>(results: *const sshpm_host_results, index: usize) -> Option<&'a HostResult> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
@@ -285,7 +285,7 @@ unsafe fn at<'a>(results: *const sshpm_host_results, index: usize) -> Option<&'a
 /// @return The number; 0 when the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_count(results: *const sshpm_host_results) -> usize {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn sshpm_host_results_get_result(
     index: usize,
 ) -> sshpm_result {
     let code = |entry: &HostResult| entry.info.as_ref().map_or_else(|code| *code, |_| SSHPM_OK);
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     unsafe { code_at(results, index, |this: &sshpm_host_results| &this.results[..], code) }
 }
 
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn sshpm_host_results_get_message(
     results: *const sshpm_host_results,
     index: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.message)))
 }
 
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn sshpm_host_results_get_info(
     results: *const sshpm_host_results,
     index: usize,
 ) -> *const sshpm_host_info {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     let info = || unsafe { at(results, index) }.and_then(|result| result.info.as_ref().ok());
     plain(ptr::null(), || info().map_or(ptr::null(), ptr::from_ref))
 }
@@ -350,6 +350,6 @@ pub unsafe extern "C" fn sshpm_host_results_get_info(
 /// @param results The results. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_free(results: *mut sshpm_host_results) {
-    // SAFETY: the caller's pointer is NULL or to results that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.
     unsafe { free(results) };
 }

@@ -1,4 +1,4 @@
-//! What every function does with what C hands in: checks it, and makes something of Rust of it.
+//! Reads the arguments of C: checks them, and converts them to types of Rust.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
@@ -10,13 +10,13 @@ use super::boundary::{Failure, call};
 use super::codes::{SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, sshpm_result};
 use crate::{Error, seconds};
 
-/// A timeout: the default of what it is given for; each function says which.
+/// As a timeout: the default, which each function names.
 pub const SSHPM_TIMEOUT_DEFAULT: f64 = -1.0;
 
-/// The code of one of several results, which `code` gives; or what is wrong with the question.
+/// Returns the code of one of several results, which `code` computes, or the code of what is wrong with the arguments.
 ///
 /// # Safety
-/// The pointer is NULL or to results that live during the call.
+/// The pointer is NULL, or points to results that live during the call.
 pub(super) unsafe fn code_at<'a, T: 'a, R: 'a>(
     results: *const T,
     index: usize,
@@ -25,10 +25,10 @@ pub(super) unsafe fn code_at<'a, T: 'a, R: 'a>(
 ) -> sshpm_result {
     let mut found = SSHPM_OK;
     let asked = call(|| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let list = list(unsafe { handle(results, "results")? });
         let refused = || {
-            let reason = format!("it is below the count, which is {}", list.len());
+            let reason = format!("must be below the count, {}", list.len());
             Failure::from(Error::invalid("index", index.to_string(), reason))
         };
         found = code(list.get(index).ok_or_else(refused)?);
@@ -41,56 +41,60 @@ fn null(argument: &str) -> Failure {
     Failure { code: SSHPM_ERROR_NULL_ARGUMENT, message: format!("{argument} is NULL") }
 }
 
+/// Reads a handle that the function does not change.
+///
 /// # Safety
-/// The pointer is NULL, or to a value that lives and is not written to during the call.
+/// The pointer is NULL, or points to a value that lives and that nobody writes to during the call.
 pub(super) unsafe fn handle<'a, T>(pointer: *const T, argument: &str) -> Result<&'a T, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { pointer.as_ref() }.ok_or_else(|| null(argument))
 }
 
+/// Reads a handle that the function changes.
+///
 /// # Safety
-/// The pointer is NULL, or to a value that lives and that nobody else uses during the call.
+/// The pointer is NULL, or points to a value that lives and that nobody else uses during the call.
 pub(super) unsafe fn handle_mut<'a, T>(pointer: *mut T, argument: &str) -> Result<&'a mut T, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { pointer.as_mut() }.ok_or_else(|| null(argument))
 }
 
-/// Where an output goes; what stands there need not be initialised.
+/// Returns the place for an output. It need not be initialised.
 ///
 /// # Safety
-/// The pointer is NULL, or to memory for a `T` that nobody else uses during the call.
+/// The pointer is NULL, or points to memory for a `T` that nobody else uses during the call.
 pub(super) unsafe fn output<'a, T>(pointer: *mut T, argument: &str) -> Result<&'a mut MaybeUninit<T>, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { optional_output(pointer) }.ok_or_else(|| null(argument))
 }
 
-/// Where an output goes that the caller may not want: `None` when the pointer is NULL.
+/// Returns the place for an output that the caller may not want: `None` when the pointer is NULL.
 ///
 /// # Safety
-/// The pointer is NULL, or to memory for a `T` that nobody else uses during the call.
+/// The pointer is NULL, or points to memory for a `T` that nobody else uses during the call.
 pub(super) unsafe fn optional_output<'a, T>(pointer: *mut T) -> Option<&'a mut MaybeUninit<T>> {
-    // SAFETY: the caller's promise; MaybeUninit needs no valid value.
+    // SAFETY: the caller promises it; MaybeUninit needs no valid value.
     unsafe { pointer.cast::<MaybeUninit<T>>().as_mut() }
 }
 
-/// Bytes of a path, an argument or a value.
+/// Reads the bytes of a path, an argument or a value.
 ///
 /// # Safety
-/// The pointer is NULL, or to a NUL-terminated string that is not written to during the call.
+/// The pointer is NULL, or points to a NUL-terminated string that nobody writes to during the call.
 pub(super) unsafe fn bytes<'a>(pointer: *const c_char, argument: &str) -> Result<&'a OsStr, Failure> {
     if pointer.is_null() {
         return Err(null(argument));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     Ok(OsStr::from_bytes(unsafe { CStr::from_ptr(pointer) }.to_bytes()))
 }
 
-/// A name, which must be UTF-8.
+/// Reads a name, which must be UTF-8.
 ///
 /// # Safety
-/// As for [`bytes`].
+/// The pointer is NULL, or points to a NUL-terminated string that nobody writes to during the call.
 pub(super) unsafe fn text<'a>(pointer: *const c_char, argument: &str) -> Result<&'a str, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     let bytes = unsafe { bytes(pointer, argument)? };
     bytes.to_str().ok_or_else(|| Failure {
         code: SSHPM_ERROR_UTF8,
@@ -98,22 +102,22 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, argument: &str) -> Result<
     })
 }
 
-/// A name that can be left out.
+/// Reads a name that may be NULL.
 ///
 /// # Safety
-/// As for [`bytes`].
+/// The pointer is NULL, or points to a NUL-terminated string that nobody writes to during the call.
 pub(super) unsafe fn text_or_null<'a>(pointer: *const c_char, argument: &str) -> Result<Option<&'a str>, Failure> {
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { text(pointer, argument) }.map(Some)
 }
 
-/// An array; NULL is an empty one if its count is 0.
+/// Reads an array. NULL is an empty array if the count is 0.
 ///
 /// # Safety
-/// The pointer is NULL, or to `count` values that are not written to during the call.
+/// The pointer is NULL, or points to `count` values that nobody writes to during the call.
 pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, argument: &str) -> Result<&'a [T], Failure> {
     if count == 0 {
         return Ok(&[]);
@@ -122,44 +126,51 @@ pub(super) unsafe fn array<'a, T>(pointer: *const T, count: usize, argument: &st
         return Err(null(argument));
     }
     if count > isize::MAX as usize / size_of::<T>() {
-        return Err(Error::invalid(format!("count of {argument}"), count.to_string(), "no array is so long").into());
+        return Err(Error::invalid(
+            format!("count of {argument}"),
+            count.to_string(),
+            "must be a number of elements that an array can have",
+        )
+        .into());
     }
-    // SAFETY: the caller's promise, and the size is one that memory can have.
+    // SAFETY: the caller promises it, and the size is one that memory can have.
     Ok(unsafe { slice::from_raw_parts(pointer, count) })
 }
 
-/// An array of names.
+/// Reads an array of names.
 ///
 /// # Safety
-/// As for [`array`], and each element as for [`text`].
+/// The pointer is NULL, or points to `count` pointers that nobody writes to during the call. Each of these is NULL, or
+/// points to a NUL-terminated string that nobody writes to during the call.
 pub(super) unsafe fn texts<'a>(
     pointer: *const *const c_char,
     count: usize,
     argument: &str,
 ) -> Result<Vec<&'a str>, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     let pointers = unsafe { array(pointer, count, argument)? };
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     let element = |(at, text_at): (usize, &*const c_char)| unsafe { text(*text_at, &format!("{argument}[{at}]")) };
     pointers.iter().enumerate().map(element).collect()
 }
 
-/// A time in seconds: none for SSHPM_TIMEOUT_DEFAULT, `Duration::MAX` for infinity and all that is longer than it.
+/// Reads a timeout in seconds. Returns `None` for SSHPM_TIMEOUT_DEFAULT, and `Duration::MAX` for infinity and every
+/// number that is larger than that.
 pub(super) fn timeout(field: &str, seconds: f64) -> Result<Option<Duration>, Failure> {
     if seconds == SSHPM_TIMEOUT_DEFAULT {
         return Ok(None);
     }
-    let reason = "a timeout is a number of seconds from 0 on, INFINITY or SSHPM_TIMEOUT_DEFAULT";
+    let reason = "must be a number of seconds from 0 on, INFINITY or SSHPM_TIMEOUT_DEFAULT";
     let time = seconds::to_duration(seconds).ok_or_else(|| Error::invalid(field, seconds.to_string(), reason))?;
     Ok(Some(time))
 }
 
-/// A value of an enumeration by its number.
+/// Returns the value that a number stands for.
 pub(super) fn choice<T: Clone>(field: &str, value: i32, choices: &[(i32, T)]) -> Result<T, Failure> {
     let found = choices.iter().find(|(number, _)| *number == value);
     found.map(|(_, choice)| choice.clone()).ok_or_else(|| {
         let numbers: Vec<String> = choices.iter().map(|(number, _)| number.to_string()).collect();
-        Error::invalid(field, value.to_string(), format!("it is one of {}", numbers.join(", "))).into()
+        Error::invalid(field, value.to_string(), format!("must be one of {}", numbers.join(", "))).into()
     })
 }
 

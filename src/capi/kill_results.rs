@@ -32,7 +32,7 @@ impl From<KillResults> for sshpm_kill_results {
 /// # Safety
 /// The pointer is NULL or to results that live as long as the answer is used.
 unsafe fn at<'a>(results: *const sshpm_kill_results, index: usize) -> Option<&'a KillResult> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
@@ -44,7 +44,7 @@ unsafe fn at<'a>(results: *const sshpm_kill_results, index: usize) -> Option<&'a
 /// @return The number; 0 when the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_count(results: *const sshpm_kill_results) -> usize {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn sshpm_kill_results_get_uuid(
     results: *const sshpm_kill_results,
     index: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
 }
 
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn sshpm_kill_results_get_result(
     index: usize,
 ) -> sshpm_result {
     let code = |entry: &KillResult| entry.end.as_ref().map_or_else(|(code, _)| *code, |_| SSHPM_OK);
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     unsafe { code_at(results, index, |this: &sshpm_kill_results| &this.results[..], code) }
 }
 
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn sshpm_kill_results_get_status(
     results: *const sshpm_kill_results,
     index: usize,
 ) -> *const sshpm_exit_status {
-    // SAFETY: the caller's pointer is NULL or to results.
+    // SAFETY: the caller's pointer is NULL or points to results.
     let status = || unsafe { at(results, index) }.and_then(|result| result.end.as_ref().ok());
     plain(ptr::null(), || pointer_to_status(status()))
 }
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sshpm_kill_results_get_message(
     index: usize,
 ) -> *const c_char {
     plain(ptr::null(), || {
-        // SAFETY: the caller's pointer is NULL or to results.
+        // SAFETY: the caller's pointer is NULL or points to results.
         let end = unsafe { at(results, index) }.map(|result| &result.end);
         pointer_to(end.map(|end| end.as_ref().map_or_else(|(_, message)| message, sshpm_exit_status::message)))
     })
@@ -131,6 +131,6 @@ pub unsafe extern "C" fn sshpm_kill_results_get_message(
 /// @param results The results. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_free(results: *mut sshpm_kill_results) {
-    // SAFETY: the caller's pointer is NULL or to results that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.
     unsafe { free(results) };
 }

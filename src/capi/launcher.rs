@@ -26,7 +26,7 @@ pub struct sshpm_launcher {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_ssh(out_launcher: *mut *mut sshpm_launcher) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         let out_launcher = unsafe { output(out_launcher, "out_launcher")? };
         give(out_launcher, sshpm_launcher { launcher: Launcher::Ssh });
         Ok(())
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn sshpm_launcher_new_ssh(out_launcher: *mut *mut sshpm_la
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_local(out_launcher: *mut *mut sshpm_launcher) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         let out_launcher = unsafe { output(out_launcher, "out_launcher")? };
         give(out_launcher, sshpm_launcher { launcher: Launcher::Local });
         Ok(())
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn sshpm_launcher_new_command(
     out_launcher: *mut *mut sshpm_launcher,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to `argc` pointers and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to `argc` pointers and a place for the output.
         let (argv, out_launcher) = unsafe { (array(argv, argc, "argv")?, output(out_launcher, "out_launcher")?) };
         // SAFETY: each is NULL or points to a string.
         let word = |(at, word): (usize, &*const c_char)| unsafe { bytes(*word, &format!("argv[{at}]")) };
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn sshpm_launcher_new_slurm(
     out_launcher: *mut *mut sshpm_launcher,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (job, out_launcher) = unsafe { (text_or_null(job, "job")?, output(out_launcher, "out_launcher")?) };
         let slurm = job.map_or_else(Slurm::new, |job| Slurm::new().job(job));
         give(out_launcher, sshpm_launcher { launcher: Launcher::Slurm(slurm) });
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn sshpm_launcher_new_slurm(
 /// @param launcher The launcher. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_free(launcher: *mut sshpm_launcher) {
-    // SAFETY: the caller's pointer is NULL or to a launcher that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a launcher that nobody uses any more.
     unsafe { free(launcher) };
 }
 
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn sshpm_launcher_set_srun_program(
     program: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a launcher of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a launcher that only this thread uses and a string.
         let (this, program) = unsafe { (handle_mut(launcher, "launcher")?, bytes(program, "program")?) };
         change(this, |slurm| slurm.srun_program(program))
     })
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn sshpm_launcher_add_srun_option(
     option: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a launcher of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a launcher that only this thread uses and a string.
         let (this, option) = unsafe { (handle_mut(launcher, "launcher")?, text(option, "option")?) };
         change(this, |slurm| slurm.srun_option(option))
     })
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn sshpm_launcher_get_hosts(
     out_hosts: *mut *mut sshpm_string_list,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a launcher and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a launcher and a place for the output.
         let (this, out_hosts) = unsafe { (handle(launcher, "launcher")?, output(out_hosts, "out_hosts")?) };
         let Launcher::Slurm(slurm) = &this.launcher else { return Err(no_slurm(&this.launcher)) };
         give(out_hosts, sshpm_string_list::new(slurm.hosts()?));
@@ -187,5 +187,5 @@ fn change(this: &mut sshpm_launcher, change: impl FnOnce(Slurm) -> Slurm) -> Res
 }
 
 fn no_slurm(launcher: &Launcher) -> Failure {
-    Error::invalid("launcher", launcher.name(), "it is for a launcher of sshpm_launcher_new_slurm").into()
+    Error::invalid("launcher", launcher.name(), "must be a launcher of sshpm_launcher_new_slurm").into()
 }

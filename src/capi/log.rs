@@ -49,7 +49,7 @@ static LOGGER: Logger = Logger { state: Mutex::new(State { installed: false, sin
 
 impl Logger {
     fn sink(&self, metadata: &Metadata) -> Option<Arc<Sink>> {
-        // A program may have other Rust parts, whose log is not ours to show.
+        // A program may have other parts in Rust, whose messages are not for this callback.
         let ours = metadata.target() == "sshpm" || metadata.target().starts_with("sshpm::");
         let sink = ours.then(|| self.state.lock().sink.clone()).flatten();
         sink.filter(|sink| metadata.level() <= sink.level)
@@ -65,8 +65,8 @@ impl Log for Logger {
         let Some(sink) = self.sink(record.metadata()) else { return };
         let (target, message) = (c_string(record.target()), c_string(record.args().to_string()));
         sink.guard.run(|| {
-            // SAFETY: the caller of sshpm_set_log_callback says that it can be called so until it is replaced, and the
-            // guard is closed then.
+            // SAFETY: the caller of sshpm_set_log_callback says that its function can be called so until it is
+            // replaced, and the guard is closed then.
             unsafe { (sink.callback)(record.level() as i32, target.as_ptr(), message.as_ptr(), sink.user_data.0) };
         });
     }
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn sshpm_set_log_callback(
 }
 
 impl Logger {
-    /// Sets the sink and gives the former one, which may still be called until its guard is closed.
+    /// Sets the sink and returns the former sink, which may still be called until its guard is closed.
     fn replace(&'static self, sink: Option<Arc<Sink>>) -> Result<Option<Arc<Sink>>, Failure> {
         let mut state = self.state.lock();
         if !state.installed {
@@ -121,7 +121,7 @@ impl Logger {
                 return Ok(None);
             }
             ::log::set_logger(self).map_err(|_| {
-                Failure::new(SSHPM_ERROR_LOGGER_SET, "the program has a logger of Rust's `log` already")
+                Failure::new(SSHPM_ERROR_LOGGER_SET, "the program already has a logger of Rust's `log`")
             })?;
             state.installed = true;
         }

@@ -3,12 +3,12 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use super::boundary::{Failure, call, free, give};
+use super::boundary::{call, free, give};
 use super::buffer::sshpm_buffer;
-use super::codes::{SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use super::codes::sshpm_result;
 use super::input::{bytes, handle, output, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
-use crate::LogFollower;
+use crate::{Error, LogFollower};
 
 /// How long reading a file may take by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn sshpm_manager_read_log_file(
     out_buffer: *mut *mut sshpm_buffer,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, host, user, path, out_buffer) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn sshpm_manager_follow_log_file(
     out_follower: *mut *mut sshpm_log_follower,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, host, user, path, out_follower) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -118,14 +118,11 @@ pub unsafe extern "C" fn sshpm_log_follower_next(
     out_piece: *mut *mut sshpm_buffer,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a follower and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a follower and a place for the output.
         let (this, out_piece) = unsafe { (handle(follower, "follower")?, output(out_piece, "out_piece")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
-        let waited = || {
-            let message = format!("the next piece of the file: not within {:.1} s", timeout.as_secs_f64());
-            Failure::new(SSHPM_ERROR_TIMED_OUT, message)
-        };
-        give(out_piece, this.follower.next(timeout)?.ok_or_else(waited)?.into());
+        let timed_out = || Error::TimedOut { what: "the next piece of the file".to_owned(), waited: timeout };
+        give(out_piece, this.follower.next(timeout)?.ok_or_else(timed_out)?.into());
         Ok(())
     })
 }
@@ -137,6 +134,6 @@ pub unsafe extern "C" fn sshpm_log_follower_next(
 /// @param follower The follower. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_log_follower_free(follower: *mut sshpm_log_follower) {
-    // SAFETY: the caller's pointer is NULL or to a follower that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a follower that nobody uses any more.
     unsafe { free(follower) };
 }

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn sshpm_manager_new(
     out_manager: *mut *mut sshpm_manager,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to options and a place for the output.
         let (options, out_manager) = unsafe { (options.as_ref(), output(out_manager, "out_manager")?) };
         let options = options.map_or_else(Options::new, |this| this.options.clone());
         give(
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn sshpm_manager_new(
 /// @param manager The manager. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
-    // SAFETY: the caller's pointer is NULL or to a manager that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a manager that nobody uses any more.
     unsafe { free(manager) };
 }
 
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn sshpm_manager_start_process(
     out_start_number: *mut u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string, a request and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string, a request and a place for an output.
         let (this, uuid, request, out_start_number) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sshpm_manager_start_process(
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_detach(manager: *mut sshpm_manager) -> sshpm_result {
-    // SAFETY: the caller's pointer is NULL or to a manager.
+    // SAFETY: the caller's pointer is NULL or points to a manager.
     call(|| Ok(unsafe { handle(manager, "manager")? }.manager.detach()?))
 }
 
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn sshpm_manager_forget_process(
     uuid: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a string.
         let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
         Ok(this.manager.forget_process(uuid)?)
     })
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn sshpm_manager_on_process_exit(
 ) -> sshpm_result {
     call(|| {
         let callback = callback.ok_or_else(|| Failure::new(SSHPM_ERROR_NULL_ARGUMENT, "callback is NULL"))?;
-        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a place for the output.
         let (this, out_id) = unsafe { (handle(manager, "manager")?, output(out_id, "out_id")?) };
         let user_data = UserData(user_data);
         let registered = AtomicBool::new(false);
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn sshpm_manager_on_process_exit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_remove_callback(manager: *mut sshpm_manager, id: u64) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a manager.
+        // SAFETY: the caller's pointer is NULL or points to a manager.
         unsafe { handle(manager, "manager")? }.manager.remove_callback(CallbackId(id));
         Ok(())
     })

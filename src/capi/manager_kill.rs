@@ -33,7 +33,7 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     out_pid: *mut i64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_pid) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_pid, "out_pid")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
     out_code: *mut i32,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_code) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_code, "out_code")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn sshpm_manager_send_signal(
     signal: i32,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a string.
         let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
         Ok(this.manager.send_signal(uuid, Signal::from_number(signal)?)?)
     })
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn sshpm_manager_crash_process(
     signal: i32,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a string.
         let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
         Ok(this.manager.crash_process(uuid, Signal::from_number(signal)?)?)
     })
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
     out_status: *mut *mut sshpm_exit_status,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_status) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
         let signal = Signal::from_number(signal)?;
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_process(
     out_status: *mut *mut sshpm_exit_status,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_status) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_KILL_TIMEOUT);
@@ -210,12 +210,12 @@ impl<'a> Kill<'a> {
         timeouts_s: *const f64,
         out_results: *mut *mut sshpm_kill_results,
     ) -> Result<Kill<'a>, Failure> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let (this, uuids) = unsafe { (handle(manager, "manager")?, texts(uuids, count, "uuids")?) };
         let length = if timeouts_s.is_null() { 0 } else { count };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let seconds = unsafe { array(timeouts_s, length, "timeouts_s")? };
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let out_results = unsafe { output(out_results, "out_results")? };
         let mut timeouts = KillTimeouts::default();
         for (at, (uuid, seconds)) in uuids.iter().zip(seconds).enumerate() {
@@ -250,7 +250,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_processes(
     out_results: *mut *mut sshpm_kill_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are this function's.
+        // SAFETY: the caller promises all that this call needs.
         let kill = unsafe { Kill::read(manager, uuids, count, timeouts_s, out_results)? };
         give(kill.out_results, kill.this.manager.kill_processes(&kill.uuids, &kill.timeouts)?.into());
         Ok(())
@@ -281,9 +281,9 @@ pub unsafe extern "C" fn sshpm_manager_kill_processes_by_role(
     out_results: *mut *mut sshpm_kill_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are this function's.
+        // SAFETY: the caller promises all that this call needs.
         let kill = unsafe { Kill::read(manager, uuids, count, timeouts_s, out_results)? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let role = Role::from_name(unsafe { text(role, "role")? })?;
         let results = kill.this.manager.kill_processes_by_role(&role, &kill.uuids, &kill.timeouts)?;
         give(kill.out_results, results.into());
@@ -309,7 +309,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_all_processes(
     out_results: *mut *mut sshpm_kill_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a place for the output.
         let (this, out_results) = unsafe { (handle(manager, "manager")?, output(out_results, "out_results")?) };
         let timeouts = timeout("timeout", timeout_s)?.map_or_else(KillTimeouts::default, KillTimeouts::from);
         give(out_results, this.manager.kill_all_processes(&timeouts)?.into());
@@ -335,11 +335,11 @@ pub unsafe extern "C" fn sshpm_manager_shutdown(
     out_results: *mut *mut sshpm_kill_results,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a manager.
+        // SAFETY: the caller's pointer is NULL or points to a manager.
         let this = unsafe { handle(manager, "manager")? };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
         let results = this.manager.shutdown(timeout)?;
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         if let Some(out_results) = unsafe { optional_output(out_results) } {
             give(out_results, results.into());
         }

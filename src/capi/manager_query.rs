@@ -42,7 +42,7 @@ pub unsafe extern "C" fn sshpm_manager_get_start_number(
     out_start_number: *mut u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_start_number) = unsafe {
             (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_start_number, "out_start_number")?)
         };
@@ -66,7 +66,7 @@ pub unsafe extern "C" fn sshpm_manager_get_process_state(
     out_state: *mut i32,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_state) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_state, "out_state")?) };
         out_state.write(match this.manager.process_state(uuid)? {
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn sshpm_manager_is_process_alive(
     out_alive: *mut bool,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_alive) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_alive, "out_alive")?) };
         out_alive.write(this.manager.is_process_alive(uuid));
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn sshpm_manager_is_monitoring_remotely(
     out_monitoring: *mut bool,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_monitoring) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_monitoring, "out_monitoring")?) };
         out_monitoring.write(this.manager.is_monitoring_remotely(uuid));
@@ -141,7 +141,7 @@ pub unsafe extern "C" fn sshpm_manager_get_active_process_keys(
     out_keys: *mut *mut sshpm_string_list,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a place for the output.
         let (this, out_keys) = unsafe { (handle(manager, "manager")?, output(out_keys, "out_keys")?) };
         give(out_keys, sshpm_string_list::new(this.manager.active_process_keys()));
         Ok(())
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn sshpm_manager_get_remote_pid(
     out_pid: *mut i64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_pid) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_pid, "out_pid")?) };
         out_pid.write(this.manager.remote_pid(uuid)?);
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn sshpm_manager_get_runtime_pids(
     out_client_monitoring: *mut i64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a string.
         let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
         let pids = this.manager.runtime_pids(uuid);
         for (out, pid) in [
@@ -205,7 +205,7 @@ pub unsafe extern "C" fn sshpm_manager_get_runtime_pids(
             (out_client_monitoring, pids.client_monitoring),
         ] {
             if !out.is_null() {
-                // SAFETY: the caller's pointer is NULL or to a place for the output.
+                // SAFETY: the caller's pointer is NULL or points to a place for the output.
                 unsafe { out.write(pid.unwrap_or(-1)) };
             }
         }
@@ -222,7 +222,7 @@ unsafe fn get_output(
     read: impl FnOnce(&Manager, &str) -> Result<Output, Error>,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let (this, uuid, out_buffer) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_buffer, "out_buffer")?) };
         give(out_buffer, read(&this.manager, uuid)?.into());
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn sshpm_manager_get_process_stdout(
     uuid: *const c_char,
     out_buffer: *mut *mut sshpm_buffer,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_output(manager, uuid, out_buffer, Manager::process_stdout) }
 }
 
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn sshpm_manager_get_process_stderr(
     uuid: *const c_char,
     out_buffer: *mut *mut sshpm_buffer,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_output(manager, uuid, out_buffer, Manager::process_stderr) }
 }
 
@@ -275,7 +275,7 @@ unsafe fn get_status(
     read: impl FnOnce(&Manager, &str) -> Option<Result<ExitStatus, Error>>,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let (this, uuid, out_status) =
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
         give_status(out_status, read(&this.manager, uuid).transpose()?);
@@ -304,7 +304,7 @@ pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     uuid: *const c_char,
     out_status: *mut *mut sshpm_exit_status,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_status(manager, uuid, out_status, Manager::exit_status) }
 }
 
@@ -328,6 +328,6 @@ pub unsafe extern "C" fn sshpm_manager_pop_early_exit_status(
     uuid: *const c_char,
     out_status: *mut *mut sshpm_exit_status,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_status(manager, uuid, out_status, Manager::pop_early_exit_status) }
 }

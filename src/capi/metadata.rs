@@ -66,7 +66,7 @@ impl From<ProcessMetadata> for sshpm_metadata {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path: *mut *mut c_char) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (uuid, out_path) = unsafe { (text(uuid, "uuid")?, output(out_path, "out_path")?) };
         give_string(out_path, &metadata_file_path(uuid));
         Ok(())
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn sshpm_metadata_from_json(
     out_metadata: *mut *mut sshpm_metadata,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to strings and a place for the output.
         let (uuid, json, out_metadata) =
             unsafe { (text(uuid, "uuid")?, bytes(json, "json")?, output(out_metadata, "out_metadata")?) };
         give(out_metadata, ProcessMetadata::from_json(uuid, json.as_encoded_bytes())?.into());
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
     out_metadata: *mut *mut sshpm_metadata,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, strings and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, strings and a place for the output.
         let (this, uuid, host, user, out_metadata) = unsafe {
             (
                 handle(manager, "manager")?,
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
 /// # Safety
 /// The pointer is NULL, or to metadata that live as long as the answer is used.
 unsafe fn get(metadata: *const sshpm_metadata, field: fn(&sshpm_metadata) -> &CString) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises it.
     plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.map(field)))
 }
 
@@ -152,7 +152,7 @@ unsafe fn get(metadata: *const sshpm_metadata, field: fn(&sshpm_metadata) -> &CS
 /// @return The pid, above 1; -1 when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_pid(metadata: *const sshpm_metadata) -> i64 {
-    // SAFETY: the caller's pointer is NULL or to metadata.
+    // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.pid))
 }
 
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_pid(metadata: *const sshpm_metadata)
 /// @return Seconds since 1970; 0 when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_started_at(metadata: *const sshpm_metadata) -> f64 {
-    // SAFETY: the caller's pointer is NULL or to metadata.
+    // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(0.0, || unsafe { metadata.as_ref() }.map_or(0.0, |this| this.started_at))
 }
 
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_started_at(metadata: *const sshpm_me
 /// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_hostname(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.hostname) }
 }
 
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_hostname(metadata: *const sshpm_meta
 /// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_user(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.user) }
 }
 
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_user(metadata: *const sshpm_metadata
 /// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_tree_id(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.tree_id) }
 }
 
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_tree_id(metadata: *const sshpm_metad
 /// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_role(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.role) }
 }
 
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_role(metadata: *const sshpm_metadata
 /// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_name(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.name) }
 }
 
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_name(metadata: *const sshpm_metadata
 /// metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_session(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.session) }
 }
 
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_session(metadata: *const sshpm_metad
 /// metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_start_time(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.start_time) }
 }
 
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_start_time(metadata: *const sshpm_me
 /// the file has none. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_boot_id(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.boot_id) }
 }
 
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_boot_id(metadata: *const sshpm_metad
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_link_loss(metadata: *const sshpm_metadata) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to metadata.
+    // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.link_loss))
 }
 
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_link_loss(metadata: *const sshpm_met
 /// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_log_file(metadata: *const sshpm_metadata) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to metadata.
+    // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.and_then(|this| this.log_file.as_ref())))
 }
 
@@ -302,7 +302,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_log_file(metadata: *const sshpm_meta
 /// @return Seconds; INFINITY where the request had no limit, 0 where the file has none, and when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadata) -> f64 {
-    // SAFETY: the caller's pointer is NULL or to metadata.
+    // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(0.0, || unsafe { metadata.as_ref() }.map_or(0.0, |this| this.grace))
 }
 
@@ -313,6 +313,6 @@ pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadat
 /// @param metadata The metadata; not those of found processes. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_free(metadata: *mut sshpm_metadata) {
-    // SAFETY: the caller's pointer is NULL or to metadata that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to metadata that nobody uses any more.
     unsafe { free(metadata) };
 }

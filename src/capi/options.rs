@@ -38,7 +38,7 @@ pub struct sshpm_options {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         let out_options = unsafe { output(out_options, "out_options")? };
         give(out_options, sshpm_options { options: Options::new() });
         Ok(())
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options)
 /// @param options The options. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_free(options: *mut sshpm_options) {
-    // SAFETY: the caller's pointer is NULL or to options that are not used any more.
+    // SAFETY: the caller's pointer is NULL or points to options that nobody uses any more.
     unsafe { free(options) };
 }
 
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn sshpm_options_set_launcher(
     launcher: *const sshpm_launcher,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options of this thread and a launcher.
+        // SAFETY: the caller's pointers are NULL, or point to options that only this thread uses and a launcher.
         let (this, launcher) = unsafe { (handle_mut(options, "options")?, handle(launcher, "launcher")?) };
         this.options.launcher = launcher.launcher.clone();
         Ok(())
@@ -91,7 +91,8 @@ pub unsafe extern "C" fn sshpm_options_set_host_launcher(
     launcher: *const sshpm_launcher,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options of this thread, a string and a launcher.
+        // SAFETY: the caller's pointers are NULL, or point to a string, a launcher and options that only this thread
+        // uses.
         let (this, host, launcher) =
             unsafe { (handle_mut(options, "options")?, text(host, "host")?, handle(launcher, "launcher")?) };
         this.options.host_launchers.insert(host.to_owned(), launcher.launcher.clone());
@@ -113,7 +114,7 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_program(
     program: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to options that only this thread uses and a string.
         let (this, program) = unsafe { (handle_mut(options, "options")?, bytes(program, "program")?) };
         this.options.ssh_program = program.into();
         Ok(())
@@ -134,9 +135,9 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
     file: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
         this.options.ssh_config = file.map(Into::into);
         Ok(())
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn sshpm_options_add_ssh_option(
     option: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to options that only this thread uses and a string.
         let (this, option) = unsafe { (handle_mut(options, "options")?, text(option, "option")?) };
         this.options.ssh_options.push(option.to_owned());
         Ok(())
@@ -179,7 +180,7 @@ pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
     timeout_s: f64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let timeout = timeout("connect_timeout", timeout_s)?;
         this.options.connect_timeout = timeout.unwrap_or(Options::default().connect_timeout);
@@ -197,7 +198,7 @@ pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_lost_timeout(options: *mut sshpm_options, timeout_s: f64) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let timeout = timeout("lost_timeout", timeout_s)?;
         this.options.lost_timeout = timeout.unwrap_or(Options::default().lost_timeout);
@@ -219,7 +220,7 @@ pub unsafe extern "C" fn sshpm_options_set_restore_timeout(
     timeout_s: f64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let timeout = timeout("restore_timeout", timeout_s)?;
         this.options.restore_timeout = timeout.unwrap_or(Options::default().restore_timeout);
@@ -238,7 +239,7 @@ pub unsafe extern "C" fn sshpm_options_set_restore_timeout(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm_options, share: bool) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         this.options.share_connections = share;
         Ok(())
@@ -257,7 +258,7 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, lease_s: f64) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let lease = timeout("lease", lease_s)?;
         this.options.lease = lease.unwrap_or(Options::default().lease);
@@ -275,7 +276,7 @@ pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, le
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_host_key_policy(options: *mut sshpm_options, policy: i32) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let choices = [
             (SSHPM_HOST_KEY_SSH_CONFIG, HostKeyPolicy::SshConfig),
@@ -303,9 +304,9 @@ pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(
     file: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
         this.options.known_hosts_file = file.map(Into::into);
         Ok(())
@@ -323,7 +324,7 @@ pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_output_limit(options: *mut sshpm_options, bytes: usize) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         this.options.output_limit = bytes;
         Ok(())
@@ -341,7 +342,7 @@ pub unsafe extern "C" fn sshpm_options_set_output_limit(options: *mut sshpm_opti
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_clear_kill_sequence(options: *mut sshpm_options) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         this.options.kill_sequence.clear();
         Ok(())
@@ -366,7 +367,7 @@ pub unsafe extern "C" fn sshpm_options_add_kill_step(
     wait_s: f64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to options of this thread.
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
         let this = unsafe { handle_mut(options, "options")? };
         let scopes = [(SSHPM_KILL_SCOPE_LEADER, KillScope::Leader), (SSHPM_KILL_SCOPE_GROUP, KillScope::Group)];
         let signal = Signal::from_number(signal)?;
@@ -393,7 +394,7 @@ pub unsafe extern "C" fn sshpm_options_set_shutdown_order(
     count: usize,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to options of this thread and `count` strings.
+        // SAFETY: the caller's pointers are NULL, or point to options that only this thread uses and `count` strings.
         let (this, roles) = unsafe { (handle_mut(options, "options")?, texts(roles, count, "roles")?) };
         this.options.shutdown_order = roles.into_iter().map(Role::from_name).collect::<Result<_, _>>()?;
         Ok(())

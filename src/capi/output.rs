@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::boundary::{Failure, call, free, give, plain};
 use super::buffer::sshpm_buffer;
-use super::codes::{SSHPM_ERROR_END_OF_OUTPUT, SSHPM_ERROR_TIMED_OUT, sshpm_result};
+use super::codes::{SSHPM_ERROR_END_OF_OUTPUT, sshpm_result};
 use super::input::{handle, output, text, timeout};
 use super::manager::sshpm_manager;
 use crate::event::refuse_inside_callback;
-use crate::{OutputPiece, OutputStream, OutputSubscription};
+use crate::{Error, OutputPiece, OutputStream, OutputSubscription};
 
 /// Stream: what the application writes to stdout.
 pub const SSHPM_STREAM_STDOUT: i32 = 1;
@@ -27,10 +27,11 @@ impl sshpm_output_subscription {
     fn next(&self, timeout: Duration) -> Result<OutputPiece, Failure> {
         self.subscription.recv_timeout(timeout).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
-                let message = format!("the next piece of output: not within {:.1} s", timeout.as_secs_f64());
-                Failure::new(SSHPM_ERROR_TIMED_OUT, message)
+                Error::TimedOut { what: "the next piece of output".to_owned(), waited: timeout }.into()
             }
-            RecvTimeoutError::Disconnected => Failure::new(SSHPM_ERROR_END_OF_OUTPUT, "the output has ended"),
+            RecvTimeoutError::Disconnected => {
+                Failure::new(SSHPM_ERROR_END_OF_OUTPUT, "the output has ended, and all of it was received")
+            }
         })
     }
 }
@@ -51,7 +52,7 @@ pub unsafe extern "C" fn sshpm_manager_subscribe_output(
     out_subscription: *mut *mut sshpm_output_subscription,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager, a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
         let (this, uuid, out_subscription) = unsafe {
             (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_subscription, "out_subscription")?)
         };
@@ -81,7 +82,7 @@ pub unsafe extern "C" fn sshpm_output_subscription_next(
     out_piece: *mut *mut sshpm_buffer,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a subscription and places for the outputs.
+        // SAFETY: the caller's pointers are NULL, or point to a subscription and places for the outputs.
         let (this, out_stream, out_piece) = unsafe {
             (handle(subscription, "subscription")?, output(out_stream, "out_stream")?, output(out_piece, "out_piece")?)
         };
@@ -107,7 +108,7 @@ pub unsafe extern "C" fn sshpm_output_subscription_next(
 /// @return The number; 0 when the subscription is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_output_subscription_dropped(subscription: *const sshpm_output_subscription) -> u64 {
-    // SAFETY: the caller's pointer is NULL or to a subscription.
+    // SAFETY: the caller's pointer is NULL or points to a subscription.
     plain(0, || unsafe { subscription.as_ref() }.map_or(0, |this| this.subscription.dropped()))
 }
 
@@ -118,6 +119,6 @@ pub unsafe extern "C" fn sshpm_output_subscription_dropped(subscription: *const 
 /// @param subscription The subscription. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_output_subscription_free(subscription: *mut sshpm_output_subscription) {
-    // SAFETY: the caller's pointer is NULL or to a subscription that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a subscription that nobody uses any more.
     unsafe { free(subscription) };
 }

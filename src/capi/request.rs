@@ -37,7 +37,7 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
     out_request: *mut *mut sshpm_boot_request,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string, `argc` pointers and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string, `argc` pointers and a place for the output.
         let (host, argv, out_request) =
             unsafe { (text(host, "host")?, array(argv, argc, "argv")?, output(out_request, "out_request")?) };
         // SAFETY: each is NULL or points to a string.
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn sshpm_boot_request_from_json(
     out_request: *mut *mut sshpm_boot_request,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (json, out_request) = unsafe { (text(json, "json")?, output(out_request, "out_request")?) };
         give(out_request, sshpm_boot_request { request: BootRequest::from_json(json)? });
         Ok(())
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn sshpm_boot_request_from_json(
 /// @param request The request; not one of a list. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_free(request: *mut sshpm_boot_request) {
-    // SAFETY: the caller's pointer is NULL or to a request that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a request that nobody uses any more.
     unsafe { free(request) };
 }
 
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn sshpm_boot_request_free(request: *mut sshpm_boot_reques
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_check(request: *const sshpm_boot_request) -> sshpm_result {
-    // SAFETY: the caller's pointer is NULL or to a request.
+    // SAFETY: the caller's pointer is NULL or points to a request.
     call(|| Ok(unsafe { handle(request, "request")? }.request.check()?))
 }
 
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn sshpm_boot_request_get_host(
     request: *const sshpm_boot_request,
     out_host: *mut *mut c_char,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(request, out_host, "out_host", BootRequest::get_host) }
 }
 
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn sshpm_boot_request_get_user(
     out_user: *mut *mut c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a request and a place for the output.
         let (this, out_user) = unsafe { (handle(request, "request")?, output(out_user, "out_user")?) };
         match this.request.get_user() {
             Some(user) => give_string(out_user, user),
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sshpm_boot_request_get_name(
     request: *const sshpm_boot_request,
     out_name: *mut *mut c_char,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(request, out_name, "out_name", BootRequest::get_name) }
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn sshpm_boot_request_get_session(
     request: *const sshpm_boot_request,
     out_session: *mut *mut c_char,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(request, out_session, "out_session", BootRequest::get_session) }
 }
 
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn sshpm_boot_request_get_role(
     request: *const sshpm_boot_request,
     out_role: *mut *mut c_char,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get(request, out_role, "out_role", |request| request.get_role().as_str()) }
 }
 
@@ -196,7 +196,7 @@ unsafe fn get(
     read: impl FnOnce(&BootRequest) -> &str,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let (this, out) = unsafe { (handle(request, "request")?, output(out, argument)?) };
         give_string(out, read(&this.request));
         Ok(())
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn sshpm_boot_request_list_from_json(
     out_list: *mut *mut sshpm_boot_request_list,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (json, out_list) = unsafe { (text(json, "json")?, output(out_list, "out_list")?) };
         let requests = BootRequest::list_from_json(json)?;
         let requests = requests.into_iter().map(|request| sshpm_boot_request { request }).collect();
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn sshpm_boot_request_list_from_json(
 /// @return The number; 0 when the list is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_list_count(list: *const sshpm_boot_request_list) -> usize {
-    // SAFETY: the caller's pointer is NULL or to a list.
+    // SAFETY: the caller's pointer is NULL or points to a list.
     plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.requests.len()))
 }
 
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn sshpm_boot_request_list_get(
     list: *const sshpm_boot_request_list,
     index: usize,
 ) -> *const sshpm_boot_request {
-    // SAFETY: the caller's pointer is NULL or to a list.
+    // SAFETY: the caller's pointer is NULL or points to a list.
     let request = || unsafe { list.as_ref() }.and_then(|list| list.requests.get(index));
     plain(ptr::null(), || request().map_or(ptr::null(), ptr::from_ref))
 }
@@ -263,6 +263,6 @@ pub unsafe extern "C" fn sshpm_boot_request_list_get(
 /// @param list The list. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_list_free(list: *mut sshpm_boot_request_list) {
-    // SAFETY: the caller's pointer is NULL or to a list that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a list that nobody uses any more.
     unsafe { free(list) };
 }

@@ -47,7 +47,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_launcher(
     launcher: *const sshpm_launcher,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a launcher.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a launcher.
         let (this, launcher) = unsafe { (handle_mut(request, "request")?, handle(launcher, "launcher")?) };
         this.request.launcher = Some(launcher.launcher.clone());
         Ok(())
@@ -67,9 +67,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_user(
     user: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let user = unsafe { (!user.is_null()).then(|| text(user, "user")).transpose()? };
         this.request.user = user.map(str::to_owned);
         Ok(())
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_name(
     name: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, name) = unsafe { (handle_mut(request, "request")?, text(name, "name")?) };
         this.request.name = name.to_owned();
         Ok(())
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_session(
     session: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, session) = unsafe { (handle_mut(request, "request")?, text(session, "session")?) };
         this.request.session = session.to_owned();
         Ok(())
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_tree_id(
     tree_id: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, tree_id) = unsafe { (handle_mut(request, "request")?, text(tree_id, "tree_id")?) };
         this.request.tree_id = tree_id.to_owned();
         Ok(())
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_role(
     role: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, role) = unsafe { (handle_mut(request, "request")?, text(role, "role")?) };
         this.request.role = Role::from_name(role)?;
         Ok(())
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn sshpm_boot_request_add_setup_line(
     line: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, line) = unsafe { (handle_mut(request, "request")?, bytes(line, "line")?) };
         this.request.setup.push(line.to_owned());
         Ok(())
@@ -193,9 +193,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_setup_shell(
     shell: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let shell = unsafe { (!shell.is_null()).then(|| text(shell, "shell")).transpose()? };
         this.request.setup_shell = shell.map(str::to_owned);
         Ok(())
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_environment(
     value: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and strings.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and strings.
         let (this, name, value) =
             unsafe { (handle_mut(request, "request")?, text(name, "name")?, bytes(value, "value")?) };
         this.request.environment.insert(name.to_owned(), value.to_owned());
@@ -238,9 +238,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
     directory: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let directory = unsafe { (!directory.is_null()).then(|| bytes(directory, "directory")).transpose()? };
         this.request.working_directory = directory.map(Into::into);
         Ok(())
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_request, mask: u32) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.umask = Some(mask);
         Ok(())
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_limit(
     value: u64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a request of this thread and a string.
+        // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, name) = unsafe { (handle_mut(request, "request")?, text(name, "name")?) };
         let value = if value == u64::MAX { LimitValue::Unlimited } else { LimitValue::Value(value) };
         this.request.limits.insert(name.parse()?, value);
@@ -301,9 +301,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_file(
     file: *const c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
-        // SAFETY: the caller's pointer is NULL or to a string.
+        // SAFETY: the caller's pointer is NULL or points to a string.
         let file = unsafe { (!file.is_null()).then(|| bytes(file, "file")).transpose()? };
         this.request.log_file = file.map(Into::into);
         Ok(())
@@ -320,7 +320,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_file(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_log_mode(request: *mut sshpm_boot_request, mode: i32) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         let modes = [
             (SSHPM_LOG_MODE_FRESH, LogMode::Fresh),
@@ -347,7 +347,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
     timeout_s: f64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.start_timeout = time("start_timeout", timeout_s, defaults().start_timeout)?;
         Ok(())
@@ -367,7 +367,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
     policy: i32,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         let policies =
             [(SSHPM_LINK_LOSS_TERMINATE, LinkLossPolicy::Terminate), (SSHPM_LINK_LOSS_KEEP, LinkLossPolicy::Keep)];
@@ -386,7 +386,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_request, grace_s: f64) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.grace = time("grace", grace_s, defaults().grace)?;
         Ok(())
@@ -408,7 +408,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_kill_tree(
     kill_tree: bool,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a request of this thread.
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.kill_tree = kill_tree;
         Ok(())

@@ -24,7 +24,7 @@ pub unsafe extern "C" fn sshpm_role_from_tree_id(
     out_role: *mut *mut c_char,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (tree_id, out_role) = unsafe { (text(tree_id, "tree_id")?, output(out_role, "out_role")?) };
         give_string(out_role, Role::from_tree_id(tree_id, controller).as_str());
         Ok(())
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn sshpm_role_from_tree_id(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_signal_from_name(name: *const c_char, out_signal: *mut i32) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a string and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a string and a place for the output.
         let (name, out_signal) = unsafe { (text(name, "name")?, output(out_signal, "out_signal")?) };
         out_signal.write(name.parse::<Signal>()?.number());
         Ok(())
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn sshpm_signal_from_name(name: *const c_char, out_signal:
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_signal_to_name(signal: i32, out_name: *mut *mut c_char) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a place for the output.
+        // SAFETY: the caller's pointer is NULL or points to a place for the output.
         let out_name = unsafe { output(out_name, "out_name")? };
         give_string(out_name, &Signal::from_number(signal)?.to_string());
         Ok(())

@@ -67,7 +67,7 @@ unsafe fn get_code(
     read: impl FnOnce(&ExitStatus) -> Option<i32>,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises it.
         let (this, out_code) = unsafe { (handle(status, "status")?, output(out_code, "out_code")?) };
         let none = || Failure::new(SSHPM_ERROR_NO_EXIT_CODE, format!("there is no {what}: {}", this.status));
         out_code.write(read(&this.status).ok_or_else(none)?);
@@ -84,7 +84,7 @@ unsafe fn get_code(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_source(status: *const sshpm_exit_status) -> i32 {
     plain(0, || {
-        // SAFETY: the caller's pointer is NULL or to a status.
+        // SAFETY: the caller's pointer is NULL or points to a status.
         let source = unsafe { status.as_ref() }.map(|this| this.status.source());
         source.map_or(0, |source| match source {
             ExitSource::ClientMonitoring => SSHPM_EXIT_SOURCE_CLIENT_MONITORING,
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_source(status: *const sshpm_exit_
 /// @return The name, which is the status': valid until it is freed. NULL when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_source_name(status: *const sshpm_exit_status) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.source_name)))
 }
 
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_source_name(status: *const sshpm_
 /// status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_start_number(status: *const sshpm_exit_status) -> u64 {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.start_number()))
 }
 
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_raw_code(
     status: *const sshpm_exit_status,
     out_code: *mut i32,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_code(status, out_code, "raw code", ExitStatus::raw_code) }
 }
 
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_code(
     status: *const sshpm_exit_status,
     out_code: *mut i32,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_code(status, out_code, "exit code", ExitStatus::code) }
 }
 
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_application_code(
     status: *const sshpm_exit_status,
     out_code: *mut i32,
 ) -> sshpm_result {
-    // SAFETY: the caller's pointers are this function's.
+    // SAFETY: the caller promises all that this call needs.
     unsafe { get_code(status, out_code, "code of the application", ExitStatus::application_code) }
 }
 
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_application_code(
 /// @return The signal's number on this machine; 0 when there was none, or the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_signal(status: *const sshpm_exit_status) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(0, || unsafe { status.as_ref() }.and_then(|this| this.status.signal()).map_or(0, Signal::number))
 }
 
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_signal(status: *const sshpm_exit_
 /// @return Whether it did; false when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_core_dumped(status: *const sshpm_exit_status) -> bool {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.core_dumped()))
 }
 
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn sshpm_exit_status_core_dumped(status: *const sshpm_exit
 /// @return Whether it did; false when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_left_over(status: *const sshpm_exit_status) -> bool {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.left_over()))
 }
 
@@ -222,16 +222,17 @@ pub unsafe extern "C" fn sshpm_exit_status_get_ended_at(
     out_ended_at: *mut f64,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a status and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a status and a place for the output.
         let (this, out_ended_at) = unsafe { (handle(status, "status")?, output(out_ended_at, "out_ended_at")?) };
-        let none = || Failure::new(SSHPM_ERROR_NO_END_TIME, format!("when it ended is not known: {}", this.status));
+        let none =
+            || Failure::new(SSHPM_ERROR_NO_END_TIME, format!("the time of the end is not known: {}", this.status));
         out_ended_at.write(since_1970(this.status.ended_at().ok_or_else(none)?));
         Ok(())
     })
 }
 
 fn since_1970(time: SystemTime) -> f64 {
-    // A clock that stands before 1970 gives a negative time.
+    // A clock that is set to a time before 1970 gives a negative number.
     time.duration_since(UNIX_EPOCH).map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())
 }
 
@@ -244,7 +245,7 @@ fn since_1970(time: SystemTime) -> f64 {
 /// @return The number; 0 when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_strays_count(status: *const sshpm_exit_status) -> usize {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.strays().len()))
 }
 
@@ -257,7 +258,7 @@ pub unsafe extern "C" fn sshpm_exit_status_strays_count(status: *const sshpm_exi
 /// @return The pid; -1 when the index is not below the count, or the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_stray(status: *const sshpm_exit_status, index: usize) -> i64 {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     let pid = || unsafe { status.as_ref() }.and_then(|this| this.status.strays().get(index)).copied();
     plain(-1, || pid().unwrap_or(-1))
 }
@@ -270,7 +271,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_stray(status: *const sshpm_exit_s
 /// @return Whether it was; false when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_link_lost(status: *const sshpm_exit_status) -> bool {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.link_lost()))
 }
 
@@ -282,7 +283,7 @@ pub unsafe extern "C" fn sshpm_exit_status_link_lost(status: *const sshpm_exit_s
 /// @return Whether it could not; false when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_is_unknown(status: *const sshpm_exit_status) -> bool {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.is_unknown()))
 }
 
@@ -294,7 +295,7 @@ pub unsafe extern "C" fn sshpm_exit_status_is_unknown(status: *const sshpm_exit_
 /// @return The line without a newline, which is the status': valid until it is freed. NULL when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_message(status: *const sshpm_exit_status) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.message)))
 }
 
@@ -306,7 +307,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_message(status: *const sshpm_exit
 /// @return The clause, which is the status': valid until it is freed. NULL when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exit_status) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to a status.
+    // SAFETY: the caller's pointer is NULL or points to a status.
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.sentence)))
 }
 
@@ -317,6 +318,6 @@ pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exi
 /// @param status The status; not one of kill results, found processes, an event or a callback. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_free(status: *mut sshpm_exit_status) {
-    // SAFETY: the caller's pointer is NULL or to a status that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a status that nobody uses any more.
     unsafe { free(status) };
 }

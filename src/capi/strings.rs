@@ -39,7 +39,7 @@ pub unsafe extern "C" fn sshpm_string_free(string: *mut c_char) {
 /// @return The number; 0 when the list is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_list_count(list: *const sshpm_string_list) -> usize {
-    // SAFETY: the caller's pointer is NULL or to a list.
+    // SAFETY: the caller's pointer is NULL or points to a list.
     plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.strings.len()))
 }
 
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn sshpm_string_list_count(list: *const sshpm_string_list)
 /// count, or the list is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, index: usize) -> *const c_char {
-    // SAFETY: the caller's pointer is NULL or to a list.
+    // SAFETY: the caller's pointer is NULL or points to a list.
     plain(ptr::null(), || pointer_to(unsafe { list.as_ref() }.and_then(|list| list.strings.get(index))))
 }
 
@@ -64,6 +64,6 @@ pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, i
 /// @param list The list. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_list_free(list: *mut sshpm_string_list) {
-    // SAFETY: the caller's pointer is NULL or to a list that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a list that nobody uses any more.
     unsafe { free(list) };
 }

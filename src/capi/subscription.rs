@@ -23,9 +23,10 @@ pub struct sshpm_subscription {
 impl sshpm_subscription {
     fn next(&self, timeout: Duration) -> Result<Event, Failure> {
         let next = select_biased! {
-            recv(self.woken) -> _ => Err(Failure::new(SSHPM_ERROR_WOKEN, "the wait was ended by a wake")),
+            recv(self.woken) -> _ => Err(Failure::new(SSHPM_ERROR_WOKEN, "sshpm_subscription_wake ended the wait")),
             recv(self.subscription.queue()) -> event => {
-                event.map(Delivery::receive).map_err(|_| Failure::new(SSHPM_ERROR_SHUT_DOWN, "the manager is gone: no event can come"))
+                let freed = || Failure::new(SSHPM_ERROR_SHUT_DOWN, "the manager was freed; no more events can come");
+                event.map(Delivery::receive).map_err(|_| freed())
             }
             default(timeout) => {
                 let waited = timeout.as_secs_f64();
@@ -33,7 +34,7 @@ impl sshpm_subscription {
             }
         };
         self.subscription.update_fd();
-        // A wake that came before the descriptor was cleared must keep it readable.
+        // A wake that came before the descriptor was cleared must keep the descriptor readable.
         if !self.woken.is_empty() {
             self.subscription.signal_fd();
         }
@@ -57,7 +58,7 @@ pub unsafe extern "C" fn sshpm_manager_subscribe(
     out_subscription: *mut *mut sshpm_subscription,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a manager and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a place for the output.
         let (this, out_subscription) =
             unsafe { (handle(manager, "manager")?, output(out_subscription, "out_subscription")?) };
         let subscription = this.manager.subscribe()?;
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn sshpm_manager_subscribe(
 /// the subscription is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_get_fd(subscription: *const sshpm_subscription) -> i32 {
-    // SAFETY: the caller's pointer is NULL or to a subscription.
+    // SAFETY: the caller's pointer is NULL or points to a subscription.
     plain(-1, || unsafe { subscription.as_ref() }.map_or(-1, |this| this.subscription.as_fd().as_raw_fd()))
 }
 
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn sshpm_subscription_next(
     out_event: *mut *mut sshpm_event,
 ) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointers are NULL, or to a subscription and a place for the output.
+        // SAFETY: the caller's pointers are NULL, or point to a subscription and a place for the output.
         let (this, out_event) = unsafe { (handle(subscription, "subscription")?, output(out_event, "out_event")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
         if !timeout.is_zero() {
@@ -120,9 +121,9 @@ pub unsafe extern "C" fn sshpm_subscription_next(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_wake(subscription: *const sshpm_subscription) -> sshpm_result {
     call(|| {
-        // SAFETY: the caller's pointer is NULL or to a subscription.
+        // SAFETY: the caller's pointer is NULL or points to a subscription.
         let this = unsafe { handle(subscription, "subscription")? };
-        // It fails when a wake is due already.
+        // It fails when a wake is already due.
         let _ = this.wake.try_send(());
         this.subscription.signal_fd();
         Ok(())
@@ -137,6 +138,6 @@ pub unsafe extern "C" fn sshpm_subscription_wake(subscription: *const sshpm_subs
 /// @param subscription The subscription. NULL: nothing is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_free(subscription: *mut sshpm_subscription) {
-    // SAFETY: the caller's pointer is NULL or to a subscription that is not used any more.
+    // SAFETY: the caller's pointer is NULL or points to a subscription that nobody uses any more.
     unsafe { free(subscription) };
 }

@@ -337,7 +337,7 @@ int main(void)
         OK(sshpm_subscription_next(subscription, SSHPM_TIMEOUT_DEFAULT, &event));
         sshpm_event_free(event);
     }
-    GIVES(sshpm_subscription_next(subscription, SSHPM_TIMEOUT_DEFAULT, &event), SSHPM_ERROR_SHUT_DOWN, "gone");
+    GIVES(sshpm_subscription_next(subscription, SSHPM_TIMEOUT_DEFAULT, &event), SSHPM_ERROR_SHUT_DOWN, "freed");
     sshpm_subscription_free(subscription);
     return 0;
 }
