@@ -6,9 +6,9 @@ use std::ptr;
 use super::boundary::{free, plain};
 use crate::Output;
 
-/// Bytes, such as the last part of what an application wrote to a stream: a copy, which does not change.
+/// A copy of some bytes, such as the last part of what an application wrote to a stream. It does not change.
 pub struct sshpm_buffer {
-    /// With a NUL behind it.
+    /// The bytes, and one NUL byte behind them.
     bytes: Vec<u8>,
     dropped: u64,
 }
@@ -27,20 +27,20 @@ impl From<Vec<u8>> for sshpm_buffer {
     }
 }
 
-/// The bytes of a buffer.
+/// Returns the bytes of a buffer.
 ///
 /// Any thread. Does not block.
 ///
 /// @param buffer The buffer.
-/// @return The bytes, which are the buffer's: valid until it is freed. A NUL follows them; there may be others in
-/// them. NULL when the buffer is NULL.
+/// @return The bytes, which are owned by the buffer and valid until the buffer is freed. A NUL byte follows them; there
+/// can be other NUL bytes among them. NULL when the buffer is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_data(buffer: *const sshpm_buffer) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to a buffer.
     plain(ptr::null(), || unsafe { buffer.as_ref() }.map_or(ptr::null(), |buffer| buffer.bytes.as_ptr().cast()))
 }
 
-/// The number of bytes in a buffer, without the NUL behind them.
+/// Returns the number of bytes in a buffer, without the NUL byte that follows them.
 ///
 /// Any thread. Does not block.
 ///
@@ -52,12 +52,12 @@ pub unsafe extern "C" fn sshpm_buffer_size(buffer: *const sshpm_buffer) -> usize
     plain(0, || unsafe { buffer.as_ref() }.map_or(0, |buffer| buffer.bytes.len() - 1))
 }
 
-/// How many bytes the application wrote before those in the buffer, which were not kept; 0 for what is no such part.
+/// Returns how many bytes the application wrote to the stream before those in the buffer. The library dropped them.
 ///
 /// Any thread. Does not block.
 ///
 /// @param buffer The buffer.
-/// @return The number; 0 when the buffer is NULL.
+/// @return The number; 0 when the buffer is NULL, or does not hold the last part of a stream.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_dropped(buffer: *const sshpm_buffer) -> u64 {
     // SAFETY: the caller's pointer is NULL or points to a buffer.
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn sshpm_buffer_dropped(buffer: *const sshpm_buffer) -> u6
 ///
 /// Any thread. Does not block.
 ///
-/// @param buffer The buffer. NULL: nothing is done.
+/// @param buffer The buffer. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_buffer_free(buffer: *mut sshpm_buffer) {
     // SAFETY: the caller's pointer is NULL or points to a buffer that nobody uses any more.

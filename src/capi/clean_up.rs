@@ -10,19 +10,19 @@ use super::input::{handle, output, text, text_or_null, timeout};
 use super::manager::sshpm_manager;
 use crate::{CleanUp, CleanedUp};
 
-/// Clean up: the process has a manager, and was left alone.
+/// Clean up: a manager can reach the process, so it was left alone.
 pub const SSHPM_CLEAN_UP_MANAGED: i32 = 1;
-/// Clean up: the process was ended, and what it left was removed.
+/// Clean up: the process was ended, and its files were removed.
 pub const SSHPM_CLEAN_UP_ENDED: i32 = 2;
-/// Clean up: the process had ended before; what it left was removed.
+/// Clean up: the process had already ended, and its files were removed.
 pub const SSHPM_CLEAN_UP_REMOVED: i32 = 3;
 /// Clean up: the process could not be ended.
 pub const SSHPM_CLEAN_UP_STILL_RUNNING: i32 = 4;
 
-/// How long a process may live after SIGHUP by default: as boot requests have it.
+/// How long a process may live after SIGHUP by default. Boot requests have the same default.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 
-/// What a cleaning up of a host came to for each process there.
+/// The result of cleaning up a host, for each process there.
 pub struct sshpm_clean_up_results {
     results: Vec<CleanUpResult>,
 }
@@ -45,20 +45,22 @@ impl From<CleanedUp> for CleanUpResult {
     }
 }
 
-/// Ends the processes of a user on a host that no manager can reach, by SIGHUP and after the grace SIGKILL, and removes
-/// what they and their managers left. Those that a manager can reach are left alone. One whose link is lost at this
-/// moment cannot be reached, whether or not its manager lives. There are results for at most 10,000 processes.
+/// Ends the processes of a user on a host that no manager can reach: sends SIGHUP, and after the grace SIGKILL. Removes
+/// the files that these processes, ended processes and their managers have left. Leaves alone the processes that a
+/// manager can reach. A process whose link is lost at this moment cannot be reached, whether or not its manager lives.
+/// There are results for at most 10,000 processes.
 ///
 /// Any thread. Blocks at most for two times the connect timeout, the grace and 8 s for each process, and 120 s.
 ///
 /// @param manager The manager.
 /// @param host The host.
-/// @param user The user there. NULL: ssh's choice.
-/// @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
-/// @param kill_tree Whether what they started and what left their process groups is ended too: see
+/// @param user The user on the host. NULL: ssh's choice.
+/// @param grace_s Seconds. The remote side counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT:
+/// 5 s.
+/// @param kill_tree Whether processes that they started are ended, too, when these have left the process group: see
 /// sshpm_boot_request_set_kill_tree.
-/// @param out_results Gets the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
-/// @return SSHPM_OK, also where processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+/// @param out_results Receives the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
+/// @return SSHPM_OK, also when processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
 /// SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_clean_up_host(
@@ -86,14 +88,16 @@ pub unsafe extern "C" fn sshpm_manager_clean_up_host(
     })
 }
 
+/// Returns one of the results.
+///
 /// # Safety
-/// The pointer is NULL or to results that live as long as the answer is used.
+/// The pointer is NULL, or points to results that live as long as the returned reference is used.
 unsafe fn at<'a>(results: *const sshpm_clean_up_results, index: usize) -> Option<&'a CleanUpResult> {
     // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
-/// The number of processes in the results.
+/// Returns the number of processes in the results.
 ///
 /// Any thread. Does not block.
 ///
@@ -105,14 +109,14 @@ pub unsafe extern "C" fn sshpm_clean_up_results_count(results: *const sshpm_clea
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
-/// The uuid of one process.
+/// Returns the uuid of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count, or
-/// the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return The uuid, which is owned by the results and valid until the results are freed. NULL when the index is not
+/// below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_get_uuid(
     results: *const sshpm_clean_up_results,
@@ -122,14 +126,14 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_uuid(
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
 }
 
-/// What became of one process.
+/// Returns what became of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return One of SSHPM_CLEAN_UP_..., of which later versions can have more; 0 when the index is not below the count, or
-/// the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return One of SSHPM_CLEAN_UP_..., of which later versions can have more; 0 when the index is not below the count,
+/// or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_get_outcome(
     results: *const sshpm_clean_up_results,
@@ -139,13 +143,13 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_outcome(
     plain(0, || unsafe { at(results, index) }.map_or(0, |result| result.outcome))
 }
 
-/// The number of those that could not be ended of one process: itself, or what it started.
+/// Returns how many processes could not be ended for one entry: the process itself, and processes that it started.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The number; 0 when the index is not below the count, or the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return The number, at most 8; 0 when the index is not below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_left_count(
     results: *const sshpm_clean_up_results,
@@ -155,14 +159,14 @@ pub unsafe extern "C" fn sshpm_clean_up_results_left_count(
     plain(0, || unsafe { at(results, index) }.map_or(0, |result| result.left.len()))
 }
 
-/// The pid, on the host, of one that could not be ended.
+/// Returns the pid of one process that could not be ended.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index The process' place, from 0.
-/// @param left_index The place among those that could not be ended of it, from 0.
-/// @return The pid; -1 when an index is not below its count, or the results are NULL.
+/// @param index The index of the process, from 0.
+/// @param left_index The index among the processes of this entry that could not be ended, from 0.
+/// @return The pid on the host; -1 when an index is not below its count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_get_left(
     results: *const sshpm_clean_up_results,
@@ -178,7 +182,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_left(
 ///
 /// Any thread. Does not block.
 ///
-/// @param results The results. NULL: nothing is done.
+/// @param results The results. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_clean_up_results_free(results: *mut sshpm_clean_up_results) {
     // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.

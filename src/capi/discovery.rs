@@ -11,16 +11,17 @@ use super::metadata::sshpm_metadata;
 use super::status::{pointer_to_status, sshpm_exit_status};
 use crate::{FoundProcess, FoundState};
 
-/// Found: it runs, and its manager lives; or its time since that died is not over.
+/// Found: the process runs, and its manager lives, or died so recently that the host has not ended the process yet.
 pub const SSHPM_FOUND_MANAGED: i32 = 1;
-/// Found: it runs, it is kept, and no manager has it: it can be adopted.
+/// Found: the process runs and is kept, and no manager controls it. It can be adopted.
 pub const SSHPM_FOUND_UNMANAGED: i32 = 2;
-/// Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
-/// sshpm_manager_clean_up_host ends it.
+/// Found: the process runs, but the shell that watched it on its host has gone or can no longer receive commands. No
+/// manager can reach the process. sshpm_manager_clean_up_host ends it.
 pub const SSHPM_FOUND_ORPHANED: i32 = 3;
-/// Found: it has ended, and no manager has been told how. One that was kept can be adopted, for that and for its output.
+/// Found: the process has ended, and no manager has learned how. A kept process can be adopted, to get its exit status
+/// and its output.
 pub const SSHPM_FOUND_ENDED: i32 = 4;
-/// Found: it is not there any more: its pid is nobody's or another's, or the host was booted since.
+/// Found: the process no longer exists: no process or another process has its pid, or the host has been booted since.
 pub const SSHPM_FOUND_GONE: i32 = 5;
 
 /// The processes that were found on a host. They do not change, and any number of threads can read them.
@@ -48,17 +49,18 @@ impl From<FoundProcess> for Found {
     }
 }
 
-/// Lists the processes of a user that have a metadata file on a host: those of all managers, of dead ones too. Who lives
-/// is checked by pid, start time and boot. The list has at most 10,000 processes and 16 MiB of metadata; what a host
-/// lists beyond that is dropped. Files that are no metadata are left out, and one warning in the log counts them.
+/// Lists the processes of a user that have a metadata file on a host. These can be processes of any manager, also of
+/// dead managers. The host checks by pid, start time and boot whether a process lives. The list has at most 10,000
+/// processes and 16 MiB of metadata; what a host lists beyond that is dropped. Files that are not valid metadata are
+/// left out, and one warning in the log counts them.
 ///
 /// Any thread. Blocks at most for the connect timeout, and 60 s.
 ///
 /// @param manager The manager.
 /// @param host The host.
-/// @param user The user there; the files must be this user's. NULL: ssh's choice.
-/// @param out_found Gets the processes. They are the caller's, to be freed with sshpm_found_processes_free.
-/// @return SSHPM_OK, also where there is none; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+/// @param user The user on the host, to whom the files must belong. NULL: ssh's choice.
+/// @param out_found Receives the processes. They are the caller's, to be freed with sshpm_found_processes_free.
+/// @return SSHPM_OK, also when there is no process; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
 /// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_find_processes(
@@ -83,23 +85,24 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
     })
 }
 
-/// Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls: all functions of this manager work on it then.
-/// Its output is read from the beginning, and SSHPM_EVENT_LINK_RESTORED is its first event. If it has ended in the
-/// meantime, its end is reported like any other.
+/// Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls. All functions of this manager then work on
+/// it. The manager reads its output from the beginning, and its first event is SSHPM_EVENT_LINK_RESTORED. If the
+/// process has ended in the meantime, its exit is reported like any other.
 ///
 /// Any thread. Blocks at most for two times the connect timeout, and 120 s.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param host The host.
-/// @param user The user there; the process must be this user's. NULL: ssh's choice.
-/// @param out_start_number Gets the start number, as sshpm_manager_start_process gives it. NULL: not wanted.
+/// @param user The user on the host, to whom the process must belong. NULL: ssh's choice.
+/// @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
-/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
-/// SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: its host does not have
-/// it, it is not kept, or what watched it is gone. SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all.
-/// Nothing was changed unless SSHPM_OK.
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process with this uuid.
+/// SSHPM_ERROR_TAKEN_OVER: a live manager controls the process, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: the
+/// host does not have the process, the process is not kept, or the shell that watched it has gone.
+/// SSHPM_ERROR_DETACHED: this manager was detached from all processes in the meantime. Nothing was changed unless it is
+/// SSHPM_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_adopt_process(
     manager: *mut sshpm_manager,
@@ -127,14 +130,16 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process(
     })
 }
 
+/// Returns one of the processes.
+///
 /// # Safety
-/// The pointer is NULL or to found processes that live as long as the answer is used.
+/// The pointer is NULL, or points to found processes that live as long as the returned reference is used.
 unsafe fn at<'a>(found: *const sshpm_found_processes, index: usize) -> Option<&'a Found> {
     // SAFETY: the caller promises it.
     unsafe { found.as_ref() }.and_then(|this| this.found.get(index))
 }
 
-/// The number of processes that were found.
+/// Returns the number of processes that were found.
 ///
 /// Any thread. Does not block.
 ///
@@ -146,14 +151,14 @@ pub unsafe extern "C" fn sshpm_found_processes_count(found: *const sshpm_found_p
     plain(0, || unsafe { found.as_ref() }.map_or(0, |this| this.found.len()))
 }
 
-/// The uuid of one process.
+/// Returns the uuid of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param found The processes.
-/// @param index Its place, from 0.
-/// @return The uuid, which is the processes': valid until they are freed. NULL when the index is not below the count, or
-/// the processes are NULL.
+/// @param index The index of the process, from 0.
+/// @return The uuid, which is owned by the processes and valid until they are freed. NULL when the index is not below
+/// the count, or the processes are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_get_uuid(
     found: *const sshpm_found_processes,
@@ -163,14 +168,14 @@ pub unsafe extern "C" fn sshpm_found_processes_get_uuid(
     plain(ptr::null(), || pointer_to(unsafe { at(found, index) }.map(|this| &this.uuid)))
 }
 
-/// What the metadata file of one process says.
+/// Returns the content of the metadata file of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param found The processes.
-/// @param index Its place, from 0.
-/// @return The metadata, which are the processes': valid until they are freed. NULL when the index is not below the
-/// count, or the processes are NULL.
+/// @param index The index of the process, from 0.
+/// @return The metadata, which are owned by the processes and valid until those are freed. NULL when the index is not
+/// below the count, or the processes are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_get_metadata(
     found: *const sshpm_found_processes,
@@ -180,12 +185,12 @@ pub unsafe extern "C" fn sshpm_found_processes_get_metadata(
     plain(ptr::null(), || unsafe { at(found, index) }.map_or(ptr::null(), |this| ptr::from_ref(&this.metadata)))
 }
 
-/// What became of one process.
+/// Returns what became of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param found The processes.
-/// @param index Its place, from 0.
+/// @param index The index of the process, from 0.
 /// @return One of SSHPM_FOUND_..., of which later versions can have more; 0 when the index is not below the count, or
 /// the processes are NULL.
 #[unsafe(no_mangle)]
@@ -194,14 +199,14 @@ pub unsafe extern "C" fn sshpm_found_processes_get_state(found: *const sshpm_fou
     plain(0, || unsafe { at(found, index) }.map_or(0, |this| this.state))
 }
 
-/// How one process ended, of SSHPM_FOUND_ENDED.
+/// Returns how one process ended, for SSHPM_FOUND_ENDED.
 ///
 /// Any thread. Does not block.
 ///
 /// @param found The processes.
-/// @param index Its place, from 0.
-/// @return The status, which is the processes': valid until they are freed. NULL in all other states, when the index is
-/// not below the count, or the processes are NULL.
+/// @param index The index of the process, from 0.
+/// @return The status, which is owned by the processes and valid until those are freed. NULL in all other states, when
+/// the index is not below the count, or the processes are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_get_status(
     found: *const sshpm_found_processes,
@@ -215,7 +220,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_status(
 ///
 /// Any thread. Does not block.
 ///
-/// @param found The processes. NULL: nothing is done.
+/// @param found The processes. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_found_processes_free(found: *mut sshpm_found_processes) {
     // SAFETY: the caller's pointer is NULL or points to found processes that nobody uses any more.

@@ -30,11 +30,11 @@ pub struct sshpm_event {
     kind: i32,
     uuid: CString,
     start_number: u64,
-    /// -1: none.
+    /// -1 when there is none.
     pid: i64,
     status: Option<sshpm_exit_status>,
     error: sshpm_result,
-    /// Of all events that have no status.
+    /// The text of an event that has no status.
     message: CString,
 }
 
@@ -62,7 +62,7 @@ impl From<Event> for sshpm_event {
     }
 }
 
-/// What happened.
+/// Returns what happened.
 ///
 /// Any thread. Does not block.
 ///
@@ -74,20 +74,20 @@ pub unsafe extern "C" fn sshpm_event_get_type(event: *const sshpm_event) -> i32 
     plain(0, || unsafe { event.as_ref() }.map_or(0, |this| this.kind))
 }
 
-/// The process that the event is about.
+/// Returns the uuid of the process that the event is about.
 ///
 /// Any thread. Does not block.
 ///
 /// @param event The event.
-/// @return The uuid, which is the event's: valid until it is freed. NULL when the event is NULL.
+/// @return The uuid, which is owned by the event and valid until the event is freed. NULL when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_uuid(event: *const sshpm_event) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to an event.
     plain(ptr::null(), || pointer_to(unsafe { event.as_ref() }.map(|this| &this.uuid)))
 }
 
-/// Which start of its uuid the event belongs to: the number that sshpm_manager_start_process or
-/// sshpm_manager_adopt_process gave for it.
+/// Returns the start number of the process, which sshpm_manager_start_process or sshpm_manager_adopt_process returned
+/// for it.
 ///
 /// Any thread. Does not block.
 ///
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn sshpm_event_get_start_number(event: *const sshpm_event)
     plain(0, || unsafe { event.as_ref() }.map_or(0, |this| this.start_number))
 }
 
-/// The application's pid on its host, of SSHPM_EVENT_STARTED.
+/// Returns the application's pid on its host, for SSHPM_EVENT_STARTED.
 ///
 /// Any thread. Does not block.
 ///
@@ -111,20 +111,21 @@ pub unsafe extern "C" fn sshpm_event_get_pid(event: *const sshpm_event) -> i64 {
     plain(-1, || unsafe { event.as_ref() }.map_or(-1, |this| this.pid))
 }
 
-/// How the process ended, of SSHPM_EVENT_EXITED.
+/// Returns how the process ended, for SSHPM_EVENT_EXITED.
 ///
 /// Any thread. Does not block.
 ///
 /// @param event The event.
-/// @return The status, which is the event's: valid until it is freed. NULL for all other events, and when the event
-/// is NULL.
+/// @return The status, which is owned by the event and valid until the event is freed. NULL for all other events, and
+/// when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_status(event: *const sshpm_event) -> *const sshpm_exit_status {
     // SAFETY: the caller's pointer is NULL or points to an event.
     plain(ptr::null(), || pointer_to_status(unsafe { event.as_ref() }.and_then(|this| this.status.as_ref())))
 }
 
-/// Why the start failed, of SSHPM_EVENT_START_FAILED; why the link was not restored, of SSHPM_EVENT_LINK_NOT_RESTORED.
+/// Returns why the start failed, for SSHPM_EVENT_START_FAILED, or why the link was not restored, for
+/// SSHPM_EVENT_LINK_NOT_RESTORED.
 ///
 /// Any thread. Does not block.
 ///
@@ -137,13 +138,14 @@ pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> ssh
     plain(SSHPM_OK, || unsafe { event.as_ref() }.map_or(SSHPM_OK, |this| this.error))
 }
 
-/// The text of the event: why the start failed, what ssh said when the link was lost, or the status' message.
+/// Returns the text of the event: why the start failed or the link was not restored, what ssh said when the link was
+/// lost, or the message of the exit status.
 ///
 /// Any thread. Does not block.
 ///
 /// @param event The event.
-/// @return The text, which is the event's: valid until it is freed. "" where there is none; NULL when the event is
-/// NULL.
+/// @return The text, which is owned by the event and valid until the event is freed. "" when there is no text; NULL
+/// when the event is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_get_message(event: *const sshpm_event) -> *const c_char {
     plain(ptr::null(), || {
@@ -157,7 +159,7 @@ pub unsafe extern "C" fn sshpm_event_get_message(event: *const sshpm_event) -> *
 ///
 /// Any thread. Does not block.
 ///
-/// @param event The event. NULL: nothing is done.
+/// @param event The event. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_event_free(event: *mut sshpm_event) {
     // SAFETY: the caller's pointer is NULL or points to an event that nobody uses any more.

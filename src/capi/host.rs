@@ -9,7 +9,7 @@ use super::input::{array, code_at, handle, output, text, text_or_null, texts};
 use super::manager::sshpm_manager;
 use crate::{Destination, Error, HostInfo};
 
-/// What a successful login taught. It does not change, and any number of threads can read it.
+/// What a login to a host has learned. It does not change, and any number of threads can read it.
 pub struct sshpm_host_info {
     round_trip: f64,
     user: CString,
@@ -36,17 +36,18 @@ impl From<HostInfo> for sshpm_host_info {
     }
 }
 
-/// Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
-/// counts.
+/// Logs in to a host without questions to anybody, and gets information about it. When a connection to the host is
+/// already open, its login is used.
 ///
 /// Any thread. Blocks at most for twice the connect timeout.
 ///
 /// @param manager The manager.
 /// @param host The host.
-/// @param user The user there. NULL: ssh's choice.
-/// @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
-/// such as "publickey": then it always logs in anew. NULL: all. Refused where the host has another launcher than ssh.
-/// @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
+/// @param user The user on the host. NULL: ssh's choice.
+/// @param auth_method The methods that ssh may use to log in, in the form of ssh's PreferredAuthentications: names
+/// joined by commas, such as "publickey". With them, this function always makes a new login. NULL: all methods. They
+/// are refused when the host has another launcher than ssh.
+/// @param out_info Receives the information. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
 /// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
@@ -76,14 +77,16 @@ pub unsafe extern "C" fn sshpm_manager_validate_host_connection(
     })
 }
 
+/// Returns one of the strings of the information.
+///
 /// # Safety
-/// The pointer is NULL, or to information that lives as long as the answer is used.
+/// The pointer is NULL, or points to information that lives as long as the returned pointer is used.
 unsafe fn get(info: *const sshpm_host_info, field: fn(&sshpm_host_info) -> Option<&CString>) -> *const c_char {
     // SAFETY: the caller promises it.
     plain(ptr::null(), || pointer_to(unsafe { info.as_ref() }.and_then(field)))
 }
 
-/// The time from a line sent to its answer read, over the open connection.
+/// Returns the time between sending a line over the open connection and reading the answer.
 ///
 /// Any thread. Does not block.
 ///
@@ -95,69 +98,72 @@ pub unsafe extern "C" fn sshpm_host_info_get_round_trip(info: *const sshpm_host_
     plain(0.0, || unsafe { info.as_ref() }.map_or(0.0, |this| this.round_trip))
 }
 
-/// The user there.
+/// Returns the name of the user on the host.
 ///
 /// Any thread. Does not block.
 ///
 /// @param info The information.
-/// @return The name, which is the information's: valid until that is freed. NULL when the information is NULL.
+/// @return The name, which is owned by the information and valid until the information is freed. NULL when the
+/// information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_user(info: *const sshpm_host_info) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.user)) }
 }
 
-/// The user's login shell.
+/// Returns the user's login shell.
 ///
 /// Any thread. Does not block.
 ///
 /// @param info The information.
-/// @return The path, which is the information's: valid until that is freed. "" where the host does not tell. NULL when
-/// the information is NULL.
+/// @return The path, which is owned by the information and valid until the information is freed. "" when the host does
+/// not report it. NULL when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_login_shell(info: *const sshpm_host_info) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.login_shell)) }
 }
 
-/// What the host's /bin/sh is.
+/// Returns which shell the host's /bin/sh is.
 ///
 /// Any thread. Does not block.
 ///
 /// @param info The information.
-/// @return The path, which is the information's: valid until that is freed. NULL when the information is NULL.
+/// @return The path, which is owned by the information and valid until the information is freed. NULL when the
+/// information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_sh(info: *const sshpm_host_info) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.sh)) }
 }
 
-/// The kernel's name and release.
+/// Returns the name and the release of the kernel.
 ///
 /// Any thread. Does not block.
 ///
 /// @param info The information.
-/// @return The text, which is the information's: valid until that is freed. NULL when the information is NULL.
+/// @return The text, which is owned by the information and valid until the information is freed. NULL when the
+/// information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_kernel(info: *const sshpm_host_info) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| Some(&this.kernel)) }
 }
 
-/// Where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory.
+/// Returns the directory where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory.
 ///
 /// Any thread. Does not block.
 ///
 /// @param info The information.
-/// @return The path, which is the information's: valid until that is freed. NULL when none can be written, and when the
-/// information is NULL.
+/// @return The path, which is owned by the information and valid until the information is freed. NULL when the user can
+/// write none of them, and when the information is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_get_runtime_directory(info: *const sshpm_host_info) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(info, |this| this.runtime_directory.as_ref()) }
 }
 
-/// The free space of the runtime directory.
+/// Returns the free space of the runtime directory.
 ///
 /// Any thread. Does not block.
 ///
@@ -170,8 +176,8 @@ pub unsafe extern "C" fn sshpm_host_info_get_free_bytes(info: *const sshpm_host_
     plain(-1, || bytes().map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
-/// Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
-/// loginctl(1)): then a process that is kept (SSHPM_LINK_LOSS_KEEP) ends with its link.
+/// Returns whether the host ends a user's processes at logout (KillUserProcesses of logind.conf(5), and no lingering,
+/// see loginctl(1)). If so, a kept process (SSHPM_LINK_LOSS_KEEP) ends with its link.
 ///
 /// Any thread. Does not block.
 ///
@@ -187,14 +193,14 @@ pub unsafe extern "C" fn sshpm_host_info_ends_user_processes(info: *const sshpm_
 ///
 /// Any thread. Does not block.
 ///
-/// @param info The information; not one of host results. NULL: nothing is done.
+/// @param info The information. It must not belong to host results. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_info_free(info: *mut sshpm_host_info) {
     // SAFETY: the caller's pointer is NULL or points to information that nobody uses any more.
     unsafe { free(info) };
 }
 
-/// What was found for each host, in the order of the list that was given.
+/// The result for each host, in the order of the list that the caller gave.
 pub struct sshpm_host_results {
     results: Vec<HostResult>,
 }
@@ -213,24 +219,26 @@ impl From<Result<HostInfo, Error>> for HostResult {
     }
 }
 
-/// Is called for each host as it has been asked: with its place in the list, and SSHPM_OK and "", or what went wrong as
-/// code and text, which is valid until it returns. It must not throw.
+/// Is called for each host when its result is known, with the index of the host in the list, and the result: SSHPM_OK
+/// and "", or the code and the text of what went wrong. The text is valid until the callback returns. It must not
+/// throw.
 pub type sshpm_host_progress_callback =
     Option<unsafe extern "C" fn(index: usize, result: sshpm_result, message: *const c_char, user_data: *mut c_void)>;
 
-/// Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one.
+/// Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one host.
 ///
-/// Any thread. Blocks until all have been asked.
+/// Any thread. Blocks until all results are known.
 ///
 /// @param manager The manager.
 /// @param hosts The hosts. May be NULL if the count is 0.
-/// @param users For each of them the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
-/// @param count Their number.
-/// @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
-/// @param user_data Is handed to `progress`; the library does not look at it.
-/// @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
-/// @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
-/// number that no array can have, SSHPM_ERROR_LOCAL when there is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+/// @param users For each host, the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
+/// @param count The number of hosts.
+/// @param progress Is called on this thread for each host, in the order in which the results become known. May be NULL.
+/// @param user_data Is passed to `progress`. The library does not use it.
+/// @param out_results Receives the results. They are the caller's, to be freed with sshpm_host_results_free.
+/// @return SSHPM_OK, also when logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
+/// number of hosts that no array can have, SSHPM_ERROR_LOCAL when no thread can be started,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_validate_hosts(
     manager: *const sshpm_manager,
@@ -270,14 +278,16 @@ pub unsafe extern "C" fn sshpm_manager_validate_hosts(
     })
 }
 
+/// Returns one of the results.
+///
 /// # Safety
-/// The pointer is NULL or to results that live as long as the answer is used.
+/// The pointer is NULL, or points to results that live as long as the returned reference is used.
 unsafe fn at<'a>(results: *const sshpm_host_results, index: usize) -> Option<&'a HostResult> {
     // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
-/// The number of hosts in the results.
+/// Returns the number of hosts in the results.
 ///
 /// Any thread. Does not block.
 ///
@@ -289,14 +299,14 @@ pub unsafe extern "C" fn sshpm_host_results_count(results: *const sshpm_host_res
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
-/// Whether the login to one host worked. Asking is no failing call: the thread's last message stays.
+/// Returns whether the login to one host succeeded. A code for the host does not change the last message of the thread.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
-/// SSHPM_ERROR_INVALID for a host or a user that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
+/// @param index The index of the host, from 0.
+/// @return SSHPM_OK: the login succeeded, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+/// SSHPM_ERROR_INVALID for a host or a user that is not valid, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
 /// wrong. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_get_result(
@@ -308,14 +318,14 @@ pub unsafe extern "C" fn sshpm_host_results_get_result(
     unsafe { code_at(results, index, |this: &sshpm_host_results| &this.results[..], code) }
 }
 
-/// What went wrong with one host.
+/// Returns what went wrong with one host.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The text, which is the results': valid until they are freed. "" when the login worked. NULL when the index is
-/// not below the count, or the results are NULL.
+/// @param index The index of the host, from 0.
+/// @return The text, which is owned by the results and valid until the results are freed. "" when the login succeeded.
+/// NULL when the index is not below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_get_message(
     results: *const sshpm_host_results,
@@ -325,14 +335,14 @@ pub unsafe extern "C" fn sshpm_host_results_get_message(
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.message)))
 }
 
-/// What was learned of one host.
+/// Returns the information about one host.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The information, which is the results': valid until they are freed. NULL when the login did not work, the
-/// index is not below the count, or the results are NULL.
+/// @param index The index of the host, from 0.
+/// @return The information, which is owned by the results and valid until the results are freed. NULL when the login
+/// failed, the index is not below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_get_info(
     results: *const sshpm_host_results,
@@ -347,7 +357,7 @@ pub unsafe extern "C" fn sshpm_host_results_get_info(
 ///
 /// Any thread. Does not block.
 ///
-/// @param results The results. NULL: nothing is done.
+/// @param results The results. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_host_results_free(results: *mut sshpm_host_results) {
     // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.

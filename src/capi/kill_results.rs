@@ -9,7 +9,7 @@ use super::input::code_at;
 use super::status::{pointer_to_status, sshpm_exit_status};
 use crate::{ExitStatus, KillResults};
 
-/// What a kill came to for each process, in the order of their uuids.
+/// The result of a kill for each process, in the order of their uuids.
 pub struct sshpm_kill_results {
     results: Vec<KillResult>,
 }
@@ -29,14 +29,16 @@ impl From<KillResults> for sshpm_kill_results {
     }
 }
 
+/// Returns one of the results.
+///
 /// # Safety
-/// The pointer is NULL or to results that live as long as the answer is used.
+/// The pointer is NULL, or points to results that live as long as the returned reference is used.
 unsafe fn at<'a>(results: *const sshpm_kill_results, index: usize) -> Option<&'a KillResult> {
     // SAFETY: the caller promises it.
     unsafe { results.as_ref() }.and_then(|this| this.results.get(index))
 }
 
-/// The number of processes in the results.
+/// Returns the number of processes in the results.
 ///
 /// Any thread. Does not block.
 ///
@@ -48,14 +50,14 @@ pub unsafe extern "C" fn sshpm_kill_results_count(results: *const sshpm_kill_res
     plain(0, || unsafe { results.as_ref() }.map_or(0, |this| this.results.len()))
 }
 
-/// The uuid of one process.
+/// Returns the uuid of one process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count,
-/// or the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return The uuid, which is owned by the results and valid until the results are freed. NULL when the index is not
+/// below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_get_uuid(
     results: *const sshpm_kill_results,
@@ -65,17 +67,17 @@ pub unsafe extern "C" fn sshpm_kill_results_get_uuid(
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
 }
 
-/// Whether one process has ended, or why that is not known. Asking is no failing call: the thread's last message
-/// stays.
+/// Returns whether one process has ended, or why that is not known. A code for the process does not change the last
+/// message of the thread.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
-/// again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: it had not
-/// come to run. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
-/// manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+/// @param index The index of the process, from 0.
+/// @return SSHPM_OK: the process has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not ended, and can
+/// be killed again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: why
+/// the start had failed. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes
+/// on without this manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_get_result(
     results: *const sshpm_kill_results,
@@ -86,14 +88,14 @@ pub unsafe extern "C" fn sshpm_kill_results_get_result(
     unsafe { code_at(results, index, |this: &sshpm_kill_results| &this.results[..], code) }
 }
 
-/// How one process ended.
+/// Returns how one process ended.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The status, which is the results': valid until they are freed. NULL when there is none, the index is not
-/// below the count, or the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return The status, which is owned by the results and valid until the results are freed. NULL when there is no
+/// status, the index is not below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_get_status(
     results: *const sshpm_kill_results,
@@ -104,14 +106,14 @@ pub unsafe extern "C" fn sshpm_kill_results_get_status(
     plain(ptr::null(), || pointer_to_status(status()))
 }
 
-/// The line for the log about one process: the status' message, or what went wrong.
+/// Returns the line for the log about one process: the message of its status, or what went wrong.
 ///
 /// Any thread. Does not block.
 ///
 /// @param results The results.
-/// @param index Its place, from 0.
-/// @return The line, which is the results': valid until they are freed. NULL when the index is not below the count,
-/// or the results are NULL.
+/// @param index The index of the process, from 0.
+/// @return The line, which is owned by the results and valid until the results are freed. NULL when the index is not
+/// below the count, or the results are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_get_message(
     results: *const sshpm_kill_results,
@@ -128,7 +130,7 @@ pub unsafe extern "C" fn sshpm_kill_results_get_message(
 ///
 /// Any thread. Does not block.
 ///
-/// @param results The results. NULL: nothing is done.
+/// @param results The results. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_kill_results_free(results: *mut sshpm_kill_results) {
     // SAFETY: the caller's pointer is NULL or points to results that nobody uses any more.

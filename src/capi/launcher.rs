@@ -9,19 +9,19 @@ use super::input::{array, bytes, handle, handle_mut, output, text, text_or_null}
 use super::strings::sshpm_string_list;
 use crate::{Error, Launcher, Slurm};
 
-/// By what a process gets the shell on its host that starts and watches it: ssh, a shell on this machine, a command of
-/// the caller's, or Slurm. All else is the same for all of them: states, events, kills, output. What one of them cannot
-/// do is refused with SSHPM_ERROR_INVALID before anything starts.
+/// How the library obtains the shell that starts and supervises a process on its host: by ssh, as a shell on this
+/// machine, by a command of the caller, or by Slurm. States, events, kills and output are the same for all launchers.
+/// The library refuses what a launcher cannot do with SSHPM_ERROR_INVALID, before anything starts.
 pub struct sshpm_launcher {
     pub(super) launcher: Launcher,
 }
 
-/// Makes a launcher that is the system's ssh: for hosts and requests of a manager that has another one. Without any
-/// launcher, a manager has this one.
+/// Makes a launcher that uses the system's ssh. A manager without a launcher uses ssh, too; this launcher is for hosts
+/// and requests of a manager that has another launcher.
 ///
 /// Any thread. Does not block.
 ///
-/// @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+/// @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_ssh(out_launcher: *mut *mut sshpm_launcher) -> sshpm_result {
@@ -33,12 +33,12 @@ pub unsafe extern "C" fn sshpm_launcher_new_ssh(out_launcher: *mut *mut sshpm_la
     })
 }
 
-/// Makes a launcher that is `/bin/sh` on this machine, as this program's user, with its environment and, at first, in
-/// its home directory. The host is a name and no more: every host is this machine.
+/// Makes a launcher that runs `/bin/sh` on this machine, as the user of this program and with the environment of this
+/// program. The shell starts in the user's home directory. The host is only a name: every host is this machine.
 ///
 /// Any thread. Does not block.
 ///
-/// @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+/// @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_local(out_launcher: *mut *mut sshpm_launcher) -> sshpm_result {
@@ -50,20 +50,20 @@ pub unsafe extern "C" fn sshpm_launcher_new_local(out_launcher: *mut *mut sshpm_
     })
 }
 
-/// Makes a launcher that is a command, such as `docker exec -i {host}`. It has to run what is appended to it:
-/// `/bin/sh`, `-c`, a script, and `sshpm`, four arguments, none of which another shell may read. `{host}`, `{user}` and
-/// `{uuid}` in its arguments stand for those of the process. It has to pass stdin, stdout and stderr on as they are,
-/// without a terminal, and the end of its stdin too. The environment and the first directory are what the command
-/// gives.
+/// Makes a launcher that runs a command, such as `docker exec -i {host}`. The library appends four arguments to the
+/// command, which must execute them and let no other shell read them: `/bin/sh`, `-c`, a script, and `sshpm`. In the
+/// command's own arguments, `{host}`, `{user}` and `{uuid}` stand for those of the process. The command must pass
+/// stdin, stdout and stderr on unchanged and without a terminal, and also pass on the end of its stdin. The command
+/// determines the environment and the directory in which the shell starts.
 ///
 /// Any thread. Does not block.
 ///
-/// @param argv The program, a path or a name that is looked up in PATH, and its arguments: any bytes. Copied. It need
-/// not end with NULL.
-/// @param argc Their number.
-/// @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a number that no array can have. Values are
-/// checked by sshpm_manager_new and sshpm_boot_request_check.
+/// @param argv The program, which is a path or a name that is looked up in PATH, and its arguments: any bytes. Copied.
+/// It need not end with NULL.
+/// @param argc The number of elements of argv.
+/// @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a number of elements that no array can have.
+/// sshpm_manager_new and sshpm_boot_request_check check the values.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_command(
     argv: *const *const c_char,
@@ -81,16 +81,16 @@ pub unsafe extern "C" fn sshpm_launcher_new_command(
     })
 }
 
-/// Makes a launcher that starts steps of a Slurm job that exists, as `salloc` and `sbatch` make it: hosts are nodes of
-/// the job. All its processes together may use more CPUs than the job has.
+/// Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
+/// the job. All processes together may use more CPUs than the job has.
 ///
 /// Any thread. Does not block.
 ///
-/// @param job The job's number; UTF-8. Copied. NULL: the job that this program runs in, which is SLURM_JOB_ID of its
-/// environment.
-/// @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_manager_new and
-/// sshpm_boot_request_check.
+/// @param job The job's number; UTF-8. Copied. NULL: the job that this program runs in, which SLURM_JOB_ID in its
+/// environment names.
+/// @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. sshpm_manager_new and sshpm_boot_request_check check
+/// the values.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_new_slurm(
     job: *const c_char,
@@ -105,18 +105,18 @@ pub unsafe extern "C" fn sshpm_launcher_new_slurm(
     })
 }
 
-/// Frees a launcher. Options and requests that it was set in keep their copy.
+/// Frees a launcher. Options and requests that it was set in keep their copies.
 ///
 /// Any thread. Does not block.
 ///
-/// @param launcher The launcher. NULL: nothing is done.
+/// @param launcher The launcher. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_free(launcher: *mut sshpm_launcher) {
     // SAFETY: the caller's pointer is NULL or points to a launcher that nobody uses any more.
     unsafe { free(launcher) };
 }
 
-/// Sets the srun program. scontrol and squeue are taken from where it is. Default: "srun".
+/// Sets the srun program. The library takes scontrol and squeue from the same place. Default: "srun".
 ///
 /// One thread at a time for the same launcher. Does not block.
 ///
@@ -135,8 +135,8 @@ pub unsafe extern "C" fn sshpm_launcher_set_srun_program(
     })
 }
 
-/// Adds an option of srun(1). It stands before the library's own, which win: where, as what, and with which streams the
-/// step runs.
+/// Adds an option of srun(1). The library's own options follow it and override it: they determine the job, the node,
+/// the task, the directory and the streams of the step.
 ///
 /// One thread at a time for the same launcher. Does not block.
 ///
@@ -157,15 +157,15 @@ pub unsafe extern "C" fn sshpm_launcher_add_srun_option(
 
 /// Asks Slurm for the nodes of the job, which are the hosts for its processes, in Slurm's order.
 ///
-/// Any thread. Blocks at most for 40 s, and 80 s where Slurm's programs do not end of SIGKILL.
+/// Any thread. Blocks at most for 40 s, or for 80 s when Slurm's programs do not end after SIGKILL.
 ///
 /// @param launcher A launcher of sshpm_launcher_new_slurm.
-/// @param out_hosts Gets the names. They are the caller's, to be freed with sshpm_string_list_free.
+/// @param out_hosts Receives the names. They are the caller's, to be freed with sshpm_string_list_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a launcher that is not Slurm, for values that
-/// are not valid, and where no job is given and there is none in the environment. SSHPM_ERROR_LAUNCHER_NO_JOB: Slurm
-/// does not know the job, or it has ended. SSHPM_ERROR_LAUNCHER_NO_CONTROLLER. SSHPM_ERROR_LAUNCHER_NOT_FOUND: squeue
-/// or scontrol is not there. SSHPM_ERROR_LAUNCHER_ENDED, SSHPM_ERROR_LAUNCHER_TIMED_OUT: of one of them.
-/// SSHPM_ERROR_INSIDE_CALLBACK.
+/// are not valid, and when neither the launcher nor the environment names a job. SSHPM_ERROR_LAUNCHER_NO_JOB: Slurm
+/// does not know the job, or it has ended. SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: no slurmctld answers.
+/// SSHPM_ERROR_LAUNCHER_NOT_FOUND: squeue or scontrol was not found. SSHPM_ERROR_LAUNCHER_ENDED,
+/// SSHPM_ERROR_LAUNCHER_TIMED_OUT: squeue or scontrol failed, or did not end in time. SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_launcher_get_hosts(
     launcher: *const sshpm_launcher,

@@ -13,18 +13,19 @@ use super::input::choice;
 
 /// Log level: no messages.
 pub const SSHPM_LOG_OFF: i32 = 0;
-/// Log level: what is lost or wrong.
+/// Log level: something is lost or wrong.
 pub const SSHPM_LOG_ERROR: i32 = 1;
-/// Log level: what somebody should look at, and all of the levels above.
+/// Log level: somebody should look at this. Includes SSHPM_LOG_ERROR.
 pub const SSHPM_LOG_WARN: i32 = 2;
-/// Log level: starts and ends, and all of the levels above.
+/// Log level: processes start and end. Includes SSHPM_LOG_WARN and what that includes.
 pub const SSHPM_LOG_INFO: i32 = 3;
-/// Log level: each step, and all of the levels above.
+/// Log level: each step. Includes all messages.
 pub const SSHPM_LOG_DEBUG: i32 = 4;
 
-/// Gets a message of the log: its level SSHPM_LOG_..., the part of the library it is from, the text without a
-/// newline. The strings are valid until it returns. It is called from the library's threads and from those that call
-/// the library, also from several at once; it must not throw, and must not call functions that block.
+/// Receives one message of the log: its level SSHPM_LOG_..., the part of the library that wrote it, and the text
+/// without a newline. The strings are valid until the callback returns. It is called on the library's threads and on
+/// threads that call the library, also on several at the same time. It must not throw, and must not call functions that
+/// block.
 pub type sshpm_log_callback =
     Option<unsafe extern "C" fn(level: i32, target: *const c_char, message: *const c_char, user_data: *mut c_void)>;
 
@@ -36,7 +37,7 @@ struct Sink {
 }
 
 struct State {
-    /// `LOGGER` is the program's logger.
+    /// Whether `LOGGER` is the program's logger.
     installed: bool,
     sink: Option<Arc<Sink>>,
 }
@@ -74,18 +75,18 @@ impl Log for Logger {
     fn flush(&self) {}
 }
 
-/// Sets the callback that gets the library's log; without one there is no log. When this returns, a former callback is
-/// not running and is not called any more; called from inside that callback, it returns at once. Before the program
-/// ends, turn the log off: see "Ending the program" at the top of this header.
+/// Sets the callback that receives the library's log. Without a callback there is no log. When this function returns,
+/// the former callback is not running and is never called again; inside the former callback it returns at once. Before
+/// the program ends, turn the log off: see "Ending the program" at the top of this header.
 ///
-/// Any thread. Blocks while a former callback runs.
+/// Any thread. Blocks while the former callback runs.
 ///
-/// @param level SSHPM_LOG_...: messages up to this level are given.
-/// @param callback Gets the messages. NULL: turns the log off. It runs on the library's threads too, whose stacks have
-/// 256 KiB.
-/// @param user_data Is handed to the callback; the library does not look at it.
+/// @param level SSHPM_LOG_...: the callback receives the messages up to this level.
+/// @param callback Receives the messages. NULL: turns the log off. It also runs on the library's threads, whose stacks
+/// have 256 KiB.
+/// @param user_data Is passed to the callback. The library does not use it.
 /// @return SSHPM_OK, SSHPM_ERROR_INVALID. SSHPM_ERROR_LOGGER_SET: the program is written in Rust and has a logger,
-/// which gets these messages.
+/// which receives these messages.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_set_log_callback(
     level: i32,

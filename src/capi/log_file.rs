@@ -13,22 +13,23 @@ use crate::{Error, LogFollower};
 /// How long reading a file may take by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A log file on a host, as it grows.
+/// A reader that follows a log file on a host as it grows.
 pub struct sshpm_log_follower {
     follower: LogFollower,
 }
 
-/// Reads the last lines of a file on a host, at most 16 MiB of them. The time does not depend on the file's size.
+/// Reads the last lines of a file on a host, at most 16 MiB of them. The time that this takes does not depend on the
+/// size of the file.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
 /// @param manager The manager.
 /// @param host The host.
-/// @param user The user there. NULL: ssh's choice.
-/// @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+/// @param user The user on the host. NULL: ssh's choice.
+/// @param path The file. A relative path begins at the login directory. Nothing in it is expanded.
 /// @param lines How many lines.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
-/// @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
+/// @param out_buffer Receives the lines. It is the caller's, to be freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
@@ -58,22 +59,22 @@ pub unsafe extern "C" fn sshpm_manager_read_log_file(
     })
 }
 
-/// Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
-/// yet. While it does not, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
-/// coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
-/// that of busybox always does.
+/// Follows a file on a host as it grows. It follows the name of the file, so it continues after rotation and
+/// truncation, and it can begin before the file exists. Until the file exists, the host looks for it every second. Then
+/// the host's `tail -F` reads it. GNU coreutils' tail waits for changes without waking up; on file systems without
+/// inotify (NFS) it looks every second, and busybox' tail always does.
 ///
-/// Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
+/// Any thread, also in callbacks. Does not block: sshpm_log_follower_next reports what goes wrong.
 ///
 /// @param manager The manager.
 /// @param host The host.
-/// @param user The user there. NULL: ssh's choice.
-/// @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+/// @param user The user on the host. NULL: ssh's choice.
+/// @param path The file. A relative path begins at the login directory. Nothing in it is expanded.
 /// @param lines How many of the last lines come first.
-/// @param out_follower Gets the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
+/// @param out_follower Receives the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
 /// after the manager.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when there is
-/// no thread to be had.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when no thread
+/// can be started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_follow_log_file(
     manager: *const sshpm_manager,
@@ -100,17 +101,18 @@ pub unsafe extern "C" fn sshpm_manager_follow_log_file(
     })
 }
 
-/// Waits for the next piece of the file. A reader that is slow holds up the reading on the host, and loses nothing.
+/// Waits for the next piece of the file. A slow reader delays the reading on the host, and loses nothing.
 ///
 /// Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
 ///
 /// @param follower The follower.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
-/// @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
-/// sshpm_buffer_free.
+/// @param out_piece Receives at least one byte; a piece can end in the middle of a line. It is the caller's, to be
+/// freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
-/// SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
-/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+/// SSHPM_ERROR_TIMED_OUT: nothing came within the timeout. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
+/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come. This is returned once; later calls return
+/// SSHPM_ERROR_LINK_DOWN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_log_follower_next(
     follower: *const sshpm_log_follower,
@@ -127,11 +129,11 @@ pub unsafe extern "C" fn sshpm_log_follower_next(
     })
 }
 
-/// Ends the reading, on the host and here, and frees the follower. No thread may be waiting in it.
+/// Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it.
 ///
-/// Any thread. Blocks until the ssh client has ended, some milliseconds.
+/// Any thread. Blocks until the ssh client has ended, which takes some milliseconds.
 ///
-/// @param follower The follower. NULL: nothing is done.
+/// @param follower The follower. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_log_follower_free(follower: *mut sshpm_log_follower) {
     // SAFETY: the caller's pointer is NULL or points to a follower that nobody uses any more.

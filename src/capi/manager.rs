@@ -13,8 +13,8 @@ use super::request::sshpm_boot_request;
 use super::status::{pointer_to_status, sshpm_exit_status};
 use crate::{CallbackId, Error, ExitStatus, Manager, Options};
 
-/// The table of processes, and every call that blocks. One per program is usual. All of its functions but
-/// sshpm_manager_free can be called from any thread, and at the same time.
+/// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
+/// functions, also at the same time as others; only sshpm_manager_free needs the manager for itself.
 pub struct sshpm_manager {
     // It is dropped first: the callbacks that its end causes are still made.
     pub(super) manager: Manager,
@@ -31,13 +31,13 @@ impl Drop for Callbacks {
     }
 }
 
-/// Makes a manager without processes. No thread and no connection is made yet; ssh, where it is the manager's
-/// launcher, is asked for its version.
+/// Makes a manager without processes. It starts no thread and opens no connection yet. If ssh is the manager's
+/// launcher, this function asks ssh for its version.
 ///
-/// Any thread. Blocks for some milliseconds, at most 4 s where ssh does not answer.
+/// Any thread. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
 ///
-/// @param options The options, which are copied. NULL: the defaults.
-/// @param out_manager Gets the manager. It is the caller's, to be freed with sshpm_manager_free.
+/// @param options The options. Copied. NULL: the defaults.
+/// @param out_manager Receives the manager. It is the caller's, to be freed with sshpm_manager_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_new(
@@ -56,14 +56,14 @@ pub unsafe extern "C" fn sshpm_manager_new(
     })
 }
 
-/// Frees a manager. It lets go of all processes, which end by their link loss policy: call sshpm_manager_shutdown
-/// first to end them in order. When this returns, no callback on process exit is running and none is called any more.
-/// In a child that the program has forked it only frees: the processes are the parent's.
+/// Frees a manager. It detaches from all processes, which follow their link loss policies: call sshpm_manager_shutdown
+/// first to end them in order. When this function returns, no exit callback is running, and none is called again. In a
+/// child that the program has forked, this function only frees memory: the processes belong to the parent.
 ///
-/// Any thread, but no other one may use the manager any more. Blocks at most 5 s, and while a callback runs; inside a
-/// callback it does not wait for that one.
+/// Any thread, but no other thread may use the manager any more. Blocks at most 5 s, and while a callback runs; inside
+/// a callback it does not wait for that callback.
 ///
-/// @param manager The manager. NULL: nothing is done.
+/// @param manager The manager. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
     // SAFETY: the caller's pointer is NULL or points to a manager that nobody uses any more.
@@ -82,9 +82,9 @@ pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
 /// @param manager The manager.
 /// @param uuid Names the process: 1 to 128 letters, digits, '.', '_' and '-'.
 /// @param request What to run. Copied.
-/// @param out_start_number Gets the start number. NULL: not wanted.
+/// @param out_start_number Receives the start number. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
-/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless SSHPM_OK.
+/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless it is SSHPM_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_start_process(
     manager: *mut sshpm_manager,
@@ -110,11 +110,11 @@ pub unsafe extern "C" fn sshpm_manager_start_process(
     })
 }
 
-/// Starts nothing any more and lets go of all processes: each ends by its link loss policy.
+/// Detaches the manager from all processes, which follow their link loss policies. The manager starts nothing any more.
 ///
 /// Any thread. Blocks at most 5 s.
 ///
-/// @param manager The manager, which can still be asked.
+/// @param manager The manager. The other functions can still query it.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_detach(manager: *mut sshpm_manager) -> sshpm_result {
@@ -122,14 +122,13 @@ pub unsafe extern "C" fn sshpm_manager_detach(manager: *mut sshpm_manager) -> ss
     call(|| Ok(unsafe { handle(manager, "manager")? }.manager.detach()?))
 }
 
-/// Takes a process that has ended from the table.
+/// Removes a process that has ended from the table.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_STILL_RUNNING,
-/// SSHPM_ERROR_UNKNOWN_UUID.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_STILL_RUNNING, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_forget_process(
     manager: *mut sshpm_manager,
@@ -143,8 +142,8 @@ pub unsafe extern "C" fn sshpm_manager_forget_process(
 }
 
 /// Is called once for each start that ends or fails, with the uuid, the start number, and either the exit status, or
-/// NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` NULL.
-/// The pointers are valid until the callback returns. It must not throw.
+/// NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` is
+/// NULL. The pointers are valid until the callback returns. It must not throw.
 pub type sshpm_exit_callback = Option<
     unsafe extern "C" fn(
         uuid: *const c_char,
@@ -156,7 +155,7 @@ pub type sshpm_exit_callback = Option<
     ),
 >;
 
-/// Is called once with the user data of a callback, when that is not called any more.
+/// Is called once with the user data of a callback, when the callback is never called again.
 pub type sshpm_finalizer = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 struct Registration {
@@ -164,7 +163,7 @@ struct Registration {
         unsafe extern "C" fn(*const c_char, u64, *const sshpm_exit_status, sshpm_result, *const c_char, *mut c_void),
     user_data: UserData,
     finalizer: sshpm_finalizer,
-    /// It was registered: until then the user data is the caller's.
+    /// Whether the callback was registered. Until then, the user data belongs to the caller.
     registered: AtomicBool,
 }
 
@@ -200,12 +199,13 @@ impl Drop for Registration {
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
-/// @param callback What is called.
-/// @param user_data Is handed to both functions; the library does not look at it.
-/// @param finalizer Is called exactly once, when the callback can never be called again: on the thread that removes
-/// the callback, frees the manager or runs the callbacks. Not called unless SSHPM_OK. May be NULL.
-/// @param out_id Gets the number for sshpm_manager_remove_callback. The callback can be called before it is written.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no thread to be had.
+/// @param callback The function that is called.
+/// @param user_data Is passed to both functions. The library does not use it.
+/// @param finalizer Is called exactly once, when the callback can never be called again: on the thread that removes the
+/// callback, frees the manager or runs the callbacks. It is only called if this function returns SSHPM_OK. May be NULL.
+/// @param out_id Receives the number for sshpm_manager_remove_callback. The callback can be called before the number is
+/// written.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when no thread can be started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_on_process_exit(
     manager: *mut sshpm_manager,
@@ -231,14 +231,14 @@ pub unsafe extern "C" fn sshpm_manager_on_process_exit(
     })
 }
 
-/// Removes a callback. When this returns, the callback is not running and is not called any more, and its finalizer was
-/// called. Called from inside that callback it returns at once, and the finalizer is called when the callback has
-/// returned.
+/// Removes a callback. When this function returns, the callback is not running and is never called again, and its
+/// finalizer was called. Inside the callback itself this function returns at once, and the finalizer is called when the
+/// callback has returned.
 ///
 /// Any thread, also in callbacks. Blocks while the callback runs.
 ///
 /// @param manager The manager.
-/// @param id The callback's number. One that was removed already is no error.
+/// @param id The callback's number. The number of a callback that was already removed is not an error.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_remove_callback(manager: *mut sshpm_manager, id: u64) -> sshpm_result {

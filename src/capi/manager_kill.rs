@@ -12,19 +12,19 @@ use super::manager::sshpm_manager;
 use super::status::{give_status, sshpm_exit_status};
 use crate::{DEFAULT_KILL_TIMEOUT, KillTimeouts, Role, Signal};
 
-/// Waits until the application runs; one that has run and ended counts too.
+/// Waits until the application runs. Also returns SSHPM_OK when the application has run and has already ended.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the request's start timeout ends it.
-/// @param out_pid Gets the application's pid on its host.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout of the request ends the wait.
+/// @param out_pid Receives the application's pid on its host.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
-/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has
-/// it no more.
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: the process was killed before it
+/// ran. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed.
+/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, its link was lost during the start, and this
+/// manager controls it no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     manager: *const sshpm_manager,
@@ -42,19 +42,20 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     })
 }
 
-/// Waits until a process has ended. It stays in the table. The exit callbacks may not have run yet. A call that
-/// returns an end, or why the start failed, takes it, as sshpm_manager_get_exit_status does.
+/// Waits until a process has ended, and gets its exit code. The process stays in the table. The exit callbacks may not
+/// have run yet. A call that returns an exit, or why the start failed, acknowledges it, as
+/// sshpm_manager_get_exit_status does.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
-/// @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
+/// @param out_code Receives the code to show and to judge by, which sshpm_exit_status_get_code describes.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
-/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: the process ended without such a
+/// code. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed.
+/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
     manager: *const sshpm_manager,
@@ -74,10 +75,10 @@ pub unsafe extern "C" fn sshpm_manager_wait_for_process_exit_code(
     })
 }
 
-/// Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
-/// process, that looks as if somebody else had sent it.
+/// Sends a signal to the application alone, and waits until the remote side confirms that it was sent. If the signal
+/// ends the process, the exit is reported as if somebody else had sent the signal.
 ///
-/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
+/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the confirmation.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
@@ -97,10 +98,10 @@ pub unsafe extern "C" fn sshpm_manager_send_signal(
     })
 }
 
-/// Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
-/// status look as in a real crash. The same as sshpm_manager_send_signal.
+/// Simulates a crash: sends a signal to the application alone. It does nothing else, so the table, the events and the
+/// exit status look as after a real crash. This function does what sshpm_manager_send_signal does.
 ///
-/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
+/// Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the confirmation.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
@@ -120,24 +121,25 @@ pub unsafe extern "C" fn sshpm_manager_crash_process(
     })
 }
 
-/// Ends a process by signalling its local ssh client; sshpm_manager_kill_process is for all other purposes. The link is
-/// lost by that, the remote side ends the application by its link loss policy, and the host is asked whether it did.
+/// Ends a process by a signal to its ssh client on this machine. Use sshpm_manager_kill_process for all other purposes.
+/// The signal breaks the link, the remote side ends the application by its link loss policy, and the manager asks the
+/// host whether it did.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param signal SIGQUIT or SIGKILL.
-/// @param as_manual_kill Whether the end counts as a manual kill through the ssh client; else as client monitoring, as
-/// if somebody else had done it.
+/// @param as_manual_kill Whether the exit source is a manual kill through the ssh client. Otherwise it is client
+/// monitoring, as if somebody else had sent the signal.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 10 s.
-/// @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+/// @param out_status Receives the status. It is the caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
-/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
-/// in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
-/// kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to
-/// run; it has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
-/// manager; it has left the table.
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the manager did not learn in time that the application
+/// ended; the process stays in the table. SSHPM_ERROR_NOT_RUNNING: the process waits for its turn to connect and has no
+/// client, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
+/// SSHPM_ERROR_LOCAL: the start had failed; the process has left the table. SSHPM_ERROR_DETACHED,
+/// SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without this manager; it has left the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
     manager: *mut sshpm_manager,
@@ -159,21 +161,21 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
     })
 }
 
-/// Ends a process by the kill sequence, waits for the exit callbacks, takes the process from the table and gives how it
-/// ended, also if it had ended before. A start that has no remote pid yet is taken back: what has begun on the host ends
-/// by HUP, after its grace by KILL.
+/// Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
+/// it ended, also if it had ended before. A start that has no remote pid yet is cancelled: what has begun on the host
+/// gets SIGHUP, and after its grace SIGKILL.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
-/// @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+/// @param out_status Receives the status. It is the caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
-/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it
-/// has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it
-/// has left the table.
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the process stays in the table and can be killed again.
+/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: the start had failed; the
+/// process has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without
+/// this manager; it has left the table.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_process(
     manager: *mut sshpm_manager,
@@ -191,7 +193,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_process(
     })
 }
 
-/// What a kill of several processes is given.
+/// The arguments of a kill of several processes.
 struct Kill<'a> {
     this: &'a sshpm_manager,
     uuids: Vec<&'a str>,
@@ -200,9 +202,11 @@ struct Kill<'a> {
 }
 
 impl<'a> Kill<'a> {
+    /// Reads the arguments.
+    ///
     /// # Safety
-    /// The pointers are NULL, or to a manager, `count` strings, as many times, and a place for the output, all of which
-    /// live as long as the answer is used.
+    /// The pointers are NULL, or point to a manager, `count` strings, `count` numbers, and a place for the output, all
+    /// of which live as long as the returned value is used.
     unsafe fn read(
         manager: *mut sshpm_manager,
         uuids: *const *const c_char,
@@ -227,20 +231,20 @@ impl<'a> Kill<'a> {
     }
 }
 
-/// Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
-/// in its time does not hold the next one. Those that have ended leave the table.
+/// Ends processes, role by role in the shutdown order; the processes of one role at the same time. A role that does not
+/// end in its time does not delay the next role. Processes that have ended leave the table.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
 ///
 /// @param manager The manager.
 /// @param uuids The processes. May be NULL if the count is 0.
-/// @param count Their number.
-/// @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+/// @param count The number of processes.
+/// @param timeouts_s For each process, how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
 /// all.
-/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// @param out_results Receives a result for each process. They are the caller's, to be freed with
 /// sshpm_kill_results_free.
-/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
-/// SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+/// @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_processes(
     manager: *mut sshpm_manager,
@@ -257,20 +261,20 @@ pub unsafe extern "C" fn sshpm_manager_kill_processes(
     })
 }
 
-/// Ends those of the processes that have a role, at the same time. The results have only them, and those that are not
-/// known.
+/// Ends those of the given processes that have a role, at the same time. The results contain only these processes, and
+/// the uuids that are unknown.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
 ///
 /// @param manager The manager.
 /// @param role The role's name; UTF-8.
 /// @param uuids The processes to choose from. May be NULL if the count is 0.
-/// @param count Their number.
-/// @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+/// @param count The number of processes.
+/// @param timeouts_s For each process, how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
 /// all.
-/// @param out_results Gets the results. They are the caller's, to be freed with sshpm_kill_results_free.
-/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
-/// SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+/// @param out_results Receives the results. They are the caller's, to be freed with sshpm_kill_results_free.
+/// @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+/// SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_processes_by_role(
     manager: *mut sshpm_manager,
@@ -291,16 +295,16 @@ pub unsafe extern "C" fn sshpm_manager_kill_processes_by_role(
     })
 }
 
-/// Ends all processes of the table as sshpm_manager_kill_processes does. The remote side cleans up when all have ended:
-/// sshpm_manager_shutdown and sshpm_manager_free wait for that.
+/// Ends all processes of the table, as sshpm_manager_kill_processes does. The remote side cleans up when all have
+/// ended; sshpm_manager_shutdown and sshpm_manager_free wait for that.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
 ///
 /// @param manager The manager.
 /// @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
-/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// @param out_results Receives a result for each process. They are the caller's, to be freed with
 /// sshpm_kill_results_free.
-/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+/// @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
 /// SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_kill_all_processes(
@@ -317,16 +321,17 @@ pub unsafe extern "C" fn sshpm_manager_kill_all_processes(
     })
 }
 
-/// Starts nothing any more, and ends all processes in the shutdown order within the timeout: each role has its usual
-/// time, but when the timeout is over whatever still runs gets SIGKILL at once. Then lets go of all.
+/// Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role has its
+/// usual time, but when the timeout is over, whatever still runs gets SIGKILL at once. The manager starts nothing any
+/// more.
 ///
-/// Any thread. Blocks at most for the timeout, 2 s for each role that did not end in it, and 5 s.
+/// Any thread. Blocks at most for the timeout, 2 s for each role that did not end within it, and 5 s.
 ///
-/// @param manager The manager, which can still be asked.
+/// @param manager The manager. The other functions can still query it.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit but the time of the roles.
-/// @param out_results Gets a result for each process. They are the caller's, to be freed with
+/// @param out_results Receives a result for each process. They are the caller's, to be freed with
 /// sshpm_kill_results_free. May be NULL.
-/// @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+/// @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
 /// SSHPM_ERROR_INSIDE_CALLBACK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_shutdown(

@@ -13,27 +13,29 @@ use crate::{Error, ExitStatus, Manager, Output, ProcessState};
 
 /// State: ssh, or another launcher, is being started, or the remote side is not ready yet.
 pub const SSHPM_STATE_CONNECTING: i32 = 1;
-/// State: the remote pid is known; the setup lines run.
+/// State: the remote pid is known, and the setup lines run.
 pub const SSHPM_STATE_STARTING: i32 = 2;
 /// State: the application runs.
 pub const SSHPM_STATE_RUNNING: i32 = 3;
-/// State: it was asked to end, and stays so until it has ended.
+/// State: the process was asked to end, and has not ended yet.
 pub const SSHPM_STATE_ENDING: i32 = 4;
-/// State: the link broke; what became of the application is being found out.
+/// State: the link broke, and the manager queries the host about the application.
 pub const SSHPM_STATE_LINK_LOST: i32 = 5;
-/// State: it has ended; how is kept until it is killed, popped, forgotten, or started again.
+/// State: the process has ended. Its exit status stays in the table until the process is killed, popped, forgotten or
+/// started again.
 pub const SSHPM_STATE_ENDED: i32 = 6;
-/// State: it did not come to run; why is kept likewise.
+/// State: the start failed. The reason stays in the table until the process is killed, popped, forgotten or started
+/// again.
 pub const SSHPM_STATE_FAILED: i32 = 7;
 
-/// The number of the start that the table has for this uuid, as sshpm_manager_start_process or
-/// sshpm_manager_adopt_process gave it.
+/// Gets the number of the start that the table has for this uuid, which sshpm_manager_start_process or
+/// sshpm_manager_adopt_process returned.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_start_number Gets the start number.
+/// @param out_start_number Receives the start number.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_start_number(
@@ -51,13 +53,13 @@ pub unsafe extern "C" fn sshpm_manager_get_start_number(
     })
 }
 
-/// The state of a process.
+/// Gets the state of a process.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_state Gets one of SSHPM_STATE_..., of which later versions can have more.
+/// @param out_state Receives one of SSHPM_STATE_..., of which later versions can have more.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_process_state(
@@ -82,13 +84,13 @@ pub unsafe extern "C" fn sshpm_manager_get_process_state(
     })
 }
 
-/// Whether a process is in SSHPM_STATE_STARTING, _RUNNING or _ENDING. A look at memory.
+/// Gets whether a process is in SSHPM_STATE_STARTING, _RUNNING or _ENDING. It only reads memory.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_alive Gets the answer; false for a process that is not known.
+/// @param out_alive Receives the answer; false for an unknown uuid.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_is_process_alive(
@@ -105,13 +107,14 @@ pub unsafe extern "C" fn sshpm_manager_is_process_alive(
     })
 }
 
-/// Whether the remote side itself watches a process: from its first report until the process or the link ends.
+/// Gets whether the remote side itself watches a process. It does so from its first report until the process or the
+/// link ends.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_monitoring Gets the answer; false for a process that is not known.
+/// @param out_monitoring Receives the answer; false for an unknown uuid.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_is_monitoring_remotely(
@@ -128,12 +131,12 @@ pub unsafe extern "C" fn sshpm_manager_is_monitoring_remotely(
     })
 }
 
-/// The uuids in the table, those of ended processes too, in the order of their starts.
+/// Gets the uuids in the table, also those of ended processes, in the order of their starts.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
-/// @param out_keys Gets the uuids. They are the caller's, to be freed with sshpm_string_list_free.
+/// @param out_keys Receives the uuids. They are the caller's, to be freed with sshpm_string_list_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_active_process_keys(
@@ -148,15 +151,15 @@ pub unsafe extern "C" fn sshpm_manager_get_active_process_keys(
     })
 }
 
-/// The application's pid on its host; known from SSHPM_STATE_STARTING on, and kept after the end.
+/// Gets the application's pid on its host. It is known from SSHPM_STATE_STARTING on, also after the exit.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_pid Gets the pid.
+/// @param out_pid Receives the pid.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_NO_REMOTE_PID
-/// while it is not known.
+/// while the pid is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_remote_pid(
     manager: *const sshpm_manager,
@@ -172,18 +175,18 @@ pub unsafe extern "C" fn sshpm_manager_get_remote_pid(
     })
 }
 
-/// What pids are known of a process. Each output can be NULL, and gets -1 where the pid is not known; so do all for a
-/// process that is not known.
+/// Gets the pids that are known of a process. Each output may be NULL. An output receives -1 when its pid is not known;
+/// all outputs receive -1 for an unknown uuid.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_ssh_client Gets the pid of the ssh client, or that of another launcher, on this machine; -1 when it has
-/// ended.
-/// @param out_remote Gets the pid of the application, on its host.
-/// @param out_remote_monitoring Gets the pid of the shell that watches the application, on its host.
-/// @param out_client_monitoring Gets the id of the thread that watches the ssh client, on this machine.
+/// @param out_ssh_client Receives the pid of the client (ssh, or that of another launcher) on this machine; -1 when the
+/// client has ended.
+/// @param out_remote Receives the pid of the application on its host.
+/// @param out_remote_monitoring Receives the pid of the shell that watches the application on its host.
+/// @param out_client_monitoring Receives the id of the thread that watches the client on this machine.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_runtime_pids(
@@ -213,8 +216,10 @@ pub unsafe extern "C" fn sshpm_manager_get_runtime_pids(
     })
 }
 
+/// Gets the last part of one stream.
+///
 /// # Safety
-/// The pointers are NULL, or to a manager, a string and a place for the output.
+/// The pointers are NULL, or point to a manager, a string and a place for the output.
 unsafe fn get_output(
     manager: *const sshpm_manager,
     uuid: *const c_char,
@@ -230,13 +235,14 @@ unsafe fn get_output(
     })
 }
 
-/// The last part of what the application wrote to stdout, if it has no log file: see sshpm_options_set_output_limit.
+/// Gets the last part of what the application wrote to stdout, if it has no log file. sshpm_options_set_output_limit
+/// sets how much this is.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_buffer Gets a copy. It is the caller's, to be freed with sshpm_buffer_free.
+/// @param out_buffer Receives a copy. It is the caller's, to be freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_process_stdout(
@@ -248,13 +254,14 @@ pub unsafe extern "C" fn sshpm_manager_get_process_stdout(
     unsafe { get_output(manager, uuid, out_buffer, Manager::process_stdout) }
 }
 
-/// The same for stderr. What ssh says on a connection that breaks is in it too.
+/// Gets the last part of what the application wrote to stderr, if it has no log file. sshpm_options_set_output_limit
+/// sets how much this is. It also contains what ssh says about a connection that breaks.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_buffer Gets a copy. It is the caller's, to be freed with sshpm_buffer_free.
+/// @param out_buffer Receives a copy. It is the caller's, to be freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_process_stderr(
@@ -266,8 +273,10 @@ pub unsafe extern "C" fn sshpm_manager_get_process_stderr(
     unsafe { get_output(manager, uuid, out_buffer, Manager::process_stderr) }
 }
 
+/// Gets an exit status, or NULL.
+///
 /// # Safety
-/// The pointers are NULL, or to a manager, a string and a place for the output.
+/// The pointers are NULL, or point to a manager, a string and a place for the output.
 unsafe fn get_status(
     manager: *const sshpm_manager,
     uuid: *const c_char,
@@ -283,21 +292,21 @@ unsafe fn get_status(
     })
 }
 
-/// Gets how a process ended that is still in the table. The exit callbacks may not have run yet.
+/// Gets how a process that is still in the table ended. The exit callbacks may not have run yet.
 ///
-/// A call that gives a status, or the reason of a failed start, takes the end: the host of a kept process then removes
-/// the exit status and the output, and no other manager can get them. The process stays in this table, and the call can
-/// be repeated. sshpm_manager_get_process_state looks without taking the end.
+/// A call that returns a status, or the reason of a failed start, acknowledges the exit: the host of a kept process
+/// then removes the exit status and the output, and no other manager can get them. The process stays in this table, and
+/// the call can be repeated. sshpm_manager_get_process_state does not acknowledge the exit.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_status Gets the status, or NULL while the process has not ended and when it is not known. It is the
+/// @param out_status Receives the status, or NULL while the process has not ended, and for an unknown uuid. It is the
 /// caller's, to be freed with sshpm_exit_status_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED,
-/// SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
+/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER:
+/// the process is kept, and this manager will not learn how it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     manager: *const sshpm_manager,
@@ -308,20 +317,20 @@ pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     unsafe { get_status(manager, uuid, out_status, Manager::exit_status) }
 }
 
-/// Gets how a process ended that nobody killed, or why it did not come to run, and takes it from the table: so each end
-/// is given once, also to many threads. The exit callbacks may not have run yet. A call that gives an end takes it, as
-/// sshpm_manager_get_exit_status does.
+/// Gets how a process ended that nobody killed, or why its start failed, and removes the process from the table. So
+/// each exit is returned once, also when many threads call this function. The exit callbacks may not have run yet. A
+/// call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_status Gets the status, or NULL while the process has not ended, and when it is not known or was
-/// killed. It is the caller's, to be freed with sshpm_exit_status_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
-/// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table
-/// then. So it has with SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how
-/// it ends.
+/// @param out_status Receives the status, or NULL while the process has not ended, for an unknown uuid, and for a
+/// process that was killed. It is the caller's, to be freed with sshpm_exit_status_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
+/// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; the process has left the table then.
+/// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends; it
+/// has left the table, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_pop_early_exit_status(
     manager: *mut sshpm_manager,

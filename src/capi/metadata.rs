@@ -12,10 +12,10 @@ use super::manager::sshpm_manager;
 use super::request_setters::{SSHPM_LINK_LOSS_KEEP, SSHPM_LINK_LOSS_TERMINATE};
 use crate::{LinkLossPolicy, ProcessMetadata, metadata_file_path};
 
-/// How long a metadata file is waited for by default: the seed's time.
+/// How long to wait for a metadata file by default.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a metadata file says. It does not change, and any number of threads can read it.
+/// The content of a metadata file. It does not change, and any number of threads can read it.
 pub struct sshpm_metadata {
     pid: i64,
     started_at: f64,
@@ -55,13 +55,13 @@ impl From<ProcessMetadata> for sshpm_metadata {
     }
 }
 
-/// Where the metadata file of a process is, as a shell on its host would read it: with XDG_RUNTIME_DIR in it. Where that
-/// directory is not the user's own, the remote side takes another.
+/// Gets the path of a process' metadata file, in the form that a shell on its host would read: it contains the variable
+/// XDG_RUNTIME_DIR. When that directory does not belong to the user, the remote side uses another directory.
 ///
 /// Any thread. Does not block.
 ///
 /// @param uuid The process.
-/// @param out_path Gets the path. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_path Receives the path. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path: *mut *mut c_char) -> sshpm_result {
@@ -73,15 +73,15 @@ pub unsafe extern "C" fn sshpm_metadata_file_path(uuid: *const c_char, out_path:
     })
 }
 
-/// Reads the content of a metadata file that the caller has got in another way.
+/// Reads the content of a metadata file that the caller has obtained in another way.
 ///
 /// Any thread. Does not block.
 ///
 /// @param uuid The process, for the message.
 /// @param json The content.
-/// @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
-/// JSON, or has a pid that must never be signalled.
+/// @param out_metadata Receives the metadata. They are the caller's, to be freed with sshpm_metadata_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: the content is empty, cut
+/// off or not JSON, or its pid must never be signalled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_from_json(
     uuid: *const c_char,
@@ -97,20 +97,20 @@ pub unsafe extern "C" fn sshpm_metadata_from_json(
     })
 }
 
-/// Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
+/// Waits on a host for the metadata file of a process, and reads it. The process need not belong to this manager.
 ///
 /// Any thread. Blocks at most for the timeout, and 10 s for the connection.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param host The host.
-/// @param user The user there; the file must be this user's. NULL: ssh's choice.
+/// @param user The user on the host, to whom the file must belong. NULL: ssh's choice.
 /// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
-/// @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
+/// @param out_metadata Receives the metadata. They are the caller's, to be freed with sshpm_metadata_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
-/// SSHPM_ERROR_FILE_MISSING: none came. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that
-/// must never be signalled.
+/// SSHPM_ERROR_FILE_MISSING: there was no file within the timeout. SSHPM_ERROR_BAD_METADATA: the file is empty, cut off
+/// or not JSON, or its pid must never be signalled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
     manager: *const sshpm_manager,
@@ -137,14 +137,16 @@ pub unsafe extern "C" fn sshpm_manager_read_process_metadata(
     })
 }
 
+/// Returns one of the strings of metadata.
+///
 /// # Safety
-/// The pointer is NULL, or to metadata that live as long as the answer is used.
+/// The pointer is NULL, or points to metadata that live as long as the returned pointer is used.
 unsafe fn get(metadata: *const sshpm_metadata, field: fn(&sshpm_metadata) -> &CString) -> *const c_char {
     // SAFETY: the caller promises it.
     plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.map(field)))
 }
 
-/// The application's pid on its host.
+/// Returns the application's pid on its host.
 ///
 /// Any thread. Does not block.
 ///
@@ -156,7 +158,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_pid(metadata: *const sshpm_metadata)
     plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.pid))
 }
 
-/// When the process was started, by the clock of its manager.
+/// Returns when the process was started, by the clock of its manager.
 ///
 /// Any thread. Does not block.
 ///
@@ -168,138 +170,144 @@ pub unsafe extern "C" fn sshpm_metadata_get_started_at(metadata: *const sshpm_me
     plain(0.0, || unsafe { metadata.as_ref() }.map_or(0.0, |this| this.started_at))
 }
 
-/// The host, as the boot request had it.
+/// Returns the host, as the boot request named it.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_hostname(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.hostname) }
 }
 
-/// The user.
+/// Returns the user.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_user(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.user) }
 }
 
-/// The process' place in its session's tree.
+/// Returns the place of the process in its session's tree.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_tree_id(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.tree_id) }
 }
 
-/// The process' role.
+/// Returns the role of the process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_role(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.role) }
 }
 
-/// The process' name.
+/// Returns the name of the process.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_name(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.name) }
 }
 
-/// The session that the process belongs to.
+/// Returns the session that the process belongs to.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
-/// metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. "" when the file names no
+/// session. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_session(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.session) }
 }
 
-/// The process' start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id
-/// it names one process for ever.
+/// Returns the start time of the process in the form that the host's kernel uses: on Linux, clock ticks since boot.
+/// Together, the pid, the boot id and this time identify one process for ever.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
-/// metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. "" when the file has no
+/// start time. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_start_time(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.start_time) }
 }
 
-/// The boot of the host that the process was started in.
+/// Returns the id of the boot of the host during which the process was started.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The text, which is the metadata's: valid until they are freed. "-" where the host does not tell, "" where
-/// the file has none. NULL when the metadata are NULL.
+/// @return The text, which is owned by the metadata and valid until the metadata are freed. "-" when the host has no
+/// boot id, "" when the file has none. NULL when the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_boot_id(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller promises all that this call needs.
     unsafe { get(metadata, |this| &this.boot_id) }
 }
 
-/// What becomes of the process when its link or its manager is gone.
+/// Returns what happens to the process when its link or its manager has gone.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return SSHPM_LINK_LOSS_TERMINATE, also where the file has none, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata are
-/// NULL.
+/// @return SSHPM_LINK_LOSS_TERMINATE, also when the file has no policy, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata
+/// are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_link_loss(metadata: *const sshpm_metadata) -> i32 {
     // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(-1, || unsafe { metadata.as_ref() }.map_or(-1, |this| this.link_loss))
 }
 
-/// The log file, as the boot request had it.
+/// Returns the log file, as the boot request named it.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return The path, which is the metadata's: valid until they are freed. NULL when it has none, or the metadata are
-/// NULL.
+/// @return The path, which is owned by the metadata and valid until the metadata are freed. NULL when the process has
+/// no log file, or the metadata are NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_log_file(metadata: *const sshpm_metadata) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to metadata.
     plain(ptr::null(), || pointer_to(unsafe { metadata.as_ref() }.and_then(|this| this.log_file.as_ref())))
 }
 
-/// How long the process may live after the SIGHUP that a lost link causes.
+/// Returns how long the process may live after the SIGHUP that a lost link causes.
 ///
 /// Any thread. Does not block.
 ///
 /// @param metadata The metadata.
-/// @return Seconds; INFINITY where the request had no limit, 0 where the file has none, and when the metadata are NULL.
+/// @return Seconds; INFINITY when the request had no limit, 0 when the file has no grace, and when the metadata are
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadata) -> f64 {
     // SAFETY: the caller's pointer is NULL or points to metadata.
@@ -310,7 +318,7 @@ pub unsafe extern "C" fn sshpm_metadata_get_grace(metadata: *const sshpm_metadat
 ///
 /// Any thread. Does not block.
 ///
-/// @param metadata The metadata; not those of found processes. NULL: nothing is done.
+/// @param metadata The metadata. They must not belong to found processes. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_metadata_free(metadata: *mut sshpm_metadata) {
     // SAFETY: the caller's pointer is NULL or points to metadata that nobody uses any more.

@@ -8,15 +8,15 @@ use super::input::{bytes, choice, handle, handle_mut, output, text, texts, timeo
 use super::launcher::sshpm_launcher;
 use crate::{HostKeyPolicy, KillScope, KillStep, Options, Role, Signal};
 
-/// Host key policy: keys are checked as ssh_config says. The default.
+/// Host key policy: ssh_config decides. The default.
 pub const SSHPM_HOST_KEY_SSH_CONFIG: i32 = 0;
-/// Host key policy: unknown and changed keys are refused, whatever ssh_config says.
+/// Host key policy: refuse unknown and changed keys, whatever ssh_config says.
 pub const SSHPM_HOST_KEY_STRICT: i32 = 1;
-/// Host key policy: unknown keys are accepted and remembered, changed ones refused.
+/// Host key policy: accept and remember unknown keys, refuse changed keys.
 pub const SSHPM_HOST_KEY_ACCEPT_NEW: i32 = 2;
-/// Host key policy: nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+/// Host key policy: check no key of localhost, 127.0.0.0/8 and ::1; for all other hosts, ssh_config decides.
 pub const SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST: i32 = 3;
-/// Host key policy: nothing is checked. Anybody on the network can be the host: for closed networks only.
+/// Host key policy: check no key. Anybody on the network can pretend to be the host: for closed networks only.
 pub const SSHPM_HOST_KEY_DISABLED: i32 = 4;
 
 /// Kill step: the signal goes to the application alone.
@@ -24,7 +24,7 @@ pub const SSHPM_KILL_SCOPE_LEADER: i32 = 0;
 /// Kill step: the signal goes to the application's whole process group.
 pub const SSHPM_KILL_SCOPE_GROUP: i32 = 1;
 
-/// What a manager is made with.
+/// The options of a manager.
 pub struct sshpm_options {
     pub(super) options: Options,
 }
@@ -33,7 +33,7 @@ pub struct sshpm_options {
 ///
 /// Any thread. Does not block.
 ///
-/// @param out_options Gets the options. They are the caller's, to be freed with sshpm_options_free.
+/// @param out_options Receives the options. They are the caller's, to be freed with sshpm_options_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options) -> sshpm_result {
@@ -45,18 +45,18 @@ pub unsafe extern "C" fn sshpm_options_new(out_options: *mut *mut sshpm_options)
     })
 }
 
-/// Frees options. Managers that were made with them keep their copy.
+/// Frees options. Managers that were made with them keep their copies.
 ///
 /// Any thread. Does not block.
 ///
-/// @param options The options. NULL: nothing is done.
+/// @param options The options. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_free(options: *mut sshpm_options) {
     // SAFETY: the caller's pointer is NULL or points to options that nobody uses any more.
     unsafe { free(options) };
 }
 
-/// Sets by what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+/// Sets the launcher for all processes and calls that have no launcher of their own. Default: ssh.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -76,7 +76,8 @@ pub unsafe extern "C" fn sshpm_options_set_launcher(
     })
 }
 
-/// Sets the launcher of one host, in place of the manager's. That of a boot request wins over it.
+/// Sets the launcher of one host, which replaces the manager's launcher there. The launcher of a boot request overrides
+/// both.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -105,8 +106,8 @@ pub unsafe extern "C" fn sshpm_options_set_host_launcher(
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path, one
-/// with a slash, against the current directory.
+/// @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path,
+/// which is one with a slash, against the current directory.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_ssh_program(
@@ -121,13 +122,14 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_program(
     })
 }
 
-/// Sets the file for `ssh -F`, which replaces the user's and the system's ssh_config. Default: ssh's own two files.
+/// Sets the file for `ssh -F`, which replaces the ssh_config of the user and that of the system. Default: these two
+/// files.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param file Its path, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a relative path
-/// against the current directory; relative paths inside the file are ssh's, which resolves them whenever it runs.
+/// @param file The path of the file, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a
+/// relative path against the current directory. ssh resolves relative paths inside the file whenever it runs.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_ssh_config(
@@ -144,14 +146,14 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
     })
 }
 
-/// Adds an option of ssh_config(5). It wins over the files, but not over what the library relies on: no terminal, no
+/// Adds an option of ssh_config(5). It overrides the files, but not what the library relies on: no terminal, no
 /// questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Paths in it should be absolute: ssh
-/// resolves others against the current directory whenever it runs.
+/// @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Use absolute paths in it: ssh resolves
+/// other paths against the current directory whenever it runs.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_add_ssh_option(
@@ -166,13 +168,13 @@ pub unsafe extern "C" fn sshpm_options_add_ssh_option(
     })
 }
 
-/// Sets how long a host may take to answer, and how long a connection that sshd drops while it is busy is tried
-/// again.
+/// Sets how long a host may take to answer. The library also repeats a connection that a busy sshd drops, until this
+/// time is over.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param timeout_s Seconds; ssh counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param timeout_s Seconds. ssh counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
@@ -188,7 +190,7 @@ pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
     })
 }
 
-/// Sets how long a process whose link was lost is asked after, until its end counts as unknown.
+/// Sets how long to query the host about a lost process before its exit is reported as unknown.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -206,13 +208,13 @@ pub unsafe extern "C" fn sshpm_options_set_lost_timeout(options: *mut sshpm_opti
     })
 }
 
-/// Sets how long the link to a process that is kept (SSHPM_LINK_LOSS_KEEP) is tried to be restored, until its end counts
-/// as unknown; it lives on then.
+/// Sets how long the manager tries to restore the link to a kept process (SSHPM_LINK_LOSS_KEEP) before it reports the
+/// exit as unknown. The process itself goes on then.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, for ever.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, which is for ever.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_restore_timeout(
@@ -228,13 +230,13 @@ pub unsafe extern "C" fn sshpm_options_set_restore_timeout(
     })
 }
 
-/// Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
-/// itself, which takes ten times as long. Default: true.
+/// Sets whether processes of the same user and host share connections, with up to eight processes on each. Without
+/// sharing, each process logs in by itself, which takes ten times as long. Default: true.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param share Whether they do.
+/// @param share Whether they share connections.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm_options, share: bool) -> sshpm_result {
@@ -246,14 +248,15 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
     })
 }
 
-/// Sets for how long a connection's remote side goes on without a word from the manager. When it is over, that side ends
-/// the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
-/// silence. It holds for a manager that stands still as well, in a debugger for one.
+/// Sets how long the remote side of a connection goes on when it hears nothing from the manager. After that time the
+/// remote side ends the connection, and each process on it follows its link loss policy. So no process lives on behind
+/// a link that was cut without notice. The lease also ends when the manager does not run for that long, for example in
+/// a debugger.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param lease_s Seconds; whole ones count, from 3 on. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @param lease_s Whole seconds, at least 3. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, lease_s: f64) -> sshpm_result {
@@ -266,7 +269,7 @@ pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, le
     })
 }
 
-/// Sets how strictly the keys of hosts are checked.
+/// Sets how strictly ssh checks the keys of hosts.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -290,13 +293,14 @@ pub unsafe extern "C" fn sshpm_options_set_host_key_policy(options: *mut sshpm_o
     })
 }
 
-/// Sets a known_hosts file to use in place of the user's.
+/// Sets a known_hosts file, which replaces the user's file.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param file Its path. Copied. NULL: the user's. sshpm_manager_new resolves a relative path against the current
-/// directory; "none", and what begins with "~", "%" or "${", has the meaning that ssh_config(5) gives it.
+/// @param file The path of the file. Copied. NULL: the user's file. sshpm_manager_new resolves a relative path against
+/// the current directory. "none", and a text that begins with "~", "%" or "${", have the meaning that ssh_config(5)
+/// gives them.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(
@@ -313,8 +317,8 @@ pub unsafe extern "C" fn sshpm_options_set_known_hosts_file(
     })
 }
 
-/// Sets how many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file.
-/// Default: 1 MiB.
+/// Sets how many of the last bytes of stdout the manager keeps for a process that has no log file, and how many of
+/// stderr. Default: 1 MiB for each.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -331,9 +335,9 @@ pub unsafe extern "C" fn sshpm_options_set_output_limit(options: *mut sshpm_opti
     })
 }
 
-/// Takes all steps from the kill sequence, so that another can be built with sshpm_options_add_kill_step. The default
-/// is SIGQUIT to the application, and after the kill's timeout SIGKILL to its group. sshpm_manager_new refuses an
-/// empty one.
+/// Removes all steps from the kill sequence, so that sshpm_options_add_kill_step can build another one. The default
+/// sequence is SIGQUIT to the application, and after the timeout of the kill SIGKILL to its process group.
+/// sshpm_manager_new refuses an empty sequence.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -349,8 +353,8 @@ pub unsafe extern "C" fn sshpm_options_clear_kill_sequence(options: *mut sshpm_o
     })
 }
 
-/// Adds a step to the kill sequence: a signal, and a wait for the end. SIGCONT follows each signal, so that a stopped
-/// process gets it too. Call sshpm_options_clear_kill_sequence before the first one.
+/// Adds a step to the kill sequence: a signal, and a wait for the exit. SIGCONT follows each signal, so that it also
+/// reaches a stopped process. Call sshpm_options_clear_kill_sequence before the first step.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -377,16 +381,16 @@ pub unsafe extern "C" fn sshpm_options_add_kill_step(
     })
 }
 
-/// Sets the order in which roles are ended. Those that it does not name end last, together. Default: unknown,
+/// Sets the order in which roles are ended. Roles that the order does not name end last, together. Default: unknown,
 /// application, segment-controller, root-controller, infrastructure-applications.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param roles The roles' names; UTF-8. Copied. May be NULL if the count is 0.
-/// @param count Their number.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a
-/// role that is named twice.
+/// @param roles The names of the roles; UTF-8. Copied. May be NULL if the count is 0.
+/// @param count The number of roles.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a role
+/// that is named twice.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_shutdown_order(
     options: *mut sshpm_options,

@@ -12,13 +12,13 @@ use super::manager::sshpm_manager;
 use crate::event::refuse_inside_callback;
 use crate::{Error, OutputPiece, OutputStream, OutputSubscription};
 
-/// Stream: what the application writes to stdout.
+/// Stream: stdout of the application.
 pub const SSHPM_STREAM_STDOUT: i32 = 1;
-/// Stream: what the application writes to stderr.
+/// Stream: stderr of the application.
 pub const SSHPM_STREAM_STDERR: i32 = 2;
 
-/// A queue of what an application writes, of at most 256 pieces: of a reader that is further behind, the newest pieces
-/// are dropped and counted. It never delays the application.
+/// A queue of what an application writes, with at most 256 pieces. When a reader is further behind, the newest pieces
+/// are dropped and counted. The queue never delays the application.
 pub struct sshpm_output_subscription {
     subscription: OutputSubscription,
 }
@@ -42,7 +42,7 @@ impl sshpm_output_subscription {
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param out_subscription Gets the subscription. It is the caller's, to be freed with
+/// @param out_subscription Receives the subscription. It is the caller's, to be freed with
 /// sshpm_output_subscription_free, before or after the manager.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
 #[unsafe(no_mangle)]
@@ -62,18 +62,18 @@ pub unsafe extern "C" fn sshpm_manager_subscribe_output(
     })
 }
 
-/// Takes the next piece of output from the queue, and waits for one where there is none.
+/// Takes the next piece of output from the queue, or waits for one when the queue is empty.
 ///
 /// Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
 ///
 /// @param subscription The subscription.
 /// @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
-/// @param out_stream Gets SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
-/// @param out_piece Gets bytes, at least one, as they were written and not cut at lines. It is the caller's, to be freed
-/// with sshpm_buffer_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came in that time.
-/// SSHPM_ERROR_END_OF_OUTPUT: the process has ended and all is taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout
-/// is 0.
+/// @param out_stream Receives SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
+/// @param out_piece Receives at least one byte, as the application wrote it; a piece can end in the middle of a line.
+/// It is the caller's, to be freed with sshpm_buffer_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came within the
+/// timeout. SSHPM_ERROR_END_OF_OUTPUT: the process has ended, and no piece is left. SSHPM_ERROR_INSIDE_CALLBACK, unless
+/// the timeout is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_output_subscription_next(
     subscription: *const sshpm_output_subscription,
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn sshpm_output_subscription_next(
     })
 }
 
-/// How many bytes were dropped until now, because the reader was too far behind.
+/// Returns how many bytes were dropped until now, because the reader was too far behind.
 ///
 /// Any thread. Does not block.
 ///
@@ -112,11 +112,11 @@ pub unsafe extern "C" fn sshpm_output_subscription_dropped(subscription: *const 
     plain(0, || unsafe { subscription.as_ref() }.map_or(0, |this| this.subscription.dropped()))
 }
 
-/// Ends a subscription and frees it, with what was not taken. No thread may be waiting in it.
+/// Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it.
 ///
 /// Any thread. Does not block.
 ///
-/// @param subscription The subscription. NULL: nothing is done.
+/// @param subscription The subscription. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_output_subscription_free(subscription: *mut sshpm_output_subscription) {
     // SAFETY: the caller's pointer is NULL or points to a subscription that nobody uses any more.

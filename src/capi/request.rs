@@ -8,12 +8,12 @@ use super::codes::sshpm_result;
 use super::input::{array, bytes, handle, output, text};
 use crate::BootRequest;
 
-/// What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
+/// What to run, where, and as which user. Everything is taken literally: only the setup lines are shell code.
 pub struct sshpm_boot_request {
     pub(super) request: BootRequest,
 }
 
-/// Boot requests that came from one JSON array.
+/// Boot requests that were read from one JSON array.
 pub struct sshpm_boot_request_list {
     requests: Vec<sshpm_boot_request>,
 }
@@ -22,13 +22,13 @@ pub struct sshpm_boot_request_list {
 ///
 /// Any thread. Does not block.
 ///
-/// @param host The host's name or address, or an alias of ssh_config; UTF-8. Copied.
+/// @param host The name or address of the host, or an alias of ssh_config; UTF-8. Copied.
 /// @param argv The program, which is looked up in the host's PATH, and its arguments: any bytes. Copied. It need not
 /// end with NULL.
-/// @param argc Their number.
-/// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
-/// have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
+/// @param argc The number of elements of argv.
+/// @param out_request Receives the request. It is the caller's, to be freed with sshpm_boot_request_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number of elements that no
+/// array can have. sshpm_boot_request_check and sshpm_manager_start_process check the values.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_new(
     host: *const c_char,
@@ -48,22 +48,23 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
     })
 }
 
-/// Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "launcher"
-/// (see below), "user", "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment"
-/// (object), "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or
-/// "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds),
-/// "link_loss" ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+/// Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
+/// keys are optional: "launcher" (described below), "user", "name", "session", "tree_id", "role", "setup" (an array of
+/// lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits"
+/// (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
+/// "start_timeout" and "grace" (seconds), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other
+/// key is refused.
 ///
 /// A launcher is "ssh", "local" or "slurm", or an object with one key: {"command": ["docker", "exec", "-i", "{host}"]}
-/// or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, each key of which can be left
+/// or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}. Each key of "slurm" can be left
 /// out.
 ///
 /// Any thread. Does not block.
 ///
 /// @param json The JSON; UTF-8, at most 64 MiB.
-/// @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for
-/// values that sshpm_boot_request_check refuses.
+/// @param out_request Receives the request. It is the caller's, to be freed with sshpm_boot_request_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for values
+/// that sshpm_boot_request_check refuses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_from_json(
     json: *const c_char,
@@ -77,11 +78,11 @@ pub unsafe extern "C" fn sshpm_boot_request_from_json(
     })
 }
 
-/// Frees a request. Processes that were started by it keep their copy.
+/// Frees a request. Processes that were started with it keep their copies.
 ///
 /// Any thread. Does not block.
 ///
-/// @param request The request; not one of a list. NULL: nothing is done.
+/// @param request The request. It must not belong to a list. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_free(request: *mut sshpm_boot_request) {
     // SAFETY: the caller's pointer is NULL or points to a request that nobody uses any more.
@@ -100,12 +101,12 @@ pub unsafe extern "C" fn sshpm_boot_request_check(request: *const sshpm_boot_req
     call(|| Ok(unsafe { handle(request, "request")? }.request.check()?))
 }
 
-/// The host, as it was given.
+/// Gets the host, as the caller set it.
 ///
-/// Any thread, but not while another one sets a value. Does not block.
+/// Any thread, but not while another thread sets a value. Does not block.
 ///
 /// @param request The request.
-/// @param out_host Gets the host. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_host Receives the host. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_get_host(
@@ -116,12 +117,13 @@ pub unsafe extern "C" fn sshpm_boot_request_get_host(
     unsafe { get(request, out_host, "out_host", BootRequest::get_host) }
 }
 
-/// The remote user, as it was given.
+/// Gets the remote user, as the caller set it.
 ///
-/// Any thread, but not while another one sets a value. Does not block.
+/// Any thread, but not while another thread sets a value. Does not block.
 ///
 /// @param request The request.
-/// @param out_user Gets the user, or NULL where none was set. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_user Receives the user, or NULL when none was set. It is the caller's, to be freed with
+/// sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_get_user(
@@ -139,12 +141,12 @@ pub unsafe extern "C" fn sshpm_boot_request_get_user(
     })
 }
 
-/// The name, as it was given.
+/// Gets the name of the process, as the caller set it.
 ///
-/// Any thread, but not while another one sets a value. Does not block.
+/// Any thread, but not while another thread sets a value. Does not block.
 ///
 /// @param request The request.
-/// @param out_name Gets the name. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_name Receives the name. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_get_name(
@@ -155,12 +157,12 @@ pub unsafe extern "C" fn sshpm_boot_request_get_name(
     unsafe { get(request, out_name, "out_name", BootRequest::get_name) }
 }
 
-/// The session, as it was given.
+/// Gets the session, as the caller set it.
 ///
-/// Any thread, but not while another one sets a value. Does not block.
+/// Any thread, but not while another thread sets a value. Does not block.
 ///
 /// @param request The request.
-/// @param out_session Gets the session. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_session Receives the session. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_get_session(
@@ -171,12 +173,12 @@ pub unsafe extern "C" fn sshpm_boot_request_get_session(
     unsafe { get(request, out_session, "out_session", BootRequest::get_session) }
 }
 
-/// The role's name.
+/// Gets the name of the role.
 ///
-/// Any thread, but not while another one sets a value. Does not block.
+/// Any thread, but not while another thread sets a value. Does not block.
 ///
 /// @param request The request.
-/// @param out_role Gets the name. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_role Receives the name. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_get_role(
@@ -187,8 +189,10 @@ pub unsafe extern "C" fn sshpm_boot_request_get_role(
     unsafe { get(request, out_role, "out_role", |request| request.get_role().as_str()) }
 }
 
+/// Gets one of the strings of a request.
+///
 /// # Safety
-/// The pointers are NULL, or to a request and a place for the output.
+/// The pointers are NULL, or point to a request and a place for the output.
 unsafe fn get(
     request: *const sshpm_boot_request,
     out: *mut *mut c_char,
@@ -203,14 +207,14 @@ unsafe fn get(
     })
 }
 
-/// Reads a session: a JSON array of requests, each as for sshpm_boot_request_from_json.
+/// Reads a session: a JSON array of requests, each in the format of sshpm_boot_request_from_json.
 ///
 /// Any thread. Does not block.
 ///
 /// @param json The JSON; UTF-8, at most 64 MiB.
-/// @param out_list Gets the list. It is the caller's, to be freed with sshpm_boot_request_list_free.
+/// @param out_list Receives the list. It is the caller's, to be freed with sshpm_boot_request_list_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, SSHPM_ERROR_INVALID. The message
-/// names the place of the request that has a value that is not valid.
+/// about a value that is not valid names the index of its request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_list_from_json(
     json: *const c_char,
@@ -226,7 +230,7 @@ pub unsafe extern "C" fn sshpm_boot_request_list_from_json(
     })
 }
 
-/// The number of requests in a list.
+/// Returns the number of requests in a list.
 ///
 /// Any thread. Does not block.
 ///
@@ -238,14 +242,14 @@ pub unsafe extern "C" fn sshpm_boot_request_list_count(list: *const sshpm_boot_r
     plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.requests.len()))
 }
 
-/// One request of a list, in the order of the JSON.
+/// Returns one request of a list. The list has the order of the JSON.
 ///
 /// Any thread. Does not block.
 ///
 /// @param list The list.
-/// @param index Its place, from 0.
-/// @return The request, which is the list's: valid until the list is freed. NULL when the index is not below the
-/// count, or the list is NULL.
+/// @param index The index of the request, from 0.
+/// @return The request, which is owned by the list and valid until the list is freed. NULL when the index is not below
+/// the count, or the list is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_list_get(
     list: *const sshpm_boot_request_list,
@@ -260,7 +264,7 @@ pub unsafe extern "C" fn sshpm_boot_request_list_get(
 ///
 /// Any thread. Does not block.
 ///
-/// @param list The list. NULL: nothing is done.
+/// @param list The list. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_list_free(list: *mut sshpm_boot_request_list) {
     // SAFETY: the caller's pointer is NULL or points to a list that nobody uses any more.

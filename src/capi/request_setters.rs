@@ -10,31 +10,32 @@ use super::launcher::sshpm_launcher;
 use super::request::sshpm_boot_request;
 use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Role};
 
-/// Log mode: a log file that exists is renamed to FILE.1, and a new one begun. The default.
+/// Log mode: rename an existing log file to FILE.1, and begin a new one. The default.
 pub const SSHPM_LOG_MODE_FRESH: i32 = 0;
-/// Log mode: a log file that exists is continued.
+/// Log mode: append to an existing log file.
 pub const SSHPM_LOG_MODE_APPEND: i32 = 1;
-/// Log mode: a log file that exists is emptied.
+/// Log mode: empty an existing log file.
 pub const SSHPM_LOG_MODE_TRUNCATE: i32 = 2;
 
-/// Link loss: when the link or the manager is gone the process is ended: SIGHUP to its group, and after the grace
-/// SIGKILL. The default.
+/// Link loss policy: when the link or the manager has gone, the process is ended: its process group gets SIGHUP, and
+/// after the grace SIGKILL. The default.
 pub const SSHPM_LINK_LOSS_TERMINATE: i32 = 0;
-/// Link loss: the process goes on, and is taken over again by this manager, or adopted by another.
+/// Link loss policy: when the link or the manager has gone, the process goes on. This manager restores the link, or
+/// another manager can adopt the process.
 pub const SSHPM_LINK_LOSS_KEEP: i32 = 1;
 
-/// The defaults of all values.
+/// Returns a request that has the default of every value.
 fn defaults() -> BootRequest {
     BootRequest::new(String::new(), Vec::<String>::new())
 }
 
-/// A time, or else the default.
+/// Reads a time. SSHPM_TIMEOUT_DEFAULT stands for `default`.
 fn time(field: &str, seconds: f64, default: Duration) -> Result<Duration, Failure> {
     Ok(timeout(field, seconds)?.unwrap_or(default))
 }
 
-/// Sets by what the process gets its shell. Default: the launcher of its host, if the manager has one for it, else the
-/// manager's.
+/// Sets how the library obtains the shell of the process. Default: the launcher that the manager has for the host, or
+/// else the launcher of the manager.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_launcher(
     })
 }
 
-/// Sets the remote user. Default: ssh's choice, which is User of ssh_config, else the current user.
+/// Sets the remote user. Default: ssh's choice, which is User of ssh_config, or else the current user.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_user(
     })
 }
 
-/// Sets the name that people know the process by, for logs and the metadata file. Default: "".
+/// Sets the name by which people know the process. Logs and the metadata file contain it. Default: "".
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_name(
     })
 }
 
-/// Sets the session that the process belongs to, for logs and the metadata file. Default: "".
+/// Sets the session that the process belongs to. Logs and the metadata file contain it. Default: "".
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -116,7 +117,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_session(
     })
 }
 
-/// Sets the place in the session's tree, for the metadata file. It does not set the role: see
+/// Sets the place of the process in the session's tree. The metadata file contains it. It does not set the role: see
 /// sshpm_role_from_tree_id. Default: "".
 ///
 /// One thread at a time for the same request. Does not block.
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_tree_id(
     })
 }
 
-/// Sets the role, which decides when the process is shut down. Default: unknown.
+/// Sets the role, which decides when a shutdown ends the process. Default: unknown.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -158,8 +159,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_role(
     })
 }
 
-/// Adds a line of shell code that runs before the program, in the same process: "source env.sh". A line that does not
-/// return 0 ends the start. It runs in bash where the host has bash, else in sh.
+/// Adds a line of shell code that runs before the program, in the same process: "source env.sh". The start fails when a
+/// line does not return 0. The lines run in bash if the host has bash, or else in sh.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -184,8 +185,8 @@ pub unsafe extern "C" fn sshpm_boot_request_add_setup_line(
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param shell The name or path of a shell that reads POSIX shell code; UTF-8. Copied. NULL: bash where the host has
-/// it, else sh.
+/// @param shell The name or path of a shell that reads POSIX shell code; UTF-8. Copied. NULL: bash if the host has it,
+/// or else sh.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_setup_shell(
@@ -202,7 +203,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_setup_shell(
     })
 }
 
-/// Sets a variable of the application's environment. It holds during the setup lines, and again after them.
+/// Sets a variable of the application's environment. It is set before the setup lines run, and again after them.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -225,12 +226,12 @@ pub unsafe extern "C" fn sshpm_boot_request_set_environment(
     })
 }
 
-/// Sets the working directory of the setup lines and the program; a relative one begins at the login directory.
+/// Sets the working directory of the setup lines and the program. A relative path begins at the login directory.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param directory Any bytes. Copied. NULL: the login directory, or where the setup lines go.
+/// @param directory Any bytes. Copied. NULL: the login directory, or the directory that the setup lines change to.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
@@ -247,12 +248,12 @@ pub unsafe extern "C" fn sshpm_boot_request_set_working_directory(
     })
 }
 
-/// Sets the file mode creation mask; it holds for the log file too. Default: the login's.
+/// Sets the file mode creation mask. It also applies to the log file. Default: the mask of the login.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param mask 0 to 0777, which sshpm_boot_request_check checks.
+/// @param mask 0 to 0777. sshpm_boot_request_check checks it.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_request, mask: u32) -> sshpm_result {
@@ -264,13 +265,13 @@ pub unsafe extern "C" fn sshpm_boot_request_set_umask(request: *mut sshpm_boot_r
     })
 }
 
-/// Sets a resource limit of the application, soft and hard. The setup lines run without it.
+/// Sets a resource limit of the application, both soft and hard. The setup lines run without it.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
 /// @param name core, cpu, data, fsize, memlock, nofile, nproc, stack or as, as in limits.conf(5).
-/// @param value Bytes, seconds or a number, as the limit has it, or SSHPM_UNLIMITED.
+/// @param value Bytes, seconds or a number, depending on the limit, or SSHPM_UNLIMITED.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_limit(
@@ -287,13 +288,14 @@ pub unsafe extern "C" fn sshpm_boot_request_set_limit(
     })
 }
 
-/// Sets the remote file that stdout and stderr of the setup lines and the program go to; a relative one begins at the
-/// login directory.
+/// Sets the remote file for stdout and stderr of the setup lines and the program. A relative path begins at the login
+/// directory.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param file Any bytes. Copied. NULL: no file; the output comes back over ssh, and the manager keeps its last part.
+/// @param file Any bytes. Copied. NULL: no file. The output then comes back over ssh, and the manager keeps its last
+/// part.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_log_file(
@@ -310,7 +312,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_file(
     })
 }
 
-/// Sets what becomes of a log file that exists.
+/// Sets what a start does with an existing log file.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -332,9 +334,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_mode(request: *mut sshpm_boo
     })
 }
 
-/// Sets how long a start may wait until it has a session on its host, and, counted anew, how long it may take from
-/// there until the program runs. So start-up files of the login shell, which run for a shared connection and once more
-/// for each session on it, may take nearly as long as this, whether or not connections are shared.
+/// Sets how long a start may wait for a session on its host, and, counted anew, how long the start may take from then
+/// until the program runs. The start-up files of the login shell run for a shared connection, and once more for each
+/// session on it. So one run of them may take nearly as long as this timeout, whether or not connections are shared.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -354,7 +356,7 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
     })
 }
 
-/// Sets what becomes of the process when the link or the manager is gone.
+/// Sets what happens to the process when the link or the manager has gone.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -381,7 +383,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
+/// @param grace_s Seconds. The remote side counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT:
+/// 5 s.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_request, grace_s: f64) -> sshpm_result {
@@ -393,14 +396,15 @@ pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_r
     })
 }
 
-/// Sets whether what the application starts and what leaves its process group (by setsid(2), as daemons do) is ended with
-/// it: processes of its session, and those that have its mark in their environment, which it gets then. Needs /proc on the
-/// host. What could not be ended is told by sshpm_exit_status_get_stray. The group itself always is ended. Default: false.
+/// Sets whether processes that the application started are ended with it after they have left its process group, by
+/// setsid(2) as daemons do. These are the processes of its session, and those that have its mark in their environment;
+/// this option gives the application such a mark. The host needs /proc. sshpm_exit_status_get_stray returns the
+/// processes that could not be ended. The process group itself is always ended. Default: false.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param kill_tree Whether it is.
+/// @param kill_tree Whether they are ended.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_kill_tree(

@@ -7,15 +7,15 @@ use super::codes::sshpm_result;
 use super::input::{output, text};
 use crate::{Role, Signal};
 
-/// The role that the place in the session's tree implies: of "" it is unknown, of "0" and a controller
-/// root-controller, of what begins with "0." segment-controller for a controller and else application, of all others
-/// infrastructure-applications.
+/// Gets the role that follows from the place of a process in its session's tree. "" gives unknown. "0" gives
+/// root-controller for a controller. A place that begins with "0." gives segment-controller for a controller, and
+/// application for any other process. In all other cases the role is infrastructure-applications.
 ///
 /// Any thread. Does not block.
 ///
-/// @param tree_id The path of segments, joined by dots; UTF-8.
+/// @param tree_id The place: the path of segments, joined by dots; UTF-8.
 /// @param controller Whether the process is a controller.
-/// @param out_role Gets the role's name. It is the caller's, to be freed with sshpm_string_free.
+/// @param out_role Receives the role's name. It is the caller's, to be freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_role_from_tree_id(
@@ -31,12 +31,13 @@ pub unsafe extern "C" fn sshpm_role_from_tree_id(
     })
 }
 
-/// The number of a signal on this machine.
+/// Gets the number of a signal on this machine.
 ///
 /// Any thread. Does not block.
 ///
-/// @param name A name of POSIX with or without SIG, in any case, or a number from 1 to 64; UTF-8.
-/// @param out_signal Gets the number.
+/// @param name The POSIX name of a signal, with or without SIG, in upper or lower case, or a number from 1 to 64;
+/// UTF-8.
+/// @param out_signal Receives the number.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_signal_from_name(name: *const c_char, out_signal: *mut i32) -> sshpm_result {
@@ -48,12 +49,12 @@ pub unsafe extern "C" fn sshpm_signal_from_name(name: *const c_char, out_signal:
     })
 }
 
-/// The name of a signal, as sshpm_signal_from_name takes it.
+/// Gets the name of a signal. sshpm_signal_from_name accepts this name.
 ///
 /// Any thread. Does not block.
 ///
 /// @param signal A signal of this machine's <signal.h>.
-/// @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+/// @param out_name Receives the POSIX name without SIG, or the number when there is no name. It is the caller's, to be
 /// freed with sshpm_string_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]

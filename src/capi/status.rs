@@ -10,14 +10,14 @@ use super::codes::{SSHPM_ERROR_NO_END_TIME, SSHPM_ERROR_NO_EXIT_CODE, sshpm_resu
 use super::input::{handle, output};
 use crate::{ExitSource, ExitStatus, Signal};
 
-/// Exit source: the ssh client, or that of another launcher, or its connection ended under a process that nobody had
-/// asked to end.
+/// Exit source: the client (ssh, or that of another launcher) or its connection ended, although nobody had asked the
+/// process to end.
 pub const SSHPM_EXIT_SOURCE_CLIENT_MONITORING: i32 = 1;
-/// Exit source: the remote process ended by itself, or was ended there by somebody else.
+/// Exit source: the remote process ended by itself, or somebody else ended it there.
 pub const SSHPM_EXIT_SOURCE_REMOTE_MONITORING: i32 = 2;
-/// Exit source: the manager ended it by closing or killing its ssh client.
+/// Exit source: the manager ended the process: it closed or killed the ssh client.
 pub const SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT: i32 = 3;
-/// Exit source: the manager ended it by signals to the remote pid.
+/// Exit source: the manager ended the process: it sent signals to the remote pid.
 pub const SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID: i32 = 4;
 
 /// How a process ended. It does not change, and any number of threads can read it.
@@ -45,12 +45,12 @@ impl sshpm_exit_status {
     }
 }
 
-/// The pointer to a status, or NULL where there is none.
+/// Returns the pointer to a status, or NULL when there is none.
 pub(super) fn pointer_to_status(status: Option<&sshpm_exit_status>) -> *const sshpm_exit_status {
     status.map_or(ptr::null(), ptr::from_ref)
 }
 
-/// Hands over a status, or NULL where there is none.
+/// Passes a status to C, or NULL when there is none.
 pub(super) fn give_status(output: &mut MaybeUninit<*mut sshpm_exit_status>, status: Option<ExitStatus>) {
     match status {
         Some(status) => give(output, status.into()),
@@ -58,8 +58,10 @@ pub(super) fn give_status(output: &mut MaybeUninit<*mut sshpm_exit_status>, stat
     }
 }
 
+/// Gets one of the codes of a status.
+///
 /// # Safety
-/// The pointers are NULL, or to a status and a place for the output.
+/// The pointers are NULL, or point to a status and a place for the output.
 unsafe fn get_code(
     status: *const sshpm_exit_status,
     out_code: *mut i32,
@@ -75,7 +77,7 @@ unsafe fn get_code(
     })
 }
 
-/// By whose hand or whose eyes the end came to be known.
+/// Returns who ended the process, or who observed that it ended.
 ///
 /// Any thread. Does not block.
 ///
@@ -95,41 +97,42 @@ pub unsafe extern "C" fn sshpm_exit_status_get_source(status: *const sshpm_exit_
     })
 }
 
-/// The name of the source, for logs: "client_monitoring", "remote_monitoring", "manual_kill_through_ssh_client" or
-/// "manual_kill_through_remote_pid".
+/// Returns the name of the exit source for logs: "client_monitoring", "remote_monitoring",
+/// "manual_kill_through_ssh_client" or "manual_kill_through_remote_pid".
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @return The name, which is the status': valid until it is freed. NULL when the status is NULL.
+/// @return The name, which is owned by the status and valid until the status is freed. NULL when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_source_name(status: *const sshpm_exit_status) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to a status.
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.source_name)))
 }
 
-/// Which start of its uuid the process was: the number that sshpm_manager_start_process or sshpm_manager_adopt_process
-/// gave for it.
+/// Returns the start number of the process, which sshpm_manager_start_process or sshpm_manager_adopt_process returned
+/// for it.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @return The start number; 0 for a status of found processes, which no start of this manager belongs to, and when the
-/// status is NULL.
+/// @return The start number; 0 when the status is NULL, and for a status of found processes, which belongs to no start
+/// of this manager.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_start_number(status: *const sshpm_exit_status) -> u64 {
     // SAFETY: the caller's pointer is NULL or points to a status.
     plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.start_number()))
 }
 
-/// The code as it was seen: of the ssh client for the two sources that go through it, 0 to 255 or minus the number of
-/// the signal that ended the client; of the application for the other two.
+/// Gets the code as it was observed. For the two sources that go through the ssh client it is the client's code: 0 to
+/// 255, or minus the number of the signal that ended the client. For the other two sources it is the application's
+/// code.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @param out_code Gets the code.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when none was seen.
+/// @param out_code Receives the code.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when no code was observed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_raw_code(
     status: *const sshpm_exit_status,
@@ -139,13 +142,13 @@ pub unsafe extern "C" fn sshpm_exit_status_get_raw_code(
     unsafe { get_code(status, out_code, "raw code", ExitStatus::raw_code) }
 }
 
-/// The code to show and to judge by: the raw code, where that says something about the application.
+/// Gets the code to show and to judge by: the raw code, if it says something about the application.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @param out_code Gets the code.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when there is none.
+/// @param out_code Receives the code.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when there is no such code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_code(
     status: *const sshpm_exit_status,
@@ -155,13 +158,13 @@ pub unsafe extern "C" fn sshpm_exit_status_get_code(
     unsafe { get_code(status, out_code, "exit code", ExitStatus::code) }
 }
 
-/// The application's own code, whatever the source. It can be known although the link was lost.
+/// Gets the application's own code, whatever the exit source is. It can be known although the link was lost.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @param out_code Gets the code: 0 to 255, and 128+n when signal n ended the application.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when it is not known.
+/// @param out_code Receives the code: 0 to 255, or 128+n when signal n ended the application.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when the code is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_application_code(
     status: *const sshpm_exit_status,
@@ -171,20 +174,21 @@ pub unsafe extern "C" fn sshpm_exit_status_get_application_code(
     unsafe { get_code(status, out_code, "code of the application", ExitStatus::application_code) }
 }
 
-/// The signal that ended the application. Where the host's /bin/sh does not tell (bash, zsh), a code of 128+n counts
-/// as signal n.
+/// Returns the signal that ended the application. Some shells (bash, zsh) cannot tell a signal from an exit code: when
+/// such a shell is the host's /bin/sh, a code of 128+n counts as signal n.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @return The signal's number on this machine; 0 when there was none, or the status is NULL.
+/// @return The signal's number on this machine; 0 when no signal ended the application, or the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_signal(status: *const sshpm_exit_status) -> i32 {
     // SAFETY: the caller's pointer is NULL or points to a status.
     plain(0, || unsafe { status.as_ref() }.and_then(|this| this.status.signal()).map_or(0, Signal::number))
 }
 
-/// Whether the signal made the application dump core, where the host's /bin/sh tells.
+/// Returns whether the application dumped core because of the signal. Only some shells report this as the host's
+/// /bin/sh: dash, mksh and busybox do.
 ///
 /// Any thread. Does not block.
 ///
@@ -196,7 +200,7 @@ pub unsafe extern "C" fn sshpm_exit_status_core_dumped(status: *const sshpm_exit
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.core_dumped()))
 }
 
-/// Whether the application left members of its process group behind, which were then killed.
+/// Returns whether the application left members of its process group behind. They were killed.
 ///
 /// Any thread. Does not block.
 ///
@@ -208,14 +212,15 @@ pub unsafe extern "C" fn sshpm_exit_status_left_over(status: *const sshpm_exit_s
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.left_over()))
 }
 
-/// When the application ended: by this machine's clock when its end was told at once, which takes some milliseconds; by
-/// its host's clock, in whole seconds, when the end was learned from the host later.
+/// Gets the time at which the application ended. When the exit was reported at once, which takes some milliseconds, it
+/// is the time of this machine's clock. When the host reported the exit later, it is the time of the host's clock in
+/// whole seconds.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @param out_ended_at Gets the time: seconds since 1970.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when it is not known.
+/// @param out_ended_at Receives the time in seconds since 1970.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when the time is not known.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_ended_at(
     status: *const sshpm_exit_status,
@@ -236,8 +241,8 @@ fn since_1970(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).map_or_else(|before| -before.duration().as_secs_f64(), |since| since.as_secs_f64())
 }
 
-/// The number of processes that the application started and that could not be ended with it, although
-/// sshpm_boot_request_set_kill_tree asked for it: another user's, for one.
+/// Returns how many processes that the application started could not be ended with it, although
+/// sshpm_boot_request_set_kill_tree asked for that. One reason is that such a process belongs to another user.
 ///
 /// Any thread. Does not block.
 ///
@@ -249,13 +254,13 @@ pub unsafe extern "C" fn sshpm_exit_status_strays_count(status: *const sshpm_exi
     plain(0, || unsafe { status.as_ref() }.map_or(0, |this| this.status.strays().len()))
 }
 
-/// The pid, on its host, of one process that the application started and that could not be ended with it.
+/// Returns the pid of one process that the application started and that could not be ended with it.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @param index Its place, from 0.
-/// @return The pid; -1 when the index is not below the count, or the status is NULL.
+/// @param index The index of the process, from 0.
+/// @return The pid on the application's host; -1 when the index is not below the count, or the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_stray(status: *const sshpm_exit_status, index: usize) -> i64 {
     // SAFETY: the caller's pointer is NULL or points to a status.
@@ -263,7 +268,7 @@ pub unsafe extern "C" fn sshpm_exit_status_get_stray(status: *const sshpm_exit_s
     plain(-1, || pid().unwrap_or(-1))
 }
 
-/// Whether the link was lost before the end was known.
+/// Returns whether the link was lost before the exit was known.
 ///
 /// Any thread. Does not block.
 ///
@@ -275,7 +280,7 @@ pub unsafe extern "C" fn sshpm_exit_status_link_lost(status: *const sshpm_exit_s
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.link_lost()))
 }
 
-/// Whether the end itself could not be determined: the link was lost and the host did not answer in time.
+/// Returns whether the exit could not be determined: the link was lost, and the host did not answer in time.
 ///
 /// Any thread. Does not block.
 ///
@@ -287,24 +292,25 @@ pub unsafe extern "C" fn sshpm_exit_status_is_unknown(status: *const sshpm_exit_
     plain(false, || unsafe { status.as_ref() }.is_some_and(|this| this.status.is_unknown()))
 }
 
-/// The line for the log: process, session, user, what it means, code and signal, and what else is known.
+/// Returns the line for the log: process, session, user, what the exit means, code and signal, and what else is known.
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @return The line without a newline, which is the status': valid until it is freed. NULL when the status is NULL.
+/// @return The line without a newline, which is owned by the status and valid until the status is freed. NULL when the
+/// status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_message(status: *const sshpm_exit_status) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to a status.
     plain(ptr::null(), || pointer_to(unsafe { status.as_ref() }.map(|this| &this.message)))
 }
 
-/// What the end means, as a clause: "ended by the manager through the remote pid".
+/// Returns what the exit means, as a clause: "ended by the manager through the remote pid".
 ///
 /// Any thread. Does not block.
 ///
 /// @param status The status.
-/// @return The clause, which is the status': valid until it is freed. NULL when the status is NULL.
+/// @return The clause, which is owned by the status and valid until the status is freed. NULL when the status is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exit_status) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to a status.
@@ -315,7 +321,8 @@ pub unsafe extern "C" fn sshpm_exit_status_get_sentence(status: *const sshpm_exi
 ///
 /// Any thread. Does not block.
 ///
-/// @param status The status; not one of kill results, found processes, an event or a callback. NULL: nothing is done.
+/// @param status The status. It must not belong to kill results, found processes, an event or a callback. NULL: does
+/// nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_exit_status_free(status: *mut sshpm_exit_status) {
     // SAFETY: the caller's pointer is NULL or points to a status that nobody uses any more.

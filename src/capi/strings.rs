@@ -16,11 +16,11 @@ impl sshpm_string_list {
     }
 }
 
-/// Frees a string that a function of this library gave to be freed with this.
+/// Frees a string that a function of this library returned with the note that it is to be freed with sshpm_string_free.
 ///
 /// Any thread. Does not block.
 ///
-/// @param string The string. NULL: nothing is done.
+/// @param string The string. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_free(string: *mut c_char) {
     plain((), || {
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn sshpm_string_free(string: *mut c_char) {
     });
 }
 
-/// The number of strings in a list.
+/// Returns the number of strings in a list.
 ///
 /// Any thread. Does not block.
 ///
@@ -43,14 +43,14 @@ pub unsafe extern "C" fn sshpm_string_list_count(list: *const sshpm_string_list)
     plain(0, || unsafe { list.as_ref() }.map_or(0, |list| list.strings.len()))
 }
 
-/// One string of a list.
+/// Returns one string of a list.
 ///
 /// Any thread. Does not block.
 ///
 /// @param list The list.
-/// @param index Its place, from 0.
-/// @return The string, which is the list's: valid until the list is freed. NULL when the index is not below the
-/// count, or the list is NULL.
+/// @param index The index of the string, from 0.
+/// @return The string, which is owned by the list and valid until the list is freed. NULL when the index is not below
+/// the count, or the list is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, index: usize) -> *const c_char {
     // SAFETY: the caller's pointer is NULL or points to a list.
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn sshpm_string_list_get(list: *const sshpm_string_list, i
 ///
 /// Any thread. Does not block.
 ///
-/// @param list The list. NULL: nothing is done.
+/// @param list The list. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_string_list_free(list: *mut sshpm_string_list) {
     // SAFETY: the caller's pointer is NULL or points to a list that nobody uses any more.

@@ -42,16 +42,17 @@ impl sshpm_subscription {
     }
 }
 
-/// Subscribes to all events from now on. The queue has no bound: a subscriber that is slow loses nothing and delays
-/// nobody. Events that are not received stay in it, some hundred bytes each; that of a failed start also has what ssh or
-/// the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that is not read.
+/// Subscribes to all events from now on. The queue is unbounded: a slow subscriber loses no event and delays nobody.
+/// Events that are not received stay in the queue. Each takes some hundred bytes; the event of a failed start also
+/// holds what ssh or the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that you
+/// do not read.
 ///
 /// Any thread. Does not block.
 ///
 /// @param manager The manager.
-/// @param out_subscription Gets the subscription. It is the caller's, to be freed with sshpm_subscription_free,
+/// @param out_subscription Receives the subscription. It is the caller's, to be freed with sshpm_subscription_free,
 /// before or after the manager.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no descriptor to be had.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when this program has no descriptor left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_subscribe(
     manager: *mut sshpm_manager,
@@ -68,31 +69,31 @@ pub unsafe extern "C" fn sshpm_manager_subscribe(
     })
 }
 
-/// A descriptor that is readable while events wait or a wake is due. It is only for poll(2) and the like: the events
-/// come from sshpm_subscription_next. It can be readable with nothing there.
+/// Returns a descriptor that is readable while events wait or a wake is due. Use it only with poll(2) and the like;
+/// sshpm_subscription_next returns the events. The descriptor can be readable although no event waits.
 ///
 /// Any thread. Does not block.
 ///
 /// @param subscription The subscription.
-/// @return The descriptor, which is the subscription's: valid until it is freed, not to be read or closed. -1 when
-/// the subscription is NULL.
+/// @return The descriptor, which is owned by the subscription and valid until the subscription is freed. Do not read
+/// from it and do not close it. -1 when the subscription is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_get_fd(subscription: *const sshpm_subscription) -> i32 {
     // SAFETY: the caller's pointer is NULL or points to a subscription.
     plain(-1, || unsafe { subscription.as_ref() }.map_or(-1, |this| this.subscription.as_fd().as_raw_fd()))
 }
 
-/// Takes the next event from the queue, and waits for one where there is none. Of one process the events come in the
+/// Takes the next event from the queue, or waits for one when the queue is empty. The events of one process come in the
 /// order in which they happened.
 ///
 /// Any thread; several can wait, and each event goes to one of them. Blocks at most for the timeout.
 ///
 /// @param subscription The subscription.
 /// @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
-/// @param out_event Gets the event. It is the caller's, to be freed with sshpm_event_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_NO_EVENT: the time is over.
-/// SSHPM_ERROR_WOKEN: by sshpm_subscription_wake. SSHPM_ERROR_SHUT_DOWN: the manager was freed and all events are
-/// taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
+/// @param out_event Receives the event. It is the caller's, to be freed with sshpm_event_free.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_NO_EVENT: no event came within the
+/// timeout. SSHPM_ERROR_WOKEN: sshpm_subscription_wake ended the wait. SSHPM_ERROR_SHUT_DOWN: the manager was freed,
+/// and no event is left. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_next(
     subscription: *const sshpm_subscription,
@@ -111,8 +112,9 @@ pub unsafe extern "C" fn sshpm_subscription_next(
     })
 }
 
-/// Ends the wait of one thread in sshpm_subscription_next with SSHPM_ERROR_WOKEN: one that waits now, or else the
-/// next that would wait. Wakes that were not seen yet count as one. The descriptor becomes readable.
+/// Ends the wait of one thread in sshpm_subscription_next with SSHPM_ERROR_WOKEN. This is a thread that waits now, or
+/// else the next thread that would wait. Several wakes that no thread has seen yet count as one. The descriptor of the
+/// subscription becomes readable.
 ///
 /// Any thread. Does not block. Not for signal handlers.
 ///
@@ -130,12 +132,12 @@ pub unsafe extern "C" fn sshpm_subscription_wake(subscription: *const sshpm_subs
     })
 }
 
-/// Ends a subscription and frees it, with the events that were not taken. No thread may be waiting in it: wake and
-/// join those first.
+/// Ends a subscription and frees it, with the events that are left in it. No thread may be waiting in it: wake such
+/// threads and join them first.
 ///
 /// Any thread. Does not block.
 ///
-/// @param subscription The subscription. NULL: nothing is done.
+/// @param subscription The subscription. NULL: does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_subscription_free(subscription: *mut sshpm_subscription) {
     // SAFETY: the caller's pointer is NULL or points to a subscription that nobody uses any more.
