@@ -1,4 +1,4 @@
-//! Bytes that go out to C.
+//! Buffers: bytes that the library returns to C.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -1,4 +1,4 @@
-//! The cleaning up of a host.
+//! Cleaning up a host: ends the processes there that no manager can reach.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Applications that managers have left on a host: they are found, and adopted.
+//! Discovery: finds the processes that managers have left on a host, and adopts them.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! One event.
+//! Events.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Whether hosts can be used.
+//! Host validation: whether the library can log in to hosts, and what it learns there.
 
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
@@ -270,7 +270,7 @@ pub unsafe extern "C" fn sshpm_manager_validate_hosts(
                 Ok(_) => (SSHPM_OK, CString::default()),
                 Err(error) => (code_of(error), c_string(error.to_string())),
             };
-            // SAFETY: the caller says that its function can be called so; the text lives until it returns.
+            // SAFETY: the caller says that its function can be called like this. The text lives until it returns.
             unsafe { progress(at, code, message.as_ptr(), user_data) };
         })?;
         give(out_results, sshpm_host_results { results: results.into_iter().map(HostResult::from).collect() });

@@ -1,4 +1,4 @@
-//! What a kill of several processes came to.
+//! The results of a kill of several processes.
 
 use std::ffi::{CString, c_char};
 use std::ptr;

@@ -1,4 +1,4 @@
-//! Launchers: by what shells are started on hosts.
+//! Launchers: how the library obtains shells on hosts.
 
 use std::ffi::{OsStr, c_char};
 use std::mem;

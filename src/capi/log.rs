@@ -1,4 +1,4 @@
-//! The library's log, by a callback.
+//! The library's log, which a callback receives.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -66,8 +66,8 @@ impl Log for Logger {
         let Some(sink) = self.sink(record.metadata()) else { return };
         let (target, message) = (c_string(record.target()), c_string(record.args().to_string()));
         sink.guard.run(|| {
-            // SAFETY: the caller of sshpm_set_log_callback says that its function can be called so until it is
-            // replaced, and the guard is closed then.
+            // SAFETY: the caller of sshpm_set_log_callback says that its function can be called like this until it is
+            // replaced. The guard is closed then.
             unsafe { (sink.callback)(record.level() as i32, target.as_ptr(), message.as_ptr(), sink.user_data.0) };
         });
     }

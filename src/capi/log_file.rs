@@ -1,4 +1,4 @@
-//! Log files on hosts: their last lines, and as they grow.
+//! Log files on hosts: reads their last lines, and follows them as they grow.
 
 use std::ffi::c_char;
 use std::time::Duration;

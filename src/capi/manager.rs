@@ -1,4 +1,4 @@
-//! Managers: their making and end, the start of processes, and callbacks.
+//! Managers: makes and frees them, starts processes, and registers exit callbacks.
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::{CallbackId, Error, ExitStatus, Manager, Options};
 /// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
 /// functions, also at the same time as others; only sshpm_manager_free needs the manager for itself.
 pub struct sshpm_manager {
-    // It is dropped first: the callbacks that its end causes are still made.
+    // It is dropped before the guard, so that the exits which this causes still reach the callbacks.
     pub(super) manager: Manager,
     callbacks: Callbacks,
 }
@@ -176,8 +176,8 @@ impl Registration {
             Err(error) => (code_of(error), Some(c_string(error.to_string()))),
         };
         let (status, message) = (pointer_to_status(status.as_ref()), pointer_to(message.as_ref()));
-        // SAFETY: the caller says that its function can be called so until the finalizer was; all pointers are to
-        // values of this frame.
+        // SAFETY: the caller says that its function can be called like this until the finalizer was called. All
+        // pointers point to values of this stack frame.
         unsafe { (self.callback)(uuid.as_ptr(), start_number, status, code, message, self.user_data.0) };
     }
 }
@@ -185,7 +185,7 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         if let (true, Some(finalizer)) = (self.registered.load(Ordering::Acquire), self.finalizer) {
-            // SAFETY: the caller says that it can be called with the user data, once.
+            // SAFETY: the caller says that its function can be called once with the user data.
             unsafe { finalizer(self.user_data.0) };
         }
     }

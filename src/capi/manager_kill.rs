@@ -1,4 +1,4 @@
-//! Waits, signals and kills. What blocks is here.
+//! Waits, signals and kills: the functions of a manager that block for a process.
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;

@@ -1,4 +1,4 @@
-//! What can be asked of a manager. Nothing here blocks.
+//! Queries to a manager. None of them blocks.
 
 use std::ffi::c_char;
 

@@ -1,4 +1,4 @@
-//! Metadata files of processes, as they stand on hosts.
+//! The metadata files that processes have on their hosts.
 
 use std::ffi::{CString, c_char};
 use std::os::unix::ffi::OsStringExt;

@@ -1,8 +1,12 @@
 //! The C ABI: a thin layer of handles, checks and conversions over the Rust API, one C noun in each file.
 //!
-//! `include/sshpm.h` is made from these files by `tests/c_api/header.rs`: the doc comments of what is exported are written
-//! for its readers. Rules that hold for all functions stand once at the top of the header, in `cbindgen.toml`.
-// The names of types are those of C.
+//! `tests/c_api/header.rs` generates `include/sshpm.h` from these files, so the doc comments of exported items are
+//! written for C programmers. Rules that hold for all functions stand once, at the top of the header, in
+//! `cbindgen.toml`.
+//!
+//! `codes` has the result codes, `boundary` runs each function, catches its panics and passes values to C, and `input`
+//! reads the arguments. The files of the nouns use these three, which use only each other, in this order.
+// Types have the names that they have in C.
 #![allow(non_camel_case_types)]
 
 mod boundary;

@@ -1,4 +1,4 @@
-//! A live reader of an application's output.
+//! Subscriptions to the output of an application.
 
 use std::ffi::c_char;
 use std::sync::mpsc::RecvTimeoutError;

@@ -1,4 +1,4 @@
-//! Boot requests, one and many.
+//! Boot requests, and lists of them.
 
 use std::ffi::c_char;
 use std::ptr;

@@ -1,4 +1,4 @@
-//! What a program can ask about the last call: the message of its error, the short text of a code, the version.
+//! Result functions: the message of the last error, the short text of a code, and the version.
 
 use std::ffi::c_char;
 

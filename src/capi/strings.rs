@@ -1,4 +1,4 @@
-//! Strings that go out to C.
+//! Lists of strings, and strings that the library returns to C.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -25,7 +25,7 @@ impl sshpm_string_list {
 pub unsafe extern "C" fn sshpm_string_free(string: *mut c_char) {
     plain((), || {
         if !string.is_null() {
-            // SAFETY: the caller says that the string came from this library, which makes all of them by into_raw.
+            // SAFETY: the caller says that the string came from this library, which makes all strings by into_raw.
             drop(unsafe { CString::from_raw(string) });
         }
     });

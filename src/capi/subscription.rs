@@ -1,4 +1,4 @@
-//! A subscription to events.
+//! Subscriptions to events.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
