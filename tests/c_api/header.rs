@@ -1,9 +1,9 @@
-//! The committed include/sshpm.h is the one that src/capi gives.
+//! The committed include/sshpm.h is the one that cbindgen generates from src/capi.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// In the order in which the header shows them.
+/// The files of src/capi, in the order in which the header has their items.
 const SOURCES: [&str; 24] = [
     "codes",
     "result",
@@ -37,7 +37,7 @@ fn at(path: &str) -> PathBuf {
 
 fn version_macros() -> String {
     format!(
-        "\n/** The version of this header; that of the library is sshpm_version(). */\n\
+        "\n/** The version of this header. sshpm_version() returns the version of the library. */\n\
          #define SSHPM_VERSION \"{}\"\n\
          /** The first number of the version. */\n\
          #define SSHPM_VERSION_MAJOR {}\n\
@@ -45,7 +45,7 @@ fn version_macros() -> String {
          #define SSHPM_VERSION_MINOR {}\n\
          /** The third number of the version. */\n\
          #define SSHPM_VERSION_PATCH {}\n\n\
-         /** The value of a resource limit that is none. */\n\
+         /** As the value of a resource limit: no limit. */\n\
          #define SSHPM_UNLIMITED UINT64_MAX\n",
         env!("CARGO_PKG_VERSION"),
         env!("CARGO_PKG_VERSION_MAJOR"),
@@ -75,6 +75,7 @@ fn the_committed_header_is_up_to_date() {
     let committed = fs::read_to_string(&file).unwrap_or_default();
     assert!(
         committed == header,
-        "include/sshpm.h is not what src/capi gives; update it: SSHPM_UPDATE_HEADER=1 cargo test --test c_api header"
+        "include/sshpm.h differs from what src/capi generates; \
+         update it: SSHPM_UPDATE_HEADER=1 cargo test --test c_api header"
     );
 }
