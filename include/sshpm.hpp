@@ -2,21 +2,21 @@
  * @file sshpm.hpp
  * sshpm.h for C++17: handles that free themselves, exceptions, std::chrono, std::string_view, range-for over events.
  *
- * It is a header only, and adds nothing to what the C functions do. Each member function has the name of the C
- * function that it calls, without the prefix: sshpm_manager_kill_process is sshpm::manager::kill_process. What it does,
- * from which threads it can be called and how long it blocks stands with that function in sshpm.h, and holds here too.
- * What is new:
+ * It is a header only, and does nothing that the C functions do not do. Each member function has the name of the C
+ * function that it calls, without the prefix: sshpm_manager_kill_process is sshpm::manager::kill_process. The
+ * documentation of the C function in sshpm.h says what it does, which threads can call it and how long it blocks. All
+ * of this applies to the member function, too. The differences are these:
  *
- * Errors: a function whose C function fails throws sshpm::error, with the code and the full message. Waits that can end
- * without anything having gone wrong give an sshpm::outcome instead: the `next` functions.
+ * Errors: when the C function fails, the member function throws sshpm::error, with the code and the full message. The
+ * `next` functions, whose waits can end without a value although nothing has failed, return an sshpm::outcome instead.
  *
- * Handles can be moved, not copied, and free what they own when they end. One that was moved from is like NULL in C:
- * its functions throw SSHPM_ERROR_NULL_ARGUMENT, or give what is empty.
+ * Handles can be moved, not copied, and free what they own when they are destroyed. A handle that was moved from is
+ * like NULL in C: its functions throw SSHPM_ERROR_NULL_ARGUMENT, or return an empty value.
  *
- * Strings that go in are copied, see sshpm::input_text and sshpm::optional_input_text. An std::string_view that comes
- * out belongs to the object that gave it, and is valid until that ends.
+ * Strings that a function receives are copied: see sshpm::input_text and sshpm::optional_input_text. A std::string_view
+ * that a function returns belongs to the object that returned it, and is valid until that object is destroyed.
  *
- * Callbacks may throw. No exception crosses the C functions: each callback says what becomes of its exceptions.
+ * Callbacks may throw. No exception crosses the C functions: each callback type says what happens to its exceptions.
  */
 
 #ifndef SSHPM_HPP
@@ -41,87 +41,88 @@
 
 #include "sshpm.h"
 
-/// All of sshpm.
+/// Everything in this header.
 namespace sshpm {
 
-/// A call that failed: `code()` is its SSHPM_ERROR_..., `what()` the full message.
+/// The failure of a call: `code()` is its SSHPM_ERROR_..., `what()` the full message.
 class error : public std::runtime_error {
 public:
-    /// Makes an error of a code and a full message.
+    /// Makes an error with a code and a full message.
     error(sshpm_result code, const std::string &message) : std::runtime_error(message), code_(code) {}
 
-    /// SSHPM_ERROR_...
+    /// Returns the code, SSHPM_ERROR_...
     [[nodiscard]] sshpm_result code() const noexcept { return code_; }
 
-    /// The short text for the code, which is static.
+    /// Returns the short text for the code, which is static.
     [[nodiscard]] const char *short_text() const noexcept { return sshpm_strerror(code_); }
 
 private:
     sshpm_result code_;
 };
 
-/// How long something may take: any duration of std::chrono from 0 on. What is made of nothing is
+/// How long something may take: any duration of std::chrono from 0 on. A timeout that is made without a duration is
 /// SSHPM_TIMEOUT_DEFAULT, the default of the C function.
 class timeout {
 public:
-    /// The default of the function that it is given to.
+    /// Makes the default of the function that receives this timeout.
     constexpr timeout() noexcept = default;
 
-    /// This time. An infinite one, of floating point, is no limit. Throws SSHPM_ERROR_INVALID for one that is negative
-    /// or not a number; none of them is the default.
+    /// Makes a timeout of this duration. An infinite duration, which must be of a floating-point type, is no limit.
+    /// Throws SSHPM_ERROR_INVALID for a duration that is negative or not a number.
     template <class Rep, class Period>
     constexpr timeout(std::chrono::duration<Rep, Period> time)
         : seconds_(std::chrono::duration<double>(time).count()) {
         if (!(seconds_ >= 0)) {
-            throw error(SSHPM_ERROR_INVALID, "a timeout of " + std::to_string(seconds_) + " s: it must be 0 or more");
+            throw error(SSHPM_ERROR_INVALID,
+                        "invalid timeout \"" + std::to_string(seconds_) + "\": must be 0 s or more");
         }
     }
 
-    /// No limit.
+    /// Makes a timeout without a limit.
     [[nodiscard]] static constexpr timeout infinite() {
         return std::chrono::duration<double>(std::numeric_limits<double>::infinity());
     }
 
-    /// As C has it.
+    /// Returns the seconds, in the form that the C functions accept.
     [[nodiscard]] constexpr double seconds() const noexcept { return seconds_; }
 
 private:
     double seconds_ = SSHPM_TIMEOUT_DEFAULT;
 };
 
-/// What a wait came to: a value, or the code that says why there is none. That is no failure; failures throw.
+/// The result of a wait: a value, or the code that says why there is no value. This is not a failure; failures throw.
 template <class T>
 class outcome {
 public:
-    /// There is a value.
+    /// Makes an outcome with a value.
     outcome(T value) : value_(std::move(value)) {}
-    /// There is none, for this reason.
+    /// Makes an outcome without a value, for this reason.
     explicit outcome(sshpm_result code) noexcept : code_(code) {}
 
-    /// Whether there is a value.
+    /// Returns whether there is a value.
     [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
-    /// Whether there is a value.
+    /// Returns whether there is a value.
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
 
-    /// SSHPM_OK where there is a value, else why there is none.
+    /// Returns SSHPM_OK if there is a value, or else the code that says why there is none.
     [[nodiscard]] sshpm_result code() const noexcept { return code_; }
 
-    /// The value, which must be there.
+    /// Returns the value, which must exist.
     [[nodiscard]] T &operator*() & noexcept { return *value_; }
-    /// The value, which must be there.
+    /// Returns the value, which must exist.
     [[nodiscard]] const T &operator*() const & noexcept { return *value_; }
-    /// The value, which must be there.
+    /// Returns the value, which must exist.
     [[nodiscard]] T &&operator*() && noexcept { return *std::move(value_); }
-    /// The value, which must be there.
+    /// Returns the value, which must exist.
     [[nodiscard]] T *operator->() noexcept { return &*value_; }
-    /// The value, which must be there.
+    /// Returns the value, which must exist.
     [[nodiscard]] const T *operator->() const noexcept { return &*value_; }
 
-    /// The value; throws the code where there is none.
+    /// Returns the value. Throws the code when there is no value.
     [[nodiscard]] T &value() & { return demand(), *value_; }
-    /// The value; throws the code where there is none.
+    /// Returns the value. Throws the code when there is no value.
     [[nodiscard]] const T &value() const & { return demand(), *value_; }
-    /// The value; throws the code where there is none.
+    /// Returns the value. Throws the code when there is no value.
     [[nodiscard]] T &&value() && { return demand(), *std::move(value_); }
 
 private:
@@ -182,7 +183,7 @@ enum class exit_source : std::int32_t {
     manual_kill_through_remote_pid = SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID,
 };
 
-/// SSHPM_STATE_... A later version of the library can give others.
+/// SSHPM_STATE_... Later versions of the library can return other values.
 enum class process_state : std::int32_t {
     connecting = SSHPM_STATE_CONNECTING, ///< SSHPM_STATE_CONNECTING
     starting = SSHPM_STATE_STARTING,     ///< SSHPM_STATE_STARTING
@@ -193,7 +194,7 @@ enum class process_state : std::int32_t {
     failed = SSHPM_STATE_FAILED,         ///< SSHPM_STATE_FAILED
 };
 
-/// SSHPM_EVENT_... A later version of the library can give others.
+/// SSHPM_EVENT_... Later versions of the library can return other values.
 enum class event_type : std::int32_t {
     started = SSHPM_EVENT_STARTED,                     ///< SSHPM_EVENT_STARTED
     exited = SSHPM_EVENT_EXITED,                       ///< SSHPM_EVENT_EXITED
@@ -203,7 +204,7 @@ enum class event_type : std::int32_t {
     link_not_restored = SSHPM_EVENT_LINK_NOT_RESTORED, ///< SSHPM_EVENT_LINK_NOT_RESTORED
 };
 
-/// SSHPM_FOUND_... A later version of the library can give others.
+/// SSHPM_FOUND_... Later versions of the library can return other values.
 enum class found_state : std::int32_t {
     managed = SSHPM_FOUND_MANAGED,     ///< SSHPM_FOUND_MANAGED
     unmanaged = SSHPM_FOUND_UNMANAGED, ///< SSHPM_FOUND_UNMANAGED
@@ -212,7 +213,7 @@ enum class found_state : std::int32_t {
     gone = SSHPM_FOUND_GONE,           ///< SSHPM_FOUND_GONE
 };
 
-/// SSHPM_CLEAN_UP_... A later version of the library can give others.
+/// SSHPM_CLEAN_UP_... Later versions of the library can return other values.
 enum class clean_up_outcome : std::int32_t {
     managed = SSHPM_CLEAN_UP_MANAGED,             ///< SSHPM_CLEAN_UP_MANAGED
     ended = SSHPM_CLEAN_UP_ENDED,                 ///< SSHPM_CLEAN_UP_ENDED
@@ -233,14 +234,14 @@ inline void check_text(std::string_view text) {
     const auto nul = text.find('\0');
     if (nul != std::string_view::npos) {
         const std::string before(text.substr(0, nul));
-        throw error(SSHPM_ERROR_INVALID, "a string has a NUL byte inside, behind \"" + before + "\"");
+        throw error(SSHPM_ERROR_INVALID, "a string contains a NUL byte, behind \"" + before + "\"");
     }
 }
 
 } // namespace detail
 
-/// A string that goes in: anything that an std::string_view can be made of. It is a copy. Throws
-/// SSHPM_ERROR_NULL_ARGUMENT for a null pointer, and SSHPM_ERROR_INVALID for a NUL byte inside.
+/// A string that a function receives: a copy of anything that converts to std::string_view. Making it throws
+/// SSHPM_ERROR_NULL_ARGUMENT for a null pointer, and SSHPM_ERROR_INVALID for a string that contains a NUL byte.
 class input_text {
 public:
     /// Copies a string.
@@ -254,24 +255,24 @@ public:
         copy_ = std::string_view(from);
         detail::check_text(copy_);
     }
-    /// Throws.
+    /// Throws SSHPM_ERROR_NULL_ARGUMENT.
     input_text(std::nullptr_t) : input_text(static_cast<const char *>(nullptr)) {}
 
-    /// As C takes it.
+    /// Returns the string, in the form that the C functions accept.
     [[nodiscard]] const char *c_str() const noexcept { return copy_.c_str(); }
 
 private:
     std::string copy_;
 };
 
-/// A string that goes in and that can be left out: nothing, std::nullopt and null pointers are NULL in C.
+/// A string that a function receives and that can be left out: std::nullopt and null pointers become NULL in C.
 class optional_input_text {
 public:
-    /// Nothing.
+    /// Makes no string.
     optional_input_text() noexcept = default;
-    /// Nothing.
+    /// Makes no string.
     optional_input_text(std::nullopt_t) noexcept {}
-    /// Nothing.
+    /// Makes no string.
     optional_input_text(std::nullptr_t) noexcept {}
     /// Copies a string, unless it is a null pointer.
     template <class T, std::enable_if_t<std::is_convertible_v<const T &, std::string_view>, int> = 0>
@@ -291,7 +292,7 @@ public:
         }
     }
 
-    /// As C takes it.
+    /// Returns the string, in the form that the C functions accept.
     [[nodiscard]] const char *c_str() const noexcept { return copy_ ? copy_->c_str() : nullptr; }
 
 private:
@@ -310,14 +311,14 @@ inline void check(sshpm_result result) {
     return text != nullptr ? std::string_view(text) : std::string_view();
 }
 
-/// C has times as seconds since 1970.
+/// Converts a time of C, which is in seconds since 1970.
 [[nodiscard]] inline std::chrono::system_clock::time_point time_of(double seconds) noexcept {
     using clock = std::chrono::system_clock;
     const std::chrono::duration<double> since_1970(seconds);
     return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
 }
 
-/// -1 is what C gives where there is no number.
+/// Converts a number of C, which is -1 when there is no number.
 [[nodiscard]] inline std::optional<std::int64_t> known(std::int64_t number) noexcept {
     return number >= 0 ? std::optional(number) : std::nullopt;
 }
@@ -330,13 +331,13 @@ struct freer {
     }
 };
 
-/// What all handles have.
+/// What all handles have in common: they own a handle of C and free it.
 template <class T, auto Free>
 class owner {
 public:
-    /// The C handle, for functions of sshpm.h. It stays this object's.
+    /// Returns the C handle, for functions of sshpm.h. It still belongs to this object.
     [[nodiscard]] T *get() noexcept { return handle_.get(); }
-    /// The C handle, for functions of sshpm.h. It stays this object's.
+    /// Returns the C handle, for functions of sshpm.h. It still belongs to this object.
     [[nodiscard]] const T *get() const noexcept { return handle_.get(); }
 
     owner(owner &&) noexcept = default;
@@ -350,7 +351,7 @@ private:
     std::unique_ptr<T, freer<Free>> handle_;
 };
 
-/// Calls a function of C that gives a handle by its last parameter.
+/// Calls a C function that returns a handle through its last parameter.
 template <class T, class Call>
 [[nodiscard]] T *receive(Call call) {
     T *handle = nullptr;
@@ -358,14 +359,14 @@ template <class T, class Call>
     return handle;
 }
 
-/// The same for a string that is the caller's; nothing, where C gives NULL.
+/// Calls a C function that returns a string through its last parameter, and frees that string. std::nullopt for NULL.
 template <class Call>
 [[nodiscard]] std::optional<std::string> receive_text(Call call) {
     const std::unique_ptr<char, freer<sshpm_string_free>> text(receive<char>(std::move(call)));
     return text ? std::optional<std::string>(text.get()) : std::nullopt;
 }
 
-/// The same for a list of strings.
+/// Calls a C function that returns a list of strings through its last parameter, and frees that list.
 template <class Call>
 [[nodiscard]] std::vector<std::string> receive_texts(Call call) {
     const std::unique_ptr<sshpm_string_list, freer<sshpm_string_list_free>> list(
@@ -377,7 +378,7 @@ template <class Call>
     return texts;
 }
 
-/// The same for a plain value.
+/// Calls a C function that returns a plain value through its last parameter.
 template <class T, class Call>
 [[nodiscard]] T receive_value(Call call) {
     T value{};
@@ -385,7 +386,7 @@ template <class T, class Call>
     return value;
 }
 
-/// Strings as C takes them; they must live as long as this.
+/// Strings in the form that the C functions accept. They must live as long as this object.
 class c_texts {
 public:
     explicit c_texts(const std::vector<std::string> &texts) {
@@ -403,14 +404,14 @@ private:
     std::vector<const char *> pointers_;
 };
 
-/// Timeouts as C takes them: one for each, or NULL for none.
+/// Timeouts in the form that the C functions accept: one for each process, or NULL when there are none.
 class c_timeouts {
 public:
     c_timeouts(const std::vector<timeout> &timeouts, std::size_t count) {
         if (!timeouts.empty() && timeouts.size() != count) {
             throw error(SSHPM_ERROR_INVALID, std::to_string(timeouts.size()) + " timeouts for " +
                                                  std::to_string(count) +
-                                                 " processes: there must be one for each, or none");
+                                                 " processes: must be one for each process, or none");
         }
         for (const timeout &one : timeouts) {
             seconds_.push_back(one.seconds());
@@ -422,7 +423,7 @@ private:
     std::vector<double> seconds_;
 };
 
-/// Goes over the elements of a list by their places.
+/// Iterates over the elements of a list by their indices.
 template <class List>
 class index_iterator {
 public:
@@ -456,7 +457,7 @@ private:
     std::size_t index_ = 0;
 };
 
-/// Takes from a queue until it gives nothing. Copies share one place in it.
+/// Takes values from a queue until an outcome has none. Copies of an iterator share its current value.
 template <class Queue>
 class queue_iterator {
 public:
@@ -502,7 +503,7 @@ private:
     std::shared_ptr<place> place_;
 };
 
-/// A queue to be gone over with a timeout.
+/// A range over a queue with a timeout.
 template <class Queue>
 class queue_range {
 public:
@@ -515,33 +516,33 @@ private:
     timeout wait_;
 };
 
-/// The functions of sshpm_exit_status, for what owns one and what does not.
+/// The functions of sshpm_exit_status, for the class that owns one and the class that does not.
 template <class Self>
 class exit_status_functions {
 public:
-    /// Which start of its uuid the process was; 0 in a found process, which no start of this manager belongs to.
+    /// Returns the start number of the process; 0 for a found process, which belongs to no start of this manager.
     [[nodiscard]] std::uint64_t get_start_number() const noexcept { return sshpm_exit_status_get_start_number(self()); }
-    /// Who ended the process, or who observed that it ended.
+    /// Returns who ended the process, or who observed that it ended.
     [[nodiscard]] exit_source get_source() const noexcept { return exit_source{sshpm_exit_status_get_source(self())}; }
-    /// The name of the source, for logs.
+    /// Returns the name of the exit source, for logs.
     [[nodiscard]] std::string_view get_source_name() const noexcept {
         return view(sshpm_exit_status_get_source_name(self()));
     }
-    /// The code as it was seen; nothing, when none was.
+    /// Returns the code as it was observed; std::nullopt when no code was observed.
     [[nodiscard]] std::optional<std::int32_t> get_raw_code() const { return code(sshpm_exit_status_get_raw_code); }
-    /// The code to show and to judge by; nothing, when there is none.
+    /// Returns the code to show and to judge by; std::nullopt when there is no such code.
     [[nodiscard]] std::optional<std::int32_t> get_code() const { return code(sshpm_exit_status_get_code); }
-    /// The application's own code, whatever the source; nothing, when it is not known.
+    /// Returns the application's own code, whatever the exit source is; std::nullopt when it is not known.
     [[nodiscard]] std::optional<std::int32_t> get_application_code() const {
         return code(sshpm_exit_status_get_application_code);
     }
-    /// The number of the signal that ended the application; 0 when there was none.
+    /// Returns the number of the signal that ended the application; 0 when no signal ended it.
     [[nodiscard]] std::int32_t get_signal() const noexcept { return sshpm_exit_status_get_signal(self()); }
-    /// Whether the signal made the application dump core.
+    /// Returns whether the application dumped core because of the signal.
     [[nodiscard]] bool core_dumped() const noexcept { return sshpm_exit_status_core_dumped(self()); }
-    /// Whether the application left members of its process group behind.
+    /// Returns whether the application left members of its process group behind.
     [[nodiscard]] bool left_over() const noexcept { return sshpm_exit_status_left_over(self()); }
-    /// When the application ended; nothing, when it is not known.
+    /// Returns the time at which the application ended; std::nullopt when it is not known.
     [[nodiscard]] std::optional<std::chrono::system_clock::time_point> get_ended_at() const {
         double seconds = 0;
         const sshpm_result result = sshpm_exit_status_get_ended_at(self(), &seconds);
@@ -551,7 +552,7 @@ public:
         check(result);
         return time_of(seconds);
     }
-    /// The pids, on its host, of processes that the application started and that could not be ended with it.
+    /// Returns the pids, on the host, of processes that the application started and that could not be ended with it.
     [[nodiscard]] std::vector<std::int64_t> get_strays() const {
         std::vector<std::int64_t> pids;
         for (std::size_t i = 0; i < sshpm_exit_status_strays_count(self()); i++) {
@@ -559,13 +560,13 @@ public:
         }
         return pids;
     }
-    /// Whether the link was lost before the end was known.
+    /// Returns whether the link was lost before the exit was known.
     [[nodiscard]] bool link_lost() const noexcept { return sshpm_exit_status_link_lost(self()); }
-    /// Whether the end itself could not be determined.
+    /// Returns whether the exit could not be determined.
     [[nodiscard]] bool is_unknown() const noexcept { return sshpm_exit_status_is_unknown(self()); }
-    /// The line for the log.
+    /// Returns the line for the log.
     [[nodiscard]] std::string_view get_message() const noexcept { return view(sshpm_exit_status_get_message(self())); }
-    /// What the end means, as a clause.
+    /// Returns what the exit means, as a clause.
     [[nodiscard]] std::string_view get_sentence() const noexcept {
         return view(sshpm_exit_status_get_sentence(self()));
     }
@@ -585,21 +586,21 @@ private:
     }
 };
 
-/// The functions of sshpm_boot_request that change nothing, for what owns one and what does not.
+/// The functions of sshpm_boot_request that change nothing, for the class that owns one and the class that does not.
 template <class Self>
 class boot_request_functions {
 public:
-    /// Throws what is wrong with the values, as sshpm::manager::start_process does.
+    /// Checks all values, as sshpm::manager::start_process does. Throws if a value is not valid.
     void check() const { detail::check(sshpm_boot_request_check(self())); }
-    /// The host, as it was given.
+    /// Returns the host, as the caller set it.
     [[nodiscard]] std::string get_host() const { return text(sshpm_boot_request_get_host).value_or(""); }
-    /// The remote user, as it was given; nothing, where none was set.
+    /// Returns the remote user, as the caller set it; std::nullopt when none was set.
     [[nodiscard]] std::optional<std::string> get_user() const { return text(sshpm_boot_request_get_user); }
-    /// The name, as it was given.
+    /// Returns the name of the process, as the caller set it.
     [[nodiscard]] std::string get_name() const { return text(sshpm_boot_request_get_name).value_or(""); }
-    /// The session, as it was given.
+    /// Returns the session, as the caller set it.
     [[nodiscard]] std::string get_session() const { return text(sshpm_boot_request_get_session).value_or(""); }
-    /// The role's name.
+    /// Returns the name of the role.
     [[nodiscard]] std::string get_role() const { return text(sshpm_boot_request_get_role).value_or(""); }
 
 private:
@@ -611,84 +612,84 @@ private:
     }
 };
 
-/// The functions of sshpm_host_info, for what owns one and what does not.
+/// The functions of sshpm_host_info, for the class that owns one and the class that does not.
 template <class Self>
 class host_info_functions {
 public:
-    /// The time from a line sent to its answer read, over the open connection.
+    /// Returns the time between sending a line over the open connection and reading the answer.
     [[nodiscard]] std::chrono::duration<double> get_round_trip() const noexcept {
         return std::chrono::duration<double>(sshpm_host_info_get_round_trip(self()));
     }
-    /// The user there.
+    /// Returns the name of the user on the host.
     [[nodiscard]] std::string_view get_user() const noexcept { return view(sshpm_host_info_get_user(self())); }
-    /// The user's login shell; "" where the host does not tell.
+    /// Returns the user's login shell; "" when the host does not report it.
     [[nodiscard]] std::string_view get_login_shell() const noexcept {
         return view(sshpm_host_info_get_login_shell(self()));
     }
-    /// What the host's /bin/sh is.
+    /// Returns which shell the host's /bin/sh is.
     [[nodiscard]] std::string_view get_sh() const noexcept { return view(sshpm_host_info_get_sh(self())); }
-    /// The kernel's name and release.
+    /// Returns the name and the release of the kernel.
     [[nodiscard]] std::string_view get_kernel() const noexcept { return view(sshpm_host_info_get_kernel(self())); }
-    /// Where runtime directories are made; nothing, when none can be written.
+    /// Returns the directory where runtime directories are made; std::nullopt when the user can write none.
     [[nodiscard]] std::optional<std::string_view> get_runtime_directory() const noexcept {
         const char *path = sshpm_host_info_get_runtime_directory(self());
         return path != nullptr ? std::optional<std::string_view>(path) : std::nullopt;
     }
-    /// The free space of the runtime directory; nothing, when it is not known.
+    /// Returns the free space of the runtime directory in bytes; std::nullopt when it is not known.
     [[nodiscard]] std::optional<std::int64_t> get_free_bytes() const noexcept {
         return known(sshpm_host_info_get_free_bytes(self()));
     }
-    /// Whether the host ends what a user leaves behind at logout, processes that are kept too.
+    /// Returns whether the host ends a user's processes at logout, also kept processes.
     [[nodiscard]] bool ends_user_processes() const noexcept { return sshpm_host_info_ends_user_processes(self()); }
 
 private:
     [[nodiscard]] const sshpm_host_info *self() const noexcept { return static_cast<const Self &>(*this).get(); }
 };
 
-/// The functions of sshpm_metadata, for what owns them and what does not.
+/// The functions of sshpm_metadata, for the class that owns them and the class that does not.
 template <class Self>
 class metadata_functions {
 public:
-    /// The application's pid on its host.
+    /// Returns the application's pid on its host.
     [[nodiscard]] std::int64_t get_pid() const noexcept { return sshpm_metadata_get_pid(self()); }
-    /// When the process was started, by the clock of its manager.
+    /// Returns when the process was started, by the clock of its manager.
     [[nodiscard]] std::chrono::system_clock::time_point get_started_at() const noexcept {
         return time_of(sshpm_metadata_get_started_at(self()));
     }
-    /// The host, as the boot request had it.
+    /// Returns the host, as the boot request named it.
     [[nodiscard]] std::string_view get_hostname() const noexcept {
         return view(sshpm_metadata_get_hostname(self()));
     }
-    /// The user.
+    /// Returns the user.
     [[nodiscard]] std::string_view get_user() const noexcept { return view(sshpm_metadata_get_user(self())); }
-    /// The process' place in its session's tree.
+    /// Returns the place of the process in its session's tree.
     [[nodiscard]] std::string_view get_tree_id() const noexcept {
         return view(sshpm_metadata_get_tree_id(self()));
     }
-    /// The process' role.
+    /// Returns the role of the process.
     [[nodiscard]] std::string_view get_role() const noexcept { return view(sshpm_metadata_get_role(self())); }
-    /// The process' name.
+    /// Returns the name of the process.
     [[nodiscard]] std::string_view get_name() const noexcept { return view(sshpm_metadata_get_name(self())); }
-    /// The session that the process belongs to.
+    /// Returns the session that the process belongs to.
     [[nodiscard]] std::string_view get_session() const noexcept {
         return view(sshpm_metadata_get_session(self()));
     }
-    /// The process' start time as the host's kernel has it.
+    /// Returns the start time of the process in the form that the host's kernel uses.
     [[nodiscard]] std::string_view get_start_time() const noexcept {
         return view(sshpm_metadata_get_start_time(self()));
     }
-    /// The boot of the host that the process was started in.
+    /// Returns the id of the boot of the host during which the process was started.
     [[nodiscard]] std::string_view get_boot_id() const noexcept {
         return view(sshpm_metadata_get_boot_id(self()));
     }
-    /// What becomes of the process when its link or its manager is gone.
+    /// Returns what happens to the process when its link or its manager has gone.
     [[nodiscard]] link_loss get_link_loss() const noexcept { return link_loss{sshpm_metadata_get_link_loss(self())}; }
-    /// The log file; nothing, when it has none.
+    /// Returns the log file; std::nullopt when the process has none.
     [[nodiscard]] std::optional<std::string_view> get_log_file() const noexcept {
         const char *file = sshpm_metadata_get_log_file(self());
         return file != nullptr ? std::optional<std::string_view>(file) : std::nullopt;
     }
-    /// How long the process may live after the SIGHUP that a lost link causes.
+    /// Returns how long the process may live after the SIGHUP that a lost link causes.
     [[nodiscard]] std::chrono::duration<double> get_grace() const noexcept {
         return std::chrono::duration<double>(sshpm_metadata_get_grace(self()));
     }
@@ -699,40 +700,40 @@ private:
 
 } // namespace detail
 
-/// The version of the library that the program runs with. That of the header is SSHPM_VERSION.
+/// Returns the version of the library that the program runs with. SSHPM_VERSION is the version of the header.
 [[nodiscard]] inline std::string_view version() noexcept {
     return sshpm_version();
 }
 
-/// The role that the place in the session's tree implies.
+/// Returns the role that follows from the place of a process in its session's tree.
 [[nodiscard]] inline std::string role_from_tree_id(const input_text &tree_id, bool controller) {
     return detail::receive_text([&](char **out) { return sshpm_role_from_tree_id(tree_id.c_str(), controller, out); })
         .value_or("");
 }
 
-/// The number of a signal on this machine.
+/// Returns the number of a signal on this machine.
 [[nodiscard]] inline std::int32_t signal_from_name(const input_text &name) {
     return detail::receive_value<std::int32_t>(
         [&](std::int32_t *out) { return sshpm_signal_from_name(name.c_str(), out); });
 }
 
-/// The name of a signal, without SIG; its number where POSIX has no name.
+/// Returns the name of a signal, without SIG, or its number when POSIX has no name for it.
 [[nodiscard]] inline std::string signal_to_name(std::int32_t signal) {
     return detail::receive_text([&](char **out) { return sshpm_signal_to_name(signal, out); }).value_or("");
 }
 
-/// Where the metadata file of a process is, as a shell on its host would read it.
+/// Returns the path of a process' metadata file, in the form that a shell on its host would read.
 [[nodiscard]] inline std::string metadata_file_path(const input_text &uuid) {
     return detail::receive_text([&](char **out) { return sshpm_metadata_file_path(uuid.c_str(), out); }).value_or("");
 }
 
-/// Gets the level, the part of the library that it is from, and the text of a message of the log. The texts are valid
-/// until it returns. It is called from any thread, also from several at once; what it throws is dropped.
+/// Receives one message of the log: its level, the part of the library that wrote it, and its text. The texts are valid
+/// until the function returns. It is called on any thread, also on several at the same time. What it throws is dropped.
 using log_function = std::function<void(log_level level, std::string_view target, std::string_view message)>;
 
 namespace detail {
 
-/// The function that gets the log. It is shared by each call that runs, because one can set another from inside.
+/// Holds the function that receives the log. Each call that runs shares it, because the function can set another one.
 class log_slot {
 public:
     [[nodiscard]] static log_slot &instance() {
@@ -754,13 +755,13 @@ public:
                 (*function)(log_level{level}, view(target), view(message));
             }
         } catch (...) {
-            // A log has nobody to complain to.
+            // Nobody is left to report this to.
         }
     }
 
 private:
     log_slot() = default;
-    // At the program's end, before the objects go that were there before the function was set.
+    // Runs at the end of the program, before the destruction of objects that were made before the function was set.
     ~log_slot() { static_cast<void>(sshpm_set_log_callback(SSHPM_LOG_OFF, nullptr, nullptr)); }
 
     [[nodiscard]] std::shared_ptr<const log_function> current() {
@@ -774,8 +775,8 @@ private:
 
 } // namespace detail
 
-/// Sets who gets the library's log; an empty function turns it off, and so does the end of the program. By one thread
-/// at a time, or by the function itself, of which the call that does so goes on.
+/// Sets the function that receives the library's log. An empty function turns the log off, and so does the end of the
+/// program. One thread at a time may call this. The log function itself may also call it; its call then goes on.
 inline void set_log_callback(log_level level, log_function function) {
     auto &slot = detail::log_slot::instance();
     const bool on = static_cast<bool>(function);
@@ -789,30 +790,30 @@ inline void set_log_callback(log_level level, log_function function) {
     }
 }
 
-/// Bytes, such as the last part of what an application wrote.
+/// A copy of some bytes, such as the last part of what an application wrote.
 class buffer : public detail::owner<sshpm_buffer, sshpm_buffer_free> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit buffer(sshpm_buffer *handle) noexcept : owner(handle) {}
 
-    /// The bytes, which are this buffer's. A NUL follows them.
+    /// Returns the bytes, which belong to this buffer. A NUL byte follows them.
     [[nodiscard]] const char *data() const noexcept { return sshpm_buffer_data(get()); }
-    /// The number of bytes, without that NUL.
+    /// Returns the number of bytes, without the NUL byte that follows them.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_buffer_size(get()); }
-    /// How many bytes were there before these, which were not kept.
+    /// Returns how many bytes the application wrote before these. The library dropped them.
     [[nodiscard]] std::uint64_t dropped() const noexcept { return sshpm_buffer_dropped(get()); }
-    /// The bytes, which are this buffer's.
+    /// Returns the bytes, which belong to this buffer.
     [[nodiscard]] std::string_view view() const noexcept {
         return size() > 0 ? std::string_view(data(), size()) : std::string_view();
     }
 };
 
-/// How a process ended: a look at a status that somebody else owns, and must keep.
+/// How a process ended: a view of a status that belongs to another object, which must live longer.
 class exit_status_view : public detail::exit_status_functions<exit_status_view> {
 public:
-    /// Looks at a handle of C.
+    /// Makes a view of a handle of C.
     explicit exit_status_view(const sshpm_exit_status *handle) noexcept : handle_(handle) {}
-    /// The C handle.
+    /// Returns the C handle.
     [[nodiscard]] const sshpm_exit_status *get() const noexcept { return handle_; }
 
 private:
@@ -823,47 +824,47 @@ private:
 class exit_status : public detail::owner<sshpm_exit_status, sshpm_exit_status_free>,
                     public detail::exit_status_functions<exit_status> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit exit_status(sshpm_exit_status *handle) noexcept : owner(handle) {}
-    /// A look at it, as long as it lives.
+    /// Returns a view, which is valid as long as this object lives.
     operator exit_status_view() const noexcept { return exit_status_view(get()); }
 };
 
-/// By what a process gets the shell on its host that starts and watches it. Options and requests copy it.
+/// How sshpm obtains the shell that starts and supervises a process. Options and requests copy it.
 class launcher : public detail::owner<sshpm_launcher, sshpm_launcher_free> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit launcher(sshpm_launcher *handle) noexcept : owner(handle) {}
 
-    /// The system's ssh.
+    /// Makes a launcher that uses the system's ssh.
     [[nodiscard]] static launcher ssh() { return launcher(detail::receive<sshpm_launcher>(sshpm_launcher_new_ssh)); }
-    /// A shell on this machine.
+    /// Makes a launcher that runs a shell on this machine.
     [[nodiscard]] static launcher local() {
         return launcher(detail::receive<sshpm_launcher>(sshpm_launcher_new_local));
     }
-    /// A command that runs what is appended to it, such as `docker exec -i {host}`.
+    /// Makes a launcher that runs a command, which executes what is appended to it: `docker exec -i {host}`.
     [[nodiscard]] static launcher command(const std::vector<std::string> &argv) {
         const detail::c_texts c_argv(argv);
         return launcher(detail::receive<sshpm_launcher>([&](sshpm_launcher **out) {
             return sshpm_launcher_new_command(c_argv.data(), c_argv.size(), out);
         }));
     }
-    /// Steps of a Slurm job. Nothing: the job that this program runs in.
+    /// Makes a launcher that starts steps of a Slurm job. std::nullopt: the job that this program runs in.
     [[nodiscard]] static launcher slurm(const optional_input_text &job = {}) {
         return launcher(detail::receive<sshpm_launcher>(
             [&](sshpm_launcher **out) { return sshpm_launcher_new_slurm(job.c_str(), out); }));
     }
 
-    /// Sets the srun program, of slurm().
+    /// Sets the srun program. Only for a launcher of slurm().
     launcher &set_srun_program(const input_text &program) {
         return set(sshpm_launcher_set_srun_program(get(), program.c_str()));
     }
-    /// Adds an option of srun(1), of slurm(): "--name=value" or "--name".
+    /// Adds an option of srun(1), "--name=value" or "--name". Only for a launcher of slurm().
     launcher &add_srun_option(const input_text &option) {
         return set(sshpm_launcher_add_srun_option(get(), option.c_str()));
     }
 
-    /// The nodes of the job, of slurm(): the hosts for its processes.
+    /// Returns the nodes of the job, which are the hosts for its processes. Only for a launcher of slurm().
     [[nodiscard]] std::vector<std::string> get_hosts() const {
         return detail::receive_texts([&](sshpm_string_list **out) { return sshpm_launcher_get_hosts(get(), out); });
     }
@@ -875,15 +876,15 @@ private:
     }
 };
 
-/// What a manager is made with.
+/// The options of a manager.
 class options : public detail::owner<sshpm_options, sshpm_options_free> {
 public:
-    /// The defaults.
+    /// Makes options that have the defaults.
     options() : owner(detail::receive<sshpm_options>(sshpm_options_new)) {}
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit options(sshpm_options *handle) noexcept : owner(handle) {}
 
-    /// Sets by what shells are started on hosts.
+    /// Sets the launcher for all processes and calls that have no launcher of their own.
     options &set_launcher(const launcher &launcher) { return set(sshpm_options_set_launcher(get(), launcher.get())); }
     /// Sets the launcher of one host.
     options &set_host_launcher(const input_text &host, const launcher &launcher) {
@@ -893,7 +894,7 @@ public:
     options &set_ssh_program(const input_text &program) {
         return set(sshpm_options_set_ssh_program(get(), program.c_str()));
     }
-    /// Sets the file for `ssh -F`. Nothing: ssh's own two files.
+    /// Sets the file for `ssh -F`. std::nullopt: ssh's own two files.
     options &set_ssh_config(const optional_input_text &file) {
         return set(sshpm_options_set_ssh_config(get(), file.c_str()));
     }
@@ -903,25 +904,25 @@ public:
     }
     /// Sets how long a host may take to answer.
     options &set_connect_timeout(timeout time) { return set(sshpm_options_set_connect_timeout(get(), time.seconds())); }
-    /// Sets how long a process whose link was lost is asked after.
+    /// Sets how long to query the host about a lost process before its exit is reported as unknown.
     options &set_lost_timeout(timeout time) { return set(sshpm_options_set_lost_timeout(get(), time.seconds())); }
-    /// Sets how long the link to a process that is kept is tried to be restored.
+    /// Sets how long the manager tries to restore the link to a kept process.
     options &set_restore_timeout(timeout time) { return set(sshpm_options_set_restore_timeout(get(), time.seconds())); }
     /// Sets whether processes of the same user and host share connections.
     options &set_share_connections(bool share) { return set(sshpm_options_set_share_connections(get(), share)); }
-    /// Sets for how long a connection's remote side goes on without a word from the manager.
+    /// Sets how long the remote side of a connection goes on when it hears nothing from the manager.
     options &set_lease(timeout time) { return set(sshpm_options_set_lease(get(), time.seconds())); }
-    /// Sets how strictly the keys of hosts are checked.
+    /// Sets how strictly ssh checks the keys of hosts.
     options &set_host_key_policy(host_key_policy policy) {
         return set(sshpm_options_set_host_key_policy(get(), static_cast<std::int32_t>(policy)));
     }
-    /// Sets a known_hosts file. Nothing: the user's.
+    /// Sets a known_hosts file. std::nullopt: the user's file.
     options &set_known_hosts_file(const optional_input_text &file) {
         return set(sshpm_options_set_known_hosts_file(get(), file.c_str()));
     }
-    /// Sets how many of the last bytes of each stream are kept.
+    /// Sets how many of the last bytes of each stream the manager keeps for a process that has no log file.
     options &set_output_limit(std::size_t bytes) { return set(sshpm_options_set_output_limit(get(), bytes)); }
-    /// Takes all steps from the kill sequence.
+    /// Removes all steps from the kill sequence.
     options &clear_kill_sequence() { return set(sshpm_options_clear_kill_sequence(get())); }
     /// Adds a step to the kill sequence.
     options &add_kill_step(std::int32_t signal, kill_scope scope, timeout wait = {}) {
@@ -940,25 +941,25 @@ private:
     }
 };
 
-/// What to run, where, and as whom: a look at a request that somebody else owns, and must keep.
+/// What to run, where, and as which user: a view of a request that belongs to another object, which must live longer.
 class boot_request_view : public detail::boot_request_functions<boot_request_view> {
 public:
-    /// Looks at a handle of C.
+    /// Makes a view of a handle of C.
     explicit boot_request_view(const sshpm_boot_request *handle) noexcept : handle_(handle) {}
-    /// The C handle.
+    /// Returns the C handle.
     [[nodiscard]] const sshpm_boot_request *get() const noexcept { return handle_; }
 
 private:
     const sshpm_boot_request *handle_;
 };
 
-/// What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
+/// What to run, where, and as which user. Everything is taken literally: only the setup lines are shell code.
 class boot_request : public detail::owner<sshpm_boot_request, sshpm_boot_request_free>,
                      public detail::boot_request_functions<boot_request> {
 public:
-    /// A request to run a program, the first of `argv`, with its arguments on a host.
+    /// Makes a request to run a program, which is the first of `argv`, with its arguments on a host.
     boot_request(const input_text &host, const std::vector<std::string> &argv) : owner(make(host, argv)) {}
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit boot_request(sshpm_boot_request *handle) noexcept : owner(handle) {}
 
     /// Reads a request from a JSON object.
@@ -967,18 +968,18 @@ public:
             [&](sshpm_boot_request **out) { return sshpm_boot_request_from_json(json.c_str(), out); }));
     }
 
-    /// A look at it, as long as it lives.
+    /// Returns a view, which is valid as long as this object lives.
     operator boot_request_view() const noexcept { return boot_request_view(get()); }
 
-    /// Sets by what the process gets its shell.
+    /// Sets how sshpm obtains the shell of the process.
     boot_request &set_launcher(const launcher &launcher) {
         return set(sshpm_boot_request_set_launcher(get(), launcher.get()));
     }
-    /// Sets the remote user. Nothing: ssh's choice.
+    /// Sets the remote user. std::nullopt: ssh's choice.
     boot_request &set_user(const optional_input_text &user) {
         return set(sshpm_boot_request_set_user(get(), user.c_str()));
     }
-    /// Sets the name that people know the process by.
+    /// Sets the name by which people know the process.
     boot_request &set_name(const input_text &name) {
         return set(sshpm_boot_request_set_name(get(), name.c_str()));
     }
@@ -986,11 +987,11 @@ public:
     boot_request &set_session(const input_text &session) {
         return set(sshpm_boot_request_set_session(get(), session.c_str()));
     }
-    /// Sets the place in the session's tree.
+    /// Sets the place of the process in the session's tree.
     boot_request &set_tree_id(const input_text &tree_id) {
         return set(sshpm_boot_request_set_tree_id(get(), tree_id.c_str()));
     }
-    /// Sets the role, which decides when the process is shut down.
+    /// Sets the role, which decides when a shutdown ends the process.
     boot_request &set_role(const input_text &role) {
         return set(sshpm_boot_request_set_role(get(), role.c_str()));
     }
@@ -998,7 +999,7 @@ public:
     boot_request &add_setup_line(const input_text &line) {
         return set(sshpm_boot_request_add_setup_line(get(), line.c_str()));
     }
-    /// Sets the shell for the setup lines. Nothing: bash where the host has it, else sh.
+    /// Sets the shell for the setup lines. std::nullopt: bash if the host has it, or else sh.
     boot_request &set_setup_shell(const optional_input_text &shell) {
         return set(sshpm_boot_request_set_setup_shell(get(), shell.c_str()));
     }
@@ -1006,35 +1007,35 @@ public:
     boot_request &set_environment(const input_text &name, const input_text &value) {
         return set(sshpm_boot_request_set_environment(get(), name.c_str(), value.c_str()));
     }
-    /// Sets the working directory. Nothing: the login directory, or where the setup lines go.
+    /// Sets the working directory. std::nullopt: the login directory, or the one that the setup lines change to.
     boot_request &set_working_directory(const optional_input_text &directory) {
         return set(sshpm_boot_request_set_working_directory(get(), directory.c_str()));
     }
     /// Sets the file mode creation mask.
     boot_request &set_umask(std::uint32_t mask) { return set(sshpm_boot_request_set_umask(get(), mask)); }
-    /// Sets a resource limit of the application, or SSHPM_UNLIMITED.
+    /// Sets a resource limit of the application, which can be SSHPM_UNLIMITED.
     boot_request &set_limit(const input_text &name, std::uint64_t value) {
         return set(sshpm_boot_request_set_limit(get(), name.c_str(), value));
     }
-    /// Sets the remote file that stdout and stderr go to. Nothing: no file.
+    /// Sets the remote file for stdout and stderr. std::nullopt: no file.
     boot_request &set_log_file(const optional_input_text &file) {
         return set(sshpm_boot_request_set_log_file(get(), file.c_str()));
     }
-    /// Sets what becomes of a log file that exists.
+    /// Sets what a start does with an existing log file.
     boot_request &set_log_mode(log_mode mode) {
         return set(sshpm_boot_request_set_log_mode(get(), static_cast<std::int32_t>(mode)));
     }
-    /// Sets how long the start may take.
+    /// Sets how long a start may wait for a session on its host, and how long it may take from then on.
     boot_request &set_start_timeout(timeout time) {
         return set(sshpm_boot_request_set_start_timeout(get(), time.seconds()));
     }
-    /// Sets what becomes of the process when the link or the manager is gone.
+    /// Sets what happens to the process when the link or the manager has gone.
     boot_request &set_link_loss(link_loss policy) {
         return set(sshpm_boot_request_set_link_loss(get(), static_cast<std::int32_t>(policy)));
     }
     /// Sets how long the process may live after the SIGHUP that a lost link causes.
     boot_request &set_grace(timeout time) { return set(sshpm_boot_request_set_grace(get(), time.seconds())); }
-    /// Sets whether what the application starts and what leaves its process group is ended with it.
+    /// Sets whether processes that the application started and that left its process group are ended with it.
     boot_request &set_kill_tree(bool kill_tree) { return set(sshpm_boot_request_set_kill_tree(get(), kill_tree)); }
 
 private:
@@ -1051,13 +1052,13 @@ private:
     }
 };
 
-/// Boot requests that came from one JSON array.
+/// Boot requests that were read from one JSON array.
 class boot_request_list : public detail::owner<sshpm_boot_request_list, sshpm_boot_request_list_free> {
 public:
     using value_type = boot_request_view;                             ///< An element.
-    using const_iterator = detail::index_iterator<boot_request_list>; ///< Goes over the elements.
+    using const_iterator = detail::index_iterator<boot_request_list>; ///< Iterates over the elements.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit boot_request_list(sshpm_boot_request_list *handle) noexcept : owner(handle) {}
 
     /// Reads a session: a JSON array of requests.
@@ -1066,36 +1067,37 @@ public:
             [&](sshpm_boot_request_list **out) { return sshpm_boot_request_list_from_json(json.c_str(), out); }));
     }
 
-    /// The number of requests.
+    /// Returns the number of requests.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_boot_request_list_count(get()); }
-    /// One request, which is the list's. There is none when the index is not below the size: then its functions throw.
+    /// Returns one request, which belongs to the list. When the index is not below the size, there is no such request,
+    /// and the functions of the view throw.
     [[nodiscard]] boot_request_view operator[](std::size_t index) const noexcept {
         return boot_request_view(sshpm_boot_request_list_get(get(), index));
     }
-    /// The first request.
+    /// Returns an iterator to the first request.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
-    /// Behind the last request.
+    /// Returns the iterator behind the last request.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
-/// What a kill came to for one process. It is a look at the results, which must live.
+/// The result of a kill for one process: a view of the results, which must live longer.
 class kill_result {
 public:
-    /// Looks at one place of results of C.
+    /// Makes a view of one element of results of C.
     kill_result(const sshpm_kill_results *results, std::size_t index) noexcept : results_(results), index_(index) {}
 
-    /// The uuid of the process.
+    /// Returns the uuid of the process.
     [[nodiscard]] std::string_view get_uuid() const noexcept {
         return detail::view(sshpm_kill_results_get_uuid(results_, index_));
     }
-    /// SSHPM_OK: it has ended, and there is a status. Else why that is not known.
+    /// Returns SSHPM_OK if the process has ended and there is a status, or else the code that says why not.
     [[nodiscard]] sshpm_result get_result() const noexcept { return sshpm_kill_results_get_result(results_, index_); }
-    /// How it ended; nothing, when that is not known.
+    /// Returns how the process ended; std::nullopt when there is no status.
     [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
         const sshpm_exit_status *status = sshpm_kill_results_get_status(results_, index_);
         return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
     }
-    /// The line for the log.
+    /// Returns the line for the log.
     [[nodiscard]] std::string_view get_message() const noexcept {
         return detail::view(sshpm_kill_results_get_message(results_, index_));
     }
@@ -1105,80 +1107,81 @@ private:
     std::size_t index_;
 };
 
-/// What a kill came to for each process, in the order of their uuids.
+/// The result of a kill for each process, in the order of their uuids.
 class kill_results : public detail::owner<sshpm_kill_results, sshpm_kill_results_free> {
 public:
     using value_type = kill_result;                              ///< An element.
-    using const_iterator = detail::index_iterator<kill_results>; ///< Goes over the elements.
+    using const_iterator = detail::index_iterator<kill_results>; ///< Iterates over the elements.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit kill_results(sshpm_kill_results *handle) noexcept : owner(handle) {}
 
-    /// The number of processes.
+    /// Returns the number of processes.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_kill_results_count(get()); }
-    /// One of them. When the index is not below the size, its result is SSHPM_ERROR_INVALID and all else is empty.
+    /// Returns one result. When the index is not below the size, its code is SSHPM_ERROR_INVALID and the rest is empty.
     [[nodiscard]] kill_result operator[](std::size_t index) const noexcept { return {get(), index}; }
-    /// The first of them.
+    /// Returns an iterator to the first element.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
-    /// Behind the last of them.
+    /// Returns the iterator behind the last element.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
 /// What happened to a process.
 class event : public detail::owner<sshpm_event, sshpm_event_free> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit event(sshpm_event *handle) noexcept : owner(handle) {}
 
-    /// What happened.
+    /// Returns what happened.
     [[nodiscard]] event_type get_type() const noexcept { return event_type{sshpm_event_get_type(get())}; }
-    /// The process.
+    /// Returns the uuid of the process.
     [[nodiscard]] std::string_view get_uuid() const noexcept { return detail::view(sshpm_event_get_uuid(get())); }
-    /// Which start of its uuid the event belongs to.
+    /// Returns the start number of the process.
     [[nodiscard]] std::uint64_t get_start_number() const noexcept { return sshpm_event_get_start_number(get()); }
-    /// The application's pid on its host, of event_type::started.
+    /// Returns the application's pid on its host, for event_type::started.
     [[nodiscard]] std::optional<std::int64_t> get_pid() const noexcept {
         return detail::known(sshpm_event_get_pid(get()));
     }
-    /// How the process ended, of event_type::exited. It is the event's.
+    /// Returns how the process ended, for event_type::exited. The status belongs to the event.
     [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
         const sshpm_exit_status *status = sshpm_event_get_status(get());
         return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
     }
-    /// Why the start failed, of event_type::start_failed; why the link was not restored, of
-    /// event_type::link_not_restored; else SSHPM_OK.
+    /// Returns why the start failed, for event_type::start_failed, or why the link was not restored, for
+    /// event_type::link_not_restored; SSHPM_OK for all other events.
     [[nodiscard]] sshpm_result get_error() const noexcept { return sshpm_event_get_error(get()); }
-    /// The text of the event.
+    /// Returns the text of the event.
     [[nodiscard]] std::string_view get_message() const noexcept { return detail::view(sshpm_event_get_message(get())); }
 };
 
-/// A queue of a manager's events. `for (sshpm::event &event : subscription)` waits for each, and ends when it is woken,
-/// or when the manager was freed and all events are taken.
+/// A queue of a manager's events. `for (sshpm::event &event : subscription)` waits for each event, and ends when `wake`
+/// ends a wait, or when the manager was freed and no event is left.
 class subscription : public detail::owner<sshpm_subscription, sshpm_subscription_free> {
 public:
     using handle_type = sshpm_subscription;                ///< The handle of C.
     using value_type = event;                              ///< An element.
-    using iterator = detail::queue_iterator<subscription>; ///< Takes the events, one after the other.
-    using range = detail::queue_range<subscription>;       ///< The events that come in some time.
+    using iterator = detail::queue_iterator<subscription>; ///< Takes the events, one after another.
+    using range = detail::queue_range<subscription>;       ///< The events that come within a timeout.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit subscription(sshpm_subscription *handle) noexcept : owner(handle) {}
 
-    /// A descriptor for poll(2) and the like, readable while events wait. It is not to be read or closed.
+    /// Returns a descriptor for poll(2) and the like, readable while events wait. Do not read from it or close it.
     [[nodiscard]] int get_fd() const noexcept { return sshpm_subscription_get_fd(get()); }
-    /// The next event; blocks for the timeout, by default without limit. Without an event the code is
-    /// SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_WOKEN or SSHPM_ERROR_SHUT_DOWN.
+    /// Returns the next event. Blocks at most for the timeout, which is unlimited by default. Without an event the code
+    /// is SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_WOKEN or SSHPM_ERROR_SHUT_DOWN.
     [[nodiscard]] outcome<event> next(timeout wait = {}) const { return take(get(), wait); }
-    /// Ends the wait of one thread.
+    /// Ends the wait of one thread in `next`.
     void wake() const { detail::check(sshpm_subscription_wake(get())); }
 
-    /// The next event, as `next` waits for it.
+    /// Returns an iterator to the next event, for which it waits as `next` does.
     [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
-    /// No event.
+    /// Returns the iterator that stands for no event.
     [[nodiscard]] iterator end() const noexcept { return {}; }
-    /// The events, until none comes for this time. With no time at all those that wait already: it does not block.
+    /// Returns a range of the events, which ends when no event comes within this time. With a time of 0 it contains the
+    /// events that already wait, and does not block.
     [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
-    /// The subscription would be gone before the first event.
+    /// A temporary subscription would be destroyed before the first event.
     range within(timeout wait) const && = delete;
 
 private:
@@ -1195,36 +1198,37 @@ private:
     }
 };
 
-/// A piece of what an application wrote.
+/// A piece of an application's output.
 struct output_piece {
-    stream from;  ///< Where it was written to.
-    buffer bytes; ///< At least one, not cut at lines.
+    stream from;  ///< The stream that it was written to.
+    buffer bytes; ///< At least one byte; a piece can end in the middle of a line.
 };
 
-/// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` ends with the process.
+/// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` ends when the process has ended.
 class output_subscription : public detail::owner<sshpm_output_subscription, sshpm_output_subscription_free> {
 public:
     using handle_type = sshpm_output_subscription;                ///< The handle of C.
     using value_type = output_piece;                              ///< An element.
-    using iterator = detail::queue_iterator<output_subscription>; ///< Takes the pieces, one after the other.
-    using range = detail::queue_range<output_subscription>;       ///< The pieces that come in some time.
+    using iterator = detail::queue_iterator<output_subscription>; ///< Takes the pieces, one after another.
+    using range = detail::queue_range<output_subscription>;       ///< The pieces that come within a timeout.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit output_subscription(sshpm_output_subscription *handle) noexcept : owner(handle) {}
 
-    /// The next piece; blocks for the timeout, by default without limit. Without a piece the code is
-    /// SSHPM_ERROR_TIMED_OUT or SSHPM_ERROR_END_OF_OUTPUT.
+    /// Returns the next piece. Blocks at most for the timeout, which is unlimited by default. Without a piece the code
+    /// is SSHPM_ERROR_TIMED_OUT or SSHPM_ERROR_END_OF_OUTPUT.
     [[nodiscard]] outcome<output_piece> next(timeout wait = {}) const { return take(get(), wait); }
-    /// How many bytes were dropped until now, because the reader was too far behind.
+    /// Returns how many bytes were dropped until now, because the reader was too far behind.
     [[nodiscard]] std::uint64_t dropped() const noexcept { return sshpm_output_subscription_dropped(get()); }
 
-    /// The next piece, as `next` waits for it.
+    /// Returns an iterator to the next piece, for which it waits as `next` does.
     [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
-    /// No piece.
+    /// Returns the iterator that stands for no piece.
     [[nodiscard]] iterator end() const noexcept { return {}; }
-    /// The pieces, until none comes for this time. With no time at all those that wait already: it does not block.
+    /// Returns a range of the pieces, which ends when no piece comes within this time. With a time of 0 it contains the
+    /// pieces that already wait, and does not block.
     [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
-    /// The subscription would be gone before the first piece.
+    /// A temporary subscription would be destroyed before the first piece.
     range within(timeout wait) const && = delete;
 
 private:
@@ -1242,29 +1246,30 @@ private:
     }
 };
 
-/// A log file on a host, as it grows. `for (sshpm::buffer &piece : follower)` goes on until the following fails, which
-/// throws.
+/// A reader that follows a log file on a host as it grows. `for (sshpm::buffer &piece : follower)` goes on until the
+/// reading fails, which throws.
 class log_follower : public detail::owner<sshpm_log_follower, sshpm_log_follower_free> {
 public:
     using handle_type = sshpm_log_follower;                ///< The handle of C.
     using value_type = buffer;                             ///< An element.
-    using iterator = detail::queue_iterator<log_follower>; ///< Takes the pieces, one after the other.
-    using range = detail::queue_range<log_follower>;       ///< The pieces that come in some time.
+    using iterator = detail::queue_iterator<log_follower>; ///< Takes the pieces, one after another.
+    using range = detail::queue_range<log_follower>;       ///< The pieces that come within a timeout.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit log_follower(sshpm_log_follower *handle) noexcept : owner(handle) {}
 
-    /// The next piece; blocks for the timeout, by default without limit. Without a piece the code is
-    /// SSHPM_ERROR_TIMED_OUT.
+    /// Returns the next piece. Blocks at most for the timeout, which is unlimited by default. Without a piece the code
+    /// is SSHPM_ERROR_TIMED_OUT.
     [[nodiscard]] outcome<buffer> next(timeout wait = {}) const { return take(get(), wait); }
 
-    /// The next piece, as `next` waits for it.
+    /// Returns an iterator to the next piece, for which it waits as `next` does.
     [[nodiscard]] iterator begin() const { return {get(), timeout()}; }
-    /// No piece.
+    /// Returns the iterator that stands for no piece.
     [[nodiscard]] iterator end() const noexcept { return {}; }
-    /// The pieces, until none comes for this time. With no time at all those that wait already: it does not block.
+    /// Returns a range of the pieces, which ends when no piece comes within this time. With a time of 0 it contains the
+    /// pieces that already wait, and does not block.
     [[nodiscard]] range within(timeout wait) const & noexcept { return {get(), wait}; }
-    /// The follower would be gone before the first piece.
+    /// A temporary follower would be destroyed before the first piece.
     range within(timeout wait) const && = delete;
 
 private:
@@ -1281,52 +1286,52 @@ private:
     }
 };
 
-/// What a metadata file says: a look at what somebody else owns, and must keep.
+/// The content of a metadata file: a view of metadata that belong to another object, which must live longer.
 class metadata_view : public detail::metadata_functions<metadata_view> {
 public:
-    /// Looks at a handle of C.
+    /// Makes a view of a handle of C.
     explicit metadata_view(const sshpm_metadata *handle) noexcept : handle_(handle) {}
-    /// The C handle.
+    /// Returns the C handle.
     [[nodiscard]] const sshpm_metadata *get() const noexcept { return handle_; }
 
 private:
     const sshpm_metadata *handle_;
 };
 
-/// What a metadata file says.
+/// The content of a metadata file.
 class metadata : public detail::owner<sshpm_metadata, sshpm_metadata_free>,
                  public detail::metadata_functions<metadata> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit metadata(sshpm_metadata *handle) noexcept : owner(handle) {}
     /// Reads the content of a metadata file.
     [[nodiscard]] static metadata from_json(const input_text &uuid, const input_text &json) {
         return metadata(detail::receive<sshpm_metadata>(
             [&](sshpm_metadata **out) { return sshpm_metadata_from_json(uuid.c_str(), json.c_str(), out); }));
     }
-    /// A look at it, as long as it lives.
+    /// Returns a view, which is valid as long as this object lives.
     operator metadata_view() const noexcept { return metadata_view(get()); }
 };
 
-/// A process that was found on a host. It is a look at the found processes, which must live.
+/// A process that was found on a host: a view of the found processes, which must live longer.
 class found_process {
 public:
-    /// Looks at one place of found processes of C.
+    /// Makes a view of one element of found processes of C.
     found_process(const sshpm_found_processes *found, std::size_t index) noexcept : found_(found), index_(index) {}
 
-    /// The uuid of the process.
+    /// Returns the uuid of the process.
     [[nodiscard]] std::string_view get_uuid() const noexcept {
         return detail::view(sshpm_found_processes_get_uuid(found_, index_));
     }
-    /// What its metadata file says.
+    /// Returns the content of its metadata file.
     [[nodiscard]] metadata_view get_metadata() const noexcept {
         return metadata_view(sshpm_found_processes_get_metadata(found_, index_));
     }
-    /// What became of it.
+    /// Returns what became of the process.
     [[nodiscard]] found_state get_state() const noexcept {
         return found_state{sshpm_found_processes_get_state(found_, index_)};
     }
-    /// How it ended, of found_state::ended.
+    /// Returns how the process ended, for found_state::ended.
     [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
         const sshpm_exit_status *status = sshpm_found_processes_get_status(found_, index_);
         return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
@@ -1341,37 +1346,37 @@ private:
 class found_processes : public detail::owner<sshpm_found_processes, sshpm_found_processes_free> {
 public:
     using value_type = found_process;                               ///< An element.
-    using const_iterator = detail::index_iterator<found_processes>; ///< Goes over the elements.
+    using const_iterator = detail::index_iterator<found_processes>; ///< Iterates over the elements.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit found_processes(sshpm_found_processes *handle) noexcept : owner(handle) {}
 
-    /// The number of processes.
+    /// Returns the number of processes.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_found_processes_count(get()); }
-    /// One of them. When the index is not below the size, all of it is empty, and its state is 0.
+    /// Returns one process. When the index is not below the size, its state is 0 and the rest is empty.
     [[nodiscard]] found_process operator[](std::size_t index) const noexcept { return {get(), index}; }
-    /// The first of them.
+    /// Returns an iterator to the first element.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
-    /// Behind the last of them.
+    /// Returns the iterator behind the last element.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
-/// What a cleaning up came to for one process. It is a look at the results, which must live.
+/// The result of cleaning up a host, for one process: a view of the results, which must live longer.
 class clean_up_result {
 public:
-    /// Looks at one place of results of C.
+    /// Makes a view of one element of results of C.
     clean_up_result(const sshpm_clean_up_results *results, std::size_t index) noexcept
         : results_(results), index_(index) {}
 
-    /// The uuid of the process.
+    /// Returns the uuid of the process.
     [[nodiscard]] std::string_view get_uuid() const noexcept {
         return detail::view(sshpm_clean_up_results_get_uuid(results_, index_));
     }
-    /// What became of it.
+    /// Returns what became of the process.
     [[nodiscard]] clean_up_outcome get_outcome() const noexcept {
         return clean_up_outcome{sshpm_clean_up_results_get_outcome(results_, index_)};
     }
-    /// The pids of those that could not be ended: its own, or of what it started.
+    /// Returns the pids of the processes that could not be ended: the process itself, and processes that it started.
     [[nodiscard]] std::vector<std::int64_t> get_left() const {
         std::vector<std::int64_t> pids;
         for (std::size_t i = 0; i < sshpm_clean_up_results_left_count(results_, index_); i++) {
@@ -1385,60 +1390,60 @@ private:
     std::size_t index_;
 };
 
-/// What a cleaning up of a host came to for each process there.
+/// The result of cleaning up a host, for each process there.
 class clean_up_results : public detail::owner<sshpm_clean_up_results, sshpm_clean_up_results_free> {
 public:
     using value_type = clean_up_result;                              ///< An element.
-    using const_iterator = detail::index_iterator<clean_up_results>; ///< Goes over the elements.
+    using const_iterator = detail::index_iterator<clean_up_results>; ///< Iterates over the elements.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit clean_up_results(sshpm_clean_up_results *handle) noexcept : owner(handle) {}
 
-    /// The number of processes.
+    /// Returns the number of processes.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_clean_up_results_count(get()); }
-    /// One of them. When the index is not below the size, all of it is empty, and its outcome is 0.
+    /// Returns one result. When the index is not below the size, its outcome is 0 and the rest is empty.
     [[nodiscard]] clean_up_result operator[](std::size_t index) const noexcept { return {get(), index}; }
-    /// The first of them.
+    /// Returns an iterator to the first element.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
-    /// Behind the last of them.
+    /// Returns the iterator behind the last element.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
-/// What a successful login taught: a look at what somebody else owns, and must keep.
+/// What a login to a host has learned: a view of information that belongs to another object, which must live longer.
 class host_info_view : public detail::host_info_functions<host_info_view> {
 public:
-    /// Looks at a handle of C.
+    /// Makes a view of a handle of C.
     explicit host_info_view(const sshpm_host_info *handle) noexcept : handle_(handle) {}
-    /// The C handle.
+    /// Returns the C handle.
     [[nodiscard]] const sshpm_host_info *get() const noexcept { return handle_; }
 
 private:
     const sshpm_host_info *handle_;
 };
 
-/// What a successful login taught.
+/// What a login to a host has learned.
 class host_info : public detail::owner<sshpm_host_info, sshpm_host_info_free>,
                   public detail::host_info_functions<host_info> {
 public:
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit host_info(sshpm_host_info *handle) noexcept : owner(handle) {}
-    /// A look at it, as long as it lives.
+    /// Returns a view, which is valid as long as this object lives.
     operator host_info_view() const noexcept { return host_info_view(get()); }
 };
 
-/// What was found for one host. It is a look at the results, which must live.
+/// The result for one host: a view of the results, which must live longer.
 class host_result {
 public:
-    /// Looks at one place of results of C.
+    /// Makes a view of one element of results of C.
     host_result(const sshpm_host_results *results, std::size_t index) noexcept : results_(results), index_(index) {}
 
-    /// SSHPM_OK: the login worked, and there is information. Else what went wrong.
+    /// Returns SSHPM_OK if the login succeeded and there is information, or else the code of what went wrong.
     [[nodiscard]] sshpm_result get_result() const noexcept { return sshpm_host_results_get_result(results_, index_); }
-    /// What went wrong; "" when the login worked.
+    /// Returns what went wrong; "" when the login succeeded.
     [[nodiscard]] std::string_view get_message() const noexcept {
         return detail::view(sshpm_host_results_get_message(results_, index_));
     }
-    /// What was learned; nothing, when the login did not work.
+    /// Returns the information; std::nullopt when the login failed.
     [[nodiscard]] std::optional<host_info_view> get_info() const noexcept {
         const sshpm_host_info *info = sshpm_host_results_get_info(results_, index_);
         return info != nullptr ? std::optional<host_info_view>(info) : std::nullopt;
@@ -1449,68 +1454,69 @@ private:
     std::size_t index_;
 };
 
-/// What was found for each host, in the order of the list that was given.
+/// The result for each host, in the order of the list that the caller gave.
 class host_results : public detail::owner<sshpm_host_results, sshpm_host_results_free> {
 public:
     using value_type = host_result;                              ///< An element.
-    using const_iterator = detail::index_iterator<host_results>; ///< Goes over the elements.
+    using const_iterator = detail::index_iterator<host_results>; ///< Iterates over the elements.
 
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit host_results(sshpm_host_results *handle) noexcept : owner(handle) {}
 
-    /// The number of hosts.
+    /// Returns the number of hosts.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_host_results_count(get()); }
-    /// One of them. When the index is not below the size, its result is SSHPM_ERROR_INVALID and all else is empty.
+    /// Returns one result. When the index is not below the size, its code is SSHPM_ERROR_INVALID and the rest is empty.
     [[nodiscard]] host_result operator[](std::size_t index) const noexcept { return {get(), index}; }
-    /// The first of them.
+    /// Returns an iterator to the first element.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
-    /// Behind the last of them.
+    /// Returns the iterator behind the last element.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
 };
 
-/// A host, and who logs in there.
+/// A host, and the user that logs in there.
 struct destination {
     std::string host;                               ///< The host.
-    std::optional<std::string> user = std::nullopt; ///< The user there. Nothing: ssh's choice.
+    std::optional<std::string> user = std::nullopt; ///< The user on the host. std::nullopt: ssh's choice.
 };
 
-/// What pids are known of a process, each where it is known.
+/// The pids of a process; std::nullopt for a pid that is not known.
 struct runtime_pids {
-    std::optional<std::int64_t> ssh_client;        ///< The ssh client, on this machine.
-    std::optional<std::int64_t> remote;            ///< The application, on its host.
-    std::optional<std::int64_t> remote_monitoring; ///< The shell that watches the application, on its host.
-    std::optional<std::int64_t> client_monitoring; ///< The thread that watches the ssh client, on this machine.
+    std::optional<std::int64_t> ssh_client;        ///< The client (ssh, or that of another launcher) on this machine.
+    std::optional<std::int64_t> remote;            ///< The application on its host.
+    std::optional<std::int64_t> remote_monitoring; ///< The shell that watches the application on its host.
+    std::optional<std::int64_t> client_monitoring; ///< The thread that watches the client on this machine.
 };
 
-/// What an exit callback gets. All of it is valid until the callback returns.
+/// What an exit callback receives. It is valid until the callback returns.
 struct process_exit {
-    std::string_view uuid;                  ///< The process.
-    std::uint64_t start_number;             ///< Which start of its uuid ended.
-    std::optional<exit_status_view> status; ///< How the process ended; nothing, when its start failed.
-    sshpm_result error;                     ///< Why the start failed; SSHPM_OK where there is a status.
+    std::string_view uuid;                  ///< The uuid of the process.
+    std::uint64_t start_number;             ///< The start number of the process.
+    std::optional<exit_status_view> status; ///< How the process ended; std::nullopt when its start failed.
+    sshpm_result error;                     ///< Why the start failed; SSHPM_OK when there is a status.
     std::string_view error_message;         ///< Why the start failed, as text.
 };
 
 /// Is called once for each start that ends or fails.
 using exit_function = std::function<void(const process_exit &)>;
 
-/// Gets what a callback has thrown. What it throws itself is dropped.
+/// Receives what a callback has thrown. What this function itself throws is dropped.
 using exception_function = std::function<void(std::exception_ptr)>;
 
-/// Is called for each host as it has been asked: with its place in the list, and SSHPM_OK and "", or what went wrong as
-/// code and text, which is valid until it returns.
+/// Is called for each host when its result is known, with the index of the host in the list, and the result: SSHPM_OK
+/// and "", or the code and the text of what went wrong. The text is valid until the function returns.
 using host_progress_function = std::function<void(std::size_t index, sshpm_result result, std::string_view message)>;
 
-/// The table of processes, and every call that blocks. One per program is usual. Its functions can be called from any
-/// thread, and at the same time, but for moving it and its end: that frees it as sshpm_manager_free does, which lets go
-/// of all processes and blocks for some seconds at most. Call `shutdown` first to end them in order.
+/// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
+/// functions, also at the same time as others; only moving and destroying a manager need it for themselves. Destroying
+/// it frees it as sshpm_manager_free does, which detaches from all processes and blocks at most 5 s, and while an exit
+/// callback runs. Call `shutdown` first to end the processes in order.
 class manager : public detail::owner<sshpm_manager, sshpm_manager_free> {
 public:
-    /// A manager without processes, with the default options.
+    /// Makes a manager without processes, with the default options.
     manager() : owner(make(nullptr)) {}
-    /// A manager without processes.
+    /// Makes a manager without processes.
     explicit manager(const options &with) : owner(make(with.get())) {}
-    /// Takes over a handle of C.
+    /// Takes ownership of a handle of C.
     explicit manager(sshpm_manager *handle) noexcept : owner(handle) {}
 
     /// Enters a process in the table, where a thread of the library starts it. Returns the start number.
@@ -1519,23 +1525,23 @@ public:
             return sshpm_manager_start_process(get(), uuid.c_str(), request.get(), out);
         });
     }
-    /// Starts nothing any more and lets go of all processes.
+    /// Detaches the manager from all processes. It starts nothing any more.
     void detach() { detail::check(sshpm_manager_detach(get())); }
-    /// Takes a process that has ended from the table.
+    /// Removes a process that has ended from the table.
     void forget_process(const input_text &uuid) {
         detail::check(sshpm_manager_forget_process(get(), uuid.c_str()));
     }
 
-    /// Has a function called for each process that ends or does not come to run, from now on. What it throws goes to
-    /// `on_exception`, in the same thread, and is dropped when there is none; then all goes on. Both functions live
-    /// until the callback can never be called again. The number that is given is for `remove_callback`; scoped_callback
-    /// does that by itself.
+    /// Registers a function that is called once for each start that ends or fails from now on. `on_exception` receives
+    /// what this function throws, on the same thread; without an `on_exception` it is dropped. Then the library goes
+    /// on. Both functions live until the callback can never be called again. Returns the number for `remove_callback`.
+    /// A scoped_callback removes itself.
     std::uint64_t on_process_exit(exit_function function, exception_function on_exception = {}) {
         if (!function) {
             throw error(SSHPM_ERROR_NULL_ARGUMENT, "the callback is empty");
         }
         auto slot = std::make_unique<exit_slot>(exit_slot{std::move(function), std::move(on_exception)});
-        // From here on the finalizer owns it, which can be called before the id is written.
+        // From here on the finalizer owns the slot. It can be called before the id is written.
         exit_slot *const handed_over = slot.release();
         std::uint64_t id = 0;
         const sshpm_result result =
@@ -1546,35 +1552,35 @@ public:
         detail::check(result);
         return id;
     }
-    /// Ends a callback. When this returns it does not run, and is not called any more.
+    /// Removes a callback. When this function returns, the callback is not running and is never called again.
     void remove_callback(std::uint64_t id) { detail::check(sshpm_manager_remove_callback(get(), id)); }
 
-    /// The number of the start that the table has for this uuid.
+    /// Returns the number of the start that the table has for this uuid.
     [[nodiscard]] std::uint64_t get_start_number(const input_text &uuid) const {
         return value<std::uint64_t>(sshpm_manager_get_start_number, uuid);
     }
-    /// The state of a process.
+    /// Returns the state of a process.
     [[nodiscard]] process_state get_process_state(const input_text &uuid) const {
         return process_state{value<std::int32_t>(sshpm_manager_get_process_state, uuid)};
     }
-    /// Whether a process is starting, running or ending; false for one that is not known.
+    /// Returns whether a process is starting, running or ending; false for an unknown uuid.
     [[nodiscard]] bool is_process_alive(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_process_alive, uuid);
     }
-    /// Whether the remote side itself watches a process; false for one that is not known.
+    /// Returns whether the remote side itself watches a process; false for an unknown uuid.
     [[nodiscard]] bool is_monitoring_remotely(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_monitoring_remotely, uuid);
     }
-    /// The uuids in the table, in the order of their starts.
+    /// Returns the uuids in the table, in the order of their starts.
     [[nodiscard]] std::vector<std::string> get_active_process_keys() const {
         return detail::receive_texts(
             [&](sshpm_string_list **out) { return sshpm_manager_get_active_process_keys(get(), out); });
     }
-    /// The application's pid on its host. Throws SSHPM_ERROR_NO_REMOTE_PID while it is not known.
+    /// Returns the application's pid on its host. Throws SSHPM_ERROR_NO_REMOTE_PID while it is not known.
     [[nodiscard]] std::int64_t get_remote_pid(const input_text &uuid) const {
         return value<std::int64_t>(sshpm_manager_get_remote_pid, uuid);
     }
-    /// What pids are known of a process.
+    /// Returns the pids that are known of a process.
     [[nodiscard]] runtime_pids get_runtime_pids(const input_text &uuid) const {
         std::int64_t ssh_client = -1, remote = -1, remote_monitoring = -1, client_monitoring = -1;
         detail::check(sshpm_manager_get_runtime_pids(get(), uuid.c_str(), &ssh_client, &remote,
@@ -1582,35 +1588,35 @@ public:
         return {detail::known(ssh_client), detail::known(remote), detail::known(remote_monitoring),
                 detail::known(client_monitoring)};
     }
-    /// The last part of what the application wrote to stdout, if it has no log file.
+    /// Returns the last part of what the application wrote to stdout, if it has no log file.
     [[nodiscard]] buffer get_process_stdout(const input_text &uuid) const {
         return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stdout, uuid));
     }
-    /// The same for stderr.
+    /// Returns the last part of what the application wrote to stderr, if it has no log file.
     [[nodiscard]] buffer get_process_stderr(const input_text &uuid) const {
         return buffer(handle<sshpm_buffer>(sshpm_manager_get_process_stderr, uuid));
     }
-    /// Gets how a process ended that is still in the table; nothing, while it has not ended and when it is not known.
-    /// Throws why it did not come to run. A call that gives or throws an end takes it: the host of a kept process then
-    /// removes the exit status and the output, and no other manager can get them.
+    /// Returns how a process that is still in the table ended; std::nullopt while it has not ended, and for an unknown
+    /// uuid. Throws why its start failed. A call that returns or throws this acknowledges the exit: the host of a kept
+    /// process then removes the exit status and the output, and no other manager can get them.
     [[nodiscard]] std::optional<exit_status> get_exit_status(const input_text &uuid) const {
         return status_or_nothing(handle<sshpm_exit_status>(sshpm_manager_get_exit_status, uuid));
     }
-    /// How a process ended that nobody killed; it leaves the table with that. Nothing, while it has not ended and when
-    /// it is not known. Throws why it did not come to run.
+    /// Returns how a process ended that nobody killed, and removes it from the table; std::nullopt while it has not
+    /// ended, for an unknown uuid, and for a process that was killed. Throws why its start failed.
     [[nodiscard]] std::optional<exit_status> pop_early_exit_status(const input_text &uuid) {
         return status_or_nothing(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
             return sshpm_manager_pop_early_exit_status(get(), uuid.c_str(), out);
         }));
     }
 
-    /// Waits until the application runs, and gives its pid. Throws why it did not start.
+    /// Waits until the application runs, and returns its pid. Throws why its start failed.
     std::int64_t wait_until_started(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int64_t>([&](std::int64_t *out) {
             return sshpm_manager_wait_until_started(get(), uuid.c_str(), wait.seconds(), out);
         });
     }
-    /// Waits until a process has ended, and gives the code to show and to judge by.
+    /// Waits until a process has ended, and returns the code to show and to judge by.
     std::int32_t wait_for_process_exit_code(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int32_t>([&](std::int32_t *out) {
             return sshpm_manager_wait_for_process_exit_code(get(), uuid.c_str(), wait.seconds(), out);
@@ -1621,11 +1627,11 @@ public:
     void send_signal(const input_text &uuid, std::int32_t signal) {
         detail::check(sshpm_manager_send_signal(get(), uuid.c_str(), signal));
     }
-    /// Makes a crash: sends a signal to the application alone.
+    /// Simulates a crash: sends a signal to the application alone.
     void crash_process(const input_text &uuid, std::int32_t signal) {
         detail::check(sshpm_manager_crash_process(get(), uuid.c_str(), signal));
     }
-    /// Ends a process by signalling its local ssh client; `kill_process` is for all other purposes.
+    /// Ends a process by a signal to its ssh client on this machine. Use `kill_process` for all other purposes.
     exit_status kill_process_without_metadata(const input_text &uuid, std::int32_t signal, bool as_manual_kill,
                                               timeout wait = {}) {
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
@@ -1633,13 +1639,13 @@ public:
                                                                wait.seconds(), out);
         }));
     }
-    /// Ends a process by the kill sequence, and takes it from the table.
+    /// Ends a process by the kill sequence, removes it from the table and returns how it ended.
     exit_status kill_process(const input_text &uuid, timeout wait = {}) {
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
             return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
         }));
     }
-    /// Ends processes, role by role in the shutdown order, with a timeout for each of them or the default for all.
+    /// Ends processes, role by role in the shutdown order, with one timeout for each, or the default for all.
     kill_results kill_processes(const std::vector<std::string> &uuids, const std::vector<timeout> &timeouts = {}) {
         const detail::c_texts c_uuids(uuids);
         const detail::c_timeouts c_timeouts(timeouts, uuids.size());
@@ -1647,7 +1653,7 @@ public:
             return sshpm_manager_kill_processes(get(), c_uuids.data(), c_uuids.size(), c_timeouts.data(), out);
         }));
     }
-    /// Ends those of the processes that have a role, at the same time.
+    /// Ends those of the given processes that have a role, at the same time.
     kill_results kill_processes_by_role(const input_text &role, const std::vector<std::string> &uuids,
                                         const std::vector<timeout> &timeouts = {}) {
         const detail::c_texts c_uuids(uuids);
@@ -1663,7 +1669,7 @@ public:
             return sshpm_manager_kill_all_processes(get(), wait.seconds(), out);
         }));
     }
-    /// Starts nothing any more, and ends all processes in the shutdown order within the timeout.
+    /// Ends all processes in the shutdown order within the timeout. The manager starts nothing any more.
     kill_results shutdown(timeout wait = {}) {
         return kill_results(detail::receive<sshpm_kill_results>(
             [&](sshpm_kill_results **out) { return sshpm_manager_shutdown(get(), wait.seconds(), out); }));
@@ -1704,7 +1710,7 @@ public:
             return sshpm_manager_adopt_process(get(), uuid.c_str(), host.c_str(), user.c_str(), out);
         });
     }
-    /// Ends the processes of a user on a host that no manager has, and removes what they and their managers left.
+    /// Ends the processes of a user on a host that no manager can reach, and removes their files.
     clean_up_results clean_up_host(const input_text &host, const optional_input_text &user = std::nullopt,
                                    timeout grace = {}, bool kill_tree = false) const {
         return clean_up_results(detail::receive<sshpm_clean_up_results>([&](sshpm_clean_up_results **out) {
@@ -1726,15 +1732,15 @@ public:
             return sshpm_manager_follow_log_file(get(), host.c_str(), user.c_str(), path.c_str(), lines, out);
         }));
     }
-    /// Logs in to a host, and tells what it learned. Throws what went wrong.
+    /// Logs in to a host, and returns information about it. Throws what went wrong.
     host_info validate_host_connection(const input_text &host, const optional_input_text &user = std::nullopt,
                                        const optional_input_text &auth_method = std::nullopt) const {
         return host_info(detail::receive<sshpm_host_info>([&](sshpm_host_info **out) {
             return sshpm_manager_validate_host_connection(get(), host.c_str(), user.c_str(), auth_method.c_str(), out);
         }));
     }
-    /// Logs in to many hosts at the same time. `progress` is called on this thread; after it has thrown it is not
-    /// called any more, and when all hosts have been asked that exception is thrown here.
+    /// Logs in to many hosts at the same time. `progress` is called on this thread. After it has thrown, it is not
+    /// called again, and this function throws that exception when all results are known.
     host_results validate_hosts(const std::vector<destination> &hosts,
                                 const host_progress_function &progress = {}) const {
         std::vector<const char *> c_hosts, c_users;
@@ -1768,20 +1774,20 @@ private:
                                status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt, error,
                                detail::view(error_message)});
             } catch (...) {
-                self.tell(std::current_exception());
+                self.report(std::current_exception());
             }
         }
         static void finalize(void *slot) noexcept {
             const std::unique_ptr<exit_slot> owned(static_cast<exit_slot *>(slot));
         }
 
-        void tell(const std::exception_ptr &thrown) const noexcept {
+        void report(const std::exception_ptr &thrown) const noexcept {
             try {
                 if (on_exception) {
                     on_exception(thrown);
                 }
             } catch (...) {
-                // There is nobody left to tell.
+                // Nobody is left to report this to.
             }
         }
     };
@@ -1821,24 +1827,24 @@ private:
     }
 };
 
-/// A callback on process exit that is removed when this ends: then it does not run any more, unless this ends inside of
-/// it. It must end before its manager does; the manager may be moved meanwhile.
+/// An exit callback that this object's destruction removes. The callback does not run any more then, unless the object
+/// is destroyed inside it. Destroy it before its manager; the manager may be moved in the meantime.
 class scoped_callback {
 public:
-    /// Has the function called, as sshpm::manager::on_process_exit does.
+    /// Registers the function, as sshpm::manager::on_process_exit does.
     scoped_callback(manager &of, exit_function function, exception_function on_exception = {})
         : id_(of.on_process_exit(std::move(function), std::move(on_exception))), manager_(of.get()) {}
-    /// Takes the callback over.
+    /// Takes ownership of the callback.
     scoped_callback(scoped_callback &&other) noexcept
         : id_(other.id_), manager_(std::exchange(other.manager_, nullptr)) {}
-    /// Takes the callback over, and removes the one that was here.
+    /// Takes ownership of the callback, and removes the callback that this object had before.
     scoped_callback &operator=(scoped_callback &&other) noexcept {
         scoped_callback former(std::move(other));
         std::swap(id_, former.id_);
         std::swap(manager_, former.manager_);
         return *this;
     }
-    /// Removes the callback; waits while it runs in another thread.
+    /// Removes the callback. Waits while it runs on another thread.
     ~scoped_callback() {
         if (manager_ != nullptr) {
             static_cast<void>(sshpm_manager_remove_callback(manager_, id_));
