@@ -83,7 +83,7 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
         }
         c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_NO_TICKET => ssh(code, message)?,
-        c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE => start(code, message)?,
+        c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_NO_PROCESS => start(code, message)?,
         c::SSHPM_ERROR_LAUNCHER_NOT_FOUND..=c::SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => launcher(code, message)?,
         _ => return None,
     })
