@@ -41,6 +41,7 @@
 //! pid. For that, the host would have to use up all its pids within some microseconds; a shell cannot exclude it.
 
 mod capi;
+mod channel;
 mod check;
 mod client;
 mod collect;
@@ -88,7 +89,6 @@ mod script;
 mod seat;
 mod seats;
 mod seconds;
-mod session;
 mod signal;
 mod slurm;
 mod socket_directory;

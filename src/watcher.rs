@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
+use crate::channel::Channel;
 use crate::client::Lifeline;
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
 use crate::event::{EventKind, Hub};
@@ -26,7 +27,6 @@ use crate::report::{Failure, Piece, Report, Step};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::seconds;
-use crate::session::Session;
 use crate::spool::Spool;
 use crate::ssh;
 use crate::state::{Action, Input, State};
@@ -348,7 +348,7 @@ impl Watcher {
             None => StartStage::Connecting,
         };
         self.diagnosis = Tail::default();
-        let end = Session::new(self, purpose, nonce, seat).run(&mut client);
+        let end = Channel::new(self, purpose, nonce, seat).run(&mut client);
         self.spool.begin_again();
         self.process.set_lifeline(None);
         self.process.set_pids(|pids| pids.ssh_client = None);

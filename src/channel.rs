@@ -32,7 +32,7 @@ const MOST_STRAYS: usize = 1000;
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// One run of one ssh client.
-pub(crate) struct Session<'a, 's, 'p> {
+pub(crate) struct Channel<'a, 's, 'p> {
     watcher: &'a mut Watcher,
     purpose: Purpose,
     stdout: Scanner,
@@ -63,14 +63,14 @@ pub(crate) struct Session<'a, 's, 'p> {
     has_unknown: bool,
 }
 
-impl<'a, 's, 'p> Session<'a, 's, 'p> {
+impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     pub(crate) fn new(
         watcher: &'a mut Watcher,
         purpose: Purpose,
         nonce: [u8; NONCE_LENGTH],
         seat: &'s mut Seat<'p>,
-    ) -> Session<'a, 's, 'p> {
-        Session {
+    ) -> Channel<'a, 's, 'p> {
+        Channel {
             watcher,
             purpose,
             stdout: Scanner::new(nonce),
