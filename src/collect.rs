@@ -4,7 +4,7 @@ use crate::error::{FileProblem, Result};
 use crate::output::Head;
 use crate::remote::{self, Flow, Script};
 use crate::report::{Piece, Report};
-use crate::watcher::Shared;
+use crate::shared::Shared;
 
 /// Runs a script until its report `last` arrives, and hands each piece before this report to `sink`. Blocks, at most
 /// until the script's deadline.

@@ -18,8 +18,8 @@ use crate::remote::{Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_script;
 use crate::seats::Kind;
+use crate::shared::Shared;
 use crate::sys;
-use crate::watcher::Shared;
 use crate::wrapper::VALIDATE;
 
 /// How many hosts are validated at the same time.

@@ -89,6 +89,7 @@ mod script;
 mod seat;
 mod seats;
 mod seconds;
+mod shared;
 mod signal;
 mod slurm;
 mod socket_directory;

@@ -18,8 +18,8 @@ use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::{literal_path, short_script};
 use crate::seats::Kind;
+use crate::shared::Shared;
 use crate::sys;
-use crate::watcher::Shared;
 use crate::wrapper::{FOLLOW_LOG, READ_LOG};
 
 /// How many bytes of a log file are read at most, for its last lines.

@@ -22,9 +22,10 @@ use crate::options::Options;
 use crate::pool::Pool;
 use crate::process::{Announcement, Outcome, Process};
 use crate::request::BootRequest;
+use crate::shared::Shared;
 use crate::state::Input;
 use crate::sys;
-use crate::watcher::{self, Remote, Shared};
+use crate::watcher::{self, Remote};
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,8 +15,9 @@ use crate::remote::{self, Place, Script};
 use crate::script::short_script;
 use crate::seats::Kind;
 use crate::seconds;
+use crate::shared::Shared;
 use crate::sys;
-use crate::watcher::{INQUIRY_TIMEOUT, Shared};
+use crate::watcher::INQUIRY_TIMEOUT;
 use crate::wrapper::READ_METADATA;
 
 /// More bytes than any metadata file has. What a host sends beyond them is not kept.

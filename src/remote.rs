@@ -15,9 +15,9 @@ use crate::pool::{NoSeat, Pool};
 use crate::report::{NONCE_BEGIN, NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
+use crate::shared::Shared;
 use crate::ssh::{self, Route};
 use crate::sys;
-use crate::watcher::Shared;
 
 /// Where a script runs, and how long it may take.
 pub(crate) struct Place<'a> {

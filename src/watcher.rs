@@ -12,21 +12,20 @@ use crossbeam_channel::bounded;
 use crate::channel::Channel;
 use crate::client::Lifeline;
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
-use crate::event::{EventKind, Hub};
+use crate::event::EventKind;
 use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::gate::Retry;
-use crate::launcher::Target;
 use crate::lease::SilentCut;
 use crate::limit::Limit;
-use crate::options::Options;
 use crate::output::{DIAGNOSIS, Tail};
-use crate::pool::{NoSeat, Pool};
+use crate::pool::NoSeat;
 use crate::process::{self, Announcement, Outcome, Process};
 use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Failure, Piece, Report, Step};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::seconds;
+use crate::shared::Shared;
 use crate::spool::Spool;
 use crate::ssh;
 use crate::state::{Action, Input, State};
@@ -38,32 +37,6 @@ pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A kept process gets a new link at once where the one that broke took and lasted this long.
 const STEADY: Duration = Duration::from_secs(30);
-
-/// What all watchers of a manager share.
-pub(crate) struct Shared {
-    pub pool: Arc<Pool>,
-    pub hub: Hub,
-    /// Names the manager to wrappers: it may put a new link in the place of its own.
-    pub name: String,
-}
-
-impl Shared {
-    pub(crate) fn options(&self) -> &Options {
-        self.pool.options()
-    }
-
-    /// A host that a call is about, which is about one process or none.
-    pub(crate) fn target<'a>(
-        &'a self,
-        host: &'a str,
-        user: Option<&'a str>,
-        uuid: Option<&'a str>,
-    ) -> Result<Target<'a>> {
-        let target = Target { launcher: self.options().launcher_of(host), host, user, uuid };
-        target.check()?;
-        Ok(target)
-    }
-}
 
 /// The application as its host knows it.
 pub(crate) struct Remote {
