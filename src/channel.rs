@@ -1,7 +1,8 @@
-//! One run of one ssh client for one process: its reports are read and given to the watcher.
+//! One run of one ssh client for one process: its reports are read and given to its case.
 
 use std::time::{Duration, Instant};
 
+use crate::case::{Attached, Case, Remains, Remote};
 use crate::client::{Client, Pumped, Stream};
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
@@ -12,7 +13,6 @@ use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::seat::Seat;
 use crate::state::{Action, Input, State};
 use crate::sys;
-use crate::watcher::{Attached, Purpose, Remains, Remote, Watcher};
 use crate::wrapper;
 
 /// How long the end of stdout may come after the exit report: the two have no order.
@@ -31,9 +31,17 @@ const MOST_STRAYS: usize = 1000;
 /// How long the remote side may take to end, beyond its grace, before the client is killed.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Start,
+    /// To take over an application that is kept.
+    Attach,
+}
+
 /// One run of one ssh client.
 pub(crate) struct Channel<'a, 's, 'p> {
-    watcher: &'a mut Watcher,
+    case: &'a mut Case,
     purpose: Purpose,
     stdout: Scanner,
     stderr: Scanner,
@@ -65,13 +73,13 @@ pub(crate) struct Channel<'a, 's, 'p> {
 
 impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     pub(crate) fn new(
-        watcher: &'a mut Watcher,
+        case: &'a mut Case,
         purpose: Purpose,
         nonce: [u8; NONCE_LENGTH],
         seat: &'s mut Seat<'p>,
     ) -> Channel<'a, 's, 'p> {
         Channel {
-            watcher,
+            case,
             purpose,
             stdout: Scanner::new(nonce),
             stderr: Scanner::new(nonce),
@@ -109,11 +117,11 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn process(&self) -> &Process {
-        &self.watcher.process
+        &self.case.process
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let start = self.watcher.start_deadline.filter(|_| self.process().state().is_starting());
+        let start = self.case.start_deadline.filter(|_| self.process().state().is_starting());
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
         let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.cut_client_at];
         own.into_iter().chain([start, exit]).flatten().min()
@@ -125,7 +133,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if is_over(self.exit.map(|(_, _, until)| until)) {
             self.tell_exit();
         }
-        if self.process().state().is_starting() && is_over(self.watcher.start_deadline) {
+        if self.process().state().is_starting() && is_over(self.case.start_deadline) {
             self.process().take(Input::StartTimeout);
         }
         if self.kill_client_at.is_none() {
@@ -155,7 +163,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if is_over(self.lease_until) {
             // A wrapper whose input has ended sends no more ticks, and may need its whole grace: `kill_client_at` is for that.
             if !matches!(self.process().state(), State::Closing | State::TimingOut) {
-                log::warn!("{}: its connection does not answer and is ended", self.watcher.describe());
+                log::warn!("{}: its connection does not answer and is ended", self.case.describe());
                 client.lifeline().kill_client();
             }
             self.lease_until = None;
@@ -179,7 +187,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             State::Connecting | State::Begun => true,
             // It came to this since the deadlines were set.
             State::Closing | State::TimingOut => self.kill_client_at.is_none(),
-            State::Ended | State::Failed => self.watcher.remains == Remains::OnHost,
+            State::Ended | State::Failed => self.case.remains == Remains::OnHost,
             _ => false,
         }
     }
@@ -203,7 +211,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Piece::Data(bytes) => self.keep(stream, bytes),
             Piece::Report(report) => {
                 if stream == Stream::Stderr {
-                    self.watcher.spool.confirm();
+                    self.case.spool.confirm();
                     self.resume(&report);
                 }
                 self.report(report);
@@ -221,19 +229,19 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn keep(&mut self, stream: Stream, bytes: &[u8]) {
-        let limit = self.watcher.shared.options().output_limit;
+        let limit = self.case.shared.options().output_limit;
         match stream {
-            Stream::Stderr if !self.seat.has_begun() => self.watcher.diagnosis.push(bytes, DIAGNOSIS),
+            Stream::Stderr if !self.seat.has_begun() => self.case.diagnosis.push(bytes, DIAGNOSIS),
             Stream::Stderr if self.has_spool() => {
-                let new = self.watcher.spool.stderr(bytes);
-                self.watcher.process.output.lock().push(OutputStream::Stderr, new, limit);
-                if self.watcher.spool.wants_report() {
+                let new = self.case.spool.stderr(bytes);
+                self.case.process.output.lock().push(OutputStream::Stderr, new, limit);
+                if self.case.spool.wants_report() {
                     self.send("mark\n");
                 }
             }
             Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
             Stream::Stdout if self.output_begun => {
-                self.watcher.spool.stdout(bytes);
+                self.case.spool.stdout(bytes);
                 self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
             }
             Stream::Stdout => {}
@@ -274,7 +282,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 if self.seat.connection().is_none() {
                     self.renew_lease();
                 }
-                self.watcher.stage = StartStage::Setup;
+                self.case.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
                 if let Some(user) = user {
                     self.process().set_user(user);
@@ -285,26 +293,26 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 }
             }
             Report::OutputBegin => self.output_begun = true,
-            Report::Pid { .. } if self.watcher.remote.is_some() => {}
+            Report::Pid { .. } if self.case.remote.is_some() => {}
             Report::Pid { pid, start_time, boot_id } => self.pid(Remote { pid, start_time, boot_id }),
             Report::Wrapper { pid } => self.process().set_pids(|pids| pids.remote_monitoring = Some(pid)),
             Report::Attached { running } => {
                 if self.purpose == Purpose::Attach {
                     self.cut_client_at = None;
-                    self.watcher.restored(running);
+                    self.case.restored(running);
                     if !running {
                         // The link may have broken before the wrapper read it. Said twice, it is heard once.
                         self.send("keep\n");
                     }
                 }
             }
-            Report::Refused => self.watcher.attached = Attached::Refused,
+            Report::Refused => self.case.attached = Attached::Refused,
             Report::Gone => {
-                self.watcher.attached = Attached::Gone;
-                self.watcher.remains = Remains::Nothing;
+                self.case.attached = Attached::Gone;
+                self.case.remains = Remains::Nothing;
             }
-            Report::Running => self.watcher.tell_running(),
-            Report::Stray { pid } if self.watcher.strays.len() < MOST_STRAYS => self.watcher.strays.push(pid),
+            Report::Running => self.case.tell_running(),
+            Report::Stray { pid } if self.case.strays.len() < MOST_STRAYS => self.case.strays.push(pid),
             // A host that names more is broken, or hostile.
             Report::Stray { .. } => {}
             Report::Rest(_) => {
@@ -313,7 +321,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                     self.tell_exit();
                 }
             }
-            Report::Fail(failure) => self.watcher.failed(failure),
+            Report::Fail(failure) => self.case.failed(failure),
             Report::Answer { id, done } => self.process().answer(id, done),
             Report::Warning(warning) => self.warn(warning),
             Report::Eof => {
@@ -322,7 +330,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             }
             Report::Exit { end, ran } => {
                 if ran && self.process().is_kept() {
-                    self.watcher.remains = Remains::OnHost;
+                    self.case.remains = Remains::OnHost;
                 }
                 self.process().note_exit();
                 // The first report stands.
@@ -333,7 +341,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 }
             }
             Report::Clean => {
-                self.watcher.remains = Remains::Nothing;
+                self.case.remains = Remains::Nothing;
                 let has_output = self.process().request.log_file.is_none() && !self.output_ended;
                 let at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
                 // One that is said again is no reason to wait longer.
@@ -348,7 +356,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Report::Unleased => {
                 log::warn!(
                     "{}: its host is short of processes: its connection has no lease any more",
-                    self.watcher.describe()
+                    self.case.describe()
                 );
                 self.lease_until = None;
                 self.is_unleased = true;
@@ -377,7 +385,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     fn end_of_output(&mut self) {
         match (self.has_spool(), self.exit) {
             (true, Some(_)) => {
-                let (stdout, stderr) = self.watcher.spool.positions();
+                let (stdout, stderr) = self.case.spool.positions();
                 self.send(&format!("rest {stdout} {stderr}\n"));
             }
             (true, None) => {}
@@ -389,7 +397,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if self.is_unleased {
             return;
         }
-        self.lease_until = Lease::of(self.watcher.shared.options()).end(Instant::now());
+        self.lease_until = Lease::of(self.case.shared.options()).end(Instant::now());
     }
 
     fn pid(&mut self, remote: Remote) {
@@ -408,7 +416,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             log::debug!("{uuid}: to kill its {} client by hand: kill -9 {client}", launcher.name());
         }
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
-        self.watcher.remote = Some(remote);
+        self.case.remote = Some(remote);
         let (before, _) = self.process().take(Input::Pid);
         // The wrapper waits for this, so that no application runs on whose pid nobody knows.
         if before == State::Begun && self.process().is_kept() {
@@ -430,7 +438,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 "its files on its host were removed by somebody, or cannot be removed: is its runtime directory read-only?"
             }
         };
-        log::warn!("{}: {what}", self.watcher.describe());
+        log::warn!("{}: {what}", self.case.describe());
     }
 
     /// While the lifeline is closed, the end is announced when the ssh client has ended too: its code belongs to the status.
@@ -440,7 +448,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
 
     /// The exit of a kept process stays on its host until the program has taken it.
     fn awaits_acknowledgement(&self) -> bool {
-        self.watcher.remains == Remains::OnHost && !self.process().is_acknowledged()
+        self.case.remains == Remains::OnHost && !self.process().is_acknowledged()
     }
 
     /// Whether the output of the application has arrived, as far as it is ever to arrive.
@@ -456,13 +464,13 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
         if !self.has_all_output() {
             // Another link reads the rest, and gets the exit again.
-            log::warn!("{}: its output stopped before its end; a new link reads the rest", self.watcher.describe());
+            log::warn!("{}: its output stopped before its end; a new link reads the rest", self.case.describe());
             self.exit = None;
             self.cut_client_at = Some(Instant::now());
             return;
         }
         let Some((end, ran, _)) = self.exit.take() else { return };
-        self.watcher.exited(end, ran);
+        self.case.exited(end, ran);
         if self.awaits_acknowledgement() {
             self.look_at = sys::deadline(Seat::LOOK_AFTER);
             return;
@@ -476,7 +484,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn finish(&mut self, end: ClientEnd) {
-        self.watcher.client_end = end;
+        self.case.client_end = end;
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.scan(stream, Scanner::finish);
         }
@@ -484,7 +492,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             return;
         }
         if let Some((end, ran, _)) = self.exit.take() {
-            self.watcher.exited(end, ran);
+            self.case.exited(end, ran);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::case::Remote;
 use crate::check;
 use crate::collect;
 use crate::error::{Error, Result};
@@ -25,7 +26,6 @@ use crate::seconds;
 use crate::seconds::whole_seconds;
 use crate::state::State;
 use crate::sys;
-use crate::watcher::Remote;
 use crate::wrapper::{CLEAN_UP, LIST};
 
 /// How long a host may take to list its processes or to clean up, without the time that the processes take to end.

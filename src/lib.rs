@@ -41,6 +41,7 @@
 //! pid. For that, the host would have to use up all its pids within some microseconds; a shell cannot exclude it.
 
 mod capi;
+mod case;
 mod channel;
 mod check;
 mod client;
@@ -57,6 +58,7 @@ mod gate;
 #[cfg(test)]
 mod heap;
 mod hosts;
+mod inquiry;
 mod instance;
 mod json;
 mod kerberos;

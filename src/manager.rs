@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use parking_lot::{Mutex, RwLock};
 
+use crate::case::Remote;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
@@ -25,7 +26,7 @@ use crate::request::BootRequest;
 use crate::shared::Shared;
 use crate::state::Input;
 use crate::sys;
-use crate::watcher::{self, Remote};
+use crate::watcher;
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::check;
 use crate::collect;
 use crate::error::{Error, FileProblem, Result};
+use crate::inquiry::INQUIRY_TIMEOUT;
 use crate::json;
 use crate::link_loss::LinkLossPolicy;
 use crate::parameters;
@@ -17,7 +18,6 @@ use crate::seats::Kind;
 use crate::seconds;
 use crate::shared::Shared;
 use crate::sys;
-use crate::watcher::INQUIRY_TIMEOUT;
 use crate::wrapper::READ_METADATA;
 
 /// More bytes than any metadata file has. What a host sends beyond them is not kept.

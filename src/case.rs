@@ -1,0 +1,388 @@
+//! What is known of one process, and how that is announced.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, StartFailure, StartStage};
+use crate::event::EventKind;
+use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
+use crate::limit::Limit;
+use crate::output::{DIAGNOSIS, Tail};
+use crate::process::{self, Announcement, Outcome, Process};
+use crate::remote;
+use crate::report::{Failure, Step};
+use crate::shared::Shared;
+use crate::spool::Spool;
+use crate::ssh;
+use crate::state::{Action, Input, State};
+
+/// The application as its host knows it.
+pub(crate) struct Remote {
+    pub pid: i64,
+    pub start_time: String,
+    pub boot_id: String,
+}
+
+/// What the host keeps of a kept process whose exit it has reported: word of that, and the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remains {
+    Nothing,
+    /// Until the manager says that the program has taken the exit.
+    OnHost,
+}
+
+/// What became of an attempt to take over an application that is kept, when its session has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// The host did not come to answer.
+    No,
+    /// There was a link again.
+    Yes,
+    /// Another manager has one.
+    Refused,
+    /// Nothing is left of it.
+    Gone,
+}
+
+/// What its watcher knows of a process. The watcher's thread alone has it.
+pub(crate) struct Case {
+    pub process: Arc<Process>,
+    pub shared: Arc<Shared>,
+    /// When the start is over that has not come to run: first of the wait for a session, then of the session.
+    pub start_deadline: Option<Instant>,
+    /// How long the start has waited for its session, once it has one.
+    pub waited: Duration,
+    pub stage: StartStage,
+    pub remote: Option<Remote>,
+    /// It is being adopted, and there was no link to it yet.
+    pub adopting: bool,
+    /// How the ssh client ended.
+    pub client_end: ClientEnd,
+    /// Why the shared connection ended, if it did.
+    pub connection_end: Option<String>,
+    /// The state in which the link was lost.
+    pub lost_from: State,
+    /// What ssh said before the wrapper began.
+    pub diagnosis: Tail,
+    /// How much is here of the output of a process that is kept.
+    pub spool: Spool,
+    pub attached: Attached,
+    /// What the application started and could not be ended.
+    pub strays: Vec<i64>,
+    pub remains: Remains,
+}
+
+impl Case {
+    /// A process that is adopted is there already.
+    pub(crate) fn new(process: Arc<Process>, shared: Arc<Shared>, adopted: Option<Remote>) -> Case {
+        Case {
+            start_deadline: process.started_at.checked_add(process.request.start_timeout),
+            process,
+            shared,
+            waited: Duration::ZERO,
+            stage: StartStage::Queued,
+            adopting: adopted.is_some(),
+            remote: adopted,
+            client_end: ClientEnd::NotStarted,
+            connection_end: None,
+            lost_from: State::Running,
+            diagnosis: Tail::default(),
+            spool: Spool::default(),
+            attached: Attached::No,
+            strays: Vec::new(),
+            remains: Remains::Nothing,
+        }
+    }
+
+    /// The client has ended: an input of every state but the settled ones.
+    pub(crate) fn settle_client_ended(&mut self, error: &Error) {
+        let (before, actions) = self.process.take(Input::ClientEnded);
+        self.lost_from = before;
+        if actions.contains(&Action::TellLost) {
+            let reason = self.last_words();
+            log::warn!("{}: the link is lost: {reason}", self.describe());
+            self.announce(EventKind::LinkLost { reason });
+            return;
+        }
+        let cancelled = ExitStatus::new(
+            ExitSource::ManualKillThroughSshClient,
+            self.client_end,
+            None,
+            false,
+            self.describe().into(),
+        );
+        let failed = self.start_failure();
+        self.settle(Input::ClientEnded, |state| match state {
+            State::Cancelling => Ok(cancelled),
+            State::Expiring => Err(failed(self.timed_out())),
+            _ => Err(error.clone()),
+        });
+    }
+
+    /// The manager lets go of a kept process that has no link.
+    pub(crate) fn settle_released(&self) {
+        let uuid = self.process.uuid().to_owned();
+        if self.process.settle(Input::Detach, |_| Err(Error::Detached { uuid })) {
+            self.process.announce(Announcement::Complete);
+        }
+    }
+
+    /// There is a link again; `running`: the program was executed.
+    pub(crate) fn restored(&mut self, running: bool) {
+        self.attached = Attached::Yes;
+        self.process.forget_client_kill();
+        self.adopting = false;
+        let is_starting = !running && !self.process.has_run();
+        // First: a kill that waits for the link sends what is for the program, or for its setup.
+        let began = running && self.process.set_run();
+        let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
+        if actions.contains(&Action::TellRestored) {
+            log::info!("{}: the link is restored", self.describe());
+            self.announce(EventKind::LinkRestored);
+        }
+        if self.lost_from == State::Ending {
+            self.process.take(Input::Kill);
+        }
+        if let (true, Some(remote)) = (began, &self.remote) {
+            self.announce(EventKind::Started { pid: remote.pid });
+        }
+    }
+
+    pub(crate) fn settle_taken_over(&self) {
+        let error = Error::TakenOver { uuid: self.process.uuid().to_owned() };
+        if self.process.settle(Input::Detach, |_| Err(error.clone())) {
+            log::error!("{error}");
+            self.announce(EventKind::LinkNotRestored { error });
+            self.process.announce(Announcement::Complete);
+        }
+    }
+
+    pub(crate) fn settle_after_panic(&self) {
+        self.process.take(Input::ClientEnded);
+        let lost = self.lost_status(None);
+        self.process.settle(Input::GivenUp, |_| Ok(lost));
+        let failed = self.start_failed(StartFailure::Protocol);
+        self.process.settle(Input::ClientEnded, |_| Err(failed));
+        // The end may have been announced before the panic.
+        if self.process.outcome_after(Announcement::Queued).is_none() {
+            self.tell_settled();
+        }
+    }
+
+    pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
+        if self.process.settle(input, outcome) {
+            self.tell_settled();
+        }
+    }
+
+    /// Logs and announces the end. A logger that panics does not keep it from those who wait for it.
+    fn tell_settled(&self) {
+        let Some(outcome) = self.process.outcome() else { return };
+        let logged = panic::catch_unwind(AssertUnwindSafe(|| match &outcome {
+            Ok(status) => log::info!("{status}"),
+            Err(error) => log::error!("{}", error.without_setup_lines()),
+        }));
+        self.announce(match outcome {
+            Ok(status) => EventKind::Exited { status },
+            Err(error) => EventKind::StartFailed { error },
+        });
+        if let Err(panicked) = logged {
+            panic::resume_unwind(panicked);
+        }
+    }
+
+    /// Sends an event of this start to the subscribers, and to the callbacks if it is the last one.
+    pub(crate) fn announce(&self, kind: EventKind) {
+        self.shared.hub.send(&self.process, kind);
+    }
+
+    pub(crate) fn tell_running(&self) {
+        // A host can say it again and again, and each event stays until it is read.
+        if self.process.has_run() {
+            return;
+        }
+        // Its failure is what is announced.
+        if self.lost_from == State::TimingOut {
+            return;
+        }
+        // A start whose link broke before the pid was reported is never announced: nobody could name its process.
+        let Some(remote) = &self.remote else { return };
+        let (_, actions) = self.process.take(Input::Running);
+        if actions.contains(&Action::TellStarted) {
+            log::info!("{} runs with pid {}", self.describe(), remote.pid);
+            self.announce(EventKind::Started { pid: remote.pid });
+        }
+    }
+
+    pub(crate) fn exited(&self, end: ApplicationEnd, ran: bool) {
+        if ran {
+            // The wrapper's two processes report without an order.
+            self.tell_running();
+        }
+        let request = &self.process.request;
+        let failed = self.start_failure();
+        // What ended the shell of a start whose link was lost is no exit of its application.
+        let lost = self.lost_status(Some(end).filter(|_| ran));
+        let who = self.describe();
+        let status = |source| {
+            ExitStatus::new(source, self.client_end, Some(end), false, who.as_str().into()).with_strays(&self.strays)
+        };
+        log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
+        let lost_start = self.failure_of_lost_start(ran).filter(|_| self.process.state() == State::LinkLost);
+        if let Some(reason) = lost_start {
+            return self.settle(Input::StartFailed, |_| Err(failed(reason)));
+        }
+        self.settle(Input::Exit, |state| match state {
+            State::Begun | State::Starting if !ran => {
+                Err(failed(self.failure_of_lost_start(ran).unwrap_or(StartFailure::Ended(end.code))))
+            }
+            State::Connecting | State::Begun | State::Starting => Err(failed(StartFailure::Protocol)),
+            State::TimingOut => Err(failed(self.timed_out())),
+            State::Closing => Ok(status(ExitSource::ManualKillThroughSshClient)),
+            State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
+            State::LinkLost => Ok(lost),
+            State::Running | State::Cancelling | State::Expiring | State::Ended | State::Failed | State::Detached => {
+                Ok(status(ExitSource::RemoteMonitoring))
+            }
+        });
+    }
+
+    /// Why a start has failed whose link was lost, or `None` if it had not failed: its program ran, or it was taken back.
+    pub(crate) fn failure_of_lost_start(&self, ran: bool) -> Option<StartFailure> {
+        match self.lost_from {
+            // Whatever code its shell ended with: the wrapper hung it up.
+            State::Begun | State::Starting if !ran => Some(StartFailure::LinkLost),
+            State::TimingOut => Some(self.timed_out()),
+            _ => None,
+        }
+    }
+
+    /// The wrapper says this only of a start that failed by itself, whatever the manager asked for meanwhile.
+    pub(crate) fn failed(&self, failure: Failure) {
+        let failed = self.start_failure();
+        let subject = self.subject_of(failure);
+        self.settle(Input::StartFailed, |_| Err(failed(self.reason_of(failure)).about(subject)));
+    }
+
+    /// What the request has for what failed.
+    fn subject_of(&self, failure: Failure) -> Option<String> {
+        let request = &self.process.request;
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let place = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
+        match failure {
+            Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::Step { step: Step::Limit, .. } => None,
+            Failure::LogDirectory | Failure::LogFile => path(&request.log_file),
+            Failure::Shell => request.setup_shell.clone(),
+            Failure::Step { step: Step::Environment, number, .. } => {
+                request.environment.keys().nth(place(number)?).cloned()
+            }
+            Failure::Step { step: Step::Setup, number, .. } => {
+                request.setup.get(place(number)?).map(|line| line.to_string_lossy().into_owned())
+            }
+            Failure::Step { step: Step::Directory, .. } => path(&request.working_directory),
+            Failure::Step { step: Step::Exec, .. } => {
+                request.argv.first().map(|program| program.to_string_lossy().into_owned())
+            }
+        }
+    }
+
+    fn reason_of(&self, failure: Failure) -> StartFailure {
+        match failure {
+            Failure::InUse => StartFailure::UuidInUse,
+            Failure::Runtime => StartFailure::RuntimeDirectory,
+            Failure::NoProcess => StartFailure::NoProcess,
+            Failure::LogDirectory => StartFailure::LogDirectory,
+            Failure::LogFile => StartFailure::LogFile,
+            Failure::Shell => StartFailure::ShellNotFound,
+            Failure::Step { step: Step::Environment, .. } => StartFailure::Environment,
+            Failure::Step { step: Step::Directory, .. } => StartFailure::WorkingDirectory,
+            Failure::Step { step: Step::Setup, number, code } => StartFailure::Setup { line: number, code },
+            Failure::Step { step: Step::Limit, number, .. } => {
+                let limit = Limit::ALL.iter().find(|limit| **limit as u32 == number);
+                StartFailure::Limit(limit.map_or("", |limit| limit.as_str()).to_owned())
+            }
+            // The shell's code for what it cannot find.
+            Failure::Step { step: Step::Exec, code: 127, .. } => StartFailure::ProgramNotFound,
+            // The numbers of start.sh.
+            Failure::Step { step: Step::Exec, number: 1, .. } => StartFailure::ProgramNotFile,
+            Failure::Step { step: Step::Exec, number: 2, .. } => StartFailure::ProgramPermission,
+            Failure::Step { step: Step::Exec, number: 3, .. } => StartFailure::ArgumentsTooLarge,
+            Failure::Step { step: Step::Exec, .. } => StartFailure::NotExecutable,
+        }
+    }
+
+    pub(crate) fn start_failed(&self, reason: StartFailure) -> Error {
+        self.start_failure()(reason)
+    }
+
+    /// Makes errors of a start that failed, and locks nothing when it does: the output is read now.
+    fn start_failure(&self) -> impl Fn(StartFailure) -> Error {
+        let request = &self.process.request;
+        let output = self.process.output.lock().stderr.last(DIAGNOSIS);
+        move |reason| Error::StartFailed {
+            uuid: self.process.uuid().to_owned(),
+            host: request.host.clone(),
+            user: request.user.clone(),
+            subject: None,
+            log_file: request.log_file.clone().filter(|_| reason.is_behind_log_file()),
+            reason,
+            output: String::from_utf8_lossy(&output).into_owned(),
+        }
+    }
+
+    pub(crate) fn timed_out(&self) -> StartFailure {
+        StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage, waited: self.waited }
+    }
+
+    pub(crate) fn diagnose(&self) -> Error {
+        let code = match self.client_end {
+            ClientEnd::Seen(code) => Some(code),
+            ClientEnd::Unseen | ClientEnd::NotStarted => None,
+        };
+        let mut said = self.diagnosis.get().bytes;
+        // The client of a shared connection says nothing of its end.
+        if let (true, Some(why)) = (said.is_empty(), &self.connection_end) {
+            said = why.clone().into_bytes();
+        }
+        remote::diagnose(&self.process.target(), code, &said)
+    }
+
+    /// Who it is, in log lines.
+    pub(crate) fn describe(&self) -> String {
+        let Process { request, .. } = &*self.process;
+        process::describe(&request.name, self.process.uuid(), &request.session, self.process.user().as_deref())
+    }
+
+    fn last_words(&self) -> String {
+        if let Some(why) = &self.connection_end {
+            return why.clone();
+        }
+        let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
+        let launcher = &self.process.launcher;
+        let words = if launcher.is_ssh() { ssh::last_words(&stderr) } else { None };
+        let client = launcher.name();
+        match (words, self.client_end) {
+            (Some(words), _) => words,
+            (None, ClientEnd::Seen(code @ 0..)) => format!("{client} ended with {code}"),
+            (None, ClientEnd::Seen(signal)) => format!("{client} was ended by signal {}", -signal),
+            (None, ClientEnd::Unseen | ClientEnd::NotStarted) => format!("{client} ended"),
+        }
+    }
+
+    pub(crate) fn lost_status(&self, end: Option<ApplicationEnd>) -> ExitStatus {
+        let source = match (self.process.client_killed_as(), self.lost_from) {
+            (Some(source), _) => source,
+            (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
+            (None, State::Closing) => ExitSource::ManualKillThroughSshClient,
+            (None, _) => ExitSource::ClientMonitoring,
+        };
+        let client = match self.client_end {
+            // ssh's code is 255 then, or the remote shell's; what others mean by theirs is not known.
+            ClientEnd::Seen(0..) if !self.process.launcher.is_ssh() => ClientEnd::Unseen,
+            end => end,
+        };
+        ExitStatus::new(source, client, end, true, self.describe().into())
+    }
+}
