@@ -35,11 +35,11 @@ pub(crate) enum Remains {
 
 /// What became of an attempt to take over an application that is kept, when its session has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Attached {
+pub(crate) enum AttachOutcome {
     /// The host did not come to answer.
-    No,
+    NoAnswer,
     /// There was a link again.
-    Yes,
+    Linked,
     /// Another manager has one.
     Refused,
     /// Nothing is left of it.
@@ -57,18 +57,18 @@ pub(crate) struct Case {
     pub stage: StartStage,
     pub remote: Option<Remote>,
     /// It is being adopted, and there was no link to it yet.
-    pub adopting: bool,
+    pub is_adopting: bool,
     /// How the ssh client ended.
     pub client_end: ClientEnd,
     /// Why the shared connection ended, if it did.
     pub connection_end: Option<String>,
     /// The state in which the link was lost.
-    pub lost_from: State,
+    pub state_at_loss: State,
     /// What ssh said before the wrapper began.
     pub diagnosis: Tail,
     /// How much is here of the output of a process that is kept.
     pub spool: Spool,
-    pub attached: Attached,
+    pub attach_outcome: AttachOutcome,
     /// What the application started and could not be ended.
     pub strays: Vec<i64>,
     pub remains: Remains,
@@ -83,14 +83,14 @@ impl Case {
             shared,
             waited: Duration::ZERO,
             stage: StartStage::Queued,
-            adopting: adopted.is_some(),
+            is_adopting: adopted.is_some(),
             remote: adopted,
             client_end: ClientEnd::NotStarted,
             connection_end: None,
-            lost_from: State::Running,
+            state_at_loss: State::Running,
             diagnosis: Tail::default(),
             spool: Spool::default(),
-            attached: Attached::No,
+            attach_outcome: AttachOutcome::NoAnswer,
             strays: Vec::new(),
             remains: Remains::Nothing,
         }
@@ -99,8 +99,8 @@ impl Case {
     /// The client has ended: an input of every state but the settled ones.
     pub(crate) fn settle_client_ended(&mut self, error: &Error) {
         let (before, actions) = self.process.take(Input::ClientEnded);
-        self.lost_from = before;
-        if actions.contains(&Action::TellLost) {
+        self.state_at_loss = before;
+        if actions.contains(&Action::AnnounceLost) {
             let reason = self.last_words();
             log::warn!("{}: the link is lost: {reason}", self.describe());
             self.announce(EventKind::LinkLost { reason });
@@ -113,10 +113,10 @@ impl Case {
             false,
             self.describe().into(),
         );
-        let failed = self.start_failure();
+        let start_error = self.start_errors();
         self.settle(Input::ClientEnded, |state| match state {
             State::Cancelling => Ok(cancelled),
-            State::Expiring => Err(failed(self.timed_out())),
+            State::Expiring => Err(start_error(self.timed_out())),
             _ => Err(error.clone()),
         });
     }
@@ -130,19 +130,19 @@ impl Case {
     }
 
     /// There is a link again; `running`: the program was executed.
-    pub(crate) fn restored(&mut self, running: bool) {
-        self.attached = Attached::Yes;
+    pub(crate) fn link_restored(&mut self, running: bool) {
+        self.attach_outcome = AttachOutcome::Linked;
         self.process.forget_client_kill();
-        self.adopting = false;
+        self.is_adopting = false;
         let is_starting = !running && !self.process.has_run();
         // First: a kill that waits for the link sends what is for the program, or for its setup.
-        let began = running && self.process.set_run();
-        let (_, actions) = self.process.take(if is_starting { Input::BackStarting } else { Input::Back });
-        if actions.contains(&Action::TellRestored) {
+        let began = running && self.process.note_run();
+        let (_, actions) = self.process.take(if is_starting { Input::RestoredStarting } else { Input::Restored });
+        if actions.contains(&Action::AnnounceRestored) {
             log::info!("{}: the link is restored", self.describe());
             self.announce(EventKind::LinkRestored);
         }
-        if self.lost_from == State::Ending {
+        if self.state_at_loss == State::Ending {
             self.process.take(Input::Kill);
         }
         if let (true, Some(remote)) = (began, &self.remote) {
@@ -163,22 +163,22 @@ impl Case {
         self.process.take(Input::ClientEnded);
         let lost = self.lost_status(None);
         self.process.settle(Input::GivenUp, |_| Ok(lost));
-        let failed = self.start_failed(StartFailure::Protocol);
-        self.process.settle(Input::ClientEnded, |_| Err(failed));
+        let error = self.start_error(StartFailure::Protocol);
+        self.process.settle(Input::ClientEnded, |_| Err(error));
         // The end may have been announced before the panic.
         if self.process.outcome_after(Announcement::Queued).is_none() {
-            self.tell_settled();
+            self.announce_end();
         }
     }
 
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
         if self.process.settle(input, outcome) {
-            self.tell_settled();
+            self.announce_end();
         }
     }
 
     /// Logs and announces the end. A logger that panics does not keep it from those who wait for it.
-    fn tell_settled(&self) {
+    fn announce_end(&self) {
         let Some(outcome) = self.process.outcome() else { return };
         let logged = panic::catch_unwind(AssertUnwindSafe(|| match &outcome {
             Ok(status) => log::info!("{status}"),
@@ -198,31 +198,31 @@ impl Case {
         self.shared.hub.send(&self.process, kind);
     }
 
-    pub(crate) fn tell_running(&self) {
+    pub(crate) fn announce_started(&self) {
         // A host can say it again and again, and each event stays until it is read.
         if self.process.has_run() {
             return;
         }
         // Its failure is what is announced.
-        if self.lost_from == State::TimingOut {
+        if self.state_at_loss == State::TimingOut {
             return;
         }
         // A start whose link broke before the pid was reported is never announced: nobody could name its process.
         let Some(remote) = &self.remote else { return };
         let (_, actions) = self.process.take(Input::Running);
-        if actions.contains(&Action::TellStarted) {
+        if actions.contains(&Action::AnnounceStarted) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
             self.announce(EventKind::Started { pid: remote.pid });
         }
     }
 
-    pub(crate) fn exited(&self, end: ApplicationEnd, ran: bool) {
+    pub(crate) fn settle_exit(&self, end: ApplicationEnd, ran: bool) {
         if ran {
             // The wrapper's two processes report without an order.
-            self.tell_running();
+            self.announce_started();
         }
         let request = &self.process.request;
-        let failed = self.start_failure();
+        let start_error = self.start_errors();
         // What ended the shell of a start whose link was lost is no exit of its application.
         let lost = self.lost_status(Some(end).filter(|_| ran));
         let who = self.describe();
@@ -232,14 +232,14 @@ impl Case {
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
         let lost_start = self.failure_of_lost_start(ran).filter(|_| self.process.state() == State::LinkLost);
         if let Some(reason) = lost_start {
-            return self.settle(Input::StartFailed, |_| Err(failed(reason)));
+            return self.settle(Input::StartFailed, |_| Err(start_error(reason)));
         }
         self.settle(Input::Exit, |state| match state {
             State::Begun | State::Starting if !ran => {
-                Err(failed(self.failure_of_lost_start(ran).unwrap_or(StartFailure::Ended(end.code))))
+                Err(start_error(self.failure_of_lost_start(ran).unwrap_or(StartFailure::Ended(end.code))))
             }
-            State::Connecting | State::Begun | State::Starting => Err(failed(StartFailure::Protocol)),
-            State::TimingOut => Err(failed(self.timed_out())),
+            State::Connecting | State::Begun | State::Starting => Err(start_error(StartFailure::Protocol)),
+            State::TimingOut => Err(start_error(self.timed_out())),
             State::Closing => Ok(status(ExitSource::ManualKillThroughSshClient)),
             State::Ending => Ok(status(ExitSource::ManualKillThroughRemotePid)),
             State::LinkLost => Ok(lost),
@@ -251,7 +251,7 @@ impl Case {
 
     /// Why a start has failed whose link was lost, or `None` if it had not failed: its program ran, or it was taken back.
     pub(crate) fn failure_of_lost_start(&self, ran: bool) -> Option<StartFailure> {
-        match self.lost_from {
+        match self.state_at_loss {
             // Whatever code its shell ended with: the wrapper hung it up.
             State::Begun | State::Starting if !ran => Some(StartFailure::LinkLost),
             State::TimingOut => Some(self.timed_out()),
@@ -260,10 +260,10 @@ impl Case {
     }
 
     /// The wrapper says this only of a start that failed by itself, whatever the manager asked for meanwhile.
-    pub(crate) fn failed(&self, failure: Failure) {
-        let failed = self.start_failure();
+    pub(crate) fn settle_start_failed(&self, failure: Failure) {
+        let start_error = self.start_errors();
         let subject = self.subject_of(failure);
-        self.settle(Input::StartFailed, |_| Err(failed(self.reason_of(failure)).about(subject)));
+        self.settle(Input::StartFailed, |_| Err(start_error(self.reason_of(failure)).about(subject)));
     }
 
     /// What the request has for what failed.
@@ -313,12 +313,12 @@ impl Case {
         }
     }
 
-    pub(crate) fn start_failed(&self, reason: StartFailure) -> Error {
-        self.start_failure()(reason)
+    pub(crate) fn start_error(&self, reason: StartFailure) -> Error {
+        self.start_errors()(reason)
     }
 
     /// Makes errors of a start that failed, and locks nothing when it does: the output is read now.
-    fn start_failure(&self) -> impl Fn(StartFailure) -> Error {
+    fn start_errors(&self) -> impl Fn(StartFailure) -> Error {
         let request = &self.process.request;
         let output = self.process.output.lock().stderr.last(DIAGNOSIS);
         move |reason| Error::StartFailed {
@@ -372,7 +372,7 @@ impl Case {
     }
 
     pub(crate) fn lost_status(&self, end: Option<ApplicationEnd>) -> ExitStatus {
-        let source = match (self.process.client_killed_as(), self.lost_from) {
+        let source = match (self.process.client_killed_as(), self.state_at_loss) {
             (Some(source), _) => source,
             (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
             (None, State::Closing) => ExitSource::ManualKillThroughSshClient,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::case::{Attached, Case, Remains, Remote};
+use crate::case::{AttachOutcome, Case, Remains, Remote};
 use crate::client::{Client, Pumped, Stream};
 use crate::error::{Error, Result, StartStage};
 use crate::exit_status::{ApplicationEnd, ClientEnd};
@@ -106,7 +106,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             let pumped =
                 client.pump(deadline, |stream, bytes| self.scan(stream, |scanner, sink| scanner.push(bytes, sink)));
             match pumped.map_err(|e| Error::local("reading from a launcher", e))? {
-                Pumped::Some | Pumped::Deadline => self.look_at_the_clock(client),
+                Pumped::Some | Pumped::Deadline => self.handle_deadlines(client),
                 Pumped::Ended(code) => {
                     let end = code.map_or(ClientEnd::Unseen, ClientEnd::Seen);
                     self.finish(end);
@@ -127,11 +127,11 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         own.into_iter().chain([start, exit]).flatten().min()
     }
 
-    fn look_at_the_clock(&mut self, client: &Client) {
+    fn handle_deadlines(&mut self, client: &Client) {
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if is_over(self.exit.map(|(_, _, until)| until)) {
-            self.tell_exit();
+            self.announce_exit();
         }
         if self.process().state().is_starting() && is_over(self.case.start_deadline) {
             self.process().take(Input::StartTimeout);
@@ -299,29 +299,29 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Report::Attached { running } => {
                 if self.purpose == Purpose::Attach {
                     self.cut_client_at = None;
-                    self.case.restored(running);
+                    self.case.link_restored(running);
                     if !running {
                         // The link may have broken before the wrapper read it. Said twice, it is heard once.
                         self.send("keep\n");
                     }
                 }
             }
-            Report::Refused => self.case.attached = Attached::Refused,
+            Report::Refused => self.case.attach_outcome = AttachOutcome::Refused,
             Report::Gone => {
-                self.case.attached = Attached::Gone;
+                self.case.attach_outcome = AttachOutcome::Gone;
                 self.case.remains = Remains::Nothing;
             }
-            Report::Running => self.case.tell_running(),
+            Report::Running => self.case.announce_started(),
             Report::Stray { pid } if self.case.strays.len() < MOST_STRAYS => self.case.strays.push(pid),
             // A host that names more is broken, or hostile.
             Report::Stray { .. } => {}
             Report::Rest(_) => {
                 self.rests += 1;
                 if self.rests == 2 {
-                    self.tell_exit();
+                    self.announce_exit();
                 }
             }
-            Report::Fail(failure) => self.case.failed(failure),
+            Report::Fail(failure) => self.case.settle_start_failed(failure),
             Report::Answer { id, done } => self.process().answer(id, done),
             Report::Warning(warning) => self.warn(warning),
             Report::Eof => {
@@ -389,7 +389,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 self.send(&format!("rest {stdout} {stderr}\n"));
             }
             (true, None) => {}
-            (false, _) => self.tell_exit(),
+            (false, _) => self.announce_exit(),
         }
     }
 
@@ -458,7 +458,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     /// Announces the exit that was reported.
-    fn tell_exit(&mut self) {
+    fn announce_exit(&mut self) {
         if self.awaits_client() {
             return;
         }
@@ -470,7 +470,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             return;
         }
         let Some((end, ran, _)) = self.exit.take() else { return };
-        self.case.exited(end, ran);
+        self.case.settle_exit(end, ran);
         if self.awaits_acknowledgement() {
             self.look_at = sys::deadline(Seat::LOOK_AFTER);
             return;
@@ -492,7 +492,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             return;
         }
         if let Some((end, ran, _)) = self.exit.take() {
-            self.case.exited(end, ran);
+            self.case.settle_exit(end, ran);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::wrapper;
 pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a host says of a process whose link was lost.
-enum Answer {
+enum InquiryResult {
     /// Its wrapper left word of how it ended, and of whether its program had run.
     Ended(ApplicationEnd, bool),
     /// Nothing is left of it, no word either.
@@ -28,7 +28,7 @@ enum Answer {
 
 /// Asks the host after a process whose link was lost. After `lost_timeout` its end counts as unknown, but the host is
 /// asked on: what must not live on is ended as soon as it answers.
-pub(crate) fn recover(case: &Case) {
+pub(crate) fn learn_end(case: &Case) {
     let process = &case.process;
     let released = || process.is_released();
     let mut retry = Retry::for_ever();
@@ -36,8 +36,8 @@ pub(crate) fn recover(case: &Case) {
     while !released() {
         let settled = process.state().is_settled();
         match inquire(case, until.filter(|_| !settled)) {
-            Ok(Answer::Ended(end, ran)) => return case.exited(end, ran),
-            Ok(Answer::Gone) => break,
+            Ok(InquiryResult::Ended(end, ran)) => return case.settle_exit(end, ran),
+            Ok(InquiryResult::Gone) => break,
             Err(error) => log::debug!("{}: asking after it: {error}", process.uuid()),
         }
         let Some(next) = retry.next_try() else { break };
@@ -54,7 +54,7 @@ pub(crate) fn recover(case: &Case) {
 
 pub(crate) fn give_up(case: &Case) {
     if let Some(reason) = case.failure_of_lost_start(case.process.has_run()) {
-        let lost = case.start_failed(reason);
+        let lost = case.start_error(reason);
         return case.settle(Input::StartFailed, |_| Err(lost));
     }
     let input = if case.process.is_released() { Input::Release } else { Input::GivenUp };
@@ -63,7 +63,7 @@ pub(crate) fn give_up(case: &Case) {
 }
 
 /// One question, and the time that the wrapper may need to answer it.
-fn inquire(case: &Case, until: Option<Instant>) -> Result<Answer> {
+fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
     let Process { request, instance, .. } = &*case.process;
     let remote = case.remote.as_ref().map(|Remote { pid, start_time, boot_id }| (*pid, &start_time[..], &boot_id[..]));
     let wrapper_pid = case.process.pids().remote_monitoring;
@@ -80,12 +80,12 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<Answer> {
     let script = Script { cancelled: &cancelled, opened: &opened, ..Script::new(place, Kind::Long, &line) };
     let asked = remote::run(&case.shared, &script, &mut |piece| match piece {
         Piece::Report(Report::Exit { end, ran }) => {
-            answer = Some(Answer::Ended(end, ran));
+            answer = Some(InquiryResult::Ended(end, ran));
             // It removes its file now.
             Flow::Send("bye\n")
         }
         Piece::Report(Report::Gone) => {
-            answer = Some(Answer::Gone);
+            answer = Some(InquiryResult::Gone);
             Flow::Last
         }
         Piece::Report(Report::Clean) => Flow::Last,
@@ -95,5 +95,5 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<Answer> {
     if let (None, Err(error)) = (&answer, asked) {
         return Err(error);
     }
-    answer.ok_or_else(|| case.start_failed(StartFailure::Protocol))
+    answer.ok_or_else(|| case.start_error(StartFailure::Protocol))
 }

@@ -144,7 +144,7 @@ impl Process {
     /// One that runs, or has ended, on its host, and has no link yet.
     pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
         let process = Process::in_state(State::LinkLost, instance, request, launcher);
-        process.set_run();
+        process.note_run();
         process.set_pids(|pids| pids.remote = Some(pid));
         process
     }
@@ -283,7 +283,7 @@ impl Process {
     }
 
     /// Notes that the program was executed; true when that was not known.
-    pub(crate) fn set_run(&self) -> bool {
+    pub(crate) fn note_run(&self) -> bool {
         !std::mem::replace(&mut self.record.lock().ran, true)
     }
 
@@ -362,7 +362,7 @@ impl Process {
             // Nobody answers any more.
             record.answers.clear();
         }
-        if actions.contains(&Action::TellStarted) {
+        if actions.contains(&Action::AnnounceStarted) {
             record.ran = true;
         }
         (before, actions, record.lifeline.clone())

@@ -1,17 +1,17 @@
 //! The states of a process, and what each input does in each.
 //!
-//! | | begin | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | back | back starting | detach |
+//! | | begin | pid | running | start failed | exit | client ended | start timeout | kill | release | given up | restored | restored starting | detach |
 //! |---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 //! | Connecting | Begun: go | · | · | Failed | Failed | Failed | Expiring: close, kill client | Cancelling: close, kill client | Cancelling: close, kill client | · | · | · | Cancelling: close, kill client |
-//! | Begun | · | Starting | · | Failed | Failed | LinkLost: tell lost | TimingOut: close | Closing: close | Closing: close | · | · | · | Closing: close |
-//! | Starting | · | · | Running: tell started | Failed | Failed | LinkLost: tell lost | TimingOut: close | Ending | Closing: close | · | · | · | Closing: close |
-//! | Running | · | · | · | · | Ended | LinkLost: tell lost | · | Ending | Closing: close | · | · | · | Detached |
-//! | Ending | · | · | tell started | Failed | Ended | LinkLost: tell lost | · | · | Closing: close | · | · | · | Detached |
+//! | Begun | · | Starting | · | Failed | Failed | LinkLost: announce lost | TimingOut: close | Closing: close | Closing: close | · | · | · | Closing: close |
+//! | Starting | · | · | Running: announce started | Failed | Failed | LinkLost: announce lost | TimingOut: close | Ending | Closing: close | · | · | · | Closing: close |
+//! | Running | · | · | · | · | Ended | LinkLost: announce lost | · | Ending | Closing: close | · | · | · | Detached |
+//! | Ending | · | · | announce started | Failed | Ended | LinkLost: announce lost | · | · | Closing: close | · | · | · | Detached |
 //! | Cancelling | · | · | · | · | · | Ended | · | · | · | · | · | · | · |
 //! | Expiring | · | · | · | · | · | Failed | · | · | · | · | · | · | · |
-//! | Closing | · | · | tell started | Failed | Ended | LinkLost: tell lost | · | · | · | · | · | · | · |
-//! | TimingOut | · | · | · | Failed | Failed | LinkLost: tell lost | · | · | · | · | · | · | · |
-//! | LinkLost | · | · | tell started | Failed | Ended | · | · | · | Ended | Ended | Running: tell restored | Starting: tell restored | Detached |
+//! | Closing | · | · | announce started | Failed | Ended | LinkLost: announce lost | · | · | · | · | · | · | · |
+//! | TimingOut | · | · | · | Failed | Failed | LinkLost: announce lost | · | · | · | · | · | · | · |
+//! | LinkLost | · | · | announce started | Failed | Ended | · | · | · | Ended | Ended | Running: announce restored | Starting: announce restored | Detached |
 //! | Ended | · | · | · | · | · | · | · | · | · | · | · | · | · |
 //! | Failed | · | · | · | · | · | · | · | · | · | · | · | · | · |
 //! | Detached | · | · | · | · | · | · | · | · | · | · | · | · | · |
@@ -29,7 +29,7 @@
 //! also when a kill came meanwhile. If an exit report says that the program ran and the state is Starting, `running` is taken first:
 //! the two reports come from two processes of the wrapper, in either order.
 //!
-//! *Back*: a kept process has a link again. *Back starting*: it has one, and its setup is not done. *Detach*: the manager lets go of a
+//! *Restored*: a kept process has a link again. *Restored starting*: it has one, and its setup is not done. *Detach*: the manager lets go of a
 //! kept process; one whose start is not done ends as if it were not kept. A detached process is shown to callers as `LinkLost`.
 
 /// Where a process is between its start and its end.
@@ -96,9 +96,9 @@ pub(crate) enum Input {
     /// The end of a lost process could not be learned.
     GivenUp,
     /// The link to a process that is kept was restored.
-    Back,
+    Restored,
     /// The same, and its program was not executed yet.
-    BackStarting,
+    RestoredStarting,
     /// The manager lets go of a process that is kept.
     Detach,
 }
@@ -109,9 +109,9 @@ pub(crate) enum Action {
     SendGo,
     CloseLifeline,
     KillClient,
-    TellStarted,
-    TellLost,
-    TellRestored,
+    AnnounceStarted,
+    AnnounceLost,
+    AnnounceRestored,
 }
 
 /// The table above: the only place where states change.
@@ -124,20 +124,20 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Connecting, I::StartFailed | I::Exit | I::ClientEnded) => (S::Failed, &[]),
         (S::Connecting, I::StartTimeout) => (S::Expiring, &[CloseLifeline, KillClient]),
         (S::Connecting, I::Kill | I::Release | I::Detach) => (S::Cancelling, &[CloseLifeline, KillClient]),
-        (S::Connecting, I::Pid | I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Connecting, &[]),
+        (S::Connecting, I::Pid | I::Running | I::GivenUp | I::Restored | I::RestoredStarting) => (S::Connecting, &[]),
 
         (S::Begun, I::Pid) => (S::Starting, &[]),
         (S::Begun, I::StartFailed | I::Exit) => (S::Failed, &[]),
         (S::Begun, I::StartTimeout) => (S::TimingOut, &[CloseLifeline]),
         (S::Begun, I::Kill | I::Release | I::Detach) => (S::Closing, &[CloseLifeline]),
-        (S::Begun, I::Begin | I::Running | I::GivenUp | I::Back | I::BackStarting) => (S::Begun, &[]),
+        (S::Begun, I::Begin | I::Running | I::GivenUp | I::Restored | I::RestoredStarting) => (S::Begun, &[]),
 
-        (S::Starting, I::Running) => (S::Running, &[TellStarted]),
+        (S::Starting, I::Running) => (S::Running, &[AnnounceStarted]),
         (S::Starting, I::StartFailed | I::Exit) => (S::Failed, &[]),
         (S::Starting, I::StartTimeout) => (S::TimingOut, &[CloseLifeline]),
         (S::Starting, I::Kill) => (S::Ending, &[]),
         (S::Starting, I::Release | I::Detach) => (S::Closing, &[CloseLifeline]),
-        (S::Starting, I::Begin | I::Pid | I::GivenUp | I::Back | I::BackStarting) => (S::Starting, &[]),
+        (S::Starting, I::Begin | I::Pid | I::GivenUp | I::Restored | I::RestoredStarting) => (S::Starting, &[]),
 
         (S::Running, I::Exit) => (S::Ended, &[]),
         (S::Running, I::Kill) => (S::Ending, &[]),
@@ -145,15 +145,22 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Running, I::Detach) => (S::Detached, &[]),
         (
             S::Running,
-            I::Begin | I::Pid | I::Running | I::StartFailed | I::StartTimeout | I::GivenUp | I::Back | I::BackStarting,
+            I::Begin
+            | I::Pid
+            | I::Running
+            | I::StartFailed
+            | I::StartTimeout
+            | I::GivenUp
+            | I::Restored
+            | I::RestoredStarting,
         ) => (S::Running, &[]),
 
-        (S::Ending, I::Running) => (S::Ending, &[TellStarted]),
+        (S::Ending, I::Running) => (S::Ending, &[AnnounceStarted]),
         (S::Ending, I::StartFailed) => (S::Failed, &[]),
         (S::Ending, I::Exit) => (S::Ended, &[]),
         (S::Ending, I::Release) => (S::Closing, &[CloseLifeline]),
         (S::Ending, I::Detach) => (S::Detached, &[]),
-        (S::Ending, I::Begin | I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Back | I::BackStarting) => {
+        (S::Ending, I::Begin | I::Pid | I::StartTimeout | I::Kill | I::GivenUp | I::Restored | I::RestoredStarting) => {
             (S::Ending, &[])
         }
 
@@ -163,22 +170,22 @@ pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
         (S::Expiring, I::ClientEnded) => (S::Failed, &[]),
         (S::Expiring, _) => (S::Expiring, &[]),
 
-        (S::Closing, I::Running) => (S::Closing, &[TellStarted]),
+        (S::Closing, I::Running) => (S::Closing, &[AnnounceStarted]),
         (S::Closing, I::StartFailed) => (S::Failed, &[]),
         (S::Closing, I::Exit) => (S::Ended, &[]),
 
         (S::TimingOut, I::StartFailed | I::Exit) => (S::Failed, &[]),
 
         (S::Begun | S::Starting | S::Running | S::Ending | S::Closing | S::TimingOut, I::ClientEnded) => {
-            (S::LinkLost, &[TellLost])
+            (S::LinkLost, &[AnnounceLost])
         }
         (S::Closing, _) => (S::Closing, &[]),
         (S::TimingOut, _) => (S::TimingOut, &[]),
 
-        (S::LinkLost, I::Running) => (S::LinkLost, &[TellStarted]),
+        (S::LinkLost, I::Running) => (S::LinkLost, &[AnnounceStarted]),
         (S::LinkLost, I::StartFailed) => (S::Failed, &[]),
-        (S::LinkLost, I::Back) => (S::Running, &[TellRestored]),
-        (S::LinkLost, I::BackStarting) => (S::Starting, &[TellRestored]),
+        (S::LinkLost, I::Restored) => (S::Running, &[AnnounceRestored]),
+        (S::LinkLost, I::RestoredStarting) => (S::Starting, &[AnnounceRestored]),
         (S::LinkLost, I::Exit | I::Release | I::GivenUp) => (S::Ended, &[]),
         (S::LinkLost, I::Detach) => (S::Detached, &[]),
         (S::LinkLost, I::Begin | I::Pid | I::ClientEnded | I::StartTimeout | I::Kill) => (S::LinkLost, &[]),
@@ -243,8 +250,8 @@ mod tests {
         Input::Kill,
         Input::Release,
         Input::GivenUp,
-        Input::Back,
-        Input::BackStarting,
+        Input::Restored,
+        Input::RestoredStarting,
         Input::Detach,
     ];
 
@@ -254,9 +261,9 @@ mod tests {
             Action::SendGo => "go",
             Action::CloseLifeline => "close",
             Action::KillClient => "kill client",
-            Action::TellStarted => "tell started",
-            Action::TellLost => "tell lost",
-            Action::TellRestored => "tell restored",
+            Action::AnnounceStarted => "announce started",
+            Action::AnnounceLost => "announce lost",
+            Action::AnnounceRestored => "announce restored",
         });
         let done = words.collect::<Vec<_>>().join(", ");
         match (next == state, done.is_empty()) {

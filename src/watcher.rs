@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
-use crate::case::{Attached, Case, Remains, Remote};
+use crate::case::{AttachOutcome, Case, Remains, Remote};
 use crate::channel::{Channel, Purpose};
 use crate::client::Lifeline;
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartStage};
@@ -51,21 +51,26 @@ enum AttachEnd {
     Released,
 }
 
-/// Watches a process from its connection to its end. The formers had the same uuid. One that is adopted is there already.
-pub(crate) fn watch(process: Arc<Process>, formers: &[Arc<Process>], shared: Arc<Shared>, adopted: Option<Remote>) {
+/// Watches a process from its connection to its end. The predecessors had the same uuid. One that is adopted is there already.
+pub(crate) fn watch(
+    process: Arc<Process>,
+    predecessors: &[Arc<Process>],
+    shared: Arc<Shared>,
+    adopted: Option<Remote>,
+) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
     let _watch = Watch(Arc::clone(&process));
     let mut watcher = Watcher { case: Case::new(process, shared, adopted), pauses: Retry::for_ever() };
     // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
     let run = || {
-        watcher.wait_for_formers(formers);
+        watcher.wait_for_predecessors(predecessors);
         if watcher.case.remote.is_none() {
             watcher.start();
         }
         while watcher.case.process.state() == State::LinkLost {
-            if watcher.goes_on() { watcher.take_over() } else { inquiry::recover(&watcher.case) }
+            if watcher.gets_new_link() { watcher.restore_link() } else { inquiry::learn_end(&watcher.case) }
         }
-        watcher.clear_away();
+        watcher.clear_remains();
     };
     if panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
         watcher.case.settle_after_panic();
@@ -84,12 +89,12 @@ impl Drop for Watch {
 impl Watcher {
     /// A former wrapper of this uuid may still clean up: it removes the metadata file when it has looked that this is its
     /// own, and what replaced it in between would go with it.
-    fn wait_for_formers(&self, formers: &[Arc<Process>]) {
+    fn wait_for_predecessors(&self, predecessors: &[Arc<Process>]) {
         let (sender, changes) = bounded(1);
-        let observed = formers.iter().chain([&self.case.process]);
+        let observed = predecessors.iter().chain([&self.case.process]);
         let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
-        let has_session = |former: &Arc<Process>| former.is_watched() && former.lifeline().is_some();
-        while formers.iter().any(has_session) && self.case.process.state() == State::Connecting {
+        let has_session = |predecessor: &Arc<Process>| predecessor.is_watched() && predecessor.lifeline().is_some();
+        while predecessors.iter().any(has_session) && self.case.process.state() == State::Connecting {
             let is_over = match self.case.start_deadline {
                 Some(deadline) => changes.recv_deadline(deadline).is_err(),
                 None => changes.recv().is_err(),
@@ -103,7 +108,7 @@ impl Watcher {
     fn start(&mut self) {
         let process = Arc::clone(&self.case.process);
         let cancelled = || process.state() != State::Connecting;
-        match self.run_session(Purpose::Start, self.case.start_deadline, &cancelled) {
+        match self.run_channel(Purpose::Start, self.case.start_deadline, &cancelled) {
             Ok(error) | Err(NoSeat::Failed(error)) => self.case.settle_client_ended(&error),
             Err(NoSeat::Cancelled) => self.end_without_client(),
             Err(NoSeat::TimedOut(stage)) => {
@@ -115,7 +120,7 @@ impl Watcher {
 
     /// Has one session on the host, and runs it to its end; sessions that did not begin are tried again where that can help. Gives what
     /// ssh said of its end.
-    fn run_session(
+    fn run_channel(
         &mut self,
         purpose: Purpose,
         mut deadline: Option<Instant>,
@@ -167,13 +172,13 @@ impl Watcher {
         if self.case.process.state() == State::Connecting {
             self.case.process.take(Input::StartTimeout);
         }
-        let error = self.case.start_failed(self.case.timed_out());
+        let error = self.case.start_error(self.case.timed_out());
         self.case.settle_client_ended(&error);
     }
 
     /// Whether a lost process gets a new link. One whose start was taken back does not, nor one whose pid was never reported.
-    fn goes_on(&self) -> bool {
-        let is_closed = matches!(self.case.lost_from, State::Closing | State::TimingOut);
+    fn gets_new_link(&self) -> bool {
+        let is_closed = matches!(self.case.state_at_loss, State::Closing | State::TimingOut);
         self.case.process.is_kept() && self.case.remote.is_some() && !is_closed
     }
 
@@ -210,7 +215,7 @@ impl Watcher {
             lifeline.kill_client();
         }
         // Behind the client, so it is dropped before it: a good-bye would end what is kept.
-        let _leaves = self.case.process.is_kept().then(|| Leaves(lifeline));
+        let _cut = self.case.process.is_kept().then(|| CutOnDrop(lifeline));
         self.case.stage = match seat.connection() {
             // ssh has logged in.
             Some(_) => StartStage::StartUpFiles,
@@ -230,7 +235,7 @@ impl Watcher {
 
     /// Gives a kept process whose link was lost a new one, which lasts until it breaks in its turn. Pauses after a link that
     /// did not last: each costs a login and two events.
-    fn take_over(&mut self) {
+    fn restore_link(&mut self) {
         let began = Instant::now();
         let end = self.attach();
         if let AttachEnd::Linked(error) = end {
@@ -247,14 +252,14 @@ impl Watcher {
         match end {
             AttachEnd::Refused => self.case.settle_taken_over(),
             // The process was there when the host was asked for it, and only its manager removes it.
-            AttachEnd::Gone if self.case.adopting => self.case.settle_taken_over(),
+            AttachEnd::Gone if self.case.is_adopting => self.case.settle_taken_over(),
             AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => inquiry::give_up(&self.case),
             AttachEnd::Released => self.case.settle_released(),
         }
     }
 
     /// Has the host remove what it keeps of a process whose exit the program has taken, if the link broke before it could.
-    fn clear_away(&mut self) {
+    fn clear_remains(&mut self) {
         let process = Arc::clone(&self.case.process);
         let mut retry = Retry::for_ever();
         while self.case.remains == Remains::OnHost && self.wait_for_acknowledgement() {
@@ -291,23 +296,23 @@ impl Watcher {
         let released = || process.is_released();
         let until = sys::deadline(self.case.shared.options().restore_timeout);
         let mut retry = Retry::for_ever();
-        let mut told = None;
+        let mut announced = None;
         loop {
-            self.case.attached = Attached::No;
+            self.case.attach_outcome = AttachOutcome::NoAnswer;
             let connect = self.case.shared.options().connect_timeout.saturating_add(INQUIRY_TIMEOUT);
-            let result = self.run_session(Purpose::Attach, sys::deadline(connect), &released);
-            let error = match (self.case.attached, result) {
+            let result = self.run_channel(Purpose::Attach, sys::deadline(connect), &released);
+            let error = match (self.case.attach_outcome, result) {
                 _ if released() => return AttachEnd::Released,
-                (Attached::Yes, Ok(error)) => return AttachEnd::Linked(error),
-                (Attached::Refused, _) => return AttachEnd::Refused,
-                (Attached::Gone, _) => return AttachEnd::Gone,
+                (AttachOutcome::Linked, Ok(error)) => return AttachEnd::Linked(error),
+                (AttachOutcome::Refused, _) => return AttachEnd::Refused,
+                (AttachOutcome::Gone, _) => return AttachEnd::Gone,
                 (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
                 (_, Err(NoSeat::Cancelled)) => return AttachEnd::Released,
                 (_, Err(NoSeat::TimedOut(_))) => remote::timed_out(&Place { target: process.target(), deadline: None }),
             };
             // Once for each reason: it is tried for ever.
             let reason = kind_of(&error);
-            if !process.state().is_settled() && told.replace(reason) != Some(reason) {
+            if !process.state().is_settled() && announced.replace(reason) != Some(reason) {
                 log::warn!("{}: the link is not restored: {error}", self.case.describe());
                 self.case.announce(EventKind::LinkNotRestored { error });
             }
@@ -321,9 +326,9 @@ impl Watcher {
 }
 
 /// Has a session that an error or a panic ends say nothing more.
-struct Leaves(Arc<Lifeline>);
+struct CutOnDrop(Arc<Lifeline>);
 
-impl Drop for Leaves {
+impl Drop for CutOnDrop {
     fn drop(&mut self) {
         self.0.cut();
     }
