@@ -13,6 +13,7 @@ use crate::output::{DIAGNOSIS, Tail};
 use crate::process::{self, Announcement, Outcome, Process};
 use crate::remote;
 use crate::report::{Failure, Step};
+use crate::request::BootRequest;
 use crate::shared::Shared;
 use crate::spool::Spool;
 use crate::ssh;
@@ -46,51 +47,65 @@ pub(crate) enum AttachOutcome {
     Gone,
 }
 
-/// What its watcher knows of a process. The watcher's thread alone has it.
+/// How long a start may take, and how far it has come.
+pub(crate) struct StartProgress {
+    /// When the start times out: first the wait for a channel, then the start on that channel.
+    pub deadline: Option<Instant>,
+    /// How long the start waited for its channel.
+    pub waited: Duration,
+    pub stage: StartStage,
+}
+
+/// The current client, or the last one.
+pub(crate) struct LastClient {
+    /// What it wrote to stderr before the wrapper began.
+    pub diagnosis: Tail,
+    pub end: ClientEnd,
+    /// Why its shared connection ended, if that has ended.
+    pub connection_end: Option<String>,
+}
+
+/// The link to the process, and the attempts to restore it.
+pub(crate) struct Link {
+    /// The state of the process when its link was lost.
+    pub state_at_loss: State,
+    /// The manager adopts the process, and has not had a link to it yet.
+    pub is_adopting: bool,
+    pub attach_outcome: AttachOutcome,
+}
+
+/// What the watcher of a process knows of it. Only the watcher's thread uses it.
 pub(crate) struct Case {
     pub process: Arc<Process>,
     pub shared: Arc<Shared>,
-    /// When the start is over that has not come to run: first of the wait for a session, then of the session.
-    pub start_deadline: Option<Instant>,
-    /// How long the start has waited for its session, once it has one.
-    pub waited: Duration,
-    pub stage: StartStage,
+    pub start: StartProgress,
+    pub client: LastClient,
+    pub link: Link,
+    /// Known once the pid was reported, or from the metadata of an adopted process.
     pub remote: Option<Remote>,
-    /// It is being adopted, and there was no link to it yet.
-    pub is_adopting: bool,
-    /// How the ssh client ended.
-    pub client_end: ClientEnd,
-    /// Why the shared connection ended, if it did.
-    pub connection_end: Option<String>,
-    /// The state in which the link was lost.
-    pub state_at_loss: State,
-    /// What ssh said before the wrapper began.
-    pub diagnosis: Tail,
-    /// How much is here of the output of a process that is kept.
+    /// How much of a kept process's output has arrived.
     pub spool: Spool,
-    pub attach_outcome: AttachOutcome,
-    /// What the application started and could not be ended.
+    /// The pids of processes that the application started and that the wrapper could not end.
     pub strays: Vec<i64>,
     pub remains: Remains,
 }
 
 impl Case {
-    /// A process that is adopted is there already.
+    /// Returns the case of a process that is to be started, or of one that runs already: `adopted`.
     pub(crate) fn new(process: Arc<Process>, shared: Arc<Shared>, adopted: Option<Remote>) -> Case {
+        let deadline = process.started_at.checked_add(process.request.start_timeout);
         Case {
-            start_deadline: process.started_at.checked_add(process.request.start_timeout),
             process,
             shared,
-            waited: Duration::ZERO,
-            stage: StartStage::Queued,
-            is_adopting: adopted.is_some(),
+            start: StartProgress { deadline, waited: Duration::ZERO, stage: StartStage::Queued },
+            client: LastClient { diagnosis: Tail::default(), end: ClientEnd::NotStarted, connection_end: None },
+            link: Link {
+                state_at_loss: State::Running,
+                is_adopting: adopted.is_some(),
+                attach_outcome: AttachOutcome::NoAnswer,
+            },
             remote: adopted,
-            client_end: ClientEnd::NotStarted,
-            connection_end: None,
-            state_at_loss: State::Running,
-            diagnosis: Tail::default(),
             spool: Spool::default(),
-            attach_outcome: AttachOutcome::NoAnswer,
             strays: Vec::new(),
             remains: Remains::Nothing,
         }
@@ -99,7 +114,7 @@ impl Case {
     /// The client has ended: an input of every state but the settled ones.
     pub(crate) fn settle_client_ended(&mut self, error: &Error) {
         let (before, actions) = self.process.take(Input::ClientEnded);
-        self.state_at_loss = before;
+        self.link.state_at_loss = before;
         if actions.contains(&Action::AnnounceLost) {
             let reason = self.last_words();
             log::warn!("{}: the link is lost: {reason}", self.describe());
@@ -108,7 +123,7 @@ impl Case {
         }
         let cancelled = ExitStatus::new(
             ExitSource::ManualKillThroughSshClient,
-            self.client_end,
+            self.client.end,
             None,
             false,
             self.describe().into(),
@@ -131,9 +146,9 @@ impl Case {
 
     /// There is a link again; `running`: the program was executed.
     pub(crate) fn link_restored(&mut self, running: bool) {
-        self.attach_outcome = AttachOutcome::Linked;
+        self.link.attach_outcome = AttachOutcome::Linked;
         self.process.forget_client_kill();
-        self.is_adopting = false;
+        self.link.is_adopting = false;
         let is_starting = !running && !self.process.has_run();
         // First: a kill that waits for the link sends what is for the program, or for its setup.
         let began = running && self.process.note_run();
@@ -142,7 +157,7 @@ impl Case {
             log::info!("{}: the link is restored", self.describe());
             self.announce(EventKind::LinkRestored);
         }
-        if self.state_at_loss == State::Ending {
+        if self.link.state_at_loss == State::Ending {
             self.process.take(Input::Kill);
         }
         if let (true, Some(remote)) = (began, &self.remote) {
@@ -204,7 +219,7 @@ impl Case {
             return;
         }
         // Its failure is what is announced.
-        if self.state_at_loss == State::TimingOut {
+        if self.link.state_at_loss == State::TimingOut {
             return;
         }
         // A start whose link broke before the pid was reported is never announced: nobody could name its process.
@@ -227,7 +242,7 @@ impl Case {
         let lost = self.lost_status(Some(end).filter(|_| ran));
         let who = self.describe();
         let status = |source| {
-            ExitStatus::new(source, self.client_end, Some(end), false, who.as_str().into()).with_strays(&self.strays)
+            ExitStatus::new(source, self.client.end, Some(end), false, who.as_str().into()).with_strays(&self.strays)
         };
         log::debug!("{}: exit {} on {}", self.process.uuid(), end.code, request.host);
         let lost_start = self.failure_of_lost_start(ran).filter(|_| self.process.state() == State::LinkLost);
@@ -251,7 +266,7 @@ impl Case {
 
     /// Why a start has failed whose link was lost, or `None` if it had not failed: its program ran, or it was taken back.
     pub(crate) fn failure_of_lost_start(&self, ran: bool) -> Option<StartFailure> {
-        match self.state_at_loss {
+        match self.link.state_at_loss {
             // Whatever code its shell ended with: the wrapper hung it up.
             State::Begun | State::Starting if !ran => Some(StartFailure::LinkLost),
             State::TimingOut => Some(self.timed_out()),
@@ -262,55 +277,8 @@ impl Case {
     /// The wrapper says this only of a start that failed by itself, whatever the manager asked for meanwhile.
     pub(crate) fn settle_start_failed(&self, failure: Failure) {
         let start_error = self.start_errors();
-        let subject = self.subject_of(failure);
-        self.settle(Input::StartFailed, |_| Err(start_error(self.reason_of(failure)).about(subject)));
-    }
-
-    /// What the request has for what failed.
-    fn subject_of(&self, failure: Failure) -> Option<String> {
-        let request = &self.process.request;
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let place = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
-        match failure {
-            Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::Step { step: Step::Limit, .. } => None,
-            Failure::LogDirectory | Failure::LogFile => path(&request.log_file),
-            Failure::Shell => request.setup_shell.clone(),
-            Failure::Step { step: Step::Environment, number, .. } => {
-                request.environment.keys().nth(place(number)?).cloned()
-            }
-            Failure::Step { step: Step::Setup, number, .. } => {
-                request.setup.get(place(number)?).map(|line| line.to_string_lossy().into_owned())
-            }
-            Failure::Step { step: Step::Directory, .. } => path(&request.working_directory),
-            Failure::Step { step: Step::Exec, .. } => {
-                request.argv.first().map(|program| program.to_string_lossy().into_owned())
-            }
-        }
-    }
-
-    fn reason_of(&self, failure: Failure) -> StartFailure {
-        match failure {
-            Failure::InUse => StartFailure::UuidInUse,
-            Failure::Runtime => StartFailure::RuntimeDirectory,
-            Failure::NoProcess => StartFailure::NoProcess,
-            Failure::LogDirectory => StartFailure::LogDirectory,
-            Failure::LogFile => StartFailure::LogFile,
-            Failure::Shell => StartFailure::ShellNotFound,
-            Failure::Step { step: Step::Environment, .. } => StartFailure::Environment,
-            Failure::Step { step: Step::Directory, .. } => StartFailure::WorkingDirectory,
-            Failure::Step { step: Step::Setup, number, code } => StartFailure::Setup { line: number, code },
-            Failure::Step { step: Step::Limit, number, .. } => {
-                let limit = Limit::ALL.iter().find(|limit| **limit as u32 == number);
-                StartFailure::Limit(limit.map_or("", |limit| limit.as_str()).to_owned())
-            }
-            // The shell's code for what it cannot find.
-            Failure::Step { step: Step::Exec, code: 127, .. } => StartFailure::ProgramNotFound,
-            // The numbers of start.sh.
-            Failure::Step { step: Step::Exec, number: 1, .. } => StartFailure::ProgramNotFile,
-            Failure::Step { step: Step::Exec, number: 2, .. } => StartFailure::ProgramPermission,
-            Failure::Step { step: Step::Exec, number: 3, .. } => StartFailure::ArgumentsTooLarge,
-            Failure::Step { step: Step::Exec, .. } => StartFailure::NotExecutable,
-        }
+        let subject = subject_of(failure, &self.process.request);
+        self.settle(Input::StartFailed, |_| Err(start_error(reason_of(failure)).about(subject)));
     }
 
     pub(crate) fn start_error(&self, reason: StartFailure) -> Error {
@@ -333,17 +301,21 @@ impl Case {
     }
 
     pub(crate) fn timed_out(&self) -> StartFailure {
-        StartFailure::TimedOut { after: self.process.request.start_timeout, stage: self.stage, waited: self.waited }
+        StartFailure::TimedOut {
+            after: self.process.request.start_timeout,
+            stage: self.start.stage,
+            waited: self.start.waited,
+        }
     }
 
     pub(crate) fn diagnose(&self) -> Error {
-        let code = match self.client_end {
+        let code = match self.client.end {
             ClientEnd::Seen(code) => Some(code),
             ClientEnd::Unseen | ClientEnd::NotStarted => None,
         };
-        let mut said = self.diagnosis.get().bytes;
+        let mut said = self.client.diagnosis.get().bytes;
         // The client of a shared connection says nothing of its end.
-        if let (true, Some(why)) = (said.is_empty(), &self.connection_end) {
+        if let (true, Some(why)) = (said.is_empty(), &self.client.connection_end) {
             said = why.clone().into_bytes();
         }
         remote::diagnose(&self.process.target(), code, &said)
@@ -356,14 +328,14 @@ impl Case {
     }
 
     fn last_words(&self) -> String {
-        if let Some(why) = &self.connection_end {
+        if let Some(why) = &self.client.connection_end {
             return why.clone();
         }
         let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
         let launcher = &self.process.launcher;
         let words = if launcher.is_ssh() { ssh::last_words(&stderr) } else { None };
         let client = launcher.name();
-        match (words, self.client_end) {
+        match (words, self.client.end) {
             (Some(words), _) => words,
             (None, ClientEnd::Seen(code @ 0..)) => format!("{client} ended with {code}"),
             (None, ClientEnd::Seen(signal)) => format!("{client} was ended by signal {}", -signal),
@@ -372,17 +344,64 @@ impl Case {
     }
 
     pub(crate) fn lost_status(&self, end: Option<ApplicationEnd>) -> ExitStatus {
-        let source = match (self.process.client_killed_as(), self.state_at_loss) {
+        let source = match (self.process.client_killed_as(), self.link.state_at_loss) {
             (Some(source), _) => source,
             (None, State::Ending) => ExitSource::ManualKillThroughRemotePid,
             (None, State::Closing) => ExitSource::ManualKillThroughSshClient,
             (None, _) => ExitSource::ClientMonitoring,
         };
-        let client = match self.client_end {
+        let client = match self.client.end {
             // ssh's code is 255 then, or the remote shell's; what others mean by theirs is not known.
             ClientEnd::Seen(0..) if !self.process.launcher.is_ssh() => ClientEnd::Unseen,
             end => end,
         };
         ExitStatus::new(source, client, end, true, self.describe().into())
+    }
+}
+
+/// Returns the part of the request that failed, if it is one: a path, a setup line, the name of a variable.
+fn subject_of(failure: Failure, request: &BootRequest) -> Option<String> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let place = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
+    match failure {
+        Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::Step { step: Step::Limit, .. } => None,
+        Failure::LogDirectory | Failure::LogFile => path(&request.log_file),
+        Failure::Shell => request.setup_shell.clone(),
+        Failure::Step { step: Step::Environment, number, .. } => {
+            request.environment.keys().nth(place(number)?).cloned()
+        }
+        Failure::Step { step: Step::Setup, number, .. } => {
+            request.setup.get(place(number)?).map(|line| line.to_string_lossy().into_owned())
+        }
+        Failure::Step { step: Step::Directory, .. } => path(&request.working_directory),
+        Failure::Step { step: Step::Exec, .. } => {
+            request.argv.first().map(|program| program.to_string_lossy().into_owned())
+        }
+    }
+}
+
+/// Returns the error's reason for a failure that the wrapper reported.
+fn reason_of(failure: Failure) -> StartFailure {
+    match failure {
+        Failure::InUse => StartFailure::UuidInUse,
+        Failure::Runtime => StartFailure::RuntimeDirectory,
+        Failure::NoProcess => StartFailure::NoProcess,
+        Failure::LogDirectory => StartFailure::LogDirectory,
+        Failure::LogFile => StartFailure::LogFile,
+        Failure::Shell => StartFailure::ShellNotFound,
+        Failure::Step { step: Step::Environment, .. } => StartFailure::Environment,
+        Failure::Step { step: Step::Directory, .. } => StartFailure::WorkingDirectory,
+        Failure::Step { step: Step::Setup, number, code } => StartFailure::Setup { line: number, code },
+        Failure::Step { step: Step::Limit, number, .. } => {
+            let limit = Limit::ALL.iter().find(|limit| **limit as u32 == number);
+            StartFailure::Limit(limit.map_or("", |limit| limit.as_str()).to_owned())
+        }
+        // The shell's code for what it cannot find.
+        Failure::Step { step: Step::Exec, code: 127, .. } => StartFailure::ProgramNotFound,
+        // The numbers of start.sh.
+        Failure::Step { step: Step::Exec, number: 1, .. } => StartFailure::ProgramNotFile,
+        Failure::Step { step: Step::Exec, number: 2, .. } => StartFailure::ProgramPermission,
+        Failure::Step { step: Step::Exec, number: 3, .. } => StartFailure::ArgumentsTooLarge,
+        Failure::Step { step: Step::Exec, .. } => StartFailure::NotExecutable,
     }
 }

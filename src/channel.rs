@@ -121,7 +121,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let start = self.case.start_deadline.filter(|_| self.process().state().is_starting());
+        let start = self.case.start.deadline.filter(|_| self.process().state().is_starting());
         let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
         let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.cut_client_at];
         own.into_iter().chain([start, exit]).flatten().min()
@@ -133,7 +133,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if is_over(self.exit.map(|(_, _, until)| until)) {
             self.announce_exit();
         }
-        if self.process().state().is_starting() && is_over(self.case.start_deadline) {
+        if self.process().state().is_starting() && is_over(self.case.start.deadline) {
             self.process().take(Input::StartTimeout);
         }
         if self.kill_client_at.is_none() {
@@ -231,7 +231,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     fn keep(&mut self, stream: Stream, bytes: &[u8]) {
         let limit = self.case.shared.options().output_limit;
         match stream {
-            Stream::Stderr if !self.seat.has_begun() => self.case.diagnosis.push(bytes, DIAGNOSIS),
+            Stream::Stderr if !self.seat.has_begun() => self.case.client.diagnosis.push(bytes, DIAGNOSIS),
             Stream::Stderr if self.has_spool() => {
                 let new = self.case.spool.stderr(bytes);
                 self.case.process.output.lock().push(OutputStream::Stderr, new, limit);
@@ -282,7 +282,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 if self.seat.connection().is_none() {
                     self.renew_lease();
                 }
-                self.case.stage = StartStage::Setup;
+                self.case.start.stage = StartStage::Setup;
                 self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
                 if let Some(user) = user {
                     self.process().set_user(user);
@@ -306,9 +306,9 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                     }
                 }
             }
-            Report::Refused => self.case.attach_outcome = AttachOutcome::Refused,
+            Report::Refused => self.case.link.attach_outcome = AttachOutcome::Refused,
             Report::Gone => {
-                self.case.attach_outcome = AttachOutcome::Gone;
+                self.case.link.attach_outcome = AttachOutcome::Gone;
                 self.case.remains = Remains::Nothing;
             }
             Report::Running => self.case.announce_started(),
@@ -484,7 +484,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn finish(&mut self, end: ClientEnd) {
-        self.case.client_end = end;
+        self.case.client.end = end;
         for stream in [Stream::Stdout, Stream::Stderr] {
             self.scan(stream, Scanner::finish);
         }

@@ -95,7 +95,7 @@ impl Watcher {
         let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
         let has_session = |predecessor: &Arc<Process>| predecessor.is_watched() && predecessor.lifeline().is_some();
         while predecessors.iter().any(has_session) && self.case.process.state() == State::Connecting {
-            let is_over = match self.case.start_deadline {
+            let is_over = match self.case.start.deadline {
                 Some(deadline) => changes.recv_deadline(deadline).is_err(),
                 None => changes.recv().is_err(),
             };
@@ -108,11 +108,11 @@ impl Watcher {
     fn start(&mut self) {
         let process = Arc::clone(&self.case.process);
         let cancelled = || process.state() != State::Connecting;
-        match self.run_channel(Purpose::Start, self.case.start_deadline, &cancelled) {
+        match self.run_channel(Purpose::Start, self.case.start.deadline, &cancelled) {
             Ok(error) | Err(NoSeat::Failed(error)) => self.case.settle_client_ended(&error),
             Err(NoSeat::Cancelled) => self.end_without_client(),
             Err(NoSeat::TimedOut(stage)) => {
-                self.case.stage = stage;
+                self.case.start.stage = stage;
                 self.end_without_client();
             }
         }
@@ -137,7 +137,7 @@ impl Watcher {
             };
             if purpose == Purpose::Start {
                 self.begin_timing();
-                deadline = self.case.start_deadline;
+                deadline = self.case.start.deadline;
             }
             let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.case.diagnose());
             // A client that was ended on purpose is not to come back.
@@ -163,8 +163,8 @@ impl Watcher {
     /// The time of a start counts anew from its session: the login shell's start-up files run for a shared connection,
     /// and once more for each session on it.
     fn begin_timing(&mut self) {
-        self.case.waited = self.case.process.started_at.elapsed();
-        self.case.start_deadline = sys::deadline(self.case.process.request.start_timeout);
+        self.case.start.waited = self.case.process.started_at.elapsed();
+        self.case.start.deadline = sys::deadline(self.case.process.request.start_timeout);
     }
 
     /// No turn to connect came: the start was cancelled or its time is over.
@@ -178,7 +178,7 @@ impl Watcher {
 
     /// Whether a lost process gets a new link. One whose start was taken back does not, nor one whose pid was never reported.
     fn gets_new_link(&self) -> bool {
-        let is_closed = matches!(self.case.state_at_loss, State::Closing | State::TimingOut);
+        let is_closed = matches!(self.case.link.state_at_loss, State::Closing | State::TimingOut);
         self.case.process.is_kept() && self.case.remote.is_some() && !is_closed
     }
 
@@ -216,20 +216,20 @@ impl Watcher {
         }
         // Behind the client, so it is dropped before it: a good-bye would end what is kept.
         let _cut = self.case.process.is_kept().then(|| CutOnDrop(lifeline));
-        self.case.stage = match seat.connection() {
+        self.case.start.stage = match seat.connection() {
             // ssh has logged in.
             Some(_) => StartStage::StartUpFiles,
             None => StartStage::Connecting,
         };
-        self.case.diagnosis = Tail::default();
+        self.case.client.diagnosis = Tail::default();
         let end = Channel::new(&mut self.case, purpose, nonce, seat).run(&mut client);
         self.case.spool.begin_again();
         self.case.process.set_lifeline(None);
         self.case.process.set_pids(|pids| pids.ssh_client = None);
-        self.case.client_end = end?;
+        self.case.client.end = end?;
         // ssh's code for a connection that broke.
-        let has_lost = self.case.client_end == ClientEnd::Seen(255);
-        self.case.connection_end = seat.connection().and_then(|connection| connection.why_ended(has_lost));
+        let has_lost = self.case.client.end == ClientEnd::Seen(255);
+        self.case.client.connection_end = seat.connection().and_then(|connection| connection.why_ended(has_lost));
         Ok(())
     }
 
@@ -252,7 +252,7 @@ impl Watcher {
         match end {
             AttachEnd::Refused => self.case.settle_taken_over(),
             // The process was there when the host was asked for it, and only its manager removes it.
-            AttachEnd::Gone if self.case.is_adopting => self.case.settle_taken_over(),
+            AttachEnd::Gone if self.case.link.is_adopting => self.case.settle_taken_over(),
             AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => inquiry::give_up(&self.case),
             AttachEnd::Released => self.case.settle_released(),
         }
@@ -298,10 +298,10 @@ impl Watcher {
         let mut retry = Retry::for_ever();
         let mut announced = None;
         loop {
-            self.case.attach_outcome = AttachOutcome::NoAnswer;
+            self.case.link.attach_outcome = AttachOutcome::NoAnswer;
             let connect = self.case.shared.options().connect_timeout.saturating_add(INQUIRY_TIMEOUT);
             let result = self.run_channel(Purpose::Attach, sys::deadline(connect), &released);
-            let error = match (self.case.attach_outcome, result) {
+            let error = match (self.case.link.attach_outcome, result) {
                 _ if released() => return AttachEnd::Released,
                 (AttachOutcome::Linked, Ok(error)) => return AttachEnd::Linked(error),
                 (AttachOutcome::Refused, _) => return AttachEnd::Refused,
