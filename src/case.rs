@@ -1,4 +1,7 @@
-//! What is known of one process, and how that is announced.
+//! What a watcher knows of its process, and how it announces that.
+//!
+//! A [`Case`] turns reports and the ends of clients into inputs of the state table, and what follows into outcomes,
+//! events and log lines.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -19,31 +22,39 @@ use crate::spool::Spool;
 use crate::ssh;
 use crate::state::{Action, Input, State};
 
-/// The application as its host knows it.
+/// Identifies the application on its host: a pid can be used again, but not with this start time in this boot.
 pub(crate) struct Remote {
     pub pid: i64,
     pub start_time: String,
     pub boot_id: String,
 }
 
-/// What the host keeps of a kept process whose exit it has reported: word of that, and the output.
+/// The exit of an application, as its host reported it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReportedExit {
+    pub end: ApplicationEnd,
+    /// The program was executed. If not, this is the exit of the shell that should have executed it.
+    pub ran: bool,
+}
+
+/// What the host keeps of a kept process after it has reported the exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remains {
     Nothing,
-    /// Until the manager says that the program has taken the exit.
+    /// The exit and the output, until the manager says that the program has taken the exit.
     OnHost,
 }
 
-/// What became of an attempt to take over an application that is kept, when its session has ended.
+/// What an attempt to attach to a kept process came to, once its channel has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttachOutcome {
-    /// The host did not come to answer.
+    /// The host gave no answer.
     NoAnswer,
-    /// There was a link again.
+    /// There was a link.
     Linked,
-    /// Another manager has one.
+    /// Another manager has a link.
     Refused,
-    /// Nothing is left of it.
+    /// Nothing of the process is left on its host.
     Gone,
 }
 
@@ -111,7 +122,7 @@ impl Case {
         }
     }
 
-    /// The client has ended: an input of every state but the settled ones.
+    /// Takes the end of the client: announces that the link is lost, or settles a process of which nothing has run.
     pub(crate) fn settle_client_ended(&mut self, error: &Error) {
         let (before, actions) = self.process.take(Input::ClientEnded);
         self.link.state_at_loss = before;
@@ -136,7 +147,7 @@ impl Case {
         });
     }
 
-    /// The manager lets go of a kept process that has no link.
+    /// Settles a kept process without a link, which the manager lets go of.
     pub(crate) fn settle_released(&self) {
         let uuid = self.process.uuid().to_owned();
         if self.process.settle(Input::Detach, |_| Err(Error::Detached { uuid })) {
@@ -144,13 +155,13 @@ impl Case {
         }
     }
 
-    /// There is a link again; `running`: the program was executed.
+    /// Takes the report that a kept process has a link again, and whether its program was executed.
     pub(crate) fn link_restored(&mut self, running: bool) {
         self.link.attach_outcome = AttachOutcome::Linked;
         self.process.forget_client_kill();
         self.link.is_adopting = false;
         let is_starting = !running && !self.process.has_run();
-        // First: a kill that waits for the link sends what is for the program, or for its setup.
+        // First: a kill that waits for the link then sends the signal for the program, not the one for the setup.
         let began = running && self.process.note_run();
         let (_, actions) = self.process.take(if is_starting { Input::RestoredStarting } else { Input::Restored });
         if actions.contains(&Action::AnnounceRestored) {
@@ -165,6 +176,7 @@ impl Case {
         }
     }
 
+    /// Settles a kept process that another manager controls.
     pub(crate) fn settle_taken_over(&self) {
         let error = Error::TakenOver { uuid: self.process.uuid().to_owned() };
         if self.process.settle(Input::Detach, |_| Err(error.clone())) {
@@ -174,6 +186,7 @@ impl Case {
         }
     }
 
+    /// Settles a process whose watcher panicked, if it is not settled.
     pub(crate) fn settle_after_panic(&self) {
         self.process.take(Input::ClientEnded);
         let lost = self.lost_status(None);
@@ -186,13 +199,14 @@ impl Case {
         }
     }
 
+    /// Takes an input that may settle the process, and announces the end if it did: see [`Process::settle`].
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) {
         if self.process.settle(input, outcome) {
             self.announce_end();
         }
     }
 
-    /// Logs and announces the end. A logger that panics does not keep it from those who wait for it.
+    /// Logs and announces the end. A logger that panics does not keep the end from those who wait for it.
     fn announce_end(&self) {
         let Some(outcome) = self.process.outcome() else { return };
         let logged = panic::catch_unwind(AssertUnwindSafe(|| match &outcome {
@@ -208,21 +222,22 @@ impl Case {
         }
     }
 
-    /// Sends an event of this start to the subscribers, and to the callbacks if it is the last one.
+    /// Sends an event of this start to the subscribers, and to the callbacks if the process ends with it.
     pub(crate) fn announce(&self, kind: EventKind) {
         self.shared.hub.send(&self.process, kind);
     }
 
+    /// Takes the report that the program was executed, and announces it once.
     pub(crate) fn announce_started(&self) {
-        // A host can say it again and again, and each event stays until it is read.
+        // A host can repeat the report without end, and each event stays until it is read.
         if self.process.has_run() {
             return;
         }
-        // Its failure is what is announced.
+        // The start has timed out, and that is announced instead.
         if self.link.state_at_loss == State::TimingOut {
             return;
         }
-        // A start whose link broke before the pid was reported is never announced: nobody could name its process.
+        // A start whose link broke before the pid was reported is never announced: nobody could identify its process.
         let Some(remote) = &self.remote else { return };
         let (_, actions) = self.process.take(Input::Running);
         if actions.contains(&Action::AnnounceStarted) {
@@ -231,14 +246,15 @@ impl Case {
         }
     }
 
-    pub(crate) fn settle_exit(&self, end: ApplicationEnd, ran: bool) {
+    /// Settles a process whose exit was reported.
+    pub(crate) fn settle_exit(&self, ReportedExit { end, ran }: ReportedExit) {
         if ran {
-            // The wrapper's two processes report without an order.
+            // Two processes of the wrapper send the reports, in either order.
             self.announce_started();
         }
         let request = &self.process.request;
         let start_error = self.start_errors();
-        // What ended the shell of a start whose link was lost is no exit of its application.
+        // The exit of a shell that has not executed the program is not the exit of the application.
         let lost = self.lost_status(Some(end).filter(|_| ran));
         let who = self.describe();
         let status = |source| {
@@ -264,28 +280,31 @@ impl Case {
         });
     }
 
-    /// Why a start has failed whose link was lost, or `None` if it had not failed: its program ran, or it was taken back.
+    /// Returns why a start has failed whose link was lost. `None` if it has not: its program ran, or it was taken back.
     pub(crate) fn failure_of_lost_start(&self, ran: bool) -> Option<StartFailure> {
         match self.link.state_at_loss {
-            // Whatever code its shell ended with: the wrapper hung it up.
+            // The code of its shell means nothing: the wrapper sent it HUP.
             State::Begun | State::Starting if !ran => Some(StartFailure::LinkLost),
             State::TimingOut => Some(self.timed_out()),
             _ => None,
         }
     }
 
-    /// The wrapper says this only of a start that failed by itself, whatever the manager asked for meanwhile.
+    /// Settles a start that the wrapper reported as failed. It does so only for a start that failed by itself, whatever the
+    /// manager asked for in the meantime.
     pub(crate) fn settle_start_failed(&self, failure: Failure) {
         let start_error = self.start_errors();
         let subject = subject_of(failure, &self.process.request);
         self.settle(Input::StartFailed, |_| Err(start_error(reason_of(failure)).about(subject)));
     }
 
+    /// Returns the error of a start that failed for this reason.
     pub(crate) fn start_error(&self, reason: StartFailure) -> Error {
         self.start_errors()(reason)
     }
 
-    /// Makes errors of a start that failed, and locks nothing when it does: the output is read now.
+    /// Returns a function that makes the errors of a failed start. The function takes no lock, because outcomes are made
+    /// under the process's lock: the output is read here.
     fn start_errors(&self) -> impl Fn(StartFailure) -> Error {
         let request = &self.process.request;
         let output = self.process.output.lock().stderr.last(DIAGNOSIS);
@@ -300,6 +319,7 @@ impl Case {
         }
     }
 
+    /// Returns the reason of a start that timed out.
     pub(crate) fn timed_out(&self) -> StartFailure {
         StartFailure::TimedOut {
             after: self.process.request.start_timeout,
@@ -308,25 +328,27 @@ impl Case {
         }
     }
 
+    /// Returns why the client ended before the wrapper began.
     pub(crate) fn diagnose(&self) -> Error {
         let code = match self.client.end {
             ClientEnd::Seen(code) => Some(code),
             ClientEnd::Unseen | ClientEnd::NotStarted => None,
         };
         let mut said = self.client.diagnosis.get().bytes;
-        // The client of a shared connection says nothing of its end.
+        // A client of a shared connection does not say why the connection ended.
         if let (true, Some(why)) = (said.is_empty(), &self.client.connection_end) {
             said = why.clone().into_bytes();
         }
         remote::diagnose(&self.process.target(), code, &said)
     }
 
-    /// Who it is, in log lines.
+    /// Returns the name of the process for log lines.
     pub(crate) fn describe(&self) -> String {
         let Process { request, .. } = &*self.process;
         process::describe(&request.name, self.process.uuid(), &request.session, self.process.user().as_deref())
     }
 
+    /// Returns why the link was lost: the last message of the client, or how it ended.
     fn last_words(&self) -> String {
         if let Some(why) = &self.client.connection_end {
             return why.clone();
@@ -343,6 +365,7 @@ impl Case {
         }
     }
 
+    /// Returns the status of a process whose link was lost, with its exit if the host told it.
     pub(crate) fn lost_status(&self, end: Option<ApplicationEnd>) -> ExitStatus {
         let source = match (self.process.client_killed_as(), self.link.state_at_loss) {
             (Some(source), _) => source,
@@ -351,7 +374,7 @@ impl Case {
             (None, _) => ExitSource::ClientMonitoring,
         };
         let client = match self.client.end {
-            // ssh's code is 255 then, or the remote shell's; what others mean by theirs is not known.
+            // ssh exits with 255, or with the code of the remote shell. What codes of other launchers mean is unknown.
             ClientEnd::Seen(0..) if !self.process.launcher.is_ssh() => ClientEnd::Unseen,
             end => end,
         };
@@ -396,7 +419,7 @@ fn reason_of(failure: Failure) -> StartFailure {
             let limit = Limit::ALL.iter().find(|limit| **limit as u32 == number);
             StartFailure::Limit(limit.map_or("", |limit| limit.as_str()).to_owned())
         }
-        // The shell's code for what it cannot find.
+        // The shell's code for a program that it cannot find.
         Failure::Step { step: Step::Exec, code: 127, .. } => StartFailure::ProgramNotFound,
         // The numbers of start.sh.
         Failure::Step { step: Step::Exec, number: 1, .. } => StartFailure::ProgramNotFile,

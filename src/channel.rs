@@ -1,11 +1,15 @@
-//! One run of one ssh client for one process: its reports are read and given to its case.
+//! One run of one client, of ssh or another launcher: reads the wrapper's reports and acts on them.
+//!
+//! A channel is what one client carries: one ssh session on a connection. It lives on the thread of its process's
+//! watcher and borrows the [`Case`] of that process.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::case::{AttachOutcome, Case, Remains, Remote};
+use crate::case::{AttachOutcome, Case, Remains, Remote, ReportedExit};
 use crate::client::{Client, Pumped, Stream};
 use crate::error::{Error, Result, StartStage};
-use crate::exit_status::{ApplicationEnd, ClientEnd};
+use crate::exit_status::ClientEnd;
 use crate::lease::Lease;
 use crate::output::{DIAGNOSIS, OutputStream};
 use crate::process::Process;
@@ -17,58 +21,113 @@ use crate::wrapper;
 
 /// How long the end of stdout may come after the exit report: the two have no order.
 const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
-/// How long the files of output may give nothing, after the exit report of an application that is kept.
+/// How long no output may come after the exit report of a kept process before a new link reads the rest.
 const REST_AFTER_EXIT: Duration = Duration::from_secs(30);
-/// How long a host may take to find an application that is kept.
+/// How long a host may take to find a kept process.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long ssh may live after the wrapper's last report. A daemon that holds its streams keeps it for ever.
 const CLIENT_AFTER_CLEAN: Duration = Duration::from_millis(250);
-/// How long a wrapper waits for its good-bye when its application was ended together with others. Its clean-up, and the end
-/// of its session, cost more than the end itself, and none is to wait for the clean-up of another.
+/// How long a wrapper waits for its good-bye when several processes are ended together. Its clean-up and the end of its
+/// channel cost more than the end of the application, and no application should wait for the clean-up of another one.
 const GOODBYE_AFTER: Duration = Duration::from_millis(100);
-/// How many processes that could not be ended a status names.
+/// The most strays that a status names.
 const MOST_STRAYS: usize = 1000;
 /// How long the remote side may take to end, beyond its grace, before the client is killed.
 const CLOSING: Duration = Duration::from_secs(5);
+/// A kept process has two output files: of stdout and of stderr.
+const OUTPUT_FILES: usize = 2;
 
-/// What a session is for.
+/// What a channel is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// To start a process.
     Start,
-    /// To take over an application that is kept.
+    /// To get a link to a kept process that runs already.
     Attach,
 }
 
-/// One run of one ssh client.
+/// One run of one client.
 pub(crate) struct Channel<'a, 's, 'p> {
     case: &'a mut Case,
     purpose: Purpose,
     stdout: Scanner,
     stderr: Scanner,
     seat: &'s mut Seat<'p>,
-    /// When to look whether the connection hangs, or the state has changed meanwhile.
-    look_at: Option<Instant>,
-    /// When a connection of its own that does not tick counts as dead.
-    lease_until: Option<Instant>,
-    /// Start-up files have said what they had to say on stdout.
-    output_begun: bool,
-    /// All that the application wrote to stdout was read.
-    output_ended: bool,
-    /// The application has ended, and stdout has not; until when to wait for it.
-    exit: Option<(ApplicationEnd, bool, Instant)>,
-    kill_client_at: Option<Instant>,
-    /// When the wrapper may go, whose exit report was read.
-    goodbye_at: Option<Instant>,
-    /// When the client is ended without a good-bye, which would end or remove what is kept: the host has not answered an attempt to
-    /// take it over, or its output was not read to its end.
-    cut_client_at: Option<Instant>,
-    /// The rest of the output files: how many of the two have come.
-    rests: usize,
-    /// The host cannot keep the lease.
-    is_unleased: bool,
-    /// What was warned of. A host that repeats itself must not fill the log.
+    timers: Timers,
+    lease: OwnLease,
+    output: OutputProgress,
+    exit: Option<PendingExit>,
+    /// The warnings that were logged: a host that repeats itself must not fill the log.
     warned: Vec<Warning>,
-    has_unknown: bool,
+    /// An unknown report was logged.
+    warned_of_unknown: bool,
+}
+
+/// How far the output of the application has come.
+#[derive(Default)]
+struct OutputProgress {
+    /// The output of start-up files on stdout is over.
+    has_begun: bool,
+    /// All that the application wrote to stdout has arrived.
+    has_ended: bool,
+    /// How many of a kept process's output files have arrived to their ends.
+    complete_files: usize,
+}
+
+/// An exit that was reported and waits for the rest of the output.
+#[derive(Clone, Copy)]
+struct PendingExit {
+    exit: ReportedExit,
+    /// How long it waits.
+    until: Instant,
+}
+
+/// The lease of a channel that has a connection of its own.
+#[derive(Clone, Copy)]
+enum OwnLease {
+    /// It does not run: until the wrapper begins, or after its end until the next tick.
+    Idle,
+    /// The connection counts as dead at this time, unless a tick comes before.
+    Until(Instant),
+    /// The host can no longer tick. ssh's own ServerAlive remains.
+    Abandoned,
+}
+
+/// The times that a channel has set itself. [`Channel::deadline_of`] adds those that follow from its state.
+#[derive(Default)]
+struct Timers {
+    look: Option<Instant>,
+    goodbye: Option<Instant>,
+    cut_client: Option<Instant>,
+    kill_client: Option<Instant>,
+}
+
+/// What a channel does at a time, although its client says nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deadline {
+    /// Announce the exit although its output has not ended.
+    Exit,
+    /// Let the start time out.
+    Start,
+    /// Tell the wrapper that it may go: its exit report was read.
+    Goodbye,
+    /// Look whether the connection hangs, or another thread has changed the state.
+    Look,
+    /// End a connection of the channel's own that does not tick.
+    Lease,
+    /// End the client without a good-bye, which would end or remove what is kept: the host has not answered an attempt
+    /// to attach, or the rest of the output has not arrived.
+    CutClient,
+    /// End the client.
+    KillClient,
+}
+
+impl Deadline {
+    /// Those that change the state. They are handled first, because the state decides when to kill the client.
+    const OF_STATE: [Deadline; 2] = [Deadline::Exit, Deadline::Start];
+    /// All others, in the order in which they are handled.
+    const OTHERS: [Deadline; 5] =
+        [Deadline::Goodbye, Deadline::Look, Deadline::Lease, Deadline::CutClient, Deadline::KillClient];
 }
 
 impl<'a, 's, 'p> Channel<'a, 's, 'p> {
@@ -84,22 +143,16 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             stdout: Scanner::new(nonce),
             stderr: Scanner::new(nonce),
             seat,
-            look_at: sys::deadline(Seat::LOOK_AFTER),
-            lease_until: None,
-            output_begun: false,
-            output_ended: false,
+            timers: Timers { look: sys::deadline(Seat::LOOK_AFTER), ..Timers::default() },
+            lease: OwnLease::Idle,
+            output: OutputProgress::default(),
             exit: None,
-            kill_client_at: None,
-            goodbye_at: None,
-            cut_client_at: None,
-            rests: 0,
-            is_unleased: false,
             warned: Vec::new(),
-            has_unknown: false,
+            warned_of_unknown: false,
         }
     }
 
-    /// Reads until the client has ended, and gives its code. An error is a local one.
+    /// Reads until the client has ended, and returns how it ended. An error is a local one.
     pub(crate) fn run(&mut self, client: &mut Client) -> Result<ClientEnd> {
         loop {
             let deadline = self.next_deadline();
@@ -120,82 +173,118 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         &self.case.process
     }
 
+    // ---- deadlines ----
+
+    /// Returns when there is something to do although the client says nothing.
     fn next_deadline(&self) -> Option<Instant> {
-        let start = self.case.start.deadline.filter(|_| self.process().state().is_starting());
-        let exit = self.exit.map(|(_, _, until)| until).filter(|_| !self.awaits_client());
-        let own = [self.kill_client_at, self.goodbye_at, self.look_at, self.lease_until, self.cut_client_at];
-        own.into_iter().chain([start, exit]).flatten().min()
+        let all = Deadline::OF_STATE.into_iter().chain(Deadline::OTHERS);
+        all.filter_map(|deadline| self.deadline_of(deadline)).min()
     }
 
+    fn deadline_of(&self, deadline: Deadline) -> Option<Instant> {
+        match deadline {
+            Deadline::Exit => self.exit.filter(|_| !self.awaits_client()).map(|pending| pending.until),
+            Deadline::Start => self.case.start.deadline.filter(|_| self.process().state().is_starting()),
+            Deadline::Goodbye => self.timers.goodbye,
+            Deadline::Look => self.timers.look,
+            Deadline::Lease => match self.lease {
+                OwnLease::Until(end) => Some(end),
+                OwnLease::Idle | OwnLease::Abandoned => None,
+            },
+            Deadline::CutClient => self.timers.cut_client,
+            Deadline::KillClient => self.timers.kill_client,
+        }
+    }
+
+    /// Handles the deadlines that are over.
     fn handle_deadlines(&mut self, client: &Client) {
         let now = Instant::now();
-        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_over(self.exit.map(|(_, _, until)| until)) {
-            self.announce_exit();
-        }
-        if self.process().state().is_starting() && is_over(self.case.start.deadline) {
-            self.process().take(Input::StartTimeout);
-        }
-        if self.kill_client_at.is_none() {
-            self.kill_client_at = match self.process().state() {
-                State::Closing | State::TimingOut => {
-                    sys::deadline(self.process().request.grace.saturating_add(CLOSING))
-                }
-                // Its client was killed already.
-                State::Cancelling | State::Expiring => sys::deadline(CLOSING),
-                // Only the clean-up is left; a broken or hostile wrapper never ends. A kept process waits for the program.
-                State::Ended | State::Failed if self.awaits_acknowledgement() => None,
-                State::Ended | State::Failed => sys::deadline(CLOSING),
-                _ => None,
-            };
-        }
-        if is_over(self.goodbye_at) {
-            self.process().say_goodbye();
-            self.goodbye_at = None;
-        }
-        if is_over(self.look_at) {
-            // Nothing has run: the session can begin on another connection.
-            if !self.seat.has_begun() && self.seat.hangs() {
-                client.lifeline().kill_client();
+        let is_over = |channel: &Self, deadline| channel.deadline_of(deadline).is_some_and(|at| at <= now);
+        for deadline in Deadline::OF_STATE {
+            if is_over(self, deadline) {
+                self.handle_deadline(deadline, client);
             }
-            self.look_at = sys::deadline(Seat::LOOK_AFTER).filter(|_| self.may_change_unseen());
         }
-        if is_over(self.lease_until) {
-            // A wrapper whose input has ended sends no more ticks, and may need its whole grace: `kill_client_at` is for that.
-            if !matches!(self.process().state(), State::Closing | State::TimingOut) {
-                log::warn!("{}: its connection does not answer and is ended", self.case.describe());
-                client.lifeline().kill_client();
+        if self.timers.kill_client.is_none() {
+            self.timers.kill_client = self.time_to_kill_client();
+        }
+        for deadline in Deadline::OTHERS {
+            if is_over(self, deadline) {
+                self.handle_deadline(deadline, client);
             }
-            self.lease_until = None;
-        }
-        if is_over(self.cut_client_at) {
-            client.lifeline().cut();
-            client.lifeline().kill_client();
-            self.cut_client_at = None;
-        }
-        if is_over(self.kill_client_at) {
-            client.lifeline().close();
-            client.lifeline().kill_client();
-            self.kill_client_at = None;
         }
     }
 
-    /// Whether another thread can change the state, which decides on the deadlines, while the host says nothing: it closes the
-    /// lifeline of a start, or takes the exit of a kept process.
+    fn handle_deadline(&mut self, deadline: Deadline, client: &Client) {
+        match deadline {
+            Deadline::Exit => self.announce_exit(),
+            Deadline::Start => {
+                self.process().take(Input::StartTimeout);
+            }
+            Deadline::Goodbye => {
+                self.process().say_goodbye();
+                self.timers.goodbye = None;
+            }
+            Deadline::Look => {
+                // Nothing has run: the process can start on another connection.
+                if !self.seat.has_begun() && self.seat.hangs() {
+                    client.lifeline().kill_client();
+                }
+                self.timers.look = sys::deadline(Seat::LOOK_AFTER).filter(|_| self.may_change_unseen());
+            }
+            Deadline::Lease => {
+                // A wrapper whose input has ended sends no more ticks, and may need its whole grace: the deadline to
+                // kill its client is for that.
+                if !matches!(self.process().state(), State::Closing | State::TimingOut) {
+                    log::warn!("{}: its connection does not answer and is ended", self.case.describe());
+                    client.lifeline().kill_client();
+                }
+                self.lease = OwnLease::Idle;
+            }
+            Deadline::CutClient => {
+                client.lifeline().cut();
+                client.lifeline().kill_client();
+                self.timers.cut_client = None;
+            }
+            Deadline::KillClient => {
+                client.lifeline().close();
+                client.lifeline().kill_client();
+                self.timers.kill_client = None;
+            }
+        }
+    }
+
+    /// Returns when to kill the client, which should end by itself in this state.
+    fn time_to_kill_client(&self) -> Option<Instant> {
+        match self.process().state() {
+            State::Closing | State::TimingOut => sys::deadline(self.process().request.grace.saturating_add(CLOSING)),
+            // Its client was killed already.
+            State::Cancelling | State::Expiring => sys::deadline(CLOSING),
+            // Only the clean-up is left; a broken or hostile wrapper never ends. A kept process waits for the program.
+            State::Ended | State::Failed if self.awaits_acknowledgement() => None,
+            State::Ended | State::Failed => sys::deadline(CLOSING),
+            _ => None,
+        }
+    }
+
+    /// Returns whether another thread can change the state, which decides on the deadlines, while the host says nothing:
+    /// it closes the lifeline of a start, or acknowledges the exit of a kept process.
     fn may_change_unseen(&self) -> bool {
         match self.process().state() {
             State::Connecting | State::Begun => true,
-            // It came to this since the deadlines were set.
-            State::Closing | State::TimingOut => self.kill_client_at.is_none(),
+            // The state became this after the deadlines were set.
+            State::Closing | State::TimingOut => self.timers.kill_client.is_none(),
             State::Ended | State::Failed => self.case.remains == Remains::OnHost,
             _ => false,
         }
     }
 
-    /// Has a stream's scanner find the pieces, and takes them.
+    // ---- the client's streams ----
+
+    /// Lets a stream's scanner find the pieces, and takes them.
     fn scan(&mut self, stream: Stream, find: impl FnOnce(&mut Scanner, &mut dyn FnMut(Piece))) {
-        let mut scanner = std::mem::take(self.scanner(stream));
-        find(&mut scanner, &mut |piece| self.take(stream, piece));
+        let mut scanner = mem::take(self.scanner(stream));
+        find(&mut scanner, &mut |piece| self.take_piece(stream, piece));
         *self.scanner(stream) = scanner;
     }
 
@@ -206,21 +295,21 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    fn take(&mut self, stream: Stream, piece: Piece) {
+    fn take_piece(&mut self, stream: Stream, piece: Piece) {
         match piece {
-            Piece::Data(bytes) => self.keep(stream, bytes),
+            Piece::Data(bytes) => self.take_output(stream, bytes),
             Piece::Report(report) => {
                 if stream == Stream::Stderr {
                     self.case.spool.confirm();
                     self.resume(&report);
                 }
-                self.report(report);
+                self.take_report(report);
             }
             Piece::Unknown(line) => {
-                if !std::mem::replace(&mut self.has_unknown, true) {
+                if !mem::replace(&mut self.warned_of_unknown, true) {
                     let line = String::from_utf8_lossy(line);
                     log::warn!(
-                        "{}: a report that is none, and may not be the only one: {line:?}",
+                        "{}: its wrapper sent an unknown report; further ones are not logged: {line:?}",
                         self.process().uuid()
                     );
                 }
@@ -228,7 +317,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    fn keep(&mut self, stream: Stream, bytes: &[u8]) {
+    fn take_output(&mut self, stream: Stream, bytes: &[u8]) {
         let limit = self.case.shared.options().output_limit;
         match stream {
             Stream::Stderr if !self.seat.has_begun() => self.case.client.diagnosis.push(bytes, DIAGNOSIS),
@@ -240,19 +329,19 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 }
             }
             Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
-            Stream::Stdout if self.output_begun => {
+            Stream::Stdout if self.output.has_begun => {
                 self.case.spool.stdout(bytes);
                 self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
             }
             Stream::Stdout => {}
         }
-        if let (true, Some((end, ran, _))) = (self.has_spool(), self.exit) {
-            // A file that is long takes its time.
-            self.exit = Some((end, ran, Instant::now() + REST_AFTER_EXIT));
+        if let (true, Some(pending)) = (self.has_spool(), &mut self.exit) {
+            // A long file takes its time.
+            pending.until = Instant::now() + REST_AFTER_EXIT;
         }
     }
 
-    /// The output is kept in files on the host.
+    /// Returns whether the host keeps the output in files.
     fn has_spool(&self) -> bool {
         self.process().is_kept() && self.process().request.log_file.is_none()
     }
@@ -263,61 +352,32 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    /// Any report behind `begin` shows that the wrapper has read the block that it was sent.
+    /// Lets commands follow the block of a start: any report after `begin` shows that the wrapper has read the block.
     fn resume(&self, report: &Report) {
         if let (false, Some(lifeline)) = (matches!(report, Report::Begin { .. }), self.process().lifeline()) {
             lifeline.resume();
         }
     }
 
-    fn report(&mut self, report: Report) {
+    // ---- reports ----
+
+    fn take_report(&mut self, report: Report) {
         match report {
-            // The first one stands, as of all that a wrapper says once.
-            Report::Begin { .. } if self.seat.has_begun() => {}
-            Report::Begin { wrapper_pid, user } => {
-                self.seat.begun();
-                if let Some(lifeline) = self.process().lifeline() {
-                    lifeline.begun();
-                }
-                if self.seat.connection().is_none() {
-                    self.renew_lease();
-                }
-                self.case.start.stage = StartStage::Setup;
-                self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
-                if let Some(user) = user {
-                    self.process().set_user(user);
-                }
-                match self.purpose {
-                    Purpose::Start => self.begin(),
-                    Purpose::Attach => self.cut_client_at = sys::deadline(ANSWER),
-                }
-            }
-            Report::OutputBegin => self.output_begun = true,
-            Report::Pid { .. } if self.case.remote.is_some() => {}
-            Report::Pid { pid, start_time, boot_id } => self.pid(Remote { pid, start_time, boot_id }),
+            Report::Begin { wrapper_pid, user } => self.take_begin(wrapper_pid, user),
+            Report::OutputBegin => self.output.has_begun = true,
+            Report::Pid { pid, start_time, boot_id } => self.take_pid(Remote { pid, start_time, boot_id }),
             Report::Wrapper { pid } => self.process().set_pids(|pids| pids.remote_monitoring = Some(pid)),
-            Report::Attached { running } => {
-                if self.purpose == Purpose::Attach {
-                    self.cut_client_at = None;
-                    self.case.link_restored(running);
-                    if !running {
-                        // The link may have broken before the wrapper read it. Said twice, it is heard once.
-                        self.send("keep\n");
-                    }
-                }
-            }
+            Report::Attached { running } => self.take_attached(running),
             Report::Refused => self.case.link.attach_outcome = AttachOutcome::Refused,
             Report::Gone => {
                 self.case.link.attach_outcome = AttachOutcome::Gone;
                 self.case.remains = Remains::Nothing;
             }
             Report::Running => self.case.announce_started(),
-            Report::Stray { pid } if self.case.strays.len() < MOST_STRAYS => self.case.strays.push(pid),
-            // A host that names more is broken, or hostile.
-            Report::Stray { .. } => {}
+            Report::Stray { pid } => self.take_stray(pid),
             Report::Rest(_) => {
-                self.rests += 1;
-                if self.rests == 2 {
+                self.output.complete_files += 1;
+                if self.output.complete_files == OUTPUT_FILES {
                     self.announce_exit();
                 }
             }
@@ -325,54 +385,51 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Report::Answer { id, done } => self.process().answer(id, done),
             Report::Warning(warning) => self.warn(warning),
             Report::Eof => {
-                self.output_ended = true;
-                self.end_of_output();
+                self.output.has_ended = true;
+                self.take_end_of_output();
             }
-            Report::Exit { end, ran } => {
-                if ran && self.process().is_kept() {
-                    self.case.remains = Remains::OnHost;
-                }
-                self.process().note_exit();
-                // The first report stands.
-                let patience = if self.has_spool() { REST_AFTER_EXIT } else { STDOUT_AFTER_EXIT };
-                self.exit.get_or_insert((end, ran, Instant::now() + patience));
-                if self.output_ended || self.process().request.log_file.is_some() {
-                    self.end_of_output();
-                }
-            }
-            Report::Clean => {
-                self.case.remains = Remains::Nothing;
-                let has_output = self.process().request.log_file.is_none() && !self.output_ended;
-                let at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
-                // One that is said again is no reason to wait longer.
-                self.kill_client_at = [self.kill_client_at, at].into_iter().flatten().min();
-            }
+            Report::Exit { end, ran } => self.take_exit(ReportedExit { end, ran }),
+            Report::Clean => self.take_clean(),
             Report::Tick => {
                 self.renew_lease();
                 self.send("ping\n");
             }
-            // ssh's own ServerAlive remains.
-            Report::Unleased if self.is_unleased => {}
-            Report::Unleased => {
-                log::warn!(
-                    "{}: its host is short of processes: its connection has no lease any more",
-                    self.case.describe()
-                );
-                self.lease_until = None;
-                self.is_unleased = true;
-            }
+            Report::Unleased => self.abandon_lease(),
             // The answers of other scripts.
             Report::Pong | Report::Problem(_) | Report::Found { .. } | Report::Cleaned { .. } => {}
         }
     }
 
-    /// Has the wrapper start the application. Without this word nothing starts: the wrapper may begin long after this start was given
-    /// up.
-    fn begin(&self) {
+    fn take_begin(&mut self, wrapper_pid: i64, user: Option<String>) {
+        // The first report stands, as of all that a wrapper says once.
+        if self.seat.has_begun() {
+            return;
+        }
+        self.seat.begun();
+        if let Some(lifeline) = self.process().lifeline() {
+            lifeline.begun();
+        }
+        if self.seat.connection().is_none() {
+            self.renew_lease();
+        }
+        self.case.start.stage = StartStage::Setup;
+        self.process().set_pids(|pids| pids.remote_monitoring = Some(wrapper_pid));
+        if let Some(user) = user {
+            self.process().set_user(user);
+        }
+        match self.purpose {
+            Purpose::Start => self.send_go(),
+            Purpose::Attach => self.timers.cut_client = sys::deadline(ANSWER),
+        }
+    }
+
+    /// Lets the wrapper start the application. Without `go` nothing starts: the wrapper may begin long after this start
+    /// was given up.
+    fn send_go(&self) {
         let process = self.process();
         let Some(lifeline) = process.lifeline() else { return };
-        // Before the state changes: a kill that finds the wrapper begun closes the lifeline, and a wrapper that has not got its
-        // go reports nothing.
+        // Before the state changes: a kill that finds the wrapper begun closes the lifeline, and a wrapper that has not
+        // got its `go` reports nothing.
         lifeline.hold();
         let (_, actions) = process.take(Input::Begin);
         if actions.contains(&Action::SendGo) {
@@ -380,47 +437,91 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    /// The application has ended, or all that it wrote to stdout is here; or both. What it wrote to files is asked for from
-    /// where it is known to be here: to read them to their ends takes longer than to learn of the exit.
-    fn end_of_output(&mut self) {
-        match (self.has_spool(), self.exit) {
-            (true, Some(_)) => {
-                let (stdout, stderr) = self.case.spool.positions();
-                self.send(&format!("rest {stdout} {stderr}\n"));
-            }
-            (true, None) => {}
-            (false, _) => self.announce_exit(),
-        }
-    }
-
-    fn renew_lease(&mut self) {
-        if self.is_unleased {
+    fn take_pid(&mut self, remote: Remote) {
+        if self.case.remote.is_some() {
             return;
         }
-        self.lease_until = Lease::of(self.case.shared.options()).end(Instant::now());
-    }
-
-    fn pid(&mut self, remote: Remote) {
-        let request = &self.process().request;
-        let (launcher, uuid) = (&self.process().launcher, self.process().uuid());
-        if launcher.is_ssh() {
-            let destination = match &request.user {
-                Some(user) => format!("{user}@{}", request.host),
-                None => request.host.clone(),
-            };
-            log::debug!("{uuid}: to kill it by hand: ssh {destination} kill -9 {}", remote.pid);
-        } else {
-            log::debug!("{uuid}: to kill it by hand, on {}: kill -9 {}", request.host, remote.pid);
-        }
-        if let Some(client) = self.process().pids().ssh_client {
-            log::debug!("{uuid}: to kill its {} client by hand: kill -9 {client}", launcher.name());
-        }
+        self.log_kills_by_hand(remote.pid);
         self.process().set_pids(|pids| pids.remote = Some(remote.pid));
         self.case.remote = Some(remote);
         let (before, _) = self.process().take(Input::Pid);
         // The wrapper waits for this, so that no application runs on whose pid nobody knows.
         if before == State::Begun && self.process().is_kept() {
             self.send("keep\n");
+        }
+    }
+
+    fn log_kills_by_hand(&self, pid: i64) {
+        let Process { request, launcher, .. } = self.process();
+        let uuid = self.process().uuid();
+        if launcher.is_ssh() {
+            let destination = match &request.user {
+                Some(user) => format!("{user}@{}", request.host),
+                None => request.host.clone(),
+            };
+            log::debug!("{uuid}: to kill it by hand: ssh {destination} kill -9 {pid}");
+        } else {
+            log::debug!("{uuid}: to kill it by hand, on {}: kill -9 {pid}", request.host);
+        }
+        if let Some(client) = self.process().pids().ssh_client {
+            log::debug!("{uuid}: to kill its {} client by hand: kill -9 {client}", launcher.name());
+        }
+    }
+
+    fn take_attached(&mut self, running: bool) {
+        if self.purpose == Purpose::Start {
+            return;
+        }
+        self.timers.cut_client = None;
+        self.case.link_restored(running);
+        if !running {
+            // The link may have broken before the wrapper read the first `keep`. It obeys only one of the two.
+            self.send("keep\n");
+        }
+    }
+
+    fn take_stray(&mut self, pid: i64) {
+        // A host that names more is broken or hostile.
+        if self.case.strays.len() < MOST_STRAYS {
+            self.case.strays.push(pid);
+        }
+    }
+
+    fn take_exit(&mut self, exit: ReportedExit) {
+        if exit.ran && self.process().is_kept() {
+            self.case.remains = Remains::OnHost;
+        }
+        self.process().note_exit();
+        // The first report stands.
+        let patience = if self.has_spool() { REST_AFTER_EXIT } else { STDOUT_AFTER_EXIT };
+        self.exit.get_or_insert(PendingExit { exit, until: Instant::now() + patience });
+        if self.output.has_ended || self.process().request.log_file.is_some() {
+            self.take_end_of_output();
+        }
+    }
+
+    fn take_clean(&mut self) {
+        self.case.remains = Remains::Nothing;
+        let has_output = self.process().request.log_file.is_none() && !self.output.has_ended;
+        let at = sys::deadline(if has_output { STDOUT_AFTER_EXIT } else { CLIENT_AFTER_CLEAN });
+        // A repeated report is no reason to wait longer.
+        self.timers.kill_client = [self.timers.kill_client, at].into_iter().flatten().min();
+    }
+
+    fn renew_lease(&mut self) {
+        if matches!(self.lease, OwnLease::Abandoned) {
+            return;
+        }
+        let end = Lease::of(self.case.shared.options()).end(Instant::now());
+        self.lease = end.map_or(OwnLease::Idle, OwnLease::Until);
+    }
+
+    fn abandon_lease(&mut self) {
+        if !matches!(mem::replace(&mut self.lease, OwnLease::Abandoned), OwnLease::Abandoned) {
+            log::warn!(
+                "{}: its host is short of processes: its connection has no lease any more",
+                self.case.describe()
+            );
         }
     }
 
@@ -441,23 +542,39 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         log::warn!("{}: {what}", self.case.describe());
     }
 
-    /// While the lifeline is closed, the end is announced when the ssh client has ended too: its code belongs to the status.
+    // ---- the exit ----
+
+    /// Acts on the exit report or the end of stdout. Asks for the output files of a kept process from the positions that
+    /// have arrived: reading them to their ends takes longer than learning of the exit.
+    fn take_end_of_output(&mut self) {
+        match (self.has_spool(), self.exit) {
+            (true, Some(_)) => {
+                let (stdout, stderr) = self.case.spool.positions();
+                self.send(&format!("rest {stdout} {stderr}\n"));
+            }
+            (true, None) => {}
+            (false, _) => self.announce_exit(),
+        }
+    }
+
+    /// Returns whether the client's end is awaited before the exit is announced: the lifeline is closed, and the
+    /// client's code belongs to the status.
     fn awaits_client(&self) -> bool {
         self.process().state() == State::Closing
     }
 
-    /// The exit of a kept process stays on its host until the program has taken it.
+    /// Returns whether the host keeps an exit that the program has not taken yet.
     fn awaits_acknowledgement(&self) -> bool {
         self.case.remains == Remains::OnHost && !self.process().is_acknowledged()
     }
 
-    /// Whether the output of the application has arrived, as far as it is ever to arrive.
+    /// Returns whether all output of the application has arrived, as far as it ever will.
     fn has_all_output(&self) -> bool {
         let is_given_up = matches!(self.process().state(), State::Closing | State::TimingOut);
-        !self.has_spool() || self.rests == 2 || is_given_up
+        !self.has_spool() || self.output.complete_files == OUTPUT_FILES || is_given_up
     }
 
-    /// Announces the exit that was reported.
+    /// Announces the exit that was reported, if there is one.
     fn announce_exit(&mut self) {
         if self.awaits_client() {
             return;
@@ -466,18 +583,18 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             // Another link reads the rest, and gets the exit again.
             log::warn!("{}: its output stopped before its end; a new link reads the rest", self.case.describe());
             self.exit = None;
-            self.cut_client_at = Some(Instant::now());
+            self.timers.cut_client = Some(Instant::now());
             return;
         }
-        let Some((end, ran, _)) = self.exit.take() else { return };
-        self.case.settle_exit(end, ran);
+        let Some(pending) = self.exit.take() else { return };
+        self.case.settle_exit(pending.exit);
         if self.awaits_acknowledgement() {
-            self.look_at = sys::deadline(Seat::LOOK_AFTER);
+            self.timers.look = sys::deadline(Seat::LOOK_AFTER);
             return;
         }
         if self.process().ends_together() {
-            // The wrapper waits for its good-bye: without, it leaves word of the end for whoever asks.
-            self.goodbye_at = sys::deadline(GOODBYE_AFTER);
+            // The wrapper waits for its good-bye. Without one, it leaves word of the exit for whoever asks.
+            self.timers.goodbye = sys::deadline(GOODBYE_AFTER);
         } else {
             self.process().say_goodbye();
         }
@@ -491,8 +608,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if !self.has_all_output() {
             return;
         }
-        if let Some((end, ran, _)) = self.exit.take() {
-            self.case.settle_exit(end, ran);
+        if let Some(pending) = self.exit.take() {
+            self.case.settle_exit(pending.exit);
         }
     }
 }

@@ -1,10 +1,9 @@
-//! What a host says of a process whose link was lost.
+//! The inquiry: asks a host how a process has ended whose link was lost.
 
 use std::time::{Duration, Instant};
 
-use crate::case::{Case, Remote};
+use crate::case::{Case, Remote, ReportedExit};
 use crate::error::{Result, StartFailure};
-use crate::exit_status::ApplicationEnd;
 use crate::gate::Retry;
 use crate::process::Process;
 use crate::remote::{self, Flow, Place, Script};
@@ -15,34 +14,36 @@ use crate::state::Input;
 use crate::sys;
 use crate::wrapper;
 
-/// How long a host may take to answer a question, beside what the question waits for.
+/// How long a host may take to answer, beyond the time that the question itself waits for something.
 pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a host says of a process whose link was lost.
+/// What a host answers about a process whose link was lost.
 enum InquiryResult {
-    /// Its wrapper left word of how it ended, and of whether its program had run.
-    Ended(ApplicationEnd, bool),
-    /// Nothing is left of it, no word either.
+    /// The wrapper of the process left word of its exit.
+    Ended(ReportedExit),
+    /// Nothing is left of the process, not even word of its exit.
     Gone,
 }
 
-/// Asks the host after a process whose link was lost. After `lost_timeout` its end counts as unknown, but the host is
-/// asked on: what must not live on is ended as soon as it answers.
+/// Asks the host how a lost process has ended, until the host answers or the manager lets go, and settles the process.
+///
+/// After `lost_timeout` the exit is reported as unknown. The queries go on: they also end what is left of the process,
+/// which must not live on.
 pub(crate) fn learn_end(case: &Case) {
     let process = &case.process;
     let released = || process.is_released();
     let mut retry = Retry::for_ever();
     let until = sys::deadline(case.shared.options().lost_timeout);
     while !released() {
-        let settled = process.state().is_settled();
-        match inquire(case, until.filter(|_| !settled)) {
-            Ok(InquiryResult::Ended(end, ran)) => return case.settle_exit(end, ran),
+        let is_settled = process.state().is_settled();
+        match inquire(case, until.filter(|_| !is_settled)) {
+            Ok(InquiryResult::Ended(exit)) => return case.settle_exit(exit),
             Ok(InquiryResult::Gone) => break,
-            Err(error) => log::debug!("{}: asking after it: {error}", process.uuid()),
+            Err(error) => log::debug!("{}: its host does not say how it ended: {error}", process.uuid()),
         }
         let Some(next) = retry.next_try() else { break };
         match until {
-            Some(until) if !settled && until <= next => {
+            Some(until) if !is_settled && until <= next => {
                 case.shared.pool.gate().pause(until, released);
                 give_up(case);
             }
@@ -52,6 +53,7 @@ pub(crate) fn learn_end(case: &Case) {
     give_up(case);
 }
 
+/// Settles a lost process whose exit is unknown.
 pub(crate) fn give_up(case: &Case) {
     if let Some(reason) = case.failure_of_lost_start(case.process.has_run()) {
         let lost = case.start_error(reason);
@@ -62,12 +64,12 @@ pub(crate) fn give_up(case: &Case) {
     case.settle(input, |_| Ok(lost));
 }
 
-/// One question, and the time that the wrapper may need to answer it.
+/// Asks the host once. It may take until the time given, and then as long as the wrapper may need to answer.
 fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
     let Process { request, instance, .. } = &*case.process;
     let remote = case.remote.as_ref().map(|Remote { pid, start_time, boot_id }| (*pid, &start_time[..], &boot_id[..]));
     let wrapper_pid = case.process.pids().remote_monitoring;
-    // The wrapper may need its whole grace, and some time to be scheduled.
+    // The application may need its whole grace to end, and the host some time to run the wrapper.
     let grace = seconds::whole_seconds(request.grace).saturating_add(2);
     let deadline =
         until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
@@ -76,12 +78,12 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
     let mut answer = None;
     let cancelled = || case.process.is_released();
     let opened = |lifeline: &_| case.process.set_inquiry(lifeline);
-    // It waits for the wrapper's grace.
+    // The script waits for the end of the application's grace.
     let script = Script { cancelled: &cancelled, opened: &opened, ..Script::new(place, Kind::Long, &line) };
     let asked = remote::run(&case.shared, &script, &mut |piece| match piece {
         Piece::Report(Report::Exit { end, ran }) => {
-            answer = Some(InquiryResult::Ended(end, ran));
-            // It removes its file now.
+            answer = Some(InquiryResult::Ended(ReportedExit { end, ran }));
+            // The script removes the word of the exit now.
             Flow::Send("bye\n")
         }
         Piece::Report(Report::Gone) => {
@@ -91,7 +93,7 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
         Piece::Report(Report::Clean) => Flow::Last,
         _ => Flow::GoOn,
     });
-    // What was answered holds, whatever became of the session then.
+    // An answer counts, however the channel ended after it.
     if let (None, Err(error)) = (&answer, asked) {
         return Err(error);
     }

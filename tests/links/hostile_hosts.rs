@@ -262,7 +262,7 @@ fn reports_that_cannot_be_are_typed_errors() {
         assert!(all.iter().all(|event| matches!(event.kind, EventKind::StartFailed { .. })), "{}", brief(&all));
         // Ten lines that are no reports are one warning for each host that sent some.
         let warnings = logged::warnings();
-        let strange = warnings.iter().filter(|line| line.contains("a report that is none")).count();
+        let strange = warnings.iter().filter(|line| line.contains("sent an unknown report")).count();
         assert_eq!(strange, 2, "{}", brief(&warnings));
         drop(events);
         drop_in_time(manager);
