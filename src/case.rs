@@ -290,8 +290,8 @@ impl Case {
         }
     }
 
-    /// Settles a start that the wrapper reported as failed. It does so only for a start that failed by itself, whatever the
-    /// manager asked for in the meantime.
+    /// Settles a start that the wrapper reported as failed. It does so only for a start that failed by itself, whatever
+    /// the manager asked for in the meantime.
     pub(crate) fn settle_start_failed(&self, failure: Failure) {
         let start_error = self.start_errors();
         let subject = subject_of(failure, &self.process.request);
@@ -303,8 +303,8 @@ impl Case {
         self.start_errors()(reason)
     }
 
-    /// Returns a function that makes the errors of a failed start. The function takes no lock, because outcomes are made
-    /// under the process's lock: the output is read here.
+    /// Returns a function that makes the errors of a failed start. The function takes no lock, because outcomes are
+    /// made under the process's lock: the output is read here.
     fn start_errors(&self) -> impl Fn(StartFailure) -> Error {
         let request = &self.process.request;
         let output = self.process.output.lock().stderr.last(DIAGNOSIS);

@@ -267,8 +267,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    /// Returns whether another thread can change the state, which decides on the deadlines, while the host says nothing:
-    /// it closes the lifeline of a start, or acknowledges the exit of a kept process.
+    /// Returns whether another thread can change the state, which decides on the deadlines, while the host says
+    /// nothing: it closes the lifeline of a start, or acknowledges the exit of a kept process.
     fn may_change_unseen(&self) -> bool {
         match self.process().state() {
             State::Connecting | State::Begun => true,
@@ -544,8 +544,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
 
     // ---- the exit ----
 
-    /// Acts on the exit report or the end of stdout. Asks for the output files of a kept process from the positions that
-    /// have arrived: reading them to their ends takes longer than learning of the exit.
+    /// Acts on the exit report or the end of stdout. Asks for the output files of a kept process from the positions
+    /// that have arrived: reading them to their ends takes longer than learning of the exit.
     fn take_end_of_output(&mut self) {
         match (self.has_spool(), self.exit) {
             (true, Some(_)) => {

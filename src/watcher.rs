@@ -1,5 +1,7 @@
-//! The thread of one process: it connects, reads the reports, changes the state and tells of it, until the ssh client is
-//! reaped.
+//! The thread of one process, from its start or adoption to its end.
+//!
+//! A watcher waits for seats, runs one channel after another, restores the links of a kept process, and asks the host
+//! how a process has ended whose link was lost. What it knows of the process is in its [`Case`].
 
 use std::mem::{self, Discriminant};
 use std::panic::{self, AssertUnwindSafe};
@@ -10,7 +12,7 @@ use crossbeam_channel::bounded;
 
 use crate::case::{AttachOutcome, Case, Remains, Remote};
 use crate::channel::{Channel, Purpose};
-use crate::client::Lifeline;
+use crate::client::{Chunk, Lifeline};
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartStage};
 use crate::event::EventKind;
 use crate::exit_status::ClientEnd;
@@ -21,6 +23,7 @@ use crate::output::Tail;
 use crate::pool::NoSeat;
 use crate::process::Process;
 use crate::remote::{self, Place};
+use crate::report::NONCE_LENGTH;
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::seconds;
@@ -29,29 +32,33 @@ use crate::state::{Input, State};
 use crate::sys;
 use crate::wrapper;
 
-/// A kept process gets a new link at once where the one that broke took and lasted this long.
+/// A kept process gets its next link without a pause if restoring and using the last one took longer than this.
 const STEADY: Duration = Duration::from_secs(30);
 
 /// The thread of one process.
 struct Watcher {
     case: Case,
-    /// Between links that did not last.
+    /// The pauses between links that did not last.
     pauses: Retry,
 }
 
 /// How all attempts to get a link ended.
 enum AttachEnd {
-    /// There was one, which has ended for this reason.
+    /// There was a link, which ended for this reason.
     Linked(Error),
+    /// Another manager has a link.
     Refused,
+    /// Nothing of the process is left on its host.
     Gone,
-    /// The host has not answered in the time that the options allow.
+    /// The host has not answered within the restore timeout.
     GivenUp,
     /// The manager lets go.
     Released,
 }
 
-/// Watches a process from its connection to its end. The predecessors had the same uuid. One that is adopted is there already.
+/// Watches a process from its start or adoption to its end. Blocks until then. `predecessors` are the processes that
+/// had this uuid before and that still have a watcher; `adopted` is the application that an adopted process already
+/// has.
 pub(crate) fn watch(
     process: Arc<Process>,
     predecessors: &[Arc<Process>],
@@ -59,9 +66,9 @@ pub(crate) fn watch(
     adopted: Option<Remote>,
 ) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
-    let _watch = Watch(Arc::clone(&process));
+    let _end = EndWatchOnDrop(Arc::clone(&process));
     let mut watcher = Watcher { case: Case::new(process, shared, adopted), pauses: Retry::for_ever() };
-    // A panic must not leave callers waiting for ever: a host's logger, which runs here, can be what panics.
+    // A panic must not leave callers waiting for ever. The program's logger runs on this thread and can panic.
     let run = || {
         watcher.wait_for_predecessors(predecessors);
         if watcher.case.remote.is_none() {
@@ -78,23 +85,24 @@ pub(crate) fn watch(
 }
 
 /// Ends the watch of a process when dropped, also by a panic.
-struct Watch(Arc<Process>);
+struct EndWatchOnDrop(Arc<Process>);
 
-impl Drop for Watch {
+impl Drop for EndWatchOnDrop {
     fn drop(&mut self) {
         self.0.end_watch();
     }
 }
 
 impl Watcher {
-    /// A former wrapper of this uuid may still clean up: it removes the metadata file when it has looked that this is its
-    /// own, and what replaced it in between would go with it.
+    /// Waits until no predecessor has a client, the start is cancelled or its time is over. The wrapper of a
+    /// predecessor may still clean up: it checks that the metadata file is its own and then removes it, so a file that
+    /// replaced it between the two would be removed too.
     fn wait_for_predecessors(&self, predecessors: &[Arc<Process>]) {
         let (sender, changes) = bounded(1);
         let observed = predecessors.iter().chain([&self.case.process]);
         let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
-        let has_session = |predecessor: &Arc<Process>| predecessor.is_watched() && predecessor.lifeline().is_some();
-        while predecessors.iter().any(has_session) && self.case.process.state() == State::Connecting {
+        let has_client = |predecessor: &Arc<Process>| predecessor.is_watched() && predecessor.lifeline().is_some();
+        while predecessors.iter().any(has_client) && self.case.process.state() == State::Connecting {
             let is_over = match self.case.start.deadline {
                 Some(deadline) => changes.recv_deadline(deadline).is_err(),
                 None => changes.recv().is_err(),
@@ -105,6 +113,7 @@ impl Watcher {
         }
     }
 
+    /// Starts the process, and returns when it is settled or its link is lost.
     fn start(&mut self) {
         let process = Arc::clone(&self.case.process);
         let cancelled = || process.state() != State::Connecting;
@@ -118,8 +127,8 @@ impl Watcher {
         }
     }
 
-    /// Has one session on the host, and runs it to its end; sessions that did not begin are tried again where that can help. Gives what
-    /// ssh said of its end.
+    /// Runs one channel to its end, and returns why its client ended. Tries again after a channel that did not begin,
+    /// where that can help.
     fn run_channel(
         &mut self,
         purpose: Purpose,
@@ -140,7 +149,7 @@ impl Watcher {
                 deadline = self.case.start.deadline;
             }
             let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.case.diagnose());
-            // A client that was ended on purpose is not to come back.
+            // A client that was ended on purpose must not come back.
             let was_ended = cancelled() || process.client_killed_as().is_some();
             let again = if was_ended { Again::No } else { seat.after(&error, &mut tries) };
             match again {
@@ -160,14 +169,14 @@ impl Watcher {
         }
     }
 
-    /// The time of a start counts anew from its session: the login shell's start-up files run for a shared connection,
-    /// and once more for each session on it.
+    /// Begins the time of a start again with its channel: the start-up files of the login shell run for a shared
+    /// connection, and once more for each channel on it.
     fn begin_timing(&mut self) {
         self.case.start.waited = self.case.process.started_at.elapsed();
         self.case.start.deadline = sys::deadline(self.case.process.request.start_timeout);
     }
 
-    /// No turn to connect came: the start was cancelled or its time is over.
+    /// Settles a start that got no seat: it was cancelled, or its time is over.
     fn end_without_client(&mut self) {
         if self.case.process.state() == State::Connecting {
             self.case.process.take(Input::StartTimeout);
@@ -176,46 +185,34 @@ impl Watcher {
         self.case.settle_client_ended(&error);
     }
 
-    /// Whether a lost process gets a new link. One whose start was taken back does not, nor one whose pid was never reported.
+    /// Returns whether a lost process gets a new link. A process whose start was taken back does not get one, nor does
+    /// one whose pid was never reported.
     fn gets_new_link(&self) -> bool {
         let is_closed = matches!(self.case.link.state_at_loss, State::Closing | State::TimingOut);
         self.case.process.is_kept() && self.case.remote.is_some() && !is_closed
     }
 
-    /// Runs one ssh client to its end. An error is a local one: nothing was started.
+    /// Runs one client to its end. An error is a local one: nothing was started.
     fn run_client(&mut self, purpose: Purpose, seat: &mut Seat) -> Result<()> {
-        let request = &self.case.process.request;
+        let Case { process, shared, .. } = &self.case;
         let nonce = remote::nonce()?;
-        let options = self.case.shared.options();
-        // A shared connection has a lease of its own.
-        let lease = match seat.connection() {
-            Some(_) => SilentCut::Connection,
-            None => SilentCut::of(&self.case.process.launcher, options),
-        };
-        let (instance, manager) = (&self.case.process.instance, &self.case.shared.name);
-        let line = match purpose {
-            Purpose::Start => wrapper::start_line(&nonce, instance, request, manager, lease),
-            Purpose::Attach => {
-                let grace = seconds::whole_seconds(request.grace).saturating_add(2);
-                wrapper::attach_line(&nonce, instance, grace, manager, self.case.spool.positions(), lease)
-            }
-        };
-        let mut client =
-            remote::spawn(&self.case.shared.pool, options, &seat.route(), &self.case.process.target(), line)?;
+        let line = self.script(purpose, &nonce, seat);
+        let mut client = remote::spawn(&shared.pool, shared.options(), &seat.route(), &process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
-        self.case.process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
-        self.case.process.set_lifeline(Some(Arc::clone(&lifeline)));
+        process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
+        process.set_lifeline(Some(Arc::clone(&lifeline)));
         // A kill that came before the lifeline was there could not close it.
         let is_over = match purpose {
-            Purpose::Start => self.case.process.state() != State::Connecting,
-            Purpose::Attach => self.case.process.is_released(),
+            Purpose::Start => process.state() != State::Connecting,
+            Purpose::Attach => process.is_released(),
         };
         if is_over {
             lifeline.cut();
             lifeline.kill_client();
         }
-        // Behind the client, so it is dropped before it: a good-bye would end what is kept.
-        let _cut = self.case.process.is_kept().then(|| CutOnDrop(lifeline));
+        // Declared after the client, so that it is dropped first: the client's own drop says good-bye, and that would
+        // end a kept process.
+        let _cut = process.is_kept().then(|| CutOnDrop(lifeline));
         self.case.start.stage = match seat.connection() {
             // ssh has logged in.
             Some(_) => StartStage::StartUpFiles,
@@ -227,14 +224,32 @@ impl Watcher {
         self.case.process.set_lifeline(None);
         self.case.process.set_pids(|pids| pids.ssh_client = None);
         self.case.client.end = end?;
-        // ssh's code for a connection that broke.
+        // ssh exits with 255 when its connection breaks.
         let has_lost = self.case.client.end == ClientEnd::Seen(255);
         self.case.client.connection_end = seat.connection().and_then(|connection| connection.why_ended(has_lost));
         Ok(())
     }
 
-    /// Gives a kept process whose link was lost a new one, which lasts until it breaks in its turn. Pauses after a link that
-    /// did not last: each costs a login and two events.
+    /// Returns what a client writes to the shell on the host.
+    fn script(&self, purpose: Purpose, nonce: &[u8; NONCE_LENGTH], seat: &Seat) -> Vec<Chunk> {
+        let Case { process, shared, .. } = &self.case;
+        let Process { instance, request, launcher, .. } = &**process;
+        // A shared connection has a lease of its own.
+        let lease = match seat.connection() {
+            Some(_) => SilentCut::Connection,
+            None => SilentCut::of(launcher, shared.options()),
+        };
+        match purpose {
+            Purpose::Start => wrapper::start_line(nonce, instance, request, &shared.name, lease),
+            Purpose::Attach => {
+                let grace = seconds::whole_seconds(request.grace).saturating_add(2);
+                wrapper::attach_line(nonce, instance, grace, &shared.name, self.case.spool.positions(), lease)
+            }
+        }
+    }
+
+    /// Restores the link of a kept process, and returns when that link has ended or the process is settled. Pauses
+    /// after a link that did not last: each one costs a login and two events.
     fn restore_link(&mut self) {
         let began = Instant::now();
         let end = self.attach();
@@ -247,50 +262,52 @@ impl Watcher {
             }
             return;
         }
-        // A host may have given a link and then refused it.
+        // A host may have given a link and then refused it: then that link is lost, too.
         self.case.process.take(Input::ClientEnded);
         match end {
             AttachEnd::Refused => self.case.settle_taken_over(),
-            // The process was there when the host was asked for it, and only its manager removes it.
+            // Its host listed the process before the adoption, and only a manager that has it can have removed it.
             AttachEnd::Gone if self.case.link.is_adopting => self.case.settle_taken_over(),
             AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => inquiry::give_up(&self.case),
             AttachEnd::Released => self.case.settle_released(),
         }
     }
 
-    /// Has the host remove what it keeps of a process whose exit the program has taken, if the link broke before it could.
+    /// Removes what the host keeps of a process whose exit the program has taken, if the link broke before the host
+    /// could remove it.
     fn clear_remains(&mut self) {
         let process = Arc::clone(&self.case.process);
         let mut retry = Retry::for_ever();
         while self.case.remains == Remains::OnHost && self.wait_for_acknowledgement() {
             match self.attach() {
-                // That link can have broken, too.
+                // This link can have broken, too.
                 AttachEnd::Linked(_) => {
                     let Some(next) = retry.next_try().filter(|_| self.case.remains == Remains::OnHost) else { return };
                     self.case.shared.pool.gate().pause(next, || process.is_released());
                 }
-                // There is nothing any more, or another manager has it, or this one lets go.
+                // Nothing is left, or another manager has the process, or this one lets go.
                 AttachEnd::Gone | AttachEnd::Refused | AttachEnd::Released => return,
                 AttachEnd::GivenUp => {
-                    log::warn!("{}: its host still keeps its output and how it ended", self.case.describe());
+                    log::warn!("{}: its host still keeps its output and its exit", self.case.describe());
                     return;
                 }
             }
         }
     }
 
-    /// False when the manager lets go: the next one adopts the process, and learns of its exit.
+    /// Waits until the program has taken the exit. Returns false if the manager lets go first: the next manager then
+    /// adopts the process and gets its exit.
     fn wait_for_acknowledgement(&self) -> bool {
         let (sender, changes) = bounded(1);
         let _observation = self.case.process.observe(sender);
         while !self.case.process.is_acknowledged() && !self.case.process.is_released() {
-            // The observation holds a sender, so this fails never.
+            // The observation holds a sender, so this cannot fail.
             let _ = changes.recv();
         }
         !self.case.process.is_released()
     }
 
-    /// Asks the host for a link to a kept process until it answers. Returns when that link has ended.
+    /// Asks the host for a link to a kept process until it answers. If it gives a link, returns when that has ended.
     fn attach(&mut self) -> AttachEnd {
         let process = Arc::clone(&self.case.process);
         let released = || process.is_released();
@@ -310,7 +327,7 @@ impl Watcher {
                 (_, Err(NoSeat::Cancelled)) => return AttachEnd::Released,
                 (_, Err(NoSeat::TimedOut(_))) => remote::timed_out(&Place { target: process.target(), deadline: None }),
             };
-            // Once for each reason: it is tried for ever.
+            // Only when the reason changes: the attempts may go on for ever.
             let reason = kind_of(&error);
             if !process.state().is_settled() && announced.replace(reason) != Some(reason) {
                 log::warn!("{}: the link is not restored: {error}", self.case.describe());
@@ -325,7 +342,7 @@ impl Watcher {
     }
 }
 
-/// Has a session that an error or a panic ends say nothing more.
+/// Cuts a lifeline when dropped, so that a channel which an error or a panic ends says no good-bye.
 struct CutOnDrop(Arc<Lifeline>);
 
 impl Drop for CutOnDrop {
@@ -334,7 +351,7 @@ impl Drop for CutOnDrop {
     }
 }
 
-/// What kind of failure it is, as far as it makes a difference to who is told.
+/// Returns the kind of a failure. Two failures of one kind are announced once.
 fn kind_of(error: &Error) -> (Discriminant<Error>, Option<Discriminant<SshFailure>>, Option<LauncherFailure>) {
     let (ssh, other) = match error {
         Error::Ssh { failure, .. } => (Some(mem::discriminant(failure)), None),
