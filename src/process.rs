@@ -67,45 +67,117 @@ pub(crate) struct Process {
     pub instance: Instance,
     pub request: BootRequest,
     pub launcher: Launcher,
-    /// The user on the host, once that has said who it is.
-    user: Mutex<Option<String>>,
-    /// Tells the starts of a manager apart: 1 for the first, rising in the order of the table. The table sets it.
+    /// Distinguishes the starts of a manager: 1 for the first, rising in the order in which the table gets them. The table
+    /// sets it.
     pub start_number: u64,
-    /// When `start_process` was called.
+    /// When this value was made: when `start_process` or `adopt_process` was called.
     pub started_at: Instant,
-    /// A copy of the record's state, so that asking for it takes no lock.
+    /// The user on the host, once the host has reported it.
+    user: Mutex<Option<String>>,
+    /// A copy of the record's state, so that reading it takes no lock.
     state: AtomicU8,
     record: Mutex<Record>,
     pub output: Mutex<OutputTails>,
-    /// The watcher works on it.
+    /// The watcher still works on this process.
     watched: AtomicBool,
-    /// The manager has let go: a lost process is not asked after any more.
+    /// The manager has let go of this process: nobody asks the host any more.
     released: AtomicBool,
-    /// How many calls end it together with others.
+    /// How many calls end this process together with others.
     ended_together: AtomicUsize,
 }
 
+/// What the watcher and the callers of a process change, under one lock.
 struct Record {
     state: State,
     pids: RuntimePids,
-    lifeline: Option<Arc<Lifeline>>,
-    inquiry: Option<Arc<Lifeline>>,
     outcome: Option<Outcome>,
     announcement: Announcement,
     /// The program has taken the end.
     acknowledged: bool,
     /// The program was executed.
     ran: bool,
-    next_command: u64,
-    /// Who waits for the answers to commands.
-    answers: Vec<(u64, Sender<bool>)>,
     /// The host has reported the exit, which may not be announced yet.
     has_exited: bool,
-    /// Whom to tell of every change.
-    observers: Vec<(u64, Sender<()>)>,
-    next_observer: u64,
-    /// By whose hand the ssh client ends, when it was signalled on purpose.
+    /// Who ended the ssh client, if it was signalled on purpose.
     client_killed_as: Option<ExitSource>,
+    handles: Handles,
+}
+
+/// What a process has only while something of it lives: under the lock of its record.
+#[derive(Default)]
+struct Handles {
+    /// Of the client that carries the link.
+    lifeline: Option<Arc<Lifeline>>,
+    /// Of the client that asks the host how the process ended.
+    inquiry: Option<Arc<Lifeline>>,
+    commands: Commands,
+    observers: Observers,
+}
+
+/// The commands that the wrapper has not answered, and who waits for the answers.
+#[derive(Default)]
+struct Commands {
+    last_id: u64,
+    unanswered: Vec<(u64, Sender<bool>)>,
+}
+
+impl Commands {
+    /// Enters a command, and returns its number and the receiver of its answer.
+    fn enter(&mut self) -> (u64, Receiver<bool>) {
+        let (sender, receiver) = bounded(1);
+        // The kernel and the wrapper keep the order: answers that are this late will not come.
+        let late = self.unanswered.len().saturating_sub(MOST_ANSWERS);
+        self.unanswered.drain(..late);
+        self.last_id += 1;
+        self.unanswered.push((self.last_id, sender));
+        (self.last_id, receiver)
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.unanswered.retain(|(known, _)| *known != id);
+    }
+
+    fn answer(&mut self, id: u64, done: bool) {
+        if let Some(at) = self.unanswered.iter().position(|(known, _)| *known == id) {
+            // Answers keep the order of their commands: the answers to earlier ones will not come.
+            let answered = self.unanswered.drain(..=at).next_back();
+            if let Some((_, sender)) = answered {
+                // Its receiver may have stopped waiting.
+                let _ = sender.try_send(done);
+            }
+        }
+    }
+
+    /// Disconnects all who wait: nobody answers any more.
+    fn give_up(&mut self) {
+        self.unanswered.clear();
+    }
+}
+
+/// Who gets a message after each change of a process.
+#[derive(Default)]
+struct Observers {
+    last_id: u64,
+    list: Vec<(u64, Sender<()>)>,
+}
+
+impl Observers {
+    fn add(&mut self, sender: Sender<()>) -> u64 {
+        self.last_id += 1;
+        self.list.push((self.last_id, sender));
+        self.last_id
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.list.retain(|(known, _)| *known != id);
+    }
+
+    fn notify(&self) {
+        for (_, observer) in &self.list {
+            // A full channel has a message that its observer has not seen yet: that is enough.
+            let _ = observer.try_send(());
+        }
+    }
 }
 
 /// Ends an observation when dropped.
@@ -116,11 +188,11 @@ pub(crate) struct Observation {
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        self.process.record.lock().observers.retain(|(id, _)| *id != self.id);
+        self.process.record.lock().handles.observers.remove(self.id);
     }
 }
 
-/// Says that a process is ended together with others, until it is dropped.
+/// Marks a process as ended together with others, until it is dropped.
 pub(crate) struct EndsTogether(Arc<Process>);
 
 impl Drop for EndsTogether {
@@ -154,25 +226,20 @@ impl Process {
             instance,
             request,
             launcher,
-            user: Mutex::new(None),
             start_number: 0,
             started_at: Instant::now(),
+            user: Mutex::new(None),
             state: AtomicU8::new(state as u8),
             record: Mutex::new(Record {
                 state,
                 pids: RuntimePids::default(),
-                lifeline: None,
-                inquiry: None,
                 outcome: None,
                 announcement: Announcement::Pending,
                 acknowledged: false,
                 ran: false,
-                next_command: 0,
-                answers: Vec::new(),
                 has_exited: false,
-                observers: Vec::new(),
-                next_observer: 0,
                 client_killed_as: None,
+                handles: Handles::default(),
             }),
             output: Mutex::new(OutputTails::new()),
             watched: AtomicBool::new(true),
@@ -231,7 +298,7 @@ impl Process {
         } else {
             self.take(Input::Release);
         }
-        let inquiry = self.record.lock().inquiry.take();
+        let inquiry = self.record.lock().handles.inquiry.take();
         if let Some(inquiry) = inquiry {
             inquiry.kill_client();
         }
@@ -256,7 +323,7 @@ impl Process {
                 return;
             }
             record.acknowledged = true;
-            record.lifeline.clone().filter(|_| self.is_kept())
+            record.handles.lifeline.clone().filter(|_| self.is_kept())
         };
         if let Some(lifeline) = lifeline {
             lifeline.close();
@@ -270,7 +337,7 @@ impl Process {
 
     /// The lifeline of the client that asks after the process, which a release ends.
     pub(crate) fn set_inquiry(&self, lifeline: &Arc<Lifeline>) {
-        self.record.lock().inquiry = Some(Arc::clone(lifeline));
+        self.record.lock().handles.inquiry = Some(Arc::clone(lifeline));
         // A release that came before could not find it.
         if self.is_released() {
             lifeline.kill_client();
@@ -315,11 +382,11 @@ impl Process {
     }
 
     pub(crate) fn lifeline(&self) -> Option<Arc<Lifeline>> {
-        self.record.lock().lifeline.clone()
+        self.record.lock().handles.lifeline.clone()
     }
 
     pub(crate) fn set_lifeline(&self, lifeline: Option<Arc<Lifeline>>) {
-        self.record.lock().lifeline = lifeline;
+        self.record.lock().handles.lifeline = lifeline;
     }
 
     /// Takes an input, if it does not settle the process: [`Process::settle`] does that. Closes the lifeline and kills the
@@ -359,13 +426,12 @@ impl Process {
             self.enter(record, next);
         }
         if next == State::LinkLost {
-            // Nobody answers any more.
-            record.answers.clear();
+            record.handles.commands.give_up();
         }
         if actions.contains(&Action::AnnounceStarted) {
             record.ran = true;
         }
-        (before, actions, record.lifeline.clone())
+        (before, actions, record.handles.lifeline.clone())
     }
 
     fn settle_record(&self, record: &mut Record, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
@@ -375,7 +441,7 @@ impl Process {
             return false;
         }
         record.outcome = Some(outcome(before).map(|status| status.of_start(self.start_number)));
-        record.answers.clear();
+        record.handles.commands.give_up();
         self.enter(record, next);
         true
     }
@@ -414,7 +480,7 @@ impl Process {
             pids.client_monitoring = None;
         });
         self.set_lifeline(None);
-        self.record.lock().inquiry = None;
+        self.record.lock().handles.inquiry = None;
         self.watched.store(false, Ordering::Release);
         self.notify();
     }
@@ -436,39 +502,27 @@ impl Process {
     }
 
     fn notify(&self) {
-        for (_, observer) in &self.record.lock().observers {
-            // A full channel has a message that its observer has not seen yet: that is enough.
-            let _ = observer.try_send(());
-        }
+        self.record.lock().handles.observers.notify();
     }
 
     /// Has a channel, which may be that of several processes, get a message after each change, until the observation is
     /// dropped. What is waited for must be looked at after this call.
     pub(crate) fn observe(self: &Arc<Process>, sender: Sender<()>) -> Observation {
-        let mut record = self.record.lock();
-        record.next_observer += 1;
-        let id = record.next_observer;
-        record.observers.push((id, sender));
+        let id = self.record.lock().handles.observers.add(sender);
         Observation { process: Arc::clone(self), id }
     }
 
     /// Sends a signal, and CONT behind it, so that one that was stopped gets it. The channel gets the wrapper's answer; it is cut
     /// when the process settles or its link is lost before.
     pub(crate) fn signal(&self, signal: Signal, scope: KillScope, and_cont: bool) -> Result<Receiver<bool>> {
-        let (sender, receiver) = bounded(1);
-        let (lifeline, id) = {
+        let (lifeline, id, answer) = {
             let mut record = self.record.lock();
-            // The kernel and the wrapper keep order: answers that are this late come no more.
-            let late = record.answers.len().saturating_sub(MOST_ANSWERS);
-            record.answers.drain(..late);
-            match (record.state.shown(), &record.lifeline) {
+            match (record.state.shown(), &record.handles.lifeline) {
                 _ if record.has_exited => return Err(Error::NotRunning { uuid: self.uuid().to_owned() }),
                 (ProcessState::Starting | ProcessState::Running | ProcessState::Ending, Some(lifeline)) => {
                     let lifeline = Arc::clone(lifeline);
-                    record.next_command += 1;
-                    let id = record.next_command;
-                    record.answers.push((id, sender));
-                    (lifeline, id)
+                    let (id, answer) = record.handles.commands.enter();
+                    (lifeline, id, answer)
                 }
                 (ProcessState::LinkLost, _) => return Err(Error::LinkDown { uuid: self.uuid().to_owned() }),
                 _ => return Err(Error::NotRunning { uuid: self.uuid().to_owned() }),
@@ -480,9 +534,9 @@ impl Process {
         };
         let and_cont = if and_cont { " CONT" } else { "" };
         if lifeline.send(&format!("kill {id} {signal} {scope}{and_cont}\n")) {
-            Ok(receiver)
+            Ok(answer)
         } else {
-            self.record.lock().answers.retain(|(known, _)| *known != id);
+            self.record.lock().handles.commands.remove(id);
             Err(Error::LinkDown { uuid: self.uuid().to_owned() })
         }
     }
@@ -491,7 +545,7 @@ impl Process {
     pub(crate) fn signal_client(&self, signal: Signal, source: ExitSource) -> Result<()> {
         let lifeline = {
             let mut record = self.record.lock();
-            let Some(lifeline) = record.lifeline.clone() else {
+            let Some(lifeline) = record.handles.lifeline.clone() else {
                 return Err(Error::NotRunning { uuid: self.uuid().to_owned() });
             };
             record.client_killed_as = Some(source);
@@ -510,16 +564,9 @@ impl Process {
         self.record.lock().client_killed_as
     }
 
+    /// Takes the wrapper's answer to a command.
     pub(crate) fn answer(&self, id: u64, done: bool) {
-        let mut record = self.record.lock();
-        if let Some(at) = record.answers.iter().position(|(known, _)| *known == id) {
-            // Answers keep the order of their commands: those before this one come no more.
-            let answered = record.answers.drain(..=at).next_back();
-            if let Some((_, sender)) = answered {
-                // Its receiver may have stopped waiting.
-                let _ = sender.try_send(done);
-            }
-        }
+        self.record.lock().handles.commands.answer(id, done);
     }
 
     /// Nobody reads commands on its host any more: the link counts as lost, and the host is asked to end it.
@@ -534,7 +581,7 @@ impl Process {
     pub(crate) fn note_exit(&self) {
         let mut record = self.record.lock();
         record.has_exited = true;
-        record.answers.clear();
+        record.handles.commands.give_up();
     }
 
     /// Sends one step of a kill. One that the link does not take is not this call's error: the process is lost then, and
