@@ -1,6 +1,7 @@
 //! One process, as its watcher and its callers share it.
 //!
-//! Lock order: a process's `record` and `output` are leaf locks: nothing else is locked, sent or written under them.
+//! Lock order: a process's `record`, `output` and `user` are leaf locks: nothing else is locked, sent or written under
+//! them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -21,44 +22,44 @@ use crate::request::BootRequest;
 use crate::signal::Signal;
 use crate::state::{Action, Input, ProcessState, State, decide};
 
-/// The pids of one process; each is missing while it is not known.
+/// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RuntimePids {
-    /// The ssh client, or that of another launcher, on this machine; missing when it has ended.
+    /// The client of ssh or of another launcher, on this machine. `None` when it has ended.
     pub ssh_client: Option<i64>,
-    /// The application, on its host.
+    /// The application, on its host. Stays after the application has ended.
     pub remote: Option<i64>,
-    /// The wrapper that watches the application on its host.
+    /// The wrapper that supervises the application on its host. Stays after the wrapper has ended.
     pub remote_monitoring: Option<i64>,
-    /// The thread that watches the ssh client, on this machine, as ps and top show it.
+    /// The thread that watches the client, on this machine, as ps and top show it. `None` when it has ended.
     pub client_monitoring: Option<i64>,
 }
 
-/// Whom a step of a kill was sent to.
+/// To whom a step of a kill was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// There was no link.
+    /// To nobody: there was no link.
     Nobody,
-    /// The shell that runs the setup lines, and its children.
+    /// To the shell that runs the setup lines, and its children.
     Setup,
-    /// The application, or by KILL whatever there is.
+    /// To the application; KILL also to the setup.
     Application,
 }
 
-/// How many commands can wait for their answers.
+/// The most commands that can wait for their answers.
 const MOST_ANSWERS: usize = 256;
 
 /// How a settled process ended.
 pub(crate) type Outcome = std::result::Result<ExitStatus, Error>;
 
-/// How far the announcement of an end has come. It only goes forward.
+/// How far the announcement of the end of a process has come. It only goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Announcement {
-    /// The event is not in every subscription's queue yet.
+    /// The event is not yet in the queue of every subscription.
     Pending,
-    /// The event is in every subscription's queue, and the exit callbacks have not all returned.
+    /// The event is in the queue of every subscription. Some exit callbacks have not returned.
     Queued,
-    /// The exit callbacks have returned, or there were none to call.
+    /// All exit callbacks have returned, or there were none.
     Complete,
 }
 
@@ -67,10 +68,10 @@ pub(crate) struct Process {
     pub instance: Instance,
     pub request: BootRequest,
     pub launcher: Launcher,
-    /// Distinguishes the starts of a manager: 1 for the first, rising in the order in which the table gets them. The table
-    /// sets it.
+    /// Distinguishes the starts of a manager: 1 for the first, rising in the order in which the table gets them. The
+    /// table sets it.
     pub start_number: u64,
-    /// When this value was made: when `start_process` or `adopt_process` was called.
+    /// When `start_process` or `adopt_process` made this value.
     pub started_at: Instant,
     /// The user on the host, once the host has reported it.
     user: Mutex<Option<String>>,
@@ -201,19 +202,19 @@ impl Drop for EndsTogether {
     }
 }
 
-/// Names a process in messages and log lines.
+/// Returns the name of a process for messages and log lines.
 pub(crate) fn describe(name: &str, uuid: &str, session: &str, user: Option<&str>) -> String {
     let user = user.map_or_else(String::new, |user| format!(", user {user}"));
     format!("process {name:?} ({uuid}) of session {session:?}{user}")
 }
 
 impl Process {
-    /// One that is to be started.
+    /// Returns a process that is to be started.
     pub(crate) fn new(instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
         Process::in_state(State::Connecting, instance, request, launcher)
     }
 
-    /// One that runs, or has ended, on its host, and has no link yet.
+    /// Returns a process that runs or has ended on its host, and has no link yet.
     pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
         let process = Process::in_state(State::LinkLost, instance, request, launcher);
         process.note_run();
@@ -252,22 +253,23 @@ impl Process {
         &self.instance.uuid
     }
 
-    /// Where it runs.
+    /// Returns where the process runs.
     pub(crate) fn target(&self) -> Target<'_> {
         let BootRequest { host, user, .. } = &self.request;
         Target { launcher: &self.launcher, host, user: user.as_deref(), uuid: Some(self.uuid()) }
     }
 
-    /// Who it is on its host. Until that is known: who was asked for, if anybody was.
+    /// Returns the user on the host; the user of the request, if it has one, while the host has not reported the user.
     pub(crate) fn user(&self) -> Option<String> {
         self.user.lock().clone().or_else(|| self.request.user.clone())
     }
 
-    /// The host says who it is; the first word stands.
+    /// Notes the user that the host reported. The first report stands.
     pub(crate) fn set_user(&self, user: String) {
         self.user.lock().get_or_insert(user);
     }
 
+    /// Returns the state. Takes no lock.
     pub(crate) fn state(&self) -> State {
         State::ALL[usize::from(self.state.load(Ordering::Acquire))]
     }
@@ -276,17 +278,17 @@ impl Process {
         matches!(self.state().shown(), ProcessState::Starting | ProcessState::Running | ProcessState::Ending)
     }
 
-    /// Whether its watcher still works on it.
+    /// Returns whether the watcher still works on this process.
     pub(crate) fn is_watched(&self) -> bool {
         self.watched.load(Ordering::Acquire)
     }
 
-    /// The manager lets go of it.
+    /// Lets go of the process: a kept process whose start is done goes on, any other one ends.
     pub(crate) fn release(&self) {
         self.released.store(true, Ordering::Release);
         if self.is_kept() {
             if self.take_or_settle(Input::Detach, |_| Err(Error::Detached { uuid: self.uuid().to_owned() })) {
-                // The end of input alone: a good-bye would be for what has ended.
+                // Cut, not closed: a good-bye is only for a process that has ended.
                 if let Some(lifeline) = self.lifeline() {
                     lifeline.cut();
                 }
@@ -304,7 +306,7 @@ impl Process {
         }
     }
 
-    /// Leaves the exit of a kept process on its host, for the next manager, unless the program has taken it.
+    /// Leaves the exit of a kept process on its host, for the next manager, unless the program has taken the exit.
     fn leave_exit(&self) {
         if self.state().is_settled() && !self.is_acknowledged() {
             if let Some(lifeline) = self.lifeline() {
@@ -313,9 +315,9 @@ impl Process {
         }
     }
 
-    /// The program has taken the end: a subscriber received the event, a callback returned, or a call returned the end or dropped it.
-    /// The host of a kept process need not keep it any longer. Has no effect on a process that has not ended, or that the manager
-    /// has let go of. Does not block.
+    /// Notes that the program has taken the end: a subscriber received the event, a callback returned, or a call
+    /// returned the end or dropped it. The host of a kept process then removes the exit and the output. Has no effect
+    /// on a process that has not ended, or that the manager has let go of. Does not block.
     pub(crate) fn acknowledge(&self) {
         let lifeline = {
             let mut record = self.record.lock();
@@ -335,7 +337,7 @@ impl Process {
         self.record.lock().acknowledged
     }
 
-    /// The lifeline of the client that asks after the process, which a release ends.
+    /// Sets the lifeline of the client that asks the host how the process ended. A release ends this client.
     pub(crate) fn set_inquiry(&self, lifeline: &Arc<Lifeline>) {
         self.record.lock().handles.inquiry = Some(Arc::clone(lifeline));
         // A release that came before could not find it.
@@ -344,12 +346,12 @@ impl Process {
         }
     }
 
-    /// Whether it goes on when its link or its manager is gone.
+    /// Returns whether the process goes on when its link or its manager is gone.
     pub(crate) fn is_kept(&self) -> bool {
         self.request.link_loss == LinkLossPolicy::Keep
     }
 
-    /// Notes that the program was executed; true when that was not known.
+    /// Notes that the program was executed. Returns true if that was not known before.
     pub(crate) fn note_run(&self) -> bool {
         !std::mem::replace(&mut self.record.lock().ran, true)
     }
@@ -370,12 +372,12 @@ impl Process {
         self.record.lock().ran
     }
 
-    /// How it ended, once it is settled.
+    /// Returns how the process ended, once it is settled.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.record.lock().outcome.clone()
     }
 
-    /// How it ended, once the announcement of that has come this far.
+    /// Returns how the process ended, once the announcement of that has come this far.
     pub(crate) fn outcome_after(&self, announcement: Announcement) -> Option<Outcome> {
         let record = self.record.lock();
         record.outcome.clone().filter(|_| record.announcement >= announcement)
@@ -389,23 +391,24 @@ impl Process {
         self.record.lock().handles.lifeline = lifeline;
     }
 
-    /// Takes an input, if it does not settle the process: [`Process::settle`] does that. Closes the lifeline and kills the
-    /// client where the table says so. Returns the state before the input, and all actions: the watcher does the others,
-    /// so that events come in order.
+    /// Takes an input, unless the input would settle the process: [`Process::settle`] takes those. Closes the lifeline
+    /// and kills the client where the table says so. Returns the state before the input, and all actions: the watcher
+    /// does the other actions, so that events come in order.
     pub(crate) fn take(&self, input: Input) -> (State, &'static [Action]) {
         let (before, actions, lifeline) = self.advance(&mut self.record.lock(), input);
         self.act(actions, lifeline);
         (before, actions)
     }
 
-    /// Takes an input that may settle the process. `outcome` is called under the lock, with the state that is left, and must
-    /// call nothing that locks. True when it settled the process: then the caller announces the end.
+    /// Takes an input only if it settles the process, and returns whether it did: then the caller announces the end.
+    /// Calls `outcome` under the lock, with the state before the input; `outcome` must not lock anything.
     pub(crate) fn settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
-        // Under the lock: a caller can begin a kill at any time, and the outcome must be that of the state that is left.
+        // Under the lock: another thread can begin a kill at any time, and the outcome must fit the state before the
+        // input.
         self.settle_record(&mut self.record.lock(), input, outcome)
     }
 
-    /// Takes an input, whether it settles the process or not. True when it did: then the caller announces the end.
+    /// Takes an input, and returns whether it settled the process: then the caller announces the end.
     fn take_or_settle(&self, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         let (actions, lifeline) = {
             let mut record = self.record.lock();
@@ -419,6 +422,8 @@ impl Process {
         false
     }
 
+    /// Takes an input that does not settle the process. Returns the state before the input, and what [`Process::act`]
+    /// needs.
     fn advance(&self, record: &mut Record, input: Input) -> (State, &'static [Action], Option<Arc<Lifeline>>) {
         let before = record.state;
         let (next, actions) = decide(before, input);
@@ -434,6 +439,7 @@ impl Process {
         (before, actions, record.handles.lifeline.clone())
     }
 
+    /// Takes an input only if it settles the process, and returns whether it did.
     fn settle_record(&self, record: &mut Record, input: Input, outcome: impl FnOnce(State) -> Outcome) -> bool {
         let before = record.state;
         let (next, _) = decide(before, input);
@@ -446,7 +452,7 @@ impl Process {
         true
     }
 
-    /// Does what callers do themselves, and has observers look.
+    /// Does those actions that any thread may do, and notifies the observers.
     fn act(&self, actions: &[Action], lifeline: Option<Arc<Lifeline>>) {
         for action in actions {
             match (action, &lifeline) {
@@ -458,7 +464,7 @@ impl Process {
         self.notify();
     }
 
-    /// The announcement of the end has come this far: calls that wait for that return.
+    /// Notes that the announcement of the end has come this far, so that the calls that wait for this return.
     pub(crate) fn announce(&self, announcement: Announcement) {
         {
             let mut record = self.record.lock();
@@ -467,12 +473,13 @@ impl Process {
         self.notify();
     }
 
+    /// Sets the state, and its copy.
     fn enter(&self, record: &mut Record, next: State) {
         record.state = next;
         self.state.store(next as u8, Ordering::Release);
     }
 
-    /// The watcher has ended: nothing changes any more.
+    /// Notes that the watcher has ended: nothing changes any more.
     pub(crate) fn end_watch(&self) {
         self.output.lock().end();
         self.set_pids(|pids| {
@@ -485,6 +492,7 @@ impl Process {
         self.notify();
     }
 
+    /// Marks this process as ended together with others, until the returned value is dropped.
     pub(crate) fn end_together(self: &Arc<Process>) -> EndsTogether {
         self.ended_together.fetch_add(1, Ordering::AcqRel);
         EndsTogether(Arc::clone(self))
@@ -494,26 +502,27 @@ impl Process {
         self.ended_together.load(Ordering::Acquire) > 0
     }
 
-    /// The end is known: the wrapper may go.
+    /// Tells the wrapper that the end is known, and that it may go.
     pub(crate) fn say_goodbye(&self) {
         if let Some(lifeline) = self.lifeline() {
             lifeline.close();
         }
     }
 
+    /// Notifies the observers. Must not be called under the lock.
     fn notify(&self) {
         self.record.lock().handles.observers.notify();
     }
 
-    /// Has a channel, which may be that of several processes, get a message after each change, until the observation is
-    /// dropped. What is waited for must be looked at after this call.
+    /// Sends a message to `sender` after each change, until the observation is dropped. Several processes may share one
+    /// sender. The caller must look at the process after this call: no message comes for earlier changes.
     pub(crate) fn observe(self: &Arc<Process>, sender: Sender<()>) -> Observation {
         let id = self.record.lock().handles.observers.add(sender);
         Observation { process: Arc::clone(self), id }
     }
 
-    /// Sends a signal, and CONT behind it, so that one that was stopped gets it. The channel gets the wrapper's answer; it is cut
-    /// when the process settles or its link is lost before.
+    /// Sends a signal, and with `and_cont` CONT after it, so that a stopped process gets the signal. The receiver gets
+    /// the wrapper's answer. It is disconnected if the process settles or its link is lost before the answer comes.
     pub(crate) fn signal(&self, signal: Signal, scope: KillScope, and_cont: bool) -> Result<Receiver<bool>> {
         let (lifeline, id, answer) = {
             let mut record = self.record.lock();
@@ -541,7 +550,7 @@ impl Process {
         }
     }
 
-    /// Signals the ssh client, and remembers as what its end is to count.
+    /// Signals the client, and notes as what its end counts.
     pub(crate) fn signal_client(&self, signal: Signal, source: ExitSource) -> Result<()> {
         let lifeline = {
             let mut record = self.record.lock();
@@ -555,7 +564,7 @@ impl Process {
         Ok(())
     }
 
-    /// There is another client now.
+    /// Forgets that a client was signalled: the process has a new client.
     pub(crate) fn forget_client_kill(&self) {
         self.record.lock().client_killed_as = None;
     }
@@ -569,7 +578,8 @@ impl Process {
         self.record.lock().handles.commands.answer(id, done);
     }
 
-    /// Nobody reads commands on its host any more: the link counts as lost, and the host is asked to end it.
+    /// Kills the client, because nobody on the host reads commands: the link is lost then, and the host is asked to end
+    /// the process.
     pub(crate) fn give_up_link(&self) {
         if let Some(lifeline) = self.lifeline() {
             log::warn!("{}: its wrapper does not answer; its host is asked to end it", self.uuid());
@@ -577,20 +587,20 @@ impl Process {
         }
     }
 
-    /// The host has reported the exit: nobody there takes commands any more.
+    /// Notes that the host has reported the exit: the wrapper takes no commands any more.
     pub(crate) fn note_exit(&self) {
         let mut record = self.record.lock();
         record.has_exited = true;
         record.handles.commands.give_up();
     }
 
-    /// Sends one step of a kill. One that the link does not take is not this call's error: the process is lost then, and
-    /// its end comes from there.
+    /// Sends one step of a kill. It is no error if the link does not take the step: the link of the process is lost
+    /// then, and its end is learned in another way.
     pub(crate) fn kill_step(&self, step: &KillStep) -> (Reached, Option<Receiver<bool>>) {
         let KillStep { mut signal, mut scope, .. } = *step;
         let mut reached = Reached::Application;
         if !self.has_run() && signal != Signal::KILL {
-            // The setup's shell: bash ignores QUIT, and its children are to end as well.
+            // For the shell of the setup: bash ignores QUIT, and the children of the shell must end, too.
             (signal, scope) = (Signal::TERM, KillScope::Group);
             reached = Reached::Setup;
         }
