@@ -1,4 +1,4 @@
-//! Ending processes: timeouts, results, and one process's way through the kill sequence.
+//! The kill sequence: its timeouts, its results, and the way of one process through it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,14 +12,16 @@ use crate::options::KillStep;
 use crate::process::{Announcement, Outcome, Process, Reached};
 use crate::state::{Input, State};
 
-/// How long a kill waits after each of its signals, unless it is told otherwise.
+/// How long a kill waits after each of its signals, unless its timeouts say otherwise: 10 s.
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a wrapper may take to answer. A link that is slower, or a host, counts as one that hears nobody.
+/// How long a wrapper may take to answer a signal. If it takes longer, the link counts as dead.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long KILL is waited for when the time for a shutdown is over.
+/// How long a kill waits after its last signal when the time of a shutdown is over.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a kill waits after each signal: for all processes, and for single ones.
+/// How long a kill waits after each signal: for all processes, and for single processes.
+///
+/// A step of [`Options::kill_sequence`](crate::Options::kill_sequence) that has a wait of its own does not use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillTimeouts {
     default: Duration,
@@ -32,7 +34,7 @@ impl Default for KillTimeouts {
     }
 }
 
-/// The same for all.
+/// Uses one timeout for all processes.
 impl From<Duration> for KillTimeouts {
     fn from(default: Duration) -> KillTimeouts {
         KillTimeouts { default, by_uuid: HashMap::new() }
@@ -40,7 +42,7 @@ impl From<Duration> for KillTimeouts {
 }
 
 impl KillTimeouts {
-    /// Sets the timeout of one process.
+    /// Sets the timeout of one process, by its uuid. The last call for a uuid counts.
     pub fn with(mut self, uuid: impl Into<String>, timeout: Duration) -> KillTimeouts {
         self.by_uuid.insert(uuid.into(), timeout);
         self
@@ -51,28 +53,28 @@ impl KillTimeouts {
     }
 }
 
-/// What a kill came to, by uuid: how the process ended, or why there is no answer.
+/// The results of a kill, by uuid: how the process ended, or why that is unknown.
 pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
 
-/// One process's way through the kill sequence.
+/// The way of one process through the kill sequence.
 pub(crate) struct Kill {
     process: Arc<Process>,
     timeout: Duration,
-    /// When a shutdown's time is over.
+    /// When the time of the shutdown is over, if this kill is part of one.
     until: Option<Instant>,
     begun: Instant,
-    /// How long the exit callbacks of an ended process are waited for; none: for ever.
+    /// Until when to wait for the exit callbacks of an ended process. `None`: for ever.
     limit: Option<Instant>,
     next_step: usize,
-    /// When the next step is due; none: never.
+    /// When the next step is due. `None`: never.
     deadline: Option<Instant>,
-    /// The last step, and whom it reached.
+    /// The last step, and to whom it was sent.
     last: Option<(KillStep, Reached)>,
-    /// The answer to a signal, and until when a wrapper that hears anybody has given it.
+    /// The receiver of the answer to a signal, and until when the wrapper must have answered.
     answer: Option<(Receiver<bool>, Instant)>,
-    /// When a setup that goes on is told once more: not soon, because it may be cleaning up. bash and mksh lose a signal that comes between
-    /// their look for signals and their wait for a child, when they have an EXIT trap: measured, one of 70 that came while
-    /// they forked.
+    /// When to send the signal again to a setup that goes on. Not soon, because the setup may be cleaning up. It is
+    /// needed because bash and mksh with an EXIT trap lose a signal that comes between their check for signals and
+    /// their wait for a child: one of 70 signals that came while they forked was lost.
     again: Option<Instant>,
 }
 
@@ -101,13 +103,13 @@ impl Kill {
         &self.process
     }
 
-    /// When there is something to do, if nothing happens before.
+    /// Returns when there is something to do, if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let answer = self.answer.as_ref().map(|(_, until)| *until);
         [self.deadline, self.again, answer].into_iter().flatten().min()
     }
 
-    /// Does what is due. The answer, once there is one.
+    /// Does what is due. Returns the result, once there is one.
     pub(crate) fn advance(&mut self, sequence: &[KillStep]) -> Option<Outcome> {
         loop {
             if let Some(outcome) = self.process.outcome_after(Announcement::Complete) {
@@ -115,11 +117,11 @@ impl Kill {
             }
             let now = Instant::now();
             if let Some(outcome) = self.process.outcome() {
-                // It is being announced, and its callbacks run. No step is due any more.
+                // The end is being announced, and the exit callbacks run. No step is due any more.
                 (self.deadline, self.again, self.answer) = (self.limit, None, None);
                 return self.limit.is_some_and(|limit| limit <= now).then_some(outcome);
             }
-            self.look_for_answer(now);
+            self.check_answer(now);
             let due = self.next_step == 0 || self.deadline.is_some_and(|deadline| deadline <= now);
             if !due {
                 self.repeat(now);
@@ -145,8 +147,8 @@ impl Kill {
         }
     }
 
-    /// Gives the link up when a signal is not answered: nobody on the host reads commands any more.
-    fn look_for_answer(&mut self, now: Instant) {
+    /// Takes the answer to a signal, or gives up the link if the wrapper has not answered in time.
+    fn check_answer(&mut self, now: Instant) {
         let Some((answer, until)) = &self.answer else { return };
         match answer.try_recv() {
             Err(TryRecvError::Empty) if *until > now => return,
@@ -156,14 +158,14 @@ impl Kill {
         self.answer = None;
     }
 
-    /// Sends the last step once more, if that can help.
+    /// Sends the last step again, if that can help.
     fn repeat(&mut self, now: Instant) {
         let Some((step, reached)) = self.last else { return };
         let is_due = self.again.take_if(|again| *again <= now).is_some();
         let can_help = match reached {
-            // A link that was restored takes what the lost one did not.
+            // A restored link takes what the lost one did not.
             Reached::Nobody => self.process.is_alive(),
-            // The application has not had its signal: its setup survived its own.
+            // The setup survived the signal that was sent to it, and now the application needs one of its own.
             Reached::Setup => is_due || self.process.has_run(),
             Reached::Application => false,
         };
@@ -173,7 +175,8 @@ impl Kill {
     }
 
     fn send(&mut self, step: KillStep) {
-        // There was no link when this kill began, and there is one again.
+        // This kill may have begun without a link, and the link was restored: then the state does not show the kill
+        // yet.
         if matches!(self.process.state(), State::Starting | State::Running) {
             self.process.take(Input::Kill);
         }

@@ -220,7 +220,7 @@ impl Watcher {
         };
         self.case.client.diagnosis = Tail::default();
         let end = Channel::new(&mut self.case, purpose, nonce, seat).run(&mut client);
-        self.case.spool.begin_again();
+        self.case.spool.link_ended();
         self.case.process.set_lifeline(None);
         self.case.process.set_pids(|pids| pids.ssh_client = None);
         self.case.client.end = end?;
