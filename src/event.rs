@@ -1,5 +1,8 @@
 //! Events, their subscribers, and the callbacks on process exit.
 //!
+//! The watcher of a process sends its events to the subscriptions. The end of a process then goes to the dispatcher,
+//! the one thread of a manager that runs the exit callbacks.
+//!
 //! Lock order: each lock here is taken alone, and none is held while an event is sent or a callback runs.
 
 use std::cell::Cell;
@@ -27,7 +30,7 @@ use crate::sys;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Event {
-    /// The process.
+    /// The uuid of the process.
     pub uuid: String,
     /// Which start of this uuid the event belongs to: the number that [`Manager::start_process`] or
     /// [`Manager::adopt_process`] returned for it.
@@ -78,7 +81,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// How the process ended, or why its start failed. `None` for events that do not end it.
+    /// Returns how the process ended, or why its start failed. `None` for events that do not end it.
     fn end(&self) -> Option<std::result::Result<&ExitStatus, &Error>> {
         match self {
             EventKind::Exited { status } => Some(Ok(status)),
@@ -94,15 +97,20 @@ impl EventKind {
 /// A queue of a manager's events, made by [`Manager::subscribe`](crate::Manager::subscribe).
 ///
 /// The queue is unbounded: a slow subscriber loses no event and delays nobody. Events that are not received stay in it,
-/// some hundred bytes each; that of a failed start also has what ssh or the setup wrote last (4 KiB each) and the setup line
-/// that failed. So drop a subscription that is not read. A start has two events, two more for each link that is lost and
-/// restored, and one whenever the reason changes why a link is not restored. Links that break soon after one another are
-/// restored after pauses of up to 45 s. Several threads can receive from one subscription; each event goes to one of them. Dropping
-/// the subscription ends it. It can outlive its manager: when the manager is gone and every event has been received, the
-/// calls below report that the queue is disconnected.
+/// some hundred bytes each. The event of a failed start also has what ssh or the setup wrote last (at most 4 KiB) and
+/// the setup line that failed. So drop a subscription that nobody reads.
 ///
-/// The descriptor is for poll(2) and event loops. It is readable while events wait, and now and then when none does.
-/// Do not read from it: [`try_recv`](Subscription::try_recv) takes the events, and makes it unreadable with the last.
+/// A start has at most two events: `Started` and its end. A lost link adds one event, and so does a restored link.
+/// While a link is not restored, one event comes each time that the reason changes. If links break soon after one
+/// another, the manager pauses up to 45 s before it restores the next one.
+///
+/// Several threads can receive from one subscription; each event goes to one of them. Dropping the subscription ends
+/// it. It can outlive its manager: when the manager is gone and every event has been received, all receiving calls
+/// report that the queue is disconnected.
+///
+/// The descriptor is for poll(2) and event loops. It is readable while events wait, and sometimes when none does. Do
+/// not read from it: [`try_recv`](Subscription::try_recv) takes the events, and makes the descriptor unreadable when it
+/// takes the last one.
 #[derive(Debug)]
 pub struct Subscription {
     queue: Queue<Delivery>,
@@ -163,7 +171,8 @@ impl Subscription {
         self.len() == 0
     }
 
-    /// The queue itself, to select on. Whoever receives from it calls [`update_fd`](Subscription::update_fd) then.
+    /// Returns the queue itself, to select on. Whoever receives from it then calls
+    /// [`update_fd`](Subscription::update_fd).
     pub(crate) fn queue(&self) -> &Receiver<Delivery> {
         self.queue.receiver()
     }
@@ -172,7 +181,7 @@ impl Subscription {
     pub(crate) fn update_fd(&self) {
         if self.is_empty() {
             sys::event_fd_clear(&self.fd);
-            // An event that came between the look and the clearing must leave the descriptor readable.
+            // An event that came between the check and the clearing must leave the descriptor readable.
             if !self.is_empty() {
                 self.signal_fd();
             }
@@ -189,12 +198,12 @@ impl Subscription {
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
     event: Event,
-    /// The process that ends with this event. Weak, so that a queue which nobody reads keeps no process alive.
+    /// The process, if it ends with this event. Weak, so that a queue that nobody reads keeps no process alive.
     ended: Weak<Process>,
 }
 
 impl Delivery {
-    /// The event, now that the program gets it.
+    /// Returns the event to the program, and notes that the program has taken the end if this is one.
     pub(crate) fn receive(self) -> Event {
         if let Some(process) = self.ended.upgrade() {
             process.acknowledge();
@@ -222,19 +231,19 @@ struct Subscribers {
     list: Vec<Subscriber>,
 }
 
-/// A callback for the end of a process: it gets the uuid, the start number, and how the process ended or why its start
+/// A callback for the end of a process. It gets the uuid, the start number, and how the process ended or why its start
 /// failed.
 type ExitCallback = Arc<dyn Fn(&str, u64, std::result::Result<&ExitStatus, &Error>) + Send + Sync>;
 
-/// Names a registered callback.
+/// Identifies a registered callback, for [`Manager::remove_callback`](crate::Manager::remove_callback).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CallbackId(pub(crate) u64);
 
-/// Sends events to all who want them.
+/// Sends the events of a manager to its subscriptions and callbacks.
 pub(crate) struct Hub {
     subscribers: Mutex<Subscribers>,
     callbacks: Arc<Callbacks>,
-    /// It starts with the first callback.
+    /// The first callback starts it.
     dispatcher: Mutex<Option<Dispatcher>>,
 }
 
@@ -246,7 +255,7 @@ struct Dispatcher {
 #[derive(Default)]
 struct Callbacks {
     table: Mutex<CallbackTable>,
-    /// A callback has returned.
+    /// Notified when a callback has returned, and when the dispatcher has ended.
     returned: Condvar,
 }
 
@@ -263,8 +272,8 @@ thread_local! {
     static INSIDE_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Refuses what blocks while the calling thread is a dispatcher: the event that it waits for could be behind the
-/// callback that waits.
+/// Returns an error if the calling thread is a dispatcher. Calls that block begin with this: the event that they wait
+/// for could be queued behind the callback that waits.
 pub(crate) fn refuse_inside_callback() -> Result<()> {
     if INSIDE_CALLBACK.get() { Err(Error::InsideCallback) } else { Ok(()) }
 }
@@ -284,7 +293,7 @@ impl Hub {
         Ok(Subscription { queue: queue.into(), fd })
     }
 
-    /// Puts an event into every subscription's queue. Then has the callbacks called, if the process ends with it.
+    /// Puts an event into the queue of every subscription. If the process ends with it, then hands it to the callbacks.
     pub(crate) fn send(&self, process: &Arc<Process>, kind: EventKind) {
         let event = Event { uuid: process.uuid().to_owned(), start_number: process.start_number, kind };
         let is_end = event.kind.end().is_some();
@@ -311,9 +320,9 @@ impl Hub {
         let dispatcher = self.dispatcher.lock().as_ref().map(|dispatcher| dispatcher.queue.clone());
         match dispatcher.filter(|_| has_callbacks) {
             Some(dispatcher) => {
-                // First: the dispatcher can be done with it at any time.
+                // First: the dispatcher may announce `Complete` as soon as it has the event.
                 process.announce(Announcement::Queued);
-                // It fails only when the dispatcher has ended, and that ends after the last process.
+                // This fails only if the dispatcher has ended, and it ends after the last process.
                 let _ = dispatcher.send(delivery);
             }
             None => process.announce(Announcement::Complete),
@@ -339,6 +348,7 @@ impl Hub {
         Ok(CallbackId(id))
     }
 
+    /// Removes a callback, and waits until it does not run, unless it is the caller.
     pub(crate) fn unregister(&self, id: CallbackId) {
         let mut table = self.callbacks.table.lock();
         let removed = table.registered.iter().position(|(known, _)| *known == id.0);
@@ -348,11 +358,11 @@ impl Hub {
             self.callbacks.returned.wait(&mut table);
         }
         drop(table);
-        // The callback's own destructor may call us.
+        // Without the lock: the destructor of the callback may call the manager.
         drop(removed);
     }
 
-    /// Ends the dispatcher behind the last event. Waits for it until `deadline`, unless it is the calling thread.
+    /// Ends the dispatcher after the last event. Waits for its end until `deadline`, unless it is the calling thread.
     pub(crate) fn close(&self, deadline: Instant) {
         let Some(Dispatcher { queue, thread }) = self.dispatcher.lock().take() else { return };
         drop(queue);
@@ -362,7 +372,7 @@ impl Hub {
         let mut table = self.callbacks.table.lock();
         while !table.ended {
             if self.callbacks.returned.wait_until(&mut table, deadline).timed_out() {
-                // One callback still runs. None is called after it.
+                // One callback still runs. No other one is called after it.
                 let left = mem::take(&mut table.registered);
                 drop(table);
                 drop(left);
@@ -370,7 +380,7 @@ impl Hub {
             }
         }
         drop(table);
-        // It has nothing more to do than to return; its panics were caught.
+        // The thread only has to return. Its panics were caught.
         let _ = thread.join();
     }
 }
@@ -391,7 +401,7 @@ impl Callbacks {
         self.returned.notify_all();
     }
 
-    /// Calls one callback. True when it was still there, and has returned.
+    /// Calls one callback. Returns whether it was still registered and has returned without a panic.
     fn call(&self, id: u64, event: &Event) -> bool {
         let Some(end) = event.kind.end() else { return false };
         let callback = {
@@ -404,7 +414,7 @@ impl Callbacks {
         // A panic must not end the thread that all callbacks share.
         let returned = panic::catch_unwind(AssertUnwindSafe(|| callback(&event.uuid, event.start_number, end))).is_ok();
         if !returned {
-            log::error!("a callback for the exit of process {:?} panicked", event.uuid);
+            log::error!("an exit callback panicked for process {:?}", event.uuid);
         }
         drop(callback);
         self.table.lock().running = None;
