@@ -16,44 +16,51 @@
 //! | Failed | · | · | · | · | · | · | · | · | · | · | · | · | · |
 //! | Detached | · | · | · | · | · | · | · | · | · | · | · | · | · |
 //!
-//! A cell gives the next state and the actions. `·` means that nothing changes.
+//! A cell has the next state, and then the actions. `·` means that nothing changes.
 //!
-//! Until the wrapper has reported `begin` and got its `go`, nothing runs on the host: killing the client takes the start back.
-//! *Cancelling* (by a kill or a release) and *Expiring* (by the start timeout) wait for the end of that client. From *Begun* on, only the
-//! wrapper knows what lives: the lifeline is closed, the wrapper ends the application, and its report is what is announced. *Closing* (by
-//! a kill before the pid is known, or a release) and *TimingOut* (by the start timeout) wait for that report. A client that ends without
-//! one is a lost link, as in all states from Begun on: the host is asked.
+//! Nothing runs on the host until the wrapper has reported `begin` and got its `go`: until then, killing the client
+//! takes the start back. *Cancelling* (after a kill or a release) and *Expiring* (after the start timeout) wait for the
+//! end of that client.
 //!
-//! Callers see Begun as `Connecting`, and Cancelling, Expiring, Closing and TimingOut as `Ending`. The end of a process in Cancelling or
-//! Closing counts as a manual kill through the ssh client. The wrapper reports `start failed` only when the start has failed by itself,
-//! also when a kill came meanwhile. If an exit report says that the program ran and the state is Starting, `running` is taken first:
-//! the two reports come from two processes of the wrapper, in either order.
+//! From *Begun* on, only the wrapper knows what runs. To take the start back, the manager closes the lifeline, the
+//! wrapper ends the application, and the manager announces what the wrapper reports. *Closing* (after a kill before the
+//! pid is known, or after a release) and *TimingOut* (after the start timeout) wait for that report. If the client ends
+//! without one, the link is lost, as in all states from Begun on: the manager then asks the host.
 //!
-//! *Restored*: a kept process has a link again. *Restored starting*: it has one, and its setup is not done. *Detach*: the manager lets go of a
-//! kept process; one whose start is not done ends as if it were not kept. A detached process is shown to callers as `LinkLost`.
+//! Callers see Begun as `Connecting`, and Cancelling, Expiring, Closing and TimingOut as `Ending`. The exit of a
+//! process in Cancelling or Closing counts as a manual kill through the ssh client. The wrapper reports `start failed`
+//! only when the start has failed by itself, even if a kill came in the meantime. If an exit report says that the
+//! program ran and the state is Starting, the manager takes `running` first: two processes of the wrapper send the two
+//! reports, in either order.
+//!
+//! *Restored*: a kept process has a link again. *Restored starting*: it has a link again, and its setup is not done.
+//! *Detach*: the manager lets go of a kept process; a process whose start is not done ends as if it were not kept.
+//! Callers see a detached process as `LinkLost`.
 
 /// Where a process is between its start and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProcessState {
-    /// ssh, or another launcher, is being started, or the remote side is not ready yet.
+    /// The client of ssh or of another launcher is being started, or the remote side is not ready.
     Connecting,
-    /// The remote pid is known; the setup lines run.
+    /// The remote pid is known, and the setup lines run.
     Starting,
     /// The application runs.
     Running,
-    /// It was asked to end, or its start is being taken back. It stays so until it has ended, also when a kill gave up:
-    /// a signal cannot be taken back.
+    /// The manager has asked the process to end, or takes its start back. The process stays in this state until it has
+    /// ended, even if the kill gave up: a signal cannot be taken back.
     Ending,
-    /// The link broke; what became of the application is being found out.
+    /// The link broke. The manager asks the host what became of the application, or restores the link of a kept
+    /// process.
     LinkLost,
-    /// It has ended; how is kept until it is killed, forgotten, or started again.
+    /// The process has ended. The manager keeps its exit status until the process is killed, popped, forgotten or
+    /// replaced.
     Ended,
-    /// It did not come to run; why is kept likewise.
+    /// The start failed. The manager keeps the error until the process is killed, popped, forgotten or replaced.
     Failed,
 }
 
-/// The states of the table above.
+/// The states of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
@@ -75,35 +82,35 @@ pub(crate) enum State {
 /// What can happen to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// The wrapper runs, and waits for its `go`.
+    /// The wrapper has reported that it runs. It waits for its `go`.
     Begin,
-    /// The remote pid was reported.
+    /// The wrapper has reported the remote pid.
     Pid,
-    /// The program was executed.
+    /// The wrapper has reported that the program was executed.
     Running,
-    /// The start was reported as failed.
+    /// The wrapper has reported that the start failed.
     StartFailed,
-    /// The end was reported.
+    /// The host has reported the exit.
     Exit,
-    /// The ssh client ended, and no end was reported.
+    /// The client ended without an exit report.
     ClientEnded,
-    /// The time for the start is over.
+    /// The time of the start is over.
     StartTimeout,
     /// A kill begins.
     Kill,
-    /// The manager lets go.
+    /// The manager lets go of a process that is not kept.
     Release,
-    /// The end of a lost process could not be learned.
+    /// The exit of a lost process is unknown.
     GivenUp,
-    /// The link to a process that is kept was restored.
+    /// A kept process has a link again.
     Restored,
-    /// The same, and its program was not executed yet.
+    /// A kept process has a link again, and its program was not executed yet.
     RestoredStarting,
-    /// The manager lets go of a process that is kept.
+    /// The manager lets go of a kept process.
     Detach,
 }
 
-/// What has to be done beside changing the state.
+/// What else an input makes the manager do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     SendGo,
@@ -114,7 +121,7 @@ pub(crate) enum Action {
     AnnounceRestored,
 }
 
-/// The table above: the only place where states change.
+/// Returns the cell of the table: the next state and the actions. Only this function decides on states.
 pub(crate) fn decide(state: State, input: Input) -> (State, &'static [Action]) {
     use Action::*;
     use Input as I;
@@ -211,6 +218,7 @@ impl State {
         State::Detached,
     ];
 
+    /// Returns what callers see.
     pub(crate) fn shown(self) -> ProcessState {
         match self {
             State::Connecting | State::Begun => ProcessState::Connecting,
@@ -225,11 +233,12 @@ impl State {
         }
     }
 
-    /// Whether its start can still time out.
+    /// Returns whether the start can still time out.
     pub(crate) fn is_starting(self) -> bool {
         matches!(self, State::Connecting | State::Begun | State::Starting)
     }
 
+    /// Returns whether the state never changes again.
     pub(crate) fn is_settled(self) -> bool {
         matches!(self, State::Ended | State::Failed | State::Detached)
     }
