@@ -5,7 +5,6 @@
 //!
 //! Lock order: each lock here is taken alone, and none is held while an event is sent or a callback runs.
 
-use std::cell::Cell;
 use std::iter;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +17,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
+use crate::callback_thread;
+pub(crate) use crate::callback_thread::refuse_inside_callback;
 use crate::error::{Error, Result};
 use crate::exit_status::ExitStatus;
 use crate::process::{Announcement, Process};
@@ -268,16 +269,6 @@ struct CallbackTable {
     ended: bool,
 }
 
-thread_local! {
-    static INSIDE_CALLBACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Returns an error if the calling thread is a dispatcher. Calls that block begin with this: the event that they wait
-/// for could be queued behind the callback that waits.
-pub(crate) fn refuse_inside_callback() -> Result<()> {
-    if INSIDE_CALLBACK.get() { Err(Error::InsideCallback) } else { Ok(()) }
-}
-
 impl Hub {
     pub(crate) fn new() -> Hub {
         Hub { subscribers: Mutex::default(), callbacks: Arc::default(), dispatcher: Mutex::default() }
@@ -387,7 +378,7 @@ impl Hub {
 
 impl Callbacks {
     fn dispatch(&self, queue: &Receiver<Delivery>) {
-        INSIDE_CALLBACK.set(true);
+        callback_thread::mark_as_dispatcher();
         for Delivery { event, ended } in queue {
             let ids: Vec<u64> = self.table.lock().registered.iter().map(|(id, _)| *id).collect();
             let returned = ids.into_iter().filter(|id| self.call(*id, &event)).count();

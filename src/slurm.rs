@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::callback_thread::refuse_inside_callback;
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
-use crate::event::refuse_inside_callback;
 use crate::local_program;
 use crate::options::resolve_program;
 
