@@ -222,6 +222,11 @@ impl Case {
         }
     }
 
+    /// Waits until the time, or until the manager lets go of the process.
+    pub(crate) fn pause(&self, until: Instant) {
+        self.shared.pool.gate().pause(until, || self.process.is_released());
+    }
+
     /// Sends an event of this start to the subscribers, and to the callbacks if the process ends with it.
     pub(crate) fn announce(&self, kind: EventKind) {
         self.shared.hub.send(&self.process, kind);

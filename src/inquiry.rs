@@ -31,10 +31,9 @@ enum InquiryResult {
 /// which must not live on.
 pub(crate) fn learn_end(case: &Case) {
     let process = &case.process;
-    let released = || process.is_released();
     let mut retry = Retry::for_ever();
     let until = sys::deadline(case.shared.options().lost_timeout);
-    while !released() {
+    while !process.is_released() {
         let is_settled = process.state().is_settled();
         match inquire(case, until.filter(|_| !is_settled)) {
             Ok(InquiryResult::Ended(exit)) => return case.settle_exit(exit),
@@ -44,10 +43,10 @@ pub(crate) fn learn_end(case: &Case) {
         let Some(next) = retry.next_try() else { break };
         match until {
             Some(until) if !is_settled && until <= next => {
-                case.shared.pool.gate().pause(until, released);
+                case.pause(until);
                 give_up(case);
             }
-            _ => drop(case.shared.pool.gate().pause(next, released)),
+            _ => case.pause(next),
         }
     }
     give_up(case);

@@ -94,15 +94,19 @@ impl Drop for EndWatchOnDrop {
 }
 
 impl Watcher {
+    fn process(&self) -> &Arc<Process> {
+        &self.case.process
+    }
+
     /// Waits until no predecessor has a client, the start is cancelled or its time is over. The wrapper of a
     /// predecessor may still clean up: it checks that the metadata file is its own and then removes it, so a file that
     /// replaced it between the two would be removed too.
     fn wait_for_predecessors(&self, predecessors: &[Arc<Process>]) {
         let (sender, changes) = bounded(1);
-        let observed = predecessors.iter().chain([&self.case.process]);
+        let observed = predecessors.iter().chain([self.process()]);
         let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
         let has_client = |predecessor: &Arc<Process>| predecessor.is_watched() && predecessor.lifeline().is_some();
-        while predecessors.iter().any(has_client) && self.case.process.state() == State::Connecting {
+        while predecessors.iter().any(has_client) && self.process().state() == State::Connecting {
             let is_over = match self.case.start.deadline {
                 Some(deadline) => changes.recv_deadline(deadline).is_err(),
                 None => changes.recv().is_err(),
@@ -115,7 +119,7 @@ impl Watcher {
 
     /// Starts the process, and returns when it is settled or its link is lost.
     fn start(&mut self) {
-        let process = Arc::clone(&self.case.process);
+        let process = Arc::clone(self.process());
         let cancelled = || process.state() != State::Connecting;
         match self.run_channel(Purpose::Start, self.case.start.deadline, &cancelled) {
             Ok(error) | Err(NoSeat::Failed(error)) => self.case.settle_client_ended(&error),
@@ -136,7 +140,7 @@ impl Watcher {
         cancelled: &dyn Fn() -> bool,
     ) -> std::result::Result<Error, NoSeat> {
         let shared = Arc::clone(&self.case.shared);
-        let process = Arc::clone(&self.case.process);
+        let process = Arc::clone(self.process());
         let mut tries = Tries::new(shared.options().connect_timeout);
         let mut kept = None;
         loop {
@@ -172,14 +176,14 @@ impl Watcher {
     /// Begins the time of a start again with its channel: the start-up files of the login shell run for a shared
     /// connection, and once more for each channel on it.
     fn begin_timing(&mut self) {
-        self.case.start.waited = self.case.process.started_at.elapsed();
-        self.case.start.deadline = sys::deadline(self.case.process.request.start_timeout);
+        self.case.start.waited = self.process().started_at.elapsed();
+        self.case.start.deadline = sys::deadline(self.process().request.start_timeout);
     }
 
     /// Settles a start that got no seat: it was cancelled, or its time is over.
     fn end_without_client(&mut self) {
-        if self.case.process.state() == State::Connecting {
-            self.case.process.take(Input::StartTimeout);
+        if self.process().state() == State::Connecting {
+            self.process().take(Input::StartTimeout);
         }
         let error = self.case.start_error(self.case.timed_out());
         self.case.settle_client_ended(&error);
@@ -189,7 +193,7 @@ impl Watcher {
     /// one whose pid was never reported.
     fn gets_new_link(&self) -> bool {
         let is_closed = matches!(self.case.link.state_at_loss, State::Closing | State::TimingOut);
-        self.case.process.is_kept() && self.case.remote.is_some() && !is_closed
+        self.process().is_kept() && self.case.remote.is_some() && !is_closed
     }
 
     /// Runs one client to its end. An error is a local one: nothing was started.
@@ -221,8 +225,8 @@ impl Watcher {
         self.case.client.diagnosis = Tail::default();
         let end = Channel::new(&mut self.case, purpose, nonce, seat).run(&mut client);
         self.case.spool.link_ended();
-        self.case.process.set_lifeline(None);
-        self.case.process.set_pids(|pids| pids.ssh_client = None);
+        self.process().set_lifeline(None);
+        self.process().set_pids(|pids| pids.ssh_client = None);
         self.case.client.end = end?;
         // ssh exits with 255 when its connection breaks.
         let has_lost = self.case.client.end == ClientEnd::Seen(255);
@@ -257,13 +261,13 @@ impl Watcher {
             self.case.settle_client_ended(&error);
             if began.elapsed() > STEADY {
                 self.pauses = Retry::for_ever();
-            } else if let Some(next) = self.pauses.next_try().filter(|_| self.case.process.state() == State::LinkLost) {
-                self.case.shared.pool.gate().pause(next, || self.case.process.is_released());
+            } else if let Some(next) = self.pauses.next_try().filter(|_| self.process().state() == State::LinkLost) {
+                self.case.pause(next);
             }
             return;
         }
         // A host may have given a link and then refused it: then that link is lost, too.
-        self.case.process.take(Input::ClientEnded);
+        self.process().take(Input::ClientEnded);
         match end {
             AttachEnd::Refused => self.case.settle_taken_over(),
             // Its host listed the process before the adoption, and only a manager that has it can have removed it.
@@ -276,14 +280,13 @@ impl Watcher {
     /// Removes what the host keeps of a process whose exit the program has taken, if the link broke before the host
     /// could remove it.
     fn clear_remains(&mut self) {
-        let process = Arc::clone(&self.case.process);
         let mut retry = Retry::for_ever();
         while self.case.remains == Remains::OnHost && self.wait_for_acknowledgement() {
             match self.attach() {
                 // This link can have broken, too.
                 AttachEnd::Linked(_) => {
                     let Some(next) = retry.next_try().filter(|_| self.case.remains == Remains::OnHost) else { return };
-                    self.case.shared.pool.gate().pause(next, || process.is_released());
+                    self.case.pause(next);
                 }
                 // Nothing is left, or another manager has the process, or this one lets go.
                 AttachEnd::Gone | AttachEnd::Refused | AttachEnd::Released => return,
@@ -299,17 +302,17 @@ impl Watcher {
     /// adopts the process and gets its exit.
     fn wait_for_acknowledgement(&self) -> bool {
         let (sender, changes) = bounded(1);
-        let _observation = self.case.process.observe(sender);
-        while !self.case.process.is_acknowledged() && !self.case.process.is_released() {
+        let _observation = self.process().observe(sender);
+        while !self.process().is_acknowledged() && !self.process().is_released() {
             // The observation holds a sender, so this cannot fail.
             let _ = changes.recv();
         }
-        !self.case.process.is_released()
+        !self.process().is_released()
     }
 
     /// Asks the host for a link to a kept process until it answers. If it gives a link, returns when that has ended.
     fn attach(&mut self) -> AttachEnd {
-        let process = Arc::clone(&self.case.process);
+        let process = Arc::clone(self.process());
         let released = || process.is_released();
         let until = sys::deadline(self.case.shared.options().restore_timeout);
         let mut retry = Retry::for_ever();
@@ -337,7 +340,7 @@ impl Watcher {
             if until.is_some_and(|until| until <= next) {
                 return AttachEnd::GivenUp;
             }
-            self.case.shared.pool.gate().pause(next, released);
+            self.case.pause(next);
         }
     }
 }
