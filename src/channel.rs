@@ -181,6 +181,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         all.filter_map(|deadline| self.deadline_of(deadline)).min()
     }
 
+    /// Returns the time of a deadline, if it has one in this state.
     fn deadline_of(&self, deadline: Deadline) -> Option<Instant> {
         match deadline {
             Deadline::Exit => self.exit.filter(|_| !self.awaits_client()).map(|pending| pending.until),
@@ -317,6 +318,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Keeps bytes that are not a report: messages of ssh until the wrapper begins, then output of the application.
     fn take_output(&mut self, stream: Stream, bytes: &[u8]) {
         let limit = self.case.shared.options().output_limit;
         match stream {
@@ -346,6 +348,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         self.process().is_kept() && self.process().request.log_file.is_none()
     }
 
+    /// Sends a command to the wrapper.
     fn send(&self, line: &str) {
         if let Some(lifeline) = self.process().lifeline() {
             lifeline.send(line);
@@ -451,6 +454,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Logs how a user can end the process without the manager.
     fn log_kills_by_hand(&self, pid: i64) {
         let Process { request, launcher, .. } = self.process();
         let uuid = self.process().uuid();
@@ -468,6 +472,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Takes the report that the wrapper of a kept process has taken this link.
     fn take_attached(&mut self, running: bool) {
         if self.purpose == Purpose::Start {
             return;
@@ -500,6 +505,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Takes the report that the wrapper has removed what it made: only the client is left.
     fn take_clean(&mut self) {
         self.case.remains = Remains::Nothing;
         let has_output = self.process().request.log_file.is_none() && !self.output.has_ended;
@@ -516,6 +522,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         self.lease = end.map_or(OwnLease::Idle, OwnLease::Until);
     }
 
+    /// Takes the report that the host cannot keep the lease any more.
     fn abandon_lease(&mut self) {
         if !matches!(mem::replace(&mut self.lease, OwnLease::Abandoned), OwnLease::Abandoned) {
             log::warn!(
@@ -525,6 +532,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Logs a warning of the wrapper, once.
     fn warn(&mut self, warning: Warning) {
         if self.warned.contains(&warning) {
             return;
@@ -600,6 +608,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
+    /// Takes the end of the client: what the scanners still hold, and an exit that has waited for it.
     fn finish(&mut self, end: ClientEnd) {
         self.case.client.end = end;
         for stream in [Stream::Stdout, Stream::Stderr] {
