@@ -91,10 +91,8 @@ pub(crate) struct Process {
 struct Record {
     state: State,
     pids: RuntimePids,
-    outcome: Option<Outcome>,
-    announcement: Announcement,
-    /// The program has taken the end.
-    acknowledged: bool,
+    /// Present in the settled states, and only there.
+    end: Option<End>,
     /// The program was executed.
     ran: bool,
     /// The host has reported the exit, which may not be announced yet.
@@ -102,6 +100,14 @@ struct Record {
     /// Who ended the ssh client, if it was signalled on purpose.
     client_killed_as: Option<ExitSource>,
     handles: Handles,
+}
+
+/// The end of a process.
+struct End {
+    outcome: Outcome,
+    announcement: Announcement,
+    /// The program has taken this end.
+    is_acknowledged: bool,
 }
 
 /// What a process has only while something of it lives: under the lock of its record.
@@ -234,9 +240,7 @@ impl Process {
             record: Mutex::new(Record {
                 state,
                 pids: RuntimePids::default(),
-                outcome: None,
-                announcement: Announcement::Pending,
-                acknowledged: false,
+                end: None,
                 ran: false,
                 has_exited: false,
                 client_killed_as: None,
@@ -321,10 +325,11 @@ impl Process {
     pub(crate) fn acknowledge(&self) {
         let lifeline = {
             let mut record = self.record.lock();
-            if !matches!(record.state, State::Ended | State::Failed) {
+            if record.state == State::Detached {
                 return;
             }
-            record.acknowledged = true;
+            let Some(end) = &mut record.end else { return };
+            end.is_acknowledged = true;
             record.handles.lifeline.clone().filter(|_| self.is_kept())
         };
         if let Some(lifeline) = lifeline {
@@ -334,7 +339,7 @@ impl Process {
     }
 
     pub(crate) fn is_acknowledged(&self) -> bool {
-        self.record.lock().acknowledged
+        self.record.lock().end.as_ref().is_some_and(|end| end.is_acknowledged)
     }
 
     /// Sets the lifeline of the client that asks the host how the process ended. A release ends this client.
@@ -374,13 +379,13 @@ impl Process {
 
     /// Returns how the process ended, once it is settled.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        self.record.lock().outcome.clone()
+        self.record.lock().end.as_ref().map(|end| end.outcome.clone())
     }
 
     /// Returns how the process ended, once the announcement of that has come this far.
     pub(crate) fn outcome_after(&self, announcement: Announcement) -> Option<Outcome> {
         let record = self.record.lock();
-        record.outcome.clone().filter(|_| record.announcement >= announcement)
+        record.end.as_ref().filter(|end| end.announcement >= announcement).map(|end| end.outcome.clone())
     }
 
     pub(crate) fn lifeline(&self) -> Option<Arc<Lifeline>> {
@@ -446,7 +451,11 @@ impl Process {
         if before.is_settled() || !next.is_settled() {
             return false;
         }
-        record.outcome = Some(outcome(before).map(|status| status.of_start(self.start_number)));
+        record.end = Some(End {
+            outcome: outcome(before).map(|status| status.of_start(self.start_number)),
+            announcement: Announcement::Pending,
+            is_acknowledged: false,
+        });
         record.handles.commands.give_up();
         self.enter(record, next);
         true
@@ -466,9 +475,8 @@ impl Process {
 
     /// Notes that the announcement of the end has come this far, so that the calls that wait for this return.
     pub(crate) fn announce(&self, announcement: Announcement) {
-        {
-            let mut record = self.record.lock();
-            record.announcement = record.announcement.max(announcement);
+        if let Some(end) = &mut self.record.lock().end {
+            end.announcement = end.announcement.max(announcement);
         }
         self.notify();
     }
