@@ -12,7 +12,7 @@ use crate::pool::Pool;
 pub(crate) struct Shared {
     pub pool: Arc<Pool>,
     pub hub: Hub,
-    /// Names the manager to wrappers: it may put a new link in the place of its own.
+    /// The manager's name for wrappers: only the manager that has a link may replace that link by a new one.
     pub name: String,
 }
 
@@ -21,7 +21,10 @@ impl Shared {
         self.pool.options()
     }
 
-    /// A host that a call is about, which is about one process or none.
+    /// Returns the target of a call about a host, and about one process or none, with the launcher of that host.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a host or a user that the launcher cannot reach.
     pub(crate) fn target<'a>(
         &'a self,
         host: &'a str,
