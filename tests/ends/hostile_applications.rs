@@ -2,12 +2,11 @@
 //! it, and others that run beside them notice nothing. `odd_applications` has those that are merely strange.
 
 use std::ffi::OsString;
-use std::fs;
 use std::time::Duration;
 
 use crate::life::*;
 use crate::sharing::{assert_untouched, names, start_all_ready};
-use crate::support::{self, LONG, ProcessInfo, Remote, isolated_within, wait_until};
+use crate::support::{self, LONG, ProcessInfo, Remote, isolated_within, peak_kib, wait_until};
 use sshpm::{BootRequest, ExitSource, Manager, Output};
 
 /// Others on the same connections, which go on as if nothing were.
@@ -37,13 +36,6 @@ impl Others {
     }
 }
 
-/// A value of /proc/self/status, in KiB.
-fn kib(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 fn written(output: &Output) -> u64 {
     output.dropped + output.bytes.len() as u64
 }
@@ -62,7 +54,7 @@ fn gigabytes_on_stderr_fill_no_memory_and_hold_nobody() {
         let remote = Remote::start();
         let manager = manager(&remote);
         let mut others = Others::start(&manager);
-        let before = kib("VmHWM:");
+        let before = peak_kib();
         start(&manager, "u", &shell(&format!("head -c {bytes} /dev/zero >&2; exit 9")));
         wait_until("it writes", LONG, || (written(&manager.process_stderr("u").unwrap()) > 10_000_000).then_some(()));
         others.one_ends(&manager);
@@ -71,7 +63,7 @@ fn gigabytes_on_stderr_fill_no_memory_and_hold_nobody() {
         let output = manager.process_stderr("u").unwrap();
         assert_eq!(written(&output), bytes);
         assert!(output.bytes.len() == 1 << 20 && output.bytes.iter().all(|byte| *byte == 0));
-        let more = kib("VmHWM:").saturating_sub(before);
+        let more = peak_kib().saturating_sub(before);
         assert!(more < 32 << 10, "{more} KiB");
         others.one_ends(&manager);
         others.all_end(&manager);

@@ -16,9 +16,8 @@ fn wait_until_ended(manager: &Manager, uuid: &str) {
 #[test]
 fn an_exit_that_the_program_has_not_taken_is_left_for_the_next_manager() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let first = manager(&remote);
-    start_ready(&first, "u", &counting.request());
+    let (counting, _) = Counting::start(&remote, &first);
     wait_for_lines(&first, "u", 3);
     counting.end(&remote);
     wait_until_ended(&first, "u");
@@ -97,9 +96,8 @@ fn an_exit_is_taken_when_its_callback_has_returned() {
 #[test]
 fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let manager = manager(&remote);
-    start_ready(&manager, "u", &counting.request());
+    let (counting, _) = Counting::start(&remote, &manager);
     counting.end(&remote);
     wait_until_ended(&manager, "u");
     let client = client_of(&manager, "u");

@@ -32,8 +32,7 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    start_ready(&manager, "u", &counting.request());
+    Counting::start(&remote, &manager);
     for file in files(&remote, |name| !name.ends_with(".json")) {
         age(&file);
     }
@@ -50,8 +49,7 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
 fn a_clean_up_removes_what_killed_starts_left() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let counting = Counting::new(&remote);
-    start_ready(&manager, "u", &counting.request());
+    Counting::start(&remote, &manager);
     let metadata = files(&remote, |name| name.ends_with(".json")).remove(0);
     let beside = |stem: &str, ends: &[&str]| -> Vec<PathBuf> {
         ends.iter().map(|end| metadata.with_file_name(format!("{stem}.{end}"))).collect()
@@ -90,8 +88,7 @@ fn a_clean_up_removes_what_killed_starts_left() {
 fn a_clean_up_with_its_tree_ends_nothing_of_another() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (_, application) = Counting::start(&remote, &manager);
     let metadata = files(&remote, |name| name.ends_with(".json")).remove(0);
     let text = fs::read_to_string(&metadata).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -112,9 +109,8 @@ fn a_clean_up_with_its_tree_ends_nothing_of_another() {
 #[test]
 fn a_later_start_leaves_the_word_of_one_that_was_kept() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let first = manager(&remote);
-    let application = start_ready(&first, "u", &counting.request());
+    let (counting, application) = Counting::start(&remote, &first);
     wait_for_lines(&first, "u", 3);
     first.detach().unwrap();
     counting.end(&remote);
@@ -195,8 +191,7 @@ fn a_kill_waits_for_the_link() {
     let remote = Remote::start();
     let (gate, manager) = gated_manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    start_ready(&manager, "u", &counting.request());
+    Counting::start(&remote, &manager);
     // The same call takes it from the table, when it has begun with what comes before.
     start(&manager, "v", &shell("true"));
     end_of(&manager, "v");
@@ -224,8 +219,7 @@ fn a_host_without_setsid_keeps_it() {
     }
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (_, application) = Counting::start(&remote, &manager);
     assert!(matches!(found(&manager, "u").state, FoundState::Managed));
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("restored");
@@ -238,9 +232,8 @@ fn a_host_without_setsid_keeps_it() {
 #[test]
 fn a_uuid_that_is_kept_is_in_use() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let first = manager(&remote);
-    start_ready(&first, "u", &counting.request());
+    let (counting, _) = Counting::start(&remote, &first);
     start_ready(&first, "v", &shell(OWN_CODES));
     let second = manager(&remote);
     assert!(matches!(failure_of(&second, "u", &shell(OWN_CODES)), StartFailure::UuidInUse));

@@ -81,8 +81,7 @@ fn the_reader_is_killed_behind_any_link() {
 fn it_can_be_killed_when_what_passes_on_commands_was_replaced() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let counting = Counting::new(&remote);
-    start_ready(&manager, "u", &counting.request());
+    Counting::start(&remote, &manager);
     let relay = wait_until("the link is whole", TIME, || link_of(&manager, "u").into_iter().nth(4));
     relay.signal(libc::SIGKILL).unwrap();
     wait_for_death(&relay);
@@ -145,8 +144,7 @@ fn the_time_to_restore_a_link_is_over() {
     let remote = Remote::start();
     let (gate, manager) = gated_manager_with(&remote, |options| options.restore_timeout(Duration::from_secs(1)));
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (_, application) = Counting::start(&remote, &manager);
     gate.close();
     remote.break_links();
     story.wait("not restored");
@@ -167,9 +165,8 @@ fn the_time_to_restore_a_link_is_over() {
 #[test]
 fn many_managers_adopt_at_the_same_time() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let first = manager(&remote);
-    start_ready(&first, "u", &counting.request());
+    Counting::start(&remote, &first);
     drop(first);
     let managers: Vec<_> = (0..4).map(|_| manager(&remote)).collect();
     wait_until("its manager has left it", TIME, || {

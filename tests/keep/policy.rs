@@ -31,8 +31,7 @@ fn it_is_killed_and_signalled_as_any_other() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (_, application) = Counting::start(&remote, &manager);
     assert_eq!(application.pgid, application.pid);
     manager.send_signal("u", Signal::CONT).unwrap();
     let status = manager.kill_process("u", TIME).unwrap();
@@ -47,8 +46,7 @@ fn its_client_is_killed() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (counting, application) = Counting::start(&remote, &manager);
     for _ in 1..=3 {
         client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
         story.wait("restored");
@@ -72,8 +70,7 @@ fn it_ends_while_there_is_no_link() {
     let remote = Remote::start();
     let (gate, manager) = gated_manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (counting, application) = Counting::start(&remote, &manager);
     wait_for_lines(&manager, "u", 3);
     let before = SystemTime::now();
     gate.close();
@@ -131,9 +128,8 @@ fn a_next_manager_adopts_it() {
 #[test]
 fn one_that_ended_without_a_manager_is_adopted_with_all_that_it_wrote() {
     let remote = Remote::start();
-    let counting = Counting::new(&remote);
     let first = manager(&remote);
-    let application = start_ready(&first, "u", &counting.request());
+    let (counting, application) = Counting::start(&remote, &first);
     wait_for_lines(&first, "u", 3);
     first.detach().unwrap();
     assert!(matches!(first.wait_for_process_exit_code("u", TIME), Err(Error::Detached { uuid }) if uuid == "u"));
@@ -211,8 +207,7 @@ fn sshd_is_killed_with_all_its_sessions() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let mut story = Story::new(&manager);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (counting, application) = Counting::start(&remote, &manager);
     remote.break_links();
     story.wait("restored");
     assert!(application.is_alive());
@@ -228,8 +223,7 @@ fn sshd_is_killed_with_all_its_sessions() {
 fn its_wrapper_is_killed() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    let counting = Counting::new(&remote);
-    let application = start_ready(&manager, "u", &counting.request());
+    let (_, application) = Counting::start(&remote, &manager);
     let wrapper = manager.runtime_pids("u").remote_monitoring.unwrap() as i32;
     ProcessInfo::of(wrapper).unwrap().signal(libc::SIGKILL).unwrap();
     wait_for_death(&application);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use sshpm::{BootRequest, Event, EventKind, FoundProcess, LinkLossPolicy, Manager, Options, Subscription};
 
 use crate::life::*;
-use crate::support::{Gate, Remote, wait_until};
+use crate::support::{Gate, ProcessInfo, Remote, wait_until};
 
 pub fn kept(request: BootRequest) -> BootRequest {
     request.link_loss(LinkLossPolicy::Keep)
@@ -107,6 +107,14 @@ impl Counting {
 
     pub fn named(remote: &Remote, name: &str) -> Counting {
         Counting { go: remote.scratch().join(format!("go-{name}")) }
+    }
+
+    /// Starts an application that counts, as the process "u" of this manager, and waits until it is ready.
+    #[track_caller]
+    pub fn start(remote: &Remote, manager: &Manager) -> (Counting, ProcessInfo) {
+        let counting = Counting::new(remote);
+        let application = start_ready(manager, "u", &counting.request());
+        (counting, application)
     }
 
     /// The file that ends it.

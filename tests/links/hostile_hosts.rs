@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::life::{TIME, Witness};
 use crate::sharing::logged;
-use crate::support::{self, LONG, brief, isolated, wait_until};
+use crate::support::{self, LONG, brief, isolated, peak_kib, wait_until};
 use sshpm::{
     BootRequest, Error, Event, EventKind, KillTimeouts, LinkLossPolicy, Manager, Options, ProcessState, SshFailure,
     StartFailure,
@@ -92,13 +92,6 @@ fn within<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'stat
 fn drop_in_time(manager: Arc<Manager>) {
     let manager = Arc::into_inner(manager).expect("nobody else has the manager");
     within("the end of the manager", move || drop(manager));
-}
-
-/// The most memory that this process has had.
-fn peak_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// The reason of a start that failed, when its ssh client has ended too.

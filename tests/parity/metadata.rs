@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::life::*;
-use crate::support::{ProcessInfo, Remote, User, is_failure, isolated, wait_until};
+use crate::support::{ProcessInfo, Remote, User, is_failure, isolated, peak_kib, wait_until};
 use sshpm::{Error, FileProblem, LauncherFailure, Manager, ProcessMetadata, Role, SshFailure};
 
 /// The metadata file of a uuid, as this process sees it.
@@ -119,13 +119,6 @@ fn two_users_on_one_host() {
         assert_eq!(manager.kill_process("same", TIME).unwrap().code(), Some(17));
     }
     finish(&manager, &remote);
-}
-
-/// The most memory that this process has had, in KiB.
-fn peak_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]

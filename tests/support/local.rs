@@ -49,6 +49,13 @@ pub fn local_snapshot() -> LocalState {
     LocalState { threads, fds, children }
 }
 
+/// Returns the most memory that this process has had so far, in KiB.
+pub fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("/proc/self/status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    peak.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).expect("a number of KiB")
+}
+
 /// The ssh children of this process: the clients of processes and the masters of connections.
 pub fn ssh_children() -> Vec<ProcessInfo> {
     let me = std::process::id() as i32;

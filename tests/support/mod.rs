@@ -27,7 +27,7 @@ pub use clean::begin_clean;
 pub use launched::{By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, is_failure, launched_by, learned};
 pub use local::{
     LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_by_script, isolated_command,
-    isolated_name, isolated_with_state, isolated_within, local_snapshot, ssh_children,
+    isolated_name, isolated_with_state, isolated_within, local_snapshot, peak_kib, ssh_children,
 };
 pub use manage::{LONG, run_to_end, start, start_ready, told, wait_for_end, wait_until_ready};
 pub use procs::{MARK, ProcessInfo, all as processes, of_remote};
