@@ -1,8 +1,9 @@
-//! The ABI's ledgers, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program that was linked once can rely on.
+//! The ledgers of the ABI, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program relies on once it is
+//! linked.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package; the header has to
-//! be up to date by then. It takes nothing away and changes
-//! nothing: who breaks the ABI on purpose, which is allowed with a new SONAME only, has to edit the ledger.
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package. The header must be up
+//! to date by then. The update removes and changes nothing: to break the ABI on purpose, which needs a new SONAME, edit
+//! the ledger.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +12,10 @@ use std::process::Command;
 use crate::c_header::{self, HEADER};
 use crate::c_programs::*;
 
-/// For each name its value or its signature, and the version that it came with.
+/// For each name: its value or its signature, and the version that it came with.
 type Ledger = BTreeMap<String, (String, String)>;
 
-/// Lines of `NAME VALUE… SINCE`; those with a # in front are for readers.
+/// Parses lines of `NAME VALUE… SINCE`. Lines that begin with # are for readers.
 fn parse(text: &str) -> Ledger {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let mut ledger = Ledger::new();
@@ -41,7 +42,7 @@ fn write(comment: &str, ledger: &Ledger) -> String {
     text
 }
 
-/// The ledger with what is new; an error tells what has gone or changed.
+/// Returns the ledger with what is new, or what has gone or changed as an error.
 fn updated(ledger: &Ledger, now: &BTreeMap<String, String>, version: &str) -> Result<Ledger, Vec<String>> {
     let mut broken = Vec::new();
     for (name, (value, since)) in ledger {
@@ -113,7 +114,7 @@ fn types_are_those_of_the_ledger() {
 
 #[test]
 fn constants_keep_the_values_of_the_ledger() {
-    // The version is there to change.
+    // The version may change.
     let defined = c_header::defined().into_iter().filter(|(name, _)| !name.starts_with("SSHPM_VERSION"));
     let now: BTreeMap<_, _> = defined.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     assert!(now.len() > 80, "{now:?}");
@@ -124,7 +125,7 @@ fn constants_keep_the_values_of_the_ledger() {
     );
 }
 
-/// Handles are names of structs that nobody but the library knows: no size, no field and no enum's width can change.
+/// Handles are names of structs that only the library knows. So no size, no field and no width of an enum can change.
 #[test]
 fn no_layout_is_part_of_the_abi() {
     for line in HEADER.lines().filter(|line| !line.trim_start().starts_with(['*', '/'])) {
@@ -133,7 +134,7 @@ fn no_layout_is_part_of_the_abi() {
         let opaque =
             line.starts_with("typedef struct ") && line.ends_with(';') && words.len() == 4 && words[2] == words[3];
         assert!(!words.contains(&"struct") || opaque, "{line}");
-        // The one block there is.
+        // The only block of the header.
         assert!(!line.contains('{') || line == "extern \"C\" {", "{line}");
     }
 }
@@ -156,7 +157,7 @@ fn an_update_adds_and_does_nothing_else() {
     assert_eq!(changed.unwrap_err(), ["A, of 0.1.0, was 1 and is 2"]);
 }
 
-/// Whatever changes of a prototype, its line in the ledger is another.
+/// Each change of a prototype changes its line in the ledger.
 #[test]
 fn a_signature_has_each_type_and_each_place() {
     let signature = |declaration: &str| c_header::function(&format!(" It. */\n{declaration}")).signature();

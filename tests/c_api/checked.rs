@@ -1,13 +1,13 @@
 //! All programs of tests/c, under checkers.
 //!
-//! - valgrind's memcheck: the whole process, Rust's side too. Leaks are errors. ssh and what else is started are not traced.
-//! - AddressSanitizer and UBSan: the C side is instrumented. The heap is theirs for both sides, so that leaks and double frees
-//!   of the library's handles are found too (LeakSanitizer needs ptrace; here and in most containers it may).
-//! - ThreadSanitizer: the C side, and the library with its crates in a build of their own; not Rust's std. helgrind is not
-//!   used: it knows pthread's locks only, and takes every atomic and futex of Rust's for a race.
+//! - valgrind's memcheck: the whole process, with Rust's side. Leaks are errors. ssh and other children are not traced.
+//! - AddressSanitizer and UBSan: the C side is instrumented. Their heap serves both sides, so they also find leaks and
+//! double frees of the library's handles. (LeakSanitizer needs ptrace, which most containers allow.)
+//! - ThreadSanitizer: the C side, and the library with its crates in a separate build, but not Rust's std. helgrind is
+//! not used: it knows only the locks of pthread, and takes each atomic and futex of Rust's for a race.
 //!
-//! Suppressions are in tests/c/*.supp, each with its reason. Each checker has to find the faults of tests/c/faults.c by the
-//! very command line that the others run with, and to say in each run that it was on.
+//! Suppressions are in tests/c/*.supp, each with its reason. Each checker must find the faults of tests/c/faults.c by
+//! the same command line, and each run must show that its checker was on.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,25 +17,25 @@ use std::sync::{Mutex, OnceLock};
 use crate::c_programs::*;
 use crate::support::{self, Remote, toolchain_command};
 
-/// It is not there. That is no success in continuous integration, where everything has to run.
+/// Reports that a checker is missing. In continuous integration that is a failure, because everything has to run there.
 fn missing(checker: &str, reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{checker}: {reason}");
     support::skipped(&format!("{checker}: {reason}"));
 }
 
 struct Checker {
-    /// The command that runs a program of tests/c.
+    /// Returns the command that runs a program of tests/c.
     command: fn(&str) -> Command,
-    /// What it says on stderr when it is on, whatever it finds.
+    /// What it writes to stderr when it is on, whatever it finds.
     banner: &'static str,
     /// Programs that cannot run under it.
     not_for: &'static [&'static str],
 }
 
-/// All sanitizers say that they are there, then.
+/// With these options, each sanitizer reports that it is on.
 const VERBOSE: &str = "verbosity=1";
 
-/// Where memory is slow, less of it is touched.
+/// Where memory is slow, less of it is used.
 const SMALL: &str = "-DTOUCHED=((size_t)64<<20)";
 
 const MEMCHECK: Checker = Checker {
@@ -43,13 +43,14 @@ const MEMCHECK: Checker = Checker {
         let program = compile_as(name, "memcheck", Link::Dynamic, &["-g", SMALL]);
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=memcheck", "--error-exitcode=99", "--leak-check=full", "--trace-children=no"]);
-        // A fork that calls no exec is not another program: its leaks are not.
+        // A fork that calls no exec is no other program, so its leaks do not count.
         valgrind.args(["--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes"]);
         valgrind.arg(format!("--suppressions={ROOT}/tests/c/memcheck.supp")).arg(program);
         valgrind
     },
     banner: "Memcheck, a memory error detector",
-    // In them a program is missing. There, a child of posix_spawn shares no memory with its parent, and cannot tell it so.
+    // In these programs a program is missing. Under valgrind, a child of posix_spawn shares no memory with its parent,
+    // and cannot report that to it.
     not_for: &["codes", "codes_of_ends", "codes_of_keep", "codes_of_launchers"],
 };
 
@@ -57,7 +58,7 @@ const SANITIZERS: Checker = Checker {
     command: |name| {
         let flags = ["-g", SMALL, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
         let mut program = Command::new(compile_as(name, "sanitizers", Link::Dynamic, &flags));
-        // Rust's code has no frame pointers, by which stacks are read fast.
+        // Rust's code has no frame pointers, which fast stack traces need.
         program.env("ASAN_OPTIONS", format!("{VERBOSE}:detect_leaks=1:fast_unwind_on_malloc=0:exitcode=99"));
         program
     },
@@ -71,8 +72,8 @@ const THREAD_SANITIZER: Checker = Checker {
         let shim = format!("{ROOT}/tests/c/tsan.c");
         let flags = ["-g", SMALL, "-fsanitize=thread", &shim];
         let mut program = Command::new(compile_as(name, "tsan", Link::DynamicIn(directory), &flags));
-        // Threads that nobody joins are told of as well, unless they were let go: freeing a manager does so with watchers that
-        // are too slow for its 5 s.
+        // The sanitizer also reports threads that nobody joins, unless they are detached. Freeing a manager detaches
+        // watchers that do not end in its 5 s.
         let options = format!("{VERBOSE}:exitcode=99:suppressions={ROOT}/tests/c/tsan.supp");
         program.env("TSAN_OPTIONS", options);
         program
@@ -81,10 +82,11 @@ const THREAD_SANITIZER: Checker = Checker {
     not_for: &[],
 };
 
-/// A build of the library that tells ThreadSanitizer what it does; an error where the toolchain cannot make it.
+/// Builds a library that ThreadSanitizer can check. Returns an error where the toolchain cannot do that.
 ///
-/// Sanitizers are not stable in Rust, so it takes the variable that allows such options. The standard library comes compiled,
-/// without: that mix is what must be allowed too, and it is sound, as this sanitizer changes no layout and no call.
+/// Sanitizers are not stable in Rust, so the build sets the variable that allows such options. The compiled standard
+/// library comes without the sanitizer. That mix must be allowed too; it is sound, because this sanitizer changes no
+/// layout and no call.
 fn library_with_thread_sanitizer() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
@@ -93,7 +95,7 @@ fn library_with_thread_sanitizer() -> Result<PathBuf, String> {
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("no host in rustc -vV")?;
         let target = scratch().join("thread-sanitizer");
         let mut cargo = toolchain_command("cargo");
-        // With --target, what runs while it builds is built without.
+        // With --target, programs that run during the build are built without the sanitizer.
         cargo
             .args(["build", "--package", "sshpm", "--lib", "--quiet", "--target", host, "--target-dir"])
             .arg(&target)
@@ -123,14 +125,15 @@ fn has_thread_sanitizer() -> bool {
     true
 }
 
-/// Those that there is something to find in.
+/// Programs in which a checker could find something.
 fn programs() -> Vec<String> {
     let name = |path: PathBuf| {
         let is_program = path.extension().is_some_and(|end| end == "c" || end == "cpp");
         is_program.then(|| path.file_stem().unwrap().to_string_lossy().into_owned())
     };
     let files = fs::read_dir(format!("{ROOT}/tests/c")).unwrap().flatten().map(|entry| entry.path());
-    // The first two are no programs of their own; the others leave memory to the kernel, or unload what a stack would name.
+    // The first two are no programs of their own. The others leave memory to the kernel, or unload what a stack trace
+    // would name.
     let others = ["faults", "tsan", "leaves", "unload"];
     let mut names: Vec<String> = files.filter_map(name).filter(|name| !others.contains(&name.as_str())).collect();
     names.sort();
@@ -139,7 +142,7 @@ fn programs() -> Vec<String> {
 }
 
 impl Checker {
-    /// Runs one at a time: they are slow, and what they run has its deadlines.
+    /// Runs one program at a time: they are slow, and their children have deadlines.
     fn output(&self, mut command: Command) -> (Output, String) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -171,7 +174,7 @@ impl Checker {
         assert!(texts.iter().all(|text| said.contains(text)), "{fault}: not found as {texts:?}\n{said}");
     }
 
-    /// And without a fault it is silent, by the same command.
+    /// The same command reports nothing where there is no fault.
     #[track_caller]
     fn passes_without_a_fault(&self) {
         let (output, said) = self.output((self.command)("faults"));

@@ -1,6 +1,7 @@
-//! Each result code that a function of sshpm.h documents is one that it gives, and each that it gives is documented.
+//! Each result code that a function of sshpm.h documents is one that it returns, and each code that it returns is
+//! documented.
 //!
-//! The C programs provoke them and note what they got. What no program can provoke stands in `NOT_PROVOKED`.
+//! The C programs provoke the codes and note what they got. `NOT_PROVOKED` lists codes that no program can provoke.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +11,7 @@ use crate::c_header::{Function, constants, defined, functions};
 use crate::c_programs::*;
 use crate::support::Remote;
 
-/// A function, or "" for all, a code, and why no program here gets it.
+/// A function (or "" for all), a code, and why no program here gets it.
 const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("", "SSHPM_ERROR_LOCAL", "memory, descriptors or threads would have to run out"),
     ("sshpm_set_log_callback", "SSHPM_ERROR_LOGGER_SET", "a program in C has no logger of Rust's"),
@@ -28,7 +29,7 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_launcher_get_hosts", "SSHPM_ERROR_LAUNCHER_TIMED_OUT", "it takes 20 s"),
 ];
 
-/// The codes that a function says it gives; those that end with _ stand for all that begin so.
+/// Returns the codes that a function documents. One that ends with _ stands for all that begin with it.
 fn documented(function: &Function) -> BTreeSet<String> {
     let result = function.tag("@return").unwrap_or_default();
     let is_code = |name: &&str| *name == "SSHPM_OK" || name.starts_with("SSHPM_ERROR_");
@@ -40,7 +41,7 @@ fn covers(documented: &str, code: &str) -> bool {
     documented == code || documented.ends_with('_') && code.starts_with(documented)
 }
 
-/// What the programs got, by function.
+/// Returns the codes that the programs got, by function.
 fn provoked() -> BTreeMap<String, BTreeSet<String>> {
     let notes = scratch().join(format!("codes-{}", std::process::id()));
     let _ = fs::remove_file(&notes);
@@ -97,7 +98,7 @@ fn functions_give_the_codes_that_they_document_and_no_others() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Functions without a result code have a way to say that there is nothing, which is documented too.
+/// Functions without a result code document what they return when there is nothing.
 #[test]
 fn codes_stand_where_results_are() {
     for function in functions() {

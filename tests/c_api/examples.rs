@@ -1,4 +1,4 @@
-//! The examples and their scripts where little is there: no standard streams, no room on the disk, no environment.
+//! The examples and their scripts where little is available: no standard streams, no room on the disk, no environment.
 
 use crate::support;
 use std::fs;
@@ -28,7 +28,7 @@ fn example(source: &str) -> PathBuf {
     program
 }
 
-/// A session that ends by itself or when it is asked to, and a home directory for it.
+/// Makes a session whose processes end by themselves or when asked to, and a home directory for it.
 fn session() -> (tempfile::TempDir, Vec<PathBuf>) {
     let home = support::temporary_directory();
     let sessions = ["terminate", "keep"].map(|link_loss| {
@@ -42,7 +42,7 @@ fn session() -> (tempfile::TempDir, Vec<PathBuf>) {
     (home, sessions.into())
 }
 
-/// Runs an example to its end; the session ends soon after it has begun.
+/// Runs an example to its end. Its session ends soon after it has begun.
 #[track_caller]
 fn run_example(mut command: Command, source: &str, home: &Path, sessions: &[PathBuf]) -> Output {
     command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("XDG_STATE_HOME", home.join("state"));
@@ -65,7 +65,7 @@ fn output_that_cannot_be_written_is_told() {
         assert!(!full.status.success(), "{source}: {full:?}");
         assert!(String::from_utf8_lossy(&full.stderr).contains("stdout"), "{source}: {full:?}");
 
-        // Nobody can be told but by the exit code.
+        // Only the exit code can report a failure.
         let mut closed = Command::new("sh");
         closed.args(["-c", r#""$0" "$@" <&- >&- 2>&-"#]).arg(&program);
         let closed = run_example(closed, source, home.path(), &sessions);
@@ -73,7 +73,7 @@ fn output_that_cannot_be_written_is_told() {
     }
 }
 
-/// As cron does it, and systemd.
+/// cron and systemd start programs like this.
 #[test]
 fn scripts_find_cargo_without_an_environment() {
     let script = r#"set -euo pipefail; target=none; source examples-c/common.sh; find_cargo; cargo --version; env"#;

@@ -42,7 +42,7 @@ fn callbacks() {
 #[test]
 fn hosts_with_habits() {
     let mut program = compile("hosts", Link::Dynamic);
-    // The C library's own locales have decimal points, all of them.
+    // All locales that come with the C library have decimal points.
     let mut localedef = Command::new("localedef");
     localedef.args(["--no-archive", "-i", "de_DE", "-f", "UTF-8"]).arg(scratch().join("de_DE.UTF-8"));
     if localedef.output().is_ok_and(|output| output.status.success()) {
@@ -86,14 +86,14 @@ fn an_exit_without_a_free_ends_all() {
     assert_eq!(output.status.code(), Some(23), "{}", String::from_utf8_lossy(&output.stderr));
     let clients: Vec<i32> = String::from_utf8(output.stdout).unwrap().lines().map(|pid| pid.parse().unwrap()).collect();
     assert_eq!(clients.len(), 3);
-    // They are no children of ours, and a pid can be another's by now: an ssh of this remote is what may not be there.
+    // They are no children of ours, and their pids can be used again. So only an ssh of this remote must not be there.
     let config = remote.dir().to_string_lossy().into_owned();
     let of_remote = |process: &ProcessInfo| process.cmdline.iter().any(|word| word.to_string_lossy().contains(&config));
     wait_until("the end of its ssh clients and of their processes", DEADLINE, || {
         let clients_left = processes().iter().any(|process| clients.contains(&process.pid) && of_remote(process));
         (!clients_left && remote.processes().is_empty()).then_some(())
     });
-    // Nobody was there to hear how they ended, so that stays for a day.
+    // No manager was there to hear how they ended, so the words of their exits stay for a day.
     let files = remote.runtime_files();
     assert!(files.iter().all(|file| file.extension().is_some_and(|end| end == "end")), "{files:?}");
 }
@@ -110,7 +110,7 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
     let symbols = run(nm);
     let mut exported: Vec<&str> = symbols.lines().filter_map(|line| line.split(' ').next()).collect();
     let header = include_str!("../../include/sshpm.h");
-    // A declaration begins in the first column, and has its name right before the parenthesis.
+    // A declaration begins in the first column, and its name stands right before the parenthesis.
     let name = |line: &'static str| {
         let code = line.starts_with(|c: char| c.is_ascii_lowercase()) && !line.starts_with("typedef");
         code.then(|| line.split_once('(')).flatten()?.0.rsplit([' ', '*']).next()

@@ -1,4 +1,4 @@
-//! Shells that end before the program runs: by somebody's KILL, for want of memory, or because they are no shells.
+//! Shells that end before the program runs: somebody kills them, they lack memory, or they are no shells.
 
 use sshpm::{BootRequest, LinkLossPolicy, Manager, StartFailure};
 
@@ -8,7 +8,7 @@ use crate::support::{By, Remote, launched_by};
 /// What the shell is, and why the start has failed, if it has.
 type Case = (&'static str, Vec<u8>, Option<StartFailure>);
 
-/// One for each step of the hand-shake. A shell's arguments are `-c TEXT STEM`, and STEM is that of the two fifos.
+/// One for each step of the hand-over. A shell's arguments are `-c TEXT STEM`, where STEM is that of the two fifos.
 fn cases() -> [Case; 10] {
     use StartFailure::{Ended, ProgramNotFound, ShellNotFound};
     let dies = "kill -KILL $$\n";
@@ -21,7 +21,7 @@ fn cases() -> [Case; 10] {
         ("silent", format!("#!/bin/sh\n{dies}").into(), Some(Ended(137))),
         ("told", format!("{tells}{dies}").into(), Some(Ended(137))),
         ("opened-to-read", format!("{tells}exec 5<\"$3.x\"\n{dies}").into(), Some(Ended(137))),
-        // Who hands over hears of it before it ends: the code is its own.
+        // The shell that hands over learns of it before this shell ends, so the code is the shell's own.
         (
             "closed",
             format!("{tells}trap '' PIPE\nexec 5<\"$3.x\"\nexec 5<&-\necho f >\"$3.x\"\nexit 7\n").into(),
@@ -29,12 +29,12 @@ fn cases() -> [Case; 10] {
         ),
         ("read", format!("{reads}{dies}").into(), Some(Ended(137))),
         ("failed", format!("{reads}echo f exec 0 127 >\"$3.a\"\n{dies}").into(), Some(ProgramNotFound)),
-        // From here on it cannot be told from the program.
+        // From here on, the shell cannot be distinguished from the program.
         ("about-to-run", format!("{reads}echo x >\"$3.a\"\n{dies}").into(), None),
     ]
 }
 
-/// Tries each without and with setup lines, kept and not, and with more to read than a pipe holds.
+/// Tries each of them without and with setup lines, kept and not kept, and with more to read than a pipe holds.
 #[track_caller]
 pub fn assert_leave_nothing(remote: &Remote, manager: &Manager) {
     for (name, content, expected) in cases() {

@@ -1,4 +1,4 @@
-//! How a process ended comes back exactly: all exit codes, all signals, by whose hand, and in which words.
+//! The end of a process is reported exactly: all exit codes, all signals, who ended it, and in which words.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::support::{self, By, ends_the_client, launched_by, learned};
 use crate::support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, start, start_ready, wait_for_end, wait_until};
 use sshpm::{BootRequest, ExitSource, ExitStatus, Limit, LimitValue, Manager, ProcessState, Signal};
 
-/// How many processes run at a time: the three hosts are one sshd, which drops connections when there are too many.
+/// How many processes run at a time. The three hosts are one sshd, which drops connections when there are too many.
 const BATCH: usize = 64;
 
 /// Runs all of them, a batch at a time, on the three hosts in turn.
@@ -26,7 +26,7 @@ fn host(number: usize) -> &'static str {
     ["alpha", "beta", "gamma"][number % 3]
 }
 
-/// A process that ended by itself and whose end was seen.
+/// Asserts that a process ended by itself and that its exit was reported.
 #[track_caller]
 fn assert_seen(status: &ExitStatus, code: i32) {
     assert_eq!(status.source(), ExitSource::RemoteMonitoring, "{status}");
@@ -46,7 +46,7 @@ fn every_exit_code_comes_back() {
         assert_eq!(ended.len(), 256);
         for (code, status) in (0..).zip(&ended) {
             assert_seen(status, code);
-            // No shell tells of INT and PIPE, so 128+2 and 128+13 count as these.
+            // No shell reports INT and PIPE, so 128+2 and 128+13 count as these signals.
             let signal = match code {
                 130 => Some(Signal::INT),
                 141 => Some("PIPE".parse().unwrap()),
@@ -97,7 +97,8 @@ fn a_code_above_128_is_no_signal() {
         assert_seen(&status, if verbs == "exit 143" { 143 } else { 137 });
         assert_eq!(status.signal(), signal, "{verbs}; /bin/sh is not one of those that tell?");
     }
-    // Not the application, but its shell: the line that the application's own child died is none of the wrapper's.
+    // The child of the application is killed, and not the application. The wrapper's shell must not take the message
+    // about that child for its own.
     let child_killed = BootRequest::new("alpha", ["sh", "-c", "sh -c 'kill -KILL $$'; exit 137"]);
     assert_eq!(run_to_end(&manager, "p", &child_killed).unwrap().signal(), None);
     remote.assert_nothing_left();
@@ -114,7 +115,7 @@ fn a_core_dump_is_told() {
     }
     let remote = Remote::start();
     let manager = remote.manager();
-    // Where the kernel writes a core file into the working directory, it goes with the remote.
+    // If the kernel writes a core file into the working directory, it is removed with the remote.
     let request = remote.request("alpha", "raise ABRT").working_directory(remote.scratch());
     let status = run_to_end(&manager, "dumps", &request.clone().limit(Limit::Core, LimitValue::Unlimited)).unwrap();
     assert!(status.core_dumped(), "{status:?}");
@@ -144,13 +145,13 @@ fn the_source_says_who_ended_it() {
     assert_seen(&status, 42);
     assert_words(&status, "ended unexpectedly through the remote pid (by itself, or killed there)", "exit code 42");
 
-    // By somebody else on its host.
+    // Somebody else kills it on its host.
     let pid = start(&manager, "killed-there", &named("wait"));
     ProcessInfo::of(pid as i32).unwrap().signal(libc::SIGKILL).unwrap();
     let status = wait_for_end(&manager, "killed-there").unwrap();
     assert_seen(&status, 137);
 
-    // A signal that is sent changes nothing of that.
+    // A signal that was sent changes nothing of that.
     start(&manager, "signalled", &named("wait"));
     manager.send_signal("signalled", Signal::TERM).unwrap();
     assert_seen(&wait_for_end(&manager, "signalled").unwrap(), 143);
@@ -186,7 +187,7 @@ fn an_end_through_the_ssh_client_has_no_code_of_its_own() {
         if !ends_the_client(signal) {
             continue;
         }
-        // A code of its own: what a lost link is told from.
+        // The code distinguishes this end from one that the lost link caused.
         let script = "trap 'exit 7' HUP; echo ready; while :; do sleep 1000 & wait; done";
         start_ready(&manager, "cut", &BootRequest::new("alpha", ["sh", "-c", script]));
         let client = manager.runtime_pids("cut").ssh_client.unwrap();
@@ -212,7 +213,7 @@ fn what_cannot_be_learned_is_unknown_and_no_code() {
     let manager = remote.manager_with(gated.lost_timeout(Duration::from_millis(100)));
     let pid = start(&manager, "p", &remote.request("alpha", "wait"));
     let application = ProcessInfo::of(pid as i32).unwrap();
-    // Neither wrapper nor host can answer: the listener does not take a connection, and the wrapper is gone.
+    // Neither the wrapper nor the host can answer: both the wrapper and the listener are stopped.
     let wrapper = ProcessInfo::of(manager.runtime_pids("p").remote_monitoring.unwrap() as i32).unwrap();
     wrapper.signal(libc::SIGSTOP).unwrap();
     let listener = ProcessInfo::of(std::fs::read_to_string(remote.dir().join("pid")).unwrap().trim().parse().unwrap());
@@ -224,16 +225,16 @@ fn what_cannot_be_learned_is_unknown_and_no_code() {
     assert!(status.is_unknown() && status.link_lost(), "{status:?}");
     assert_eq!((status.code(), status.application_code(), status.signal()), (None, None, None));
     assert_eq!(manager.process_state("p").unwrap(), ProcessState::Ended);
-    // When they go on, the policy holds: what must not live on ends.
+    // When they go on, the link loss policy holds: what must not live on ends.
     listener.unwrap().signal(libc::SIGCONT).unwrap();
     if launched_by() == By::Slurm {
-        // Which has ended the wrapper: the manager sees to what is left.
+        // Slurm has ended the wrapper. The manager ends what is left.
         gate.open();
     } else {
-        // An inquiry that came through all the same has ended it.
+        // An inquiry may have reached the host all the same and ended the wrapper.
         let _ = wrapper.signal(libc::SIGCONT);
     }
     wait_until("the end of the application", LONG, || (!application.is_alive()).then_some(()));
-    // How it ended stands in a status file for whoever asks, and nobody does any more: so only processes are counted.
+    // The exit is in a status file, and no manager asks for it any more. So only processes are counted.
     wait_until("the end of all", LONG, || remote.processes().is_empty().then_some(()));
 }

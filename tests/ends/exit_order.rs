@@ -1,4 +1,5 @@
-//! The order in which one end is reported: the event, then the exit callbacks, then the calls that ended the process return.
+//! The order in which one exit is reported: the event, then the exit callbacks, then the return of the calls that ended
+//! the process.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use sshpm::{EventKind, KillTimeouts, Manager, Role, Signal};
 
 const ROUNDS: u64 = 300;
 
-/// What a run control does that restarts a process again and again: it must never take the end of one for that of the next.
+/// A run control that restarts a process again and again must never take the end of one start for that of the next.
 #[test]
 fn no_callback_for_an_end_runs_after_its_kill_has_returned() {
     let remote = Remote::start();
@@ -96,7 +97,7 @@ fn the_event_comes_first_then_the_callbacks_then_the_return_of_the_kill() {
     remote.assert_nothing_left();
 }
 
-/// Runs a call that must return by itself; one that hangs fails the test.
+/// Runs a call that must return by itself. A call that hangs fails the test.
 #[track_caller]
 fn returns<T: Send>(what: &str, call: impl FnOnce() -> T + Send) -> T {
     let (sender, returned) = mpsc::channel();
@@ -138,7 +139,7 @@ fn a_callback_that_hangs_delays_a_kill_no_longer_than_its_timeouts() {
     ];
     for (name, kill) in kills {
         start_ready(&manager, "u", &remote.request("alpha", "heartbeat 0.2"));
-        // How long a process takes to end is not what the timeouts are to be spent on.
+        // The timeouts are for the callbacks, and not for the end of the process.
         manager.crash_process("u", Signal::KILL).unwrap();
         manager.wait_for_process_exit_code("u", DEADLINE).unwrap();
         returns(name, || kill(&manager));
@@ -172,7 +173,7 @@ fn a_kill_does_not_wait_where_no_callback_is_registered() {
     start_ready(&manager, "second", &remote.request("alpha", "heartbeat 0.2"));
     manager.crash_process("first", Signal::KILL).unwrap();
     is_removed.recv_timeout(DEADLINE).unwrap();
-    // The thread that runs callbacks is still in the one that has removed itself.
+    // The callback that has removed itself still runs on the thread for callbacks.
     returns("a kill", || manager.kill_process("second", Duration::MAX).unwrap());
     drop(leave);
     manager.kill_all_processes(&KillTimeouts::from(LONG)).unwrap();

@@ -1,4 +1,5 @@
-//! A library is a guest: it bears what its host does with signals, children and forks, and takes nothing from it.
+//! A library is a guest: it works whatever its host program does with signals, children and forks, and takes nothing
+//! from it.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,8 @@ use crate::support::{
 };
 use sshpm::{ExitSource, Manager, Signal};
 
-/// A process that ends by itself, one that is killed, and one that loses its link: all tell their codes.
+/// Asserts that codes are reported: of a process that ends by itself, of one that is killed, and of one that loses its
+/// link.
 #[track_caller]
 fn assert_codes_come(manager: &Manager, remote: &Remote) {
     start(manager, "exits", &shell("exit 3"));
@@ -23,7 +25,7 @@ fn assert_codes_come(manager: &Manager, remote: &Remote) {
     client_of(manager, "lost").signal(libc::SIGKILL).unwrap();
     let status = end_of(manager, "lost");
     assert_eq!((status.application_code(), status.code(), status.link_lost()), (learned(42), None, true), "{status}");
-    // Cancelled: its client has to be killed by us, also where its pid may be nobody's or another's.
+    // A cancelled start: its client must be killed, even where the pid may be nobody's or another process's.
     manager.start_process("cancelled", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
     let is_cancelled = |client: &ProcessInfo| client.cmdline.iter().any(|word| word == "silent");
     let client = wait_until("a client", TIME, || clients().into_iter().find(is_cancelled));
@@ -61,16 +63,16 @@ fn exit_codes_come_where_the_host_reaps_all_children() {
                     if unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {
                         reaped.store(true, Ordering::SeqCst);
                     } else {
-                        // There is no wait for a child that has a way to be woken by the flag.
+                        // No call waits for a child and can also be woken by the flag.
                         thread::sleep(Duration::from_micros(200));
                     }
                 }
             });
-            // The reaper must end also when this panics, or the scope would wait for ever.
+            // The reaper must end even if this panics. Otherwise the scope would wait for ever.
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let manager = manager(&remote);
                 assert_codes_come(&manager, &remote);
-                // It takes children in a race with us, so more than one chance is needed to see it win.
+                // The reaper races with the library for children, so it may need several chances to win.
                 for round in 0..200 {
                     if reaped.load(Ordering::SeqCst) {
                         break;
@@ -119,7 +121,7 @@ fn a_fork_that_drops_the_manager_ends_nothing() {
                 assert!(libc::WIFEXITED(status));
             }
         }
-        // Had it closed a lifeline, the wrapper would have sent HUP before it could answer this.
+        // If the fork had closed a lifeline, the wrapper would have sent HUP before it could answer this.
         manager.send_signal("u", Signal::CONT).unwrap();
         manager.send_signal("setup", Signal::CONT).unwrap();
         assert!(application.is_alive() && in_setup.is_alive());
@@ -135,7 +137,7 @@ fn a_fork_that_drops_the_manager_ends_nothing() {
     });
 }
 
-/// A field of a status file in /proc, as the set of signals that it is.
+/// Returns the set of signals in a field of a status file in /proc.
 fn signals(status: &str, field: &str) -> Vec<i32> {
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
     let mask = u64::from_str_radix(line.trim(), 16).unwrap();
@@ -150,7 +152,7 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
         let manager = manager(&remote);
         manager.on_process_exit(|_, _, _| ()).unwrap();
         start_ready(&manager, "u", &shell(OWN_CODES));
-        // A new thread gives itself its name, some time after it was made.
+        // A new thread sets its name some time after it was made.
         let connect = (launched_by() == By::Ssh).then_some("sshpm-connect");
         let expected: Vec<_> = connect.into_iter().chain(["sshpm-dispatch", "sshpm-watch"]).collect();
         wait_until("named threads", TIME, || {
@@ -162,7 +164,7 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
             let name = fs::read_to_string(task.path().join("comm")).unwrap();
             let blocked = signals(&fs::read_to_string(task.path().join("status")).unwrap(), "SigBlk");
             if name.starts_with("sshpm") {
-                // KILL and STOP cannot be blocked; 32 and 33 are glibc's own.
+                // KILL and STOP cannot be blocked, and 32 and 33 are glibc's own.
                 let expected: Vec<_> = (1..=64).filter(|signal| ![9, 19, 32, 33].contains(signal)).collect();
                 assert_eq!(blocked, expected, "{name}");
                 names.push(name.trim_end().to_owned());
@@ -174,7 +176,7 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
         assert_eq!(names, expected);
         let client = client_of(&manager, "u");
         let status = fs::read_to_string(format!("/proc/{}/status", client.pid)).unwrap();
-        // srun waits for signals, which have to be blocked for that.
+        // srun waits for signals, and must block them for that.
         assert!(signals(&status, "SigBlk").is_empty() || launched_by() == By::Slurm, "ssh: {status}");
         // ssh itself ignores a signal or two.
         assert!(!signals(&status, "SigIgn").contains(&libc::SIGTERM), "ssh: {status}");
@@ -184,7 +186,7 @@ fn our_threads_block_all_signals_and_ssh_blocks_none() {
             let status = fs::read_to_string(format!("/proc/{application}/status")).unwrap();
             signals(&status, "SigBlk").is_empty().then_some(status)
         });
-        // By the script's own trap.
+        // The script's own trap ignores it.
         assert_eq!(signals(&status, "SigIgn"), [libc::SIGPIPE], "application");
         finish(&manager, &remote);
         drop(manager);
@@ -202,7 +204,7 @@ fn an_ssh_client_has_a_process_group_of_its_own() {
     assert_eq!(client.ppid, own.pid);
     assert_eq!(client.pgid, client.pid);
     assert_ne!(client.pgid, own.pgid);
-    // In the host's session: it is no daemon.
+    // The client stays in the host program's session: it is no daemon.
     assert_eq!(client.sid, own.sid);
     finish(&manager, &remote);
 }
@@ -211,17 +213,17 @@ fn an_ssh_client_has_a_process_group_of_its_own() {
 fn a_dead_client_raises_no_signal_in_the_host() {
     isolated(|| {
         let remote = Remote::start();
-        // As in a C program: Rust ignores it.
+        // As in a C program; Rust ignores SIGPIPE.
         // SAFETY: SIG_DFL is no function of ours.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         let manager = manager(&remote);
         for round in 0..5 {
             let uuid = format!("u{round}");
-            // What has lost its wrapper with its client, as by Slurm, is waited for as long.
+            // A process that has lost its wrapper with its client, as by Slurm, is waited for so long.
             start_ready(&manager, &uuid, &shell(OWN_CODES).grace(Duration::from_secs(1)));
             let client = client_of(&manager, &uuid);
             client.signal(libc::SIGKILL).unwrap();
-            // Until the watcher knows, each of these writes to a socket that nobody reads.
+            // Until the watcher knows of the end, each of these writes to a socket that nobody reads.
             while manager.send_signal(&uuid, Signal::CONT).is_ok() && client.is_alive() {}
             let _ = manager.send_signal(&uuid, Signal::CONT);
             assert_eq!(end_of(&manager, &uuid).application_code(), learned(42));

@@ -1,4 +1,4 @@
-//! What the tests of applications that are kept share.
+//! What the tests of kept processes share.
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ pub fn kept(request: BootRequest) -> BootRequest {
     request.link_loss(LinkLossPolicy::Keep)
 }
 
-/// What a manager tells of its one process.
+/// The events of a manager that has one process.
 pub struct Story {
     events: Subscription,
     pub words: Vec<&'static str>,
@@ -39,7 +39,7 @@ impl Story {
         word
     }
 
-    /// Waits until this is told.
+    /// Waits until this event comes.
     #[track_caller]
     pub fn wait(&mut self, word: &str) -> Event {
         loop {
@@ -50,7 +50,7 @@ impl Story {
         }
     }
 
-    /// Lets go of the manager; then all that it has told.
+    /// Drops the manager, and returns all events that it has sent.
     pub fn all(mut self, manager: Manager) -> Vec<&'static str> {
         drop(manager);
         let events: Vec<_> = self.events.iter().collect();
@@ -61,7 +61,7 @@ impl Story {
     }
 }
 
-/// A manager whose host cannot be reached while the gate is closed.
+/// Returns a manager whose host cannot be reached while the gate is closed.
 pub fn gated_manager(remote: &Remote) -> (Gate<'_>, Manager) {
     gated_manager_with(remote, |options| options)
 }
@@ -72,17 +72,17 @@ pub fn gated_manager_with(remote: &Remote, change: impl Fn(Options) -> Options) 
     (gate, manager)
 }
 
-/// Counts on both streams until it is told to end, by a file.
+/// Counts on both streams until a file tells it to end.
 pub const COUNTS: &str = "trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; i=0; \
                       until [ -e \"$GO\" ]; do i=$((i+1)); echo \"out $i\"; echo \"err $i\" >&2; sleep 0.05; done; exit 7";
 
-/// Waits until the application has written this many lines to stdout, as its manager has them.
+/// Waits until the manager has this many lines of the application's stdout.
 #[track_caller]
 pub fn wait_for_lines(manager: &Manager, uuid: &str, lines: usize) {
     wait_until("it has written", TIME, || (stdout(manager, uuid).lines().count() > lines).then_some(()));
 }
 
-/// Both streams of `COUNTS` are there, each line once and in order.
+/// Asserts that both streams of `COUNTS` have arrived, each line once and in order.
 #[track_caller]
 pub fn assert_counted(manager: &Manager, uuid: &str) {
     let streams = [("out", manager.process_stdout(uuid)), ("err", manager.process_stderr(uuid))];
@@ -109,7 +109,7 @@ impl Counting {
         Counting { go: remote.scratch().join(format!("go-{name}")) }
     }
 
-    /// Starts an application that counts, as the process "u" of this manager, and waits until it is ready.
+    /// Starts an application that counts, as process "u" of this manager, and waits until it is ready.
     #[track_caller]
     pub fn start(remote: &Remote, manager: &Manager) -> (Counting, ProcessInfo) {
         let counting = Counting::new(remote);
@@ -117,7 +117,7 @@ impl Counting {
         (counting, application)
     }
 
-    /// The file that ends it.
+    /// Returns the file that ends the application.
     pub fn go(&self) -> &OsStr {
         self.go.as_os_str()
     }
@@ -126,7 +126,7 @@ impl Counting {
         kept(shell(COUNTS)).environment("GO", self.go.as_os_str())
     }
 
-    /// Lets it end, with 7.
+    /// Has the application end, with 7.
     pub fn end(&self, remote: &Remote) {
         fs::write(remote.local(&self.go), "").unwrap();
     }

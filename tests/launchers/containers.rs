@@ -1,5 +1,5 @@
-//! Applications in containers: `runc exec {host}`, which is what `docker exec` and `podman exec` come to, with process ids, files and
-//! a shell (busybox) of the container's own.
+//! Applications in containers: `runc exec {host}`, which `docker exec` and `podman exec` amount to, with process ids,
+//! files and a shell (busybox) of the container's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use sshpm::{
     Signal,
 };
 
-/// The container's first process: it takes the place of a parent that has ended, and waits for its children as an init does.
+/// The container's first process: it adopts processes whose parent has ended, and reaps its children as an init does.
 const INIT: &str = "while :; do sleep 1000 & wait $!; done";
 
-/// The program, which not every PATH leads to.
+/// Returns the path of runc, which is not in every PATH.
 fn runc() -> PathBuf {
     find_program("runc").expect("runc")
 }
 
-/// A container, which is deleted with all that runs in it.
+/// A container. Dropping it ends everything in it and deletes it.
 struct Container {
     dir: tempfile::TempDir,
     name: String,
 }
 
 impl Container {
-    /// `None`, after saying why, where there can be none.
+    /// Makes a container. Where that is impossible, reports why and returns `None`.
     fn start() -> Option<Container> {
         let Some(busybox) = find_program("busybox") else {
             skipped("busybox is not here, and a container needs a system of its own");
@@ -64,7 +64,7 @@ impl Container {
         command
     }
 
-    /// A root file system of busybox and its libraries, and runc's own configuration with the init above.
+    /// Makes a root file system of busybox and its libraries, and runc's configuration with the init above.
     fn lay_out(&self, busybox: &Path) {
         let root = self.dir.path().join("rootfs");
         for directory in ["bin", "proc", "dev", "sys", "tmp", "root"] {
@@ -96,7 +96,7 @@ impl Container {
         fs::write(&file, config.to_string()).unwrap();
     }
 
-    /// As `docker exec -i {host}`.
+    /// Returns the launcher, as `docker exec -i {host}` would be.
     fn launcher(&self) -> Launcher {
         let (runc, state) = (runc(), self.dir.path().join("state"));
         Launcher::command([runc.to_str().unwrap(), "--root", state.to_str().unwrap(), "exec", "{host}"])
@@ -110,13 +110,13 @@ impl Container {
         BootRequest::new(&self.name, ["sh", "-c", script])
     }
 
-    /// What it says, by a shell inside.
+    /// Returns what a shell inside writes.
     fn ask(&self, script: &str) -> String {
         let output = self.runc(&["exec", &self.name, "/bin/sh", "-c", script]).stdin(Stdio::null()).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Waits until nothing runs there but its init and what asks, and no file of ours is left.
+    /// Waits until nothing runs in the container but its init and the program that looks, and no file of ours is left.
     fn assert_nothing_left(&self) {
         let root = self.dir.path().join("rootfs");
         wait_until("nothing is left in the container", LONG, || {
@@ -137,7 +137,7 @@ impl Drop for Container {
     }
 }
 
-/// No file in it, however deep.
+/// Whether the directory contains no file, however deep.
 fn is_empty(directory: &Path) -> bool {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).all(|path| path.is_dir() && is_empty(&path))
@@ -159,12 +159,12 @@ fn applications_live_and_end_in_a_container() {
     manager.start_process("asked", &asked).unwrap();
     let pid = manager.wait_until_started("asked", LONG).unwrap();
     wait_until("it handles QUIT", LONG, || (manager.process_stdout("asked").ok()?.bytes == b"ready\n").then_some(()));
-    // By the container's own numbers.
+    // These are the container's own pids.
     assert!(container.ask(&format!("cat /proc/{pid}/cmdline")).contains("exit 17"));
     let status = manager.kill_process("asked", LONG).unwrap();
     assert_eq!((status.code(), status.source()), (Some(17), ExitSource::ManualKillThroughRemotePid));
 
-    // The client dies, and the wrapper inside learns of it by the end of its input.
+    // The client dies. The wrapper inside learns of it by the end of its input.
     manager
         .start_process(
             "lost",

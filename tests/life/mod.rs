@@ -1,5 +1,5 @@
-//! What the tests of a process's life share: a manager for a remote, requests, and waits for what must come.
-// Each test program uses its own part of this.
+//! What the tests of a process's life share: a manager for a remote, requests, and waits.
+// Each test program uses a part of this.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub mod shells;
@@ -17,11 +17,11 @@ use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
 
 use crate::support::{ProcessInfo, Remote, install, wait_until};
 
-/// Longer than anything takes: only a test that fails waits it out.
+/// Longer than anything takes. Only a test that fails waits it out.
 pub const TIME: Duration = Duration::from_secs(30);
 
-/// Says "ready" and waits; HUP and QUIT end it with codes that nobody else uses. PIPE is ignored, because the shell may
-/// say "Hangup" of its child, to a link that is not there any more.
+/// A script that writes "ready" and waits. HUP and QUIT end it with codes that nobody else uses. PIPE is ignored,
+/// because the shell may write "Hangup" about its child to a link that is gone.
 pub const OWN_CODES: &str =
     "trap '' PIPE; trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; while :; do sleep 0.05; done";
 
@@ -33,30 +33,30 @@ pub fn manager(remote: &Remote) -> Manager {
     Manager::new(options(remote)).unwrap()
 }
 
-/// A manager whose kills wait for the default's QUIT so briefly that a test can see KILL follow.
+/// Returns a manager whose kills wait so briefly after QUIT that a test can see KILL follow.
 pub fn impatient_manager(remote: &Remote) -> Manager {
     let quit = KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: Some(Duration::from_millis(300)) };
     let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None };
     Manager::new(options(remote).kill_sequence([quit, kill])).unwrap()
 }
 
-/// test-app with these verbs, on alpha.
+/// Returns a request that runs test-app with these verbs on alpha.
 pub fn app(remote: &Remote, verbs: &str) -> BootRequest {
     let verbs = verbs.split_ascii_whitespace().map(OsString::from);
     BootRequest::new("alpha", std::iter::once(remote.app().into_os_string()).chain(verbs))
 }
 
-/// A script for /bin/sh, on alpha.
+/// Returns a request that runs a script for /bin/sh on alpha.
 pub fn shell(script: &str) -> BootRequest {
     BootRequest::new("alpha", ["/bin/sh", "-c", script])
 }
 
-/// Starts it and waits until it runs.
+/// Starts a process and waits until it runs.
 #[track_caller]
 pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> ProcessInfo {
     manager.start_process(uuid, request).unwrap();
     let pid = manager.wait_until_started(uuid, TIME).unwrap();
-    // The remote is on this machine. A process that ends at once is not there any more.
+    // The remote is on this machine. A process that ends at once may be gone.
     ProcessInfo::of(pid as i32).unwrap_or(ProcessInfo {
         pid: pid as i32,
         ppid: 0,
@@ -69,7 +69,7 @@ pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> ProcessInf
     })
 }
 
-/// The same for `OWN_CODES` and the like: waits for "ready" too, when the traps are set.
+/// Starts a process of `OWN_CODES` and the like, and waits until it has written "ready", when its traps are set.
 #[track_caller]
 pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> ProcessInfo {
     let process = start(manager, uuid, request);
@@ -77,14 +77,15 @@ pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> Proc
     process
 }
 
-/// Waits for the end of a process that has started.
+/// Waits until a process that has run has ended, and returns how it ended.
 #[track_caller]
 pub fn end_of(manager: &Manager, uuid: &str) -> ExitStatus {
     manager.wait_for_process_exit_code(uuid, TIME).unwrap();
     manager.exit_status(uuid).unwrap().unwrap()
 }
 
-/// Starts what must not come to run. Every way to ask must give the same reason, and none an exit code.
+/// Starts a process whose start must fail, and returns why. Every call must return the same reason, and none an exit
+/// code.
 #[track_caller]
 pub fn failure_of(manager: &Manager, uuid: &str, request: &BootRequest) -> StartFailure {
     manager.start_process(uuid, request).unwrap();
@@ -96,7 +97,7 @@ pub fn failure_of(manager: &Manager, uuid: &str, request: &BootRequest) -> Start
     reason
 }
 
-/// A file on the remote, in its scratch directory, which can be run at once.
+/// Makes a file in the scratch directory of the remote that can be executed at once, and returns its path.
 pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString {
     let path = remote.scratch().join(name);
     let draft = remote.dir().join(format!("{name}.draft"));
@@ -108,7 +109,7 @@ pub fn file(remote: &Remote, name: &str, content: &[u8], mode: u32) -> OsString 
 /// A PATH that begins with the directory of [`place_instead`].
 pub const INSTEAD: &str = "/tmp/instead:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Has scripts run in the place of the host's programs.
+/// Puts scripts in the place of the host's programs.
 pub fn place_instead(remote: &Remote, programs: &[(&str, &str)]) {
     let directory = remote.local(Path::new("/tmp/instead"));
     fs::create_dir(&directory).unwrap();
@@ -129,15 +130,15 @@ pub fn stdout(manager: &Manager, uuid: &str) -> String {
     String::from_utf8_lossy(&manager.process_stdout(uuid).unwrap_or_default().bytes).into_owned()
 }
 
-/// Waits until the remote pid is known: setup lines run, or will at once.
+/// Waits until the remote pid is known: setup lines run, or will run at once.
 #[track_caller]
 pub fn wait_for_pid(manager: &Manager, uuid: &str) -> ProcessInfo {
     let pid = wait_until("a remote pid", TIME, || manager.remote_pid(uuid).ok());
     ProcessInfo::of(pid as i32).unwrap()
 }
 
-/// The shell of a setup whose line has said that it is ready. The two streams have no order, and one that is cancelled before its
-/// pid came leaves word of its end.
+/// Waits until a setup line has written that it is ready, and returns the shell of the setup. It waits for the pid too,
+/// because the two streams have no order, and a start that is cancelled before its pid came leaves a status file.
 #[track_caller]
 pub fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
     let setup = wait_for_pid(manager, uuid);
@@ -145,7 +146,7 @@ pub fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
     setup
 }
 
-/// The local ssh client of a process.
+/// Returns the local ssh client of a process.
 #[track_caller]
 pub fn client_of(manager: &Manager, uuid: &str) -> ProcessInfo {
     let pid = wait_until("an ssh client", TIME, || manager.runtime_pids(uuid).ssh_client);
@@ -157,7 +158,7 @@ pub fn wait_for_death(process: &ProcessInfo) {
     wait_until("the end of a process", TIME, || (!process.is_alive()).then_some(()));
 }
 
-/// Waits until a file is on the remote.
+/// Waits until a file exists on the remote.
 #[track_caller]
 pub fn wait_for_file(remote: &Remote, path: &Path) {
     wait_until(&format!("{}", path.display()), TIME, || remote.local(path).exists().then_some(()));
@@ -167,7 +168,7 @@ pub fn touch(remote: &Remote, path: &Path) {
     fs::write(remote.local(path), "").unwrap();
 }
 
-/// What a manager tells, by events and by callbacks, until everything has ended.
+/// Collects what a manager reports, by events and by callbacks, until everything has ended.
 pub struct Witness {
     events: Subscription,
     calls: Arc<Mutex<Vec<String>>>,
@@ -181,8 +182,8 @@ impl Witness {
         Witness { events: manager.subscribe().unwrap(), calls }
     }
 
-    /// Lets go of the manager, which ends its dispatcher behind its last event, so that nothing can come any more; then
-    /// the events by uuid, as words. The callback must have come once for each process.
+    /// Drops the manager, which ends its dispatcher after the last event, so that nothing more can come. Returns the
+    /// events by uuid, as words. Asserts that the callback came once for each process.
     #[track_caller]
     pub fn all(self, manager: Manager) -> HashMap<String, Vec<&'static str>> {
         drop(manager);
@@ -202,7 +203,7 @@ impl Witness {
         words
     }
 
-    /// The same for one process.
+    /// Returns the events of one process, as `all` does.
     #[track_caller]
     pub fn of(self, manager: Manager, uuid: &str) -> Vec<&'static str> {
         self.all(manager).remove(uuid).unwrap_or_default()
@@ -219,14 +220,15 @@ fn word(event: &Event) -> &'static str {
     }
 }
 
-/// Ends what still runs, and sees that the remote is as it was.
+/// Ends what still runs, and asserts that nothing is left on the remote.
 #[track_caller]
 pub fn finish(manager: &Manager, remote: &Remote) {
     manager.kill_all_processes(&KillTimeouts::default()).unwrap();
     remote.assert_nothing_left();
 }
 
-/// For ends that no manager asks after any more: the wrapper cannot know that, and leaves its status file.
+/// Waits until nothing runs on the remote and only status files are left. The wrapper leaves them because it cannot
+/// know that no manager will ask about these exits.
 #[track_caller]
 pub fn assert_only_status_files_left(remote: &Remote) {
     wait_until("the end of all on the remote", TIME, || {

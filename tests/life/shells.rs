@@ -1,4 +1,4 @@
-//! A whole life of processes, to be run under each login shell and each `/bin/sh`.
+//! The life of several processes, to be run under each login shell and each `/bin/sh`.
 
 use std::path::Path;
 
@@ -6,12 +6,12 @@ use super::*;
 use crate::support::{AppReport, Remote};
 use sshpm::ExitSource;
 
-/// What a life is run with.
+/// The parts with which a life is run.
 pub struct Life<'a> {
     pub remote: &'a Remote,
     pub manager: &'a Manager,
     pub user: Option<&'a str>,
-    /// Names it in messages, and keeps its files and uuids from another's.
+    /// Names the life in messages, and keeps its files and uuids apart from those of others.
     pub name: &'a str,
 }
 
@@ -35,7 +35,7 @@ impl Life<'_> {
         self.remote.scratch().join(self.name)
     }
 
-    /// Starts all of its processes, which connect while others of other lives do.
+    /// Starts all of its processes. They connect at the same time as those of other lives.
     pub fn begin(&self) {
         let report = format!("print out stderr err report {} exit 3 -- a'b", self.report_file().display());
         let request =
@@ -46,7 +46,7 @@ impl Life<'_> {
         self.start("link", shell(OWN_CODES));
     }
 
-    /// Sees that each came to its end.
+    /// Asserts that each process has come to its end.
     #[track_caller]
     pub fn end(&self) {
         self.exit();
@@ -62,7 +62,7 @@ impl Life<'_> {
         let status = end_of(self.manager, &uuid);
         assert_eq!((status.code(), status.source()), (Some(3), ExitSource::RemoteMonitoring), "{uuid}: {status}");
         assert_eq!((status.signal(), status.left_over()), (None, false), "{uuid}: {status}");
-        // Nothing of what start-up files write.
+        // Start-up files have left nothing in it.
         assert_eq!(stdout(self.manager, &uuid), "out\n", "{uuid}");
         assert_eq!(self.manager.process_stderr(&uuid).unwrap().bytes, b"err", "{uuid}");
         let report = AppReport::wait(self.remote, self.report_file());
@@ -105,7 +105,7 @@ impl Life<'_> {
     }
 }
 
-/// The programs of these names that are installed.
+/// Returns those of these programs that are installed.
 pub fn installed(names: &[&str]) -> Vec<std::path::PathBuf> {
     let find =
         |name: &&str| ["/bin", "/usr/bin"].iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists());

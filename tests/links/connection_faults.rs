@@ -1,4 +1,5 @@
-//! Shared connections that die, hang or cannot be made: what it costs those on them, and nobody else.
+//! Shared connections that die, hang or cannot be made: what that costs the processes on them, and that it costs no
+//! other process anything.
 
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,8 +19,8 @@ fn patient(remote: &Remote) -> Options {
     options(remote).connect_timeout(LONG).lost_timeout(LONG)
 }
 
-/// Nine processes on two connections to one host, and one on another host. The connection of the first is ended: those on
-/// it lose their links, and nobody else notices.
+/// Nine processes run on two connections to one host, and one on another host. The connection of the first process is
+/// ended: the processes on it lose their links, and no other process is affected.
 #[track_caller]
 fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
     let remote = Remote::start();
@@ -41,12 +42,12 @@ fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
     for uuid in &beside {
         assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Running);
     }
-    // As many again; what they go over works.
+    // They need two connections, and both work.
     let again = names("again", 8);
     start_all_ready(&manager, &again, "alpha");
     let still = beside.iter().copied().chain(&again).map(String::as_str).chain(["other-host"]);
     still.for_each(|uuid| assert_untouched(&manager, uuid));
-    // To each host one for what went before, and no more for those who asked and those who came than they needed.
+    // Each host had one login before, and then no more than these inquiries and starts needed.
     assert!(remote.logins() <= 5, "{} logins", remote.logins());
     finish(&manager, &remote);
     let events = witness.all(manager);
@@ -90,7 +91,8 @@ fn an_sshd_that_is_killed_takes_only_its_own_processes() {
     });
 }
 
-/// What keeps a connection open on its host is killed: it is no connection any more, whoever it was.
+/// The session that keeps a connection open on its host is killed. The processes on the connection still get a known
+/// end.
 #[test]
 fn a_connections_own_session_that_is_killed_takes_no_process_in_silence() {
     let remote = Remote::start();
@@ -100,7 +102,7 @@ fn a_connections_own_session_that_is_killed_takes_no_process_in_silence() {
     for process in remote.connections() {
         process.signal(libc::SIGKILL).unwrap();
     }
-    // Nobody answers for this connection now; it is left to those on it, or ended with them.
+    // No lease runs for this connection now. It is left to the processes on it, or it has ended with them.
     start_all_ready(&manager, &names("later", 2), "alpha");
     names("later", 2).iter().for_each(|uuid| assert_untouched(&manager, uuid));
     for uuid in &uuids {
@@ -110,7 +112,7 @@ fn a_connections_own_session_that_is_killed_takes_no_process_in_silence() {
     finish(&manager, &remote);
 }
 
-/// What stands where a connection's socket was costs a start nothing but a login.
+/// Whatever has replaced the socket of a connection costs a start one login and nothing else.
 #[test]
 fn a_socket_that_is_gone_or_dead_is_not_used() {
     isolated(|| {
@@ -138,7 +140,7 @@ fn a_socket_that_is_gone_or_dead_is_not_used() {
         }
         start_all_ready(&manager, &["last".to_owned()], "alpha");
         assert_eq!((remote.logins(), masters(&remote).len()), (5, 5));
-        // Those that were on them go on.
+        // The processes on the earlier connections go on.
         ways.map(|(uuid, _)| uuid).into_iter().chain(["last"]).for_each(|uuid| assert_untouched(&manager, uuid));
         finish(&manager, &remote);
         drop(manager);
@@ -147,7 +149,7 @@ fn a_socket_that_is_gone_or_dead_is_not_used() {
     });
 }
 
-/// Somebody listens there and does not answer.
+/// A process listens on the socket and does not answer.
 #[test]
 fn a_socket_that_hangs_does_not_hold_a_start_past_its_timeout() {
     isolated(|| {
@@ -179,7 +181,7 @@ fn a_master_that_stands_still_holds_up_nobody_else() {
         start_all_ready(&manager, &["other-host".to_owned()], "beta");
         let master = master_of(&remote, &manager, "p-0");
         master.signal(libc::SIGSTOP).unwrap();
-        // These go to it, because nobody can know yet.
+        // These use that connection, because nobody can know yet that it hangs.
         manager.start_process("comes", &codes_on("alpha")).unwrap();
         let brief = codes_on("alpha").start_timeout(Duration::from_secs(1));
         manager.start_process("brief", &brief).unwrap();
@@ -198,17 +200,17 @@ fn a_master_that_stands_still_holds_up_nobody_else() {
                 reason_of(manager.wait_until_started("brief", TIME).unwrap_err()),
                 StartFailure::TimedOut { .. }
             ));
-            // Other hosts.
+            // Other hosts are not affected.
             start_all_ready(&manager, &["other-host-2".to_owned()], "beta");
             assert_untouched(&manager, "other-host-2");
         });
-        // Another connection, once it is clear that this one does not answer.
+        // Another connection is opened when it is clear that this one does not answer.
         crate::sharing::wait_until_ready(&manager, "comes");
         assert_ne!(socket_of(&client_of(&manager, "comes")), socket_of(&master));
         start_all_ready(&manager, &["later".to_owned()], "alpha");
         assert_eq!(socket_of(&client_of(&manager, "later")), socket_of(&client_of(&manager, "comes")));
         assert!(master.is_alive());
-        // It goes on: what was sent arrives.
+        // When the master goes on, the commands that were sent arrive.
         master.signal(libc::SIGCONT).unwrap();
         manager.wait_for_process_exit_code("p-0", LONG).unwrap();
         for uuid in ["p-1", "comes", "later", "other-host"] {
@@ -243,8 +245,8 @@ fn dropping_the_manager_does_not_wait_for_a_master_that_stands_still() {
     });
 }
 
-/// The remote side of a connection that does not hear from the manager, and the manager of one that does not hear from
-/// its host: both end it.
+/// The remote side of a connection that hears nothing from the manager ends the connection. So does a manager that
+/// hears nothing from the host.
 #[track_caller]
 fn stands_still(options: fn(Options) -> Options, user: Option<&str>, stop: impl Fn(&Remote, &Manager)) {
     let remote = Remote::start();
@@ -300,7 +302,7 @@ fn an_sshd_that_stays_stopped_ends_its_processes_when_the_lease_is_over() {
     });
 }
 
-/// sshd has two processes for a user that is not root, and both stand still.
+/// For a user who is not root, sshd has two processes, and both are stopped.
 #[test]
 fn both_sshds_of_a_user_that_stay_stopped_end_its_processes_when_the_lease_is_over() {
     isolated(|| {
@@ -316,8 +318,8 @@ fn a_connection_of_ones_own_has_a_lease_as_well() {
     });
 }
 
-/// The child's part of the next tests: a manager with a lease of three seconds that is stopped, and tells what it sees
-/// when it goes on.
+/// The part of a child process in the next tests. Its manager, with a lease of three seconds, is stopped, and reports
+/// what it sees when it goes on.
 #[test]
 fn manager_to_be_stopped() {
     if !support::is_isolated("connection_faults::manager_to_be_stopped") {
@@ -373,7 +375,7 @@ fn the_applications_of_a_manager_that_stands_still_end_and_it_tells_so_when_it_g
     a_manager_is_stopped("0");
 }
 
-/// A manager that ends removes the directory when it is empty; another one has just chosen a name in it.
+/// A manager that ends removes the directory when it is empty. Another manager has just chosen a name in it.
 #[test]
 fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
     isolated(|| {
@@ -402,7 +404,7 @@ fn a_manager_that_ends_does_not_take_the_directory_from_one_that_begins() {
     });
 }
 
-/// Connects to a socket until nobody can any more without waiting.
+/// Connects to a socket until another connection would have to wait.
 fn fill(socket: &Path) -> Vec<OwnedFd> {
     let bytes = socket.as_os_str().as_bytes();
     // SAFETY: a sockaddr_un is plain data, for which zero bytes are valid.
@@ -426,7 +428,7 @@ fn fill(socket: &Path) -> Vec<OwnedFd> {
     }
 }
 
-/// Whose socket is full of those who wait blocks whoever connects to it: nothing of that may hold up another manager.
+/// A socket whose queue is full blocks whoever connects to it. That must not hold up another manager.
 #[test]
 fn a_manager_ends_beside_a_master_of_another_that_hangs() {
     isolated(|| {
@@ -452,7 +454,7 @@ fn a_manager_ends_beside_a_master_of_another_that_hangs() {
     });
 }
 
-/// Kills of many whose connection hangs wait together, not one after the other.
+/// Kills of many processes whose connection hangs wait at the same time, and not one after the other.
 #[test]
 fn kills_of_all_keep_their_timeouts_while_a_master_stands_still() {
     isolated(|| {

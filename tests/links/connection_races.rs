@@ -1,4 +1,4 @@
-//! What could go wrong between a start and the connection that it waits for.
+//! Races between a start and the connection that it waits for.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::life::*;
 use crate::support::{self, Remote, isolated, wait_until};
 use sshpm::{Error, Manager, ProcessState, Signal, StartFailure};
 
-/// Start-up lines that put this program before the system's.
+/// Returns start-up lines that put this program before the system's.
 fn instead_of(program: &str, script: &str) -> String {
     format!(
         "mkdir -p /tmp/instead; printf '#!/bin/sh\n{script}\n' >/tmp/instead/{program}; chmod +x /tmp/instead/{program}\n\
@@ -18,7 +18,7 @@ fn instead_of(program: &str, script: &str) -> String {
 
 #[test]
 fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
-    // The wrapper has begun when it makes its fifos, and it tells the pid behind that.
+    // A wrapper that makes its fifos has reported `begin`, and has not reported its pid yet.
     let script = "echo >>/tmp/fifos; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/mkfifo \"$@\"";
     let remote = Remote::builder().user_file("root", ".bashrc", instead_of("mkfifo", script)).start();
     let manager = manager(&remote);
@@ -31,13 +31,13 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
     let is_lost = || (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(());
     wait_until("the link is lost", TIME, is_lost);
     fs::write(local("/tmp/go"), "").unwrap();
-    // Its wrapper hangs it up, before its program runs or behind that.
+    // The wrapper hangs it up, before its program runs or after that.
     match manager.wait_until_started("u", TIME).unwrap_err() {
         Error::StartFailed { reason, .. } => assert_eq!(reason, StartFailure::LinkLost),
         error => assert!(matches!(error, Error::NotRunning { .. }), "{error}"),
     }
     remote.assert_nothing_left();
-    // The second one is for the inquiry about it.
+    // The second login is for the inquiry about the process.
     assert_eq!(remote.logins(), 2);
     assert_eq!(fs::read_to_string(local("/tmp/fifos")).unwrap().lines().count(), 1);
     let runs = fs::read_to_string(local("/tmp/runs")).unwrap_or_default();
@@ -65,7 +65,7 @@ fn a_client_that_is_ended_before_its_session_begins_does_not_come_back() {
 fn a_start_is_not_failed_by_one_that_was_cancelled_before() {
     let (remote, held) = Remote::throttled();
     let manager = manager(&remote);
-    // Each is dropped by sshd, waits for its next try, and is cancelled there; the next one comes at once.
+    // sshd drops each of them. Each is cancelled while it waits for its next try, and the next one comes at once.
     for round in 0..20 {
         let uuid = format!("cancelled-{round}");
         manager.start_process(&uuid, &shell("sleep 1000")).unwrap();
@@ -85,7 +85,7 @@ fn a_login_that_hangs_does_not_hold_up_those_who_come_later() {
     let manager = Manager::new(options(&remote).connect_timeout(Duration::from_secs(1))).unwrap();
     manager.start_process("first", &shell("sleep 1000")).unwrap();
     wait_until("the first login", TIME, || remote.local(Path::new("/tmp/first")).exists().then_some(()));
-    // Starts that overlap, each with its own short time, until one comes to run.
+    // These starts overlap, each with its own short timeout, until one runs.
     let later = wait_until("one that runs", TIME, || {
         let uuid = format!("later-{}", manager.active_process_keys().len());
         manager.start_process(&uuid, &shell("sleep 1000").start_timeout(Duration::from_secs(2))).unwrap();
@@ -96,7 +96,7 @@ fn a_login_that_hangs_does_not_hold_up_those_who_come_later() {
     finish(&manager, &remote);
 }
 
-/// A host's logger, which runs on the library's threads, and is slow or panics at some words.
+/// The logger of a host program. It runs on the library's threads, and it is slow or panics at some words.
 struct HostsLogger;
 
 impl log::Log for HostsLogger {
@@ -110,7 +110,7 @@ impl log::Log for HostsLogger {
             panic!("a logger's, expected in this test");
         }
         if text.contains("allows 2 sessions") {
-            // As long as it takes others to run away.
+            // So long that other threads could run ahead.
             std::thread::sleep(Duration::from_millis(300));
         }
     }
@@ -136,7 +136,7 @@ fn a_host_with_two_sessions_a_connection_costs_no_more_threads_than_processes() 
         for uuid in &uuids {
             manager.wait_until_started(uuid, TIME).unwrap();
         }
-        // One login for each, and a few connections until that was learned.
+        // One login for each process, and a few connections until the limit was learned.
         assert!(remote.logins() <= 12, "{}", remote.logins());
         finish(&manager, &remote);
     });

@@ -1,5 +1,5 @@
-//! Shared connections as they should be: who logs in and who does not, what is learned of a host's limits, and when a
-//! connection goes. Logins are counted in sshd's log.
+//! Shared connections as they should be: which processes log in and which do not, what a manager learns of a host's
+//! limits, and when a connection is closed. Logins are counted in sshd's log.
 
 use std::fs;
 use std::thread;
@@ -10,7 +10,7 @@ use crate::sharing::*;
 use crate::support::{self, LONG, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{BootRequest, Manager, Signal};
 
-/// A manager that gives a busy machine time to log in.
+/// Returns a manager that gives a busy machine time to log in.
 fn patient_manager(remote: &Remote) -> Manager {
     Manager::new(options(remote).connect_timeout(LONG)).unwrap()
 }
@@ -36,7 +36,8 @@ fn a_start_on_an_open_connection_logs_in_only_where_no_seat_is_free() {
     assert_eq!(remote.logins(), 1);
     start_all_ready(&manager, &["eighth".to_owned()], "alpha");
     assert_eq!(remote.logins(), 1);
-    // One that has ended leaves its seat, however it ended: with its client, which ends behind the application.
+    // A process that has ended frees its seat, however it ended. It does so when its client ends, which is after the
+    // application.
     let client = client_of(&manager, "p-3");
     assert_untouched(&manager, "p-3");
     wait_for_death(&client);
@@ -60,7 +61,7 @@ fn a_connection_closes_after_its_last_process_and_a_later_start_opens_another() 
         let master = master_of(&remote, &manager, "p-0");
         let socket = socket_of(&master);
         assert!(socket.exists());
-        // Not while one is left.
+        // The connection stays as long as a process is left.
         assert_untouched(&manager, "p-0");
         start_all_ready(&manager, &["another".to_owned()], "alpha");
         assert_eq!(remote.logins(), logins);
@@ -97,7 +98,7 @@ fn other_users_and_other_hosts_have_connections_of_their_own() {
 #[test]
 fn two_hundred_at_once_are_all_there_after_twenty_five_logins() {
     isolated(|| {
-        // sshd's defaults: MaxStartups 10:30:100, MaxSessions 10.
+        // These are sshd's defaults: MaxStartups 10:30:100, MaxSessions 10.
         let remote = Remote::start();
         let before = local_snapshot();
         let manager = patient_manager(&remote);
@@ -129,8 +130,8 @@ fn two_hundred_at_once_are_all_there_after_twenty_five_logins() {
     });
 }
 
-/// Two batches of six on a host with few sessions for each connection: all run; how often sshd refused a session, and how
-/// many logged in, for each.
+/// Starts two batches of six on a host with few sessions for each connection; all run. Returns for each batch how often
+/// sshd refused a session, and how many logins there were.
 #[track_caller]
 fn two_batches(max_sessions: usize) -> [(usize, usize); 2] {
     let remote = Remote::builder().sshd_option(&format!("MaxSessions {max_sessions}")).start();
@@ -142,7 +143,7 @@ fn two_batches(max_sessions: usize) -> [(usize, usize); 2] {
         start_all_ready(&manager, &uuids, "alpha");
         let counts = (refusals(&remote) - refused, remote.logins() - logins);
         uuids.iter().for_each(|uuid| assert_untouched(&manager, uuid));
-        // The next batch finds nothing open: what it does, it has learned.
+        // The next batch finds no connection open. So its counts show what was learned.
         wait_until_closed(&remote);
         remote.assert_nothing_left();
         counts
@@ -201,7 +202,7 @@ fn an_sshd_that_takes_one_login_at_a_time_is_learned() {
     let witness = Witness::new(&manager);
     start_all_ready(&manager, &names("first", 24), "alpha");
     assert_eq!(remote.logins(), 3);
-    // Three at once were too many.
+    // Three logins at a time were too many.
     let dropped = drops(&remote);
     assert!(dropped > 0);
     start_all_ready(&manager, &names("second", 24), "alpha");
@@ -212,7 +213,7 @@ fn an_sshd_that_takes_one_login_at_a_time_is_learned() {
     assert!(events.values().all(|words| *words == ["started", "exited"]), "{events:?}");
 }
 
-/// One after the other and all at once, beside as many processes as a connection takes.
+/// Short scripts run one after the other and all at once, beside as many processes as a connection carries.
 #[test]
 fn short_scripts_go_over_an_open_connection() {
     let remote = Remote::start();
@@ -225,7 +226,8 @@ fn short_scripts_go_over_an_open_connection() {
         manager.validate_host_connection("alpha", None, None).unwrap();
         assert_eq!(manager.read_log_file("alpha", None, &file, 1, LONG).unwrap(), b"two\n");
     }
-    // sshd may refuse one because it has not heard of the end of the one before; then it is asked again, at no cost.
+    // sshd may refuse a script because it has not noticed the end of the one before. Then it is asked again, which
+    // costs no login.
     assert_eq!(remote.logins(), 1);
     thread::scope(|scope| {
         for number in 0..20 {
@@ -260,7 +262,7 @@ fn a_hundred_starts_and_kills_use_one_connection() {
         for round in 0..100 {
             start_all(&manager, &["u".to_owned()], &app(&remote, "wait"));
             match round % 3 {
-                // By the remote pid; by its client; and with no time between.
+                // Killed by the remote pid, by the client, and with no time in between.
                 0 => drop(manager.kill_process("u", LONG).unwrap()),
                 1 => drop(manager.kill_process_without_metadata("u", Signal::KILL, true, LONG).unwrap()),
                 _ => {
@@ -277,7 +279,7 @@ fn a_hundred_starts_and_kills_use_one_connection() {
     });
 }
 
-/// Nobody waits for the connection any more: it is given up, and the next start opens one.
+/// No start waits for the connection any more: it is given up, and the next start opens one.
 #[test]
 fn starts_that_are_cancelled_leave_no_connection() {
     isolated(|| {
@@ -402,7 +404,8 @@ fn without_sharing_each_process_logs_in() {
     finish(&manager, &remote);
 }
 
-/// What ssh_config says of sharing is for the user's own logins: nothing of it may hold, or no process would end.
+/// ssh_config's options for sharing are for the user's own logins. None of them may take effect here, or no process
+/// would end.
 #[test]
 fn what_ssh_config_says_of_sharing_does_not_hold() {
     isolated(|| {

@@ -1,4 +1,4 @@
-//! What the library logs, for tests that are alone in their process.
+//! Captures what the library logs, for tests that are alone in their process.
 
 use std::sync::Mutex;
 
@@ -18,13 +18,13 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// Keeps what is logged from now on.
+/// Captures what is logged from now on.
 pub fn keep() {
     log::set_logger(&LINES).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
 }
 
-/// The warnings and errors so far.
+/// Returns the warnings and errors so far.
 pub fn warnings() -> Vec<String> {
     let lines = LINES.0.lock().unwrap();
     lines.iter().filter(|(level, _)| *level <= log::Level::Warn).map(|(_, text)| text.clone()).collect()

@@ -1,6 +1,6 @@
-//! What the tests of shared connections share: who is on which connection, what sshd's log says of them, and starts of
-//! many at once.
-// Each test program uses its own part of this.
+//! What the tests of shared connections share: which process is on which connection, what sshd's log says, and starts
+//! of many processes at once.
+// Each test program uses a part of this.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub mod logged;
@@ -15,16 +15,16 @@ use crate::life::{self, *};
 pub use crate::support::wait_until_ready;
 use crate::support::{LONG, ProcessInfo, Remote, processes, ssh_children, wait_until};
 
-/// As `OWN_CODES`, for many at once: it costs no time while it waits.
+/// Like `OWN_CODES`, for many processes at once: it needs no CPU while it waits.
 pub const CODES: &str =
     "trap '' PIPE; trap 'exit 42' HUP; trap 'kill $!; exit 17' QUIT; sleep 10000 & echo ready; wait";
 
-/// `CODES` on a host.
+/// Returns a request that runs `CODES` on a host.
 pub fn codes_on(host: &str) -> BootRequest {
     BootRequest::new(host, ["/bin/sh", "-c", CODES])
 }
 
-/// Names for processes: `prefix-0`, `prefix-1` and so on.
+/// Returns names for processes: `prefix-0`, `prefix-1` and so on.
 pub fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}-{number}")).collect()
 }
@@ -40,7 +40,7 @@ pub fn start_all(manager: &Manager, uuids: &[String], request: &BootRequest) {
     }
 }
 
-/// The same for `CODES`: waits for "ready" too, when the traps are set.
+/// Starts `CODES` many times at once, and waits until each has written "ready", when its traps are set.
 #[track_caller]
 pub fn start_all_ready(manager: &Manager, uuids: &[String], host: &str) {
     start_all(manager, uuids, &codes_on(host));
@@ -49,14 +49,14 @@ pub fn start_all_ready(manager: &Manager, uuids: &[String], host: &str) {
     }
 }
 
-/// Ends it, and sees that it ended as it was told to: nothing else had happened to it.
+/// Ends a process, and asserts that it ended by that: nothing else had happened to it.
 #[track_caller]
 pub fn assert_untouched(manager: &Manager, uuid: &str) {
     let status = manager.kill_process(uuid, LONG).unwrap();
     assert_eq!((status.code(), status.link_lost()), (Some(17), false), "{uuid}: {status}");
 }
 
-/// The end of one of `CODES` whose link was lost, and whose host told how it ended.
+/// Asserts how a process of `CODES` ended whose link was lost and whose host reported the exit.
 #[track_caller]
 pub fn assert_lost(manager: &Manager, uuid: &str) {
     manager.wait_for_process_exit_code(uuid, LONG).unwrap();
@@ -66,12 +66,12 @@ pub fn assert_lost(manager: &Manager, uuid: &str) {
     assert!(status.link_lost() && !status.is_unknown(), "{uuid}: {status}");
 }
 
-/// The masters that this process has to a remote.
+/// Returns the masters that this process has to a remote.
 pub fn masters(remote: &Remote) -> Vec<ProcessInfo> {
     ours(remote).into_iter().filter(is_master).collect()
 }
 
-/// The clients that this process has to a remote, but for masters.
+/// Returns the clients that this process has to a remote, without masters.
 pub fn clients(remote: &Remote) -> Vec<ProcessInfo> {
     ours(remote).into_iter().filter(|client| !is_master(client)).collect()
 }
@@ -85,21 +85,21 @@ fn is_master(client: &ProcessInfo) -> bool {
     client.cmdline.last().is_some_and(|command| command.as_bytes().ends_with(b" sshpm-connection"))
 }
 
-/// The socket that an ssh client was told to use.
+/// Returns the socket that an ssh client uses.
 #[track_caller]
 pub fn socket_of(client: &ProcessInfo) -> PathBuf {
     let path = client.cmdline.iter().find_map(|word| word.as_bytes().strip_prefix(b"ControlPath="));
     PathBuf::from(std::ffi::OsStr::from_bytes(path.expect("a ControlPath")))
 }
 
-/// The master of the connection that a process is on.
+/// Returns the master of the connection that carries a process.
 #[track_caller]
 pub fn master_of(remote: &Remote, manager: &Manager, uuid: &str) -> ProcessInfo {
     let socket = socket_of(&client_of(manager, uuid));
     masters(remote).into_iter().find(|master| socket_of(master) == socket).expect("a master with its socket")
 }
 
-/// The sshd processes that an application is below, but for the listener.
+/// Returns the sshd processes above an application, without the listener.
 pub fn sshds_of(remote: &Remote, application: i32) -> Vec<ProcessInfo> {
     let (all, sshds) = (processes(), remote.session_sshds());
     let mut above = Vec::new();
@@ -111,17 +111,17 @@ pub fn sshds_of(remote: &Remote, application: i32) -> Vec<ProcessInfo> {
     above
 }
 
-/// How many sessions sshd has refused because there were too many on a connection.
+/// Returns how many sessions sshd has refused because a connection had too many.
 pub fn refusals(remote: &Remote) -> usize {
     remote.log().matches("no more sessions").count()
 }
 
-/// How many connections sshd has dropped because too many had not logged in.
+/// Returns how many connections sshd has dropped because too many had not logged in.
 pub fn drops(remote: &Remote) -> usize {
     remote.log().matches("drop connection").count()
 }
 
-/// Waits until no connection is open any more, on either side.
+/// Waits until no connection is open, on either side.
 #[track_caller]
 pub fn wait_until_closed(remote: &Remote) {
     wait_until("the connections close", LONG, || {
@@ -129,7 +129,7 @@ pub fn wait_until_closed(remote: &Remote) {
     });
 }
 
-/// Has managers that are made from now on keep their sockets in a directory of their own, which it gives. For isolated
+/// Has managers that are made from now on keep their sockets in a directory of their own, and returns it. For isolated
 /// tests.
 pub fn private_sockets() -> tempfile::TempDir {
     assert!(crate::support::isolated_name().is_some(), "only where nothing else runs");
@@ -138,7 +138,7 @@ pub fn private_sockets() -> tempfile::TempDir {
     base
 }
 
-/// The same with both places at this one.
+/// Has managers that are made from now on keep their sockets in this directory, and in no other.
 pub fn put_sockets_in(base: &Path) {
     for name in ["XDG_RUNTIME_DIR", "TMPDIR"] {
         // SAFETY: the test is alone in its process, and has no other thread yet that reads variables.
@@ -146,7 +146,7 @@ pub fn put_sockets_in(base: &Path) {
     }
 }
 
-/// The sockets below such a directory.
+/// Returns the sockets below such a directory.
 pub fn sockets_in(base: &Path) -> Vec<PathBuf> {
     let directories = std::fs::read_dir(base).unwrap().flatten().map(|entry| entry.path());
     let files = directories.flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());

@@ -1,5 +1,5 @@
-//! Disks of a host that are full, read-only or gone: the application is not harmed, what is missing is told, and starts,
-//! kills and ends go on without files. For the directory of sockets on this side, see `unshared`.
+//! Disks of a host that are full, read-only or gone: the application is not harmed, what is missing is reported, and
+//! starts, kills and exits work without files. `unshared` tests the directory of sockets on this side.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,10 +12,10 @@ use crate::support::{LONG, ProcessInfo, Remote, isolated, wait_until};
 use sshpm::{Error, ExitSource, FileProblem, LogMode, Manager, Signal, StartFailure};
 
 const DRUNC: &str = "/tmp/drunc";
-/// What is told of files that are gone, or stay.
+/// The warning about files that are gone or cannot be removed.
 const FILES: &str = "its files on its host were removed by somebody, or cannot be removed";
 
-/// A remote with a file system of its own, in which this test can mount.
+/// Returns a remote with its own file system, in which this test can mount.
 fn remote_with_mounts() -> Option<Remote> {
     let remote = Remote::start();
     remote.require_users("disks that are mounted on the remote").then_some(remote)
@@ -26,11 +26,11 @@ fn remount(remote: &Remote, directory: &str, option: &str) {
     remote.mount(&["-o", &format!("remount,{option}"), directory]);
 }
 
-/// Fills a small file system to its last byte; the file that does it.
+/// Fills a small file system to its last byte. Returns the file that does it.
 fn fill(remote: &Remote, directory: &str) -> PathBuf {
     let path = remote.local(&Path::new(directory).join("filler"));
     let mut file = File::create(&path).unwrap();
-    // First by pages, then by bytes.
+    // First in pages, then in bytes.
     for size in [4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {
             assert!(file.metadata().unwrap().len() < 16 << 20, "a small file system");
@@ -39,13 +39,13 @@ fn fill(remote: &Remote, directory: &str) -> PathBuf {
     path
 }
 
-/// As `OWN_CODES`.
+/// Starts a process of `OWN_CODES`.
 #[track_caller]
 fn start_codes(manager: &Manager, uuid: &str) -> ProcessInfo {
     start_ready(manager, uuid, &shell(OWN_CODES).grace(Duration::from_secs(1)))
 }
 
-/// It takes signals, and ends as it is told to.
+/// Asserts that a process takes signals and ends as it is told to.
 #[track_caller]
 fn assert_unharmed(manager: &Manager, uuid: &str) {
     assert!(manager.is_process_alive(uuid), "{uuid}");
@@ -54,7 +54,7 @@ fn assert_unharmed(manager: &Manager, uuid: &str) {
     assert_eq!((status.code(), status.link_lost()), (Some(17), false), "{uuid}: {status}");
 }
 
-/// One that ends by itself does so with its code.
+/// Asserts that a process that ends by itself is reported with its code.
 #[track_caller]
 fn assert_exits(manager: &Manager, uuid: &str) {
     start(manager, uuid, &shell("sleep 0.1; exit 6").setup_line("true"));
@@ -73,7 +73,7 @@ fn assert_has_metadata(manager: &Manager, uuid: &str) {
     assert_eq!(read.pid, manager.remote_pid(uuid).unwrap(), "{uuid}");
 }
 
-/// How many of the library's warnings say this.
+/// Returns how many warnings of the library contain this text.
 fn warned(what: &str) -> usize {
     logged::warnings().iter().filter(|line| line.contains(what)).count()
 }
@@ -85,7 +85,7 @@ fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
         let Some(remote) = remote_with_mounts() else { return };
         remote.mount_tmpfs(DRUNC, "size=16k,mode=700");
         let manager = manager(&remote);
-        // It becomes full while this one runs.
+        // The directory becomes full while this process runs.
         start_codes(&manager, "before");
         let filler = fill(&remote, DRUNC);
         start_codes(&manager, "u");
@@ -97,7 +97,7 @@ fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
         assert_unharmed(&manager, "before");
         fs::remove_file(filler).unwrap();
         remote.assert_nothing_left();
-        // What was told of the full disk was not for ever.
+        // A full disk is not remembered for ever.
         let before = logged::warnings().len();
         start_codes(&manager, "u");
         assert_has_metadata(&manager, "u");
@@ -110,7 +110,7 @@ fn where_the_runtime_directory_is_full_a_process_runs_without_metadata() {
 #[test]
 fn where_the_runtime_directory_takes_no_files_the_next_one_is_taken() {
     let Some(remote) = remote_with_mounts() else { return };
-    // The one is for the directory itself.
+    // The only inode is that of the directory itself.
     remote.mount_tmpfs(DRUNC, "nr_inodes=1,mode=700");
     let manager = manager(&remote);
     start_codes(&manager, "u");
@@ -151,14 +151,14 @@ fn where_nothing_can_be_written_a_process_runs_without_files_or_is_refused() {
         assert_eq!(warned("its host has no runtime directory that can be used: it has no metadata file"), 1);
         assert_exits(&manager, "exits");
         wait_until("the clean-up behind it", LONG, || manager.runtime_pids("exits").ssh_client.is_none().then_some(()));
-        // Now the last places are gone, too, and what runs does not need them.
+        // Now the last directories are gone too. Processes that run do not need them.
         remount(&remote, "/dev/shm", "ro");
         remote.mount_tmpfs("/var/tmp", "ro");
         assert_eq!(failure_of(&manager, "refused", &shell("exit 0")), StartFailure::RuntimeDirectory);
         assert_unharmed(&manager, "u");
         assert_unharmed(&manager, "before");
         wait_until("a warning of each whose files stay", LONG, || (warned(FILES) == 2).then_some(()));
-        // What could not be removed is replaced when that can be done again.
+        // Files that could not be removed are replaced when that is possible again.
         for directory in ["/tmp", "/home", "/dev/shm"] {
             remount(&remote, directory, "rw");
         }
@@ -178,14 +178,14 @@ fn removed_runtime_directory(share: bool) {
     let go = remote.scratch().join("go");
     let wait_for_go = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
     start(&manager, "exits", &shell(&format!("{wait_for_go}; exit 6")));
-    // One whose wrapper still waits for word of its exec.
+    // The wrapper of this process still waits for its exec.
     manager.start_process("setup", &shell(OWN_CODES).setup_line("sleep 1000")).unwrap();
     wait_for_pid(&manager, "setup");
     let begun = remote.scratch().join("begun");
     let setup = format!("touch {}; {wait_for_go}", begun.display());
     manager.start_process("starts", &shell(OWN_CODES).setup_line(setup).start_timeout(LONG)).unwrap();
     wait_for_file(&remote, &begun);
-    // A wrapper can make a file in it meanwhile.
+    // A wrapper can make a file in the directory in the meantime.
     let drunc = remote.local(Path::new(DRUNC));
     wait_until("the end of the directory", LONG, || fs::remove_dir_all(&drunc).ok());
     assert!(applications.iter().all(ProcessInfo::is_alive));
@@ -194,16 +194,16 @@ fn removed_runtime_directory(share: bool) {
     wait_until("a warning of the files that are gone", LONG, || (warned(FILES) == 1).then_some(()));
     touch(&remote, &go);
     assert_eq!(end_of(&manager, "exits").code(), Some(6));
-    // Without its fifos nobody would learn that it runs.
+    // Without its fifos, nobody could learn that the program runs.
     let error = manager.wait_until_started("starts", LONG).unwrap_err();
     assert_eq!(reason_of(error), StartFailure::Ended(125));
     assert_eq!(manager.kill_process("setup", LONG).unwrap().source(), ExitSource::ManualKillThroughRemotePid);
     client_of(&manager, "lost").signal(libc::SIGKILL).unwrap();
     wait_for_death(&applications[1]);
-    // Where its end was to be written down is no place any more.
+    // The place for the word of its exit is gone.
     let status = end_of(&manager, "lost");
     assert!(status.link_lost() && status.is_unknown(), "{status}");
-    // The next one makes it again.
+    // The next start makes the directory again.
     start_codes(&manager, "killed");
     assert_has_metadata(&manager, "killed");
     wait_until("a warning of each whose files are gone", LONG, || (warned(FILES) == 4).then_some(()));
@@ -225,7 +225,7 @@ fn a_runtime_directory_that_is_removed_harms_nobody_with_a_connection_of_its_own
     });
 }
 
-/// Writes lines until that fails, leaves word of how many, and then waits for its end.
+/// Returns a request for an application that writes lines until a write fails, leaves word of how many, and then waits.
 fn writes_until_it_cannot(remote: &Remote, mode: LogMode) -> sshpm::BootRequest {
     let word = remote.scratch().join("word");
     let script = format!(
@@ -242,7 +242,7 @@ fn where_the_log_files_disk_is_full_the_application_sees_it_and_nobody_else() {
     remote.mount_tmpfs("/tmp/scratch/small", "size=64k,mode=777");
     let manager = manager(&remote);
     let word = remote.local(&remote.scratch().join("word"));
-    // The second finds a disk that is full already.
+    // The second one finds a disk that is already full.
     for (mode, least) in [(LogMode::Append, 30), (LogMode::Append, 0), (LogMode::Fresh, 0), (LogMode::Truncate, 0)] {
         start(&manager, "u", &writes_until_it_cannot(&remote, mode));
         let lines = wait_until("word of the application", LONG, || fs::read_to_string(&word).ok());

@@ -1,5 +1,5 @@
-//! test-app: the application that the tests start on the remote. It does what its arguments say, one after the
-//! other, and then exits with 0:
+//! test-app: the application that the tests start on the remote. It does what its arguments say, one after the other,
+//! and then exits with 0:
 //!
 //! ```text
 //! print TEXT         a line on stdout               stderr TEXT     TEXT as it is, on stderr
@@ -33,8 +33,8 @@
 //! ```
 //!
 //! Two more verbs, `guard` and `relay`, are for the harness: see guard.rs and relay.rs.
-// Without Rust's own start-up, which ignores SIGPIPE, catches SIGSEGV and opens closed descriptors: what `report`
-// tells must be what the parent gave.
+// There is no start-up code of Rust, which ignores SIGPIPE, catches SIGSEGV and opens closed descriptors: `report` must
+// show what the parent gave.
 #![no_main]
 
 mod clean;
@@ -120,12 +120,12 @@ fn usage(verb: &OsStr) -> ! {
 }
 
 fn exit(code: c_int) -> ! {
-    // Nothing is buffered, and no handler is wanted: children of `fork` come here too.
+    // Nothing is buffered, and no exit handler is wanted: children of `fork` come here too.
     // SAFETY: ends the process.
     unsafe { libc::_exit(code) }
 }
 
-// Errors of a stream that is closed, full or without a reader are not the program's business.
+// The program ignores errors of a stream that is closed, full or without a reader.
 fn out(bytes: &[u8]) {
     let _ = io::stdout().write_all(bytes);
     let _ = io::stdout().flush();
@@ -184,8 +184,8 @@ fn fork() -> c_int {
 fn heartbeat(seconds: Option<f64>, ignored: &[c_int]) {
     let interval = seconds.unwrap_or_else(|| usage(OsStr::new("heartbeat")));
     let timeout = libc::timespec { tv_sec: interval as i64, tv_nsec: (interval.fract() * 1e9) as i64 };
-    // sigtimedwait is the clock and the handler in one. A blocked signal waits for it also where the parent has
-    // made us ignore it, just as for a program that installs a handler.
+    // sigtimedwait is both the clock and the handler. A blocked signal stays pending even where the parent has made
+    // this process ignore it, as for a program that installs a handler.
     // SAFETY: the set is initialised by sigemptyset before its use.
     let set = unsafe {
         let mut set = std::mem::zeroed();
@@ -206,19 +206,19 @@ fn heartbeat(seconds: Option<f64>, ignored: &[c_int]) {
     }
 }
 
-/// The log in which an application tells of its own life, for tests that compare it with what a manager reports.
-/// Every line is one write(2).
+/// The log of what happens to an application, for tests that compare it with what a manager reports. Each line is one
+/// write(2).
 struct Record {
     log: fs::File,
     signals: libc::sigset_t,
-    /// What it writes beside the log, if it speaks.
+    /// The output beside the log, if the application speaks.
     voice: Option<Voice>,
 }
 
 /// The output of `record`.
 struct Voice {
     key: u64,
-    /// How many bytes stdout and stderr have taken.
+    /// How many bytes stdout and stderr have accepted.
     written: [u64; 2],
 }
 
@@ -227,7 +227,7 @@ const WORD: usize = 64;
 const LAST_WORDS: usize = 1 << 17;
 
 impl Record {
-    /// Blocks all signals, which wait for `wait_for_signal` then, and writes "start PID START-TIME".
+    /// Blocks all signals, which stay pending for `wait_for_signal`, and writes "start PID START-TIME".
     fn begin(file: &OsStr) -> io::Result<Record> {
         // SAFETY: the set is initialised by sigfillset before its use.
         let signals = unsafe {
@@ -236,7 +236,8 @@ impl Record {
             libc::sigprocmask(libc::SIG_BLOCK, &set, ptr::null_mut());
             set
         };
-        // Behind the mask: who reads "start" may send signals. This descriptor stays open, so that none is needed later.
+        // The mask is set before, because whoever reads "start" may send signals. This descriptor stays open, so that
+        // no other is needed later.
         let log = fs::OpenOptions::new().append(true).create(true).open(file)?;
         lift_file_size_limit();
         let mut record = Record { log, signals, voice: None };
@@ -249,7 +250,8 @@ impl Record {
         self.log.write_all(format!("{text}\n").as_bytes())
     }
 
-    /// Waits for a signal, at most for so many milliseconds. One that is meant to end the application ends it.
+    /// Waits for a signal, at most for so many milliseconds. Ends the application when it gets a signal that must end
+    /// it.
     fn wait_for_signal(&mut self, milliseconds: u64, ignored: &[c_int]) -> io::Result<()> {
         let seconds = (milliseconds / 1000) as i64;
         let timeout = libc::timespec { tv_sec: seconds, tv_nsec: (milliseconds % 1000 * 1_000_000) as i64 };
@@ -272,7 +274,7 @@ impl Record {
         }
     }
 
-    /// Writes so many bytes to each stream, and notes what they took.
+    /// Writes so many bytes to each stream, and notes how many were accepted.
     fn speak(&mut self, count: usize) -> io::Result<()> {
         let Some(Voice { key, written }) = &mut self.voice else { return Ok(()) };
         for (stream, written) in written.iter_mut().enumerate() {
@@ -289,7 +291,8 @@ impl Record {
     }
 }
 
-/// Tests lower this limit for the shells around an application; its own log must get all its lines.
+/// Raises the limit of file sizes. Tests lower it for the shells around an application, but its own log must get all
+/// its lines.
 fn lift_file_size_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both pointers are to the local.
@@ -344,7 +347,7 @@ fn enact(file: &OsStr, key: u64, sizes: [u64; 2], milliseconds: u64, end: &OsStr
     }
 }
 
-/// How many of the bytes a stream took before it was closed.
+/// Returns how many of the bytes a stream accepted before it was closed.
 fn write_to(descriptor: c_int, bytes: &[u8]) -> u64 {
     let mut done = 0;
     while done < bytes.len() {
@@ -358,7 +361,7 @@ fn write_to(descriptor: c_int, bytes: &[u8]) -> u64 {
     done as u64
 }
 
-/// Milliseconds since boot, asked of the kernel itself: the libc function may be one that plays with the time.
+/// Returns the milliseconds since boot. It asks the kernel itself, because libfaketime can replace the libc function.
 fn true_time() -> i64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to the local.
@@ -379,7 +382,7 @@ fn daemonize() {
         exit(0);
     }
     let mut stdout = libc::pollfd { fd: 1, events: 0, revents: 0 };
-    // Without events, poll waits for what cannot be masked: the reader is gone. For a file that never comes.
+    // Without events, poll returns only when the reader is gone. For a file it never does.
     // SAFETY: one valid entry.
     while unsafe { libc::poll(&mut stdout, 1, -1) } < 1 {}
     exit(0)
@@ -395,7 +398,7 @@ fn spam(count: u64) {
     }
 }
 
-/// What an application could guess of the reports, which are "NONCE words" and a newline, but for the nonce.
+/// Returns what an application could guess of the reports: "NONCE words" and a newline, but with a wrong nonce.
 fn forge() {
     let nonce = "0".repeat(32);
     for words in ["begin 1 1", "pid 1 1", "exit 0", "fail setup", "clean"] {
@@ -420,7 +423,7 @@ fn nonblock_fill() {
     // SAFETY: as above. The flag belongs to the open file description, so all who share it get it.
     unsafe { libc::fcntl(2, libc::F_SETFL, flags | libc::O_NONBLOCK) };
     let block = [b'f'; 4096];
-    // First by pages, then by bytes, so that really nothing fits any more. The bound is for a file, never full.
+    // First in pages, then in bytes, so that really nothing fits any more. The bound is for files, which never fill up.
     for size in [4096, 1] {
         for _ in 0..16_384 {
             // SAFETY: the buffer has at least this many bytes.
@@ -431,7 +434,7 @@ fn nonblock_fill() {
     }
 }
 
-/// Writes sections: a name, the number of values, the values, each ended by a NUL. `AppReport` reads them.
+/// Writes sections: a name, the number of values, and the values, each ended by a NUL. `AppReport` reads them.
 fn report(file: &OsStr) -> io::Result<()> {
     let mut text = Vec::new();
     let mut section = |name: &str, values: Vec<OsString>| {
@@ -441,7 +444,7 @@ fn report(file: &OsStr) -> io::Result<()> {
             text.push(0);
         }
     };
-    // As the kernel keeps them, so also a variable without '=' or twice the same is seen.
+    // As the kernel keeps them: so a variable without '=', or one that is there twice, is visible.
     section("argv", procs::nul_terminated(&fs::read("/proc/self/cmdline")?));
     section("env", procs::nul_terminated(&fs::read("/proc/self/environ")?));
     section("cwd", vec![fs::read_link("/proc/self/cwd")?.into_os_string()]);
@@ -460,7 +463,8 @@ fn report(file: &OsStr) -> io::Result<()> {
     fs::rename(OsStr::from_bytes(&part), file)
 }
 
-/// "NUMBER TARGET" of each open descriptor. Asked one by one: a directory being read would be one more.
+/// Returns "NUMBER TARGET" of each open descriptor. It tries each number, because reading a directory would need one
+/// more descriptor.
 fn open_descriptors() -> Vec<OsString> {
     let mut found = Vec::new();
     for fd in 0..1024 {

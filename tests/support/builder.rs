@@ -1,4 +1,4 @@
-//! What a `Remote` is made of: users, keys and configuration files, laid out in its directory.
+//! Lays out the files of a `Remote` in its directory: users, keys and configuration files.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -12,17 +12,17 @@ use super::launched::launched_by;
 use super::procs::MARK;
 use super::remote::{Remote, User};
 
-/// The login shells that get a user of their own where they are installed: `sshpm-bash` and so on.
+/// The login shells. Each that is installed gets a user of its own: `sshpm-bash` and so on.
 const SHELLS: [&str; 7] = ["bash", "dash", "zsh", "tcsh", "fish", "ksh93", "mksh"];
 const FIRST_UID: u32 = 61_000;
 
-/// Where sshd and test-app's own files are on a remote with its own file system: every user can read it.
+/// The directory of sshd's and test-app's own files, on a remote with its own file system. Every user can read it.
 const REMOTE_DIR: &str = "/run/remote";
 
-/// A shell function that puts account files in the place of the machine's.
+/// A shell function that replaces the machine's account files by copies.
 pub const OWN_ETC: &str = include_str!("own_etc.sh");
 
-/// How sshd is run where the remote is this machine.
+/// How sshd is started where the remote is this machine.
 const RUN: &str = "echo $$ >pid; exec \"$0\" -D -e -f sshd_config";
 const RESPAWN: &str = "echo $$ >pid; while :; do \"$0\" -D -e -f sshd_config || sleep 0.1; done";
 
@@ -36,46 +36,46 @@ pub struct RemoteBuilder {
     respawns: bool,
 }
 
-/// What start() needs to know of the files.
+/// What `start` needs to know of the files.
 pub(super) struct Layout {
     /// The directory of the remote, as this process sees it.
     pub dir: PathBuf,
     pub mark: String,
     pub port: u16,
-    /// `None` without namespaces: then the remote is this machine and this user.
+    /// `None` without namespaces. Then the remote is this machine, and its user is this user.
     pub users: Option<Vec<User>>,
     pub app: PathBuf,
     pub scratch: PathBuf,
-    /// Where files could be left over, as the remote sees it.
+    /// Where files could be left, as the remote sees it.
     pub state_dirs: Vec<PathBuf>,
-    /// What the alias `silent` connects to.
+    /// The listener that the alias `silent` connects to.
     pub silent: TcpListener,
-    /// What the guard has to run.
+    /// The command that the guard runs.
     pub command: Vec<PathBuf>,
-    /// The command is no sshd itself, but the parent of the listener.
+    /// Whether the command is the parent of sshd's listener, and not sshd itself.
     pub respawns: bool,
-    /// What every login gets, and whether it has an XDG_RUNTIME_DIR of its own.
+    /// The variables of each login, and whether it has an XDG_RUNTIME_DIR of its own.
     pub env: Vec<(String, String)>,
     pub runtime_dirs: bool,
-    /// How many addresses sshd says that it listens on.
+    /// On how many addresses sshd reports that it listens.
     pub listens: usize,
 }
 
 impl RemoteBuilder {
-    /// A line for sshd_config, which wins over the harness's own: "MaxStartups 1:100:1".
+    /// Adds a line to sshd_config, which overrides the harness's own: "MaxStartups 1:100:1".
     pub fn sshd_option(mut self, line: &str) -> Self {
         self.options.push(line.to_owned());
         self
     }
 
-    /// A file in the home directory of a user, there before sshd starts: `user_file("zsh", ".zshenv", "echo noise")`.
-    /// The user is named by its shell, or "root". Has no effect where `require_users` says no.
+    /// Adds a file to a user's home directory before sshd starts: `user_file("zsh", ".zshenv", "echo noise")`. The user
+    /// is named by its shell, or "root". Has no effect where `require_users` returns false.
     pub fn user_file(mut self, user: &str, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.files.push((user.to_owned(), path.into(), content.as_ref().to_vec()));
         self
     }
 
-    /// A variable that every login gets.
+    /// Adds a variable to the environment of each login.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
         self
@@ -87,14 +87,14 @@ impl RemoteBuilder {
         self
     }
 
-    /// A network namespace of its own, with nothing but a loopback; needs root and the namespaces of
+    /// Gives the remote a network namespace with nothing but a loopback. Needs root and the namespaces of
     /// `require_users`. sshd listens on all addresses, also on those that come later.
     pub fn own_network(mut self) -> Self {
         self.own_network = true;
         self
     }
 
-    /// A listener that is killed is replaced at once, as an init does.
+    /// Replaces a listener that is killed at once, as an init does.
     pub fn respawns(mut self) -> Self {
         self.respawns = true;
         self
@@ -105,7 +105,7 @@ impl RemoteBuilder {
         Remote::start_with(&self)
     }
 
-    /// Makes the directory and all in it.
+    /// Makes the directory and everything in it.
     pub(super) fn lay_out(&self, dir: PathBuf, mark: String, namespaces: bool) -> Layout {
         make_dir(&dir, 0o700);
         let sshd = sshd();
@@ -113,7 +113,7 @@ impl RemoteBuilder {
         for key in ["id", "wrong", "host", "other"] {
             keygen(&dir.join(key));
         }
-        // The kernel accepts, and nobody ever says a word.
+        // The kernel accepts the connection, and nobody ever sends a byte.
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         Self::write_client_files(&dir, port, silent.local_addr().expect("its number").port());
         let app = test_app();
@@ -180,16 +180,16 @@ impl RemoteBuilder {
                 let staged = dir.join(format!("files/run/user/{}", user.uid));
                 make_dir(&staged, 0o700);
                 chown_all(&staged, user.uid);
-                // In a Match block the line replaces the general one, so it says everything again.
+                // A line in a Match block replaces the general one, so it repeats everything.
                 let own = [("XDG_RUNTIME_DIR".to_owned(), runtime.display().to_string())];
                 let line = self.set_env(&layout.mark, &own);
                 matches += &format!("Match User {}\n{line}", user.name);
             }
         }
-        // A custom one.
+        // A directory that the test has chosen.
         let custom = self.env.iter().filter(|(name, _)| name == "XDG_RUNTIME_DIR");
         layout.state_dirs.extend(custom.map(|(_, value)| Path::new(value).join("drunc")));
-        // Private, so sshd accepts it; root's, as sshd runs as root.
+        // The key is private, so sshd accepts it. It is root's, because sshd runs as root.
         fs::copy(dir.join("host"), remote.join("host")).expect("the host key");
         let config = self.sshd_config(layout, Path::new(REMOTE_DIR), &[]) + &matches;
         write(&remote.join("sshd_config"), config, 0o644);
@@ -209,7 +209,8 @@ impl RemoteBuilder {
         let respawn = if self.respawns { "respawn" } else { "once" };
         layout.command.extend([sshd, network.into(), respawn.into()]);
         if launched_by().is_inside() {
-            // The test process will live there, and needs its own files: target/tmp has its remotes, target/PROFILE its program.
+            // The test process moves into the remote's file system, and needs its own files there: its remotes are in
+            // target/tmp, and its program is in target/PROFILE.
             let program = std::env::current_exe().expect("the path of this test program");
             let profile_dir = program.ancestors().nth(2).expect("target/PROFILE").to_owned();
             layout.command.extend([PathBuf::from(env!("CARGO_TARGET_TMPDIR")), profile_dir]);
@@ -217,7 +218,7 @@ impl RemoteBuilder {
         layout.users = Some(users);
     }
 
-    /// The remote is this machine: its files are kept away from the real ones by variables.
+    /// Lays out a remote that is this machine. Variables keep its files apart from the real ones.
     fn shared_file_system(&self, layout: &Layout) {
         let dir = &layout.dir;
         make_dir(&layout.scratch, 0o1777);
@@ -227,15 +228,15 @@ impl RemoteBuilder {
         fs::copy(dir.join("id.pub"), dir.join("keys").join(current_user())).expect("the authorized key");
         let text = |path: &str| dir.join(path).display().to_string();
         let env = [("XDG_RUNTIME_DIR".to_owned(), text("runtime")), ("XDG_STATE_HOME".to_owned(), text("state"))];
-        // The directory's parents may be writable by a group.
+        // A group may be able to write to the directory's parents.
         let config = self.sshd_config(layout, dir, &env) + "StrictModes no\n";
         write(&dir.join("sshd_config"), config, 0o600);
-        // As init does; sshd run by root refuses to start without it.
+        // init does that too; sshd refuses to start as root without the directory.
         let _ = fs::create_dir("/run/sshd");
     }
 
     fn sshd_config(&self, layout: &Layout, files: &Path, env: &[(String, String)]) -> String {
-        // The first value of an option is the one that counts.
+        // sshd uses the first value of an option.
         let mut config: String = self.options.iter().map(|line| format!("{line}\n")).collect();
         let loopback: String = (1..=3).map(|host| format!("ListenAddress 127.0.0.{host}\n")).collect();
         config += &format!(
@@ -250,10 +251,10 @@ impl RemoteBuilder {
         config
     }
 
-    /// All variables in one line: sshd takes the first SetEnv only.
+    /// Sets all variables in one line, because sshd uses the first SetEnv only.
     fn set_env(&self, mark: &str, more: &[(String, String)]) -> String {
         let mut line = format!("SetEnv {MARK}={mark}");
-        // A variable that the test sets wins; sshd would export it twice.
+        // A variable that the test sets wins. sshd would export it twice.
         let more = more.iter().filter(|(name, _)| self.env.iter().all(|(own, _)| own != name));
         for (name, value) in self.env.iter().chain(more) {
             let value = value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -268,8 +269,8 @@ impl RemoteBuilder {
         write(&dir.join("known_hosts"), known("host.pub"), 0o600);
         write(&dir.join("known_hosts.changed"), known("other.pub"), 0o600);
         write(&dir.join("known_hosts.empty"), "", 0o600);
-        // 127.0.0.4: sshd does not listen there, and since it has the port on 127.0.0.1, nobody can take it for all
-        // addresses. IdentityFile is no option of which the first value wins: ssh tries them all.
+        // sshd does not listen on 127.0.0.4. It has the port on 127.0.0.1, so nobody else can bind the port on all
+        // addresses. ssh tries all values of IdentityFile, and not only the first one.
         let config = format!(
             "Host alpha\n HostName 127.0.0.1\nHost beta\n HostName 127.0.0.2\nHost gamma\n HostName 127.0.0.3\n\
              Host refused\n HostName 127.0.0.4\nHost unresolved\n HostName does-not-exist.invalid\n\
@@ -287,7 +288,7 @@ impl RemoteBuilder {
     }
 }
 
-/// Root, and one user for each installed shell; writes the account files that hold them too.
+/// Returns root and one user for each installed shell, and writes the account files that contain them.
 fn users(dir: &Path) -> Vec<User> {
     let user = |shell_name: &str, name: String, shell: PathBuf, uid: u32| User {
         home: Path::new("/home").join(&name),
@@ -303,7 +304,7 @@ fn users(dir: &Path) -> Vec<User> {
             users.push(user(shell, format!("sshpm-{shell}"), path, uid));
         }
     }
-    // The real accounts stay, sshd's own among them, but for those that are ours.
+    // The real accounts stay, sshd's own among them. Accounts with the names of these users are left out.
     let kept = |file: &str| -> String {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
         let ours = |line: &str| users.iter().any(|user| line.split(':').next() == Some(&user.name));
@@ -326,14 +327,15 @@ fn sshd() -> PathBuf {
     find_program("sshd").unwrap_or_else(|| panic!("the tests need a real sshd: apt-get install openssh-server"))
 }
 
-/// Where a program is. Not every user's PATH has the places for daemons.
+/// Returns the path of a program. The PATH of some users lacks the directories of daemons.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from).into_iter().chain(std::env::split_paths(&path));
     places.map(|place| place.join(name)).find(|file| file.exists())
 }
 
-/// A program of the toolchain that built this test. Nothing has to be in the PATH for it: cargo finds its rustc there.
+/// Returns a command that runs a program of the toolchain which built this test. The program need not be in the PATH:
+/// cargo finds its rustc there.
 pub fn toolchain_command(name: &str) -> Command {
     let directory = Path::new(env!("CARGO")).parent().expect("the directory of cargo");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -343,7 +345,7 @@ pub fn toolchain_command(name: &str) -> Command {
     command
 }
 
-/// The program that the tests start, built if need be: `cargo test --test NAME` does not build examples.
+/// Returns the path of test-app, and builds it if necessary: `cargo test --test NAME` does not build examples.
 pub fn test_app() -> PathBuf {
     static APP: OnceLock<PathBuf> = OnceLock::new();
     APP.get_or_init(|| {
@@ -351,7 +353,7 @@ pub fn test_app() -> PathBuf {
         // target/PROFILE/deps/NAME
         let profile_dir = program.ancestors().nth(2).expect("target/PROFILE");
         let app = profile_dir.join("examples/test-app");
-        // The tests are compiled in a package below this one too: see tests/through_c.
+        // The tests are also compiled in a package below this one: see tests/through_c.
         let is_root = |dir: &&Path| dir.join("tests/support/app.rs").is_file();
         let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(is_root).expect("the package");
         let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
@@ -373,7 +375,7 @@ pub fn test_app() -> PathBuf {
     .clone()
 }
 
-/// A port that is free on the three addresses, or was when asked: start() tries again where it is not.
+/// Returns a port that was free on the three addresses when asked. `start` tries again when somebody has taken it.
 fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
@@ -401,7 +403,7 @@ pub(super) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
 }
 
-/// With exactly this mode, whatever the umask is.
+/// Makes a directory with exactly this mode, whatever the umask is.
 pub(super) fn make_dir(path: &Path, mode: u32) {
     fs::DirBuilder::new().mode(0o700).create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");

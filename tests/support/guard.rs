@@ -1,7 +1,7 @@
-//! The guard of one `Remote`: the parent of its sshd, and what ends it all when the test process is gone.
+//! The guard of one `Remote`: it is the parent of sshd, and it ends everything when the test process is gone.
 //!
-//! Its stdin is a pipe whose write end only the test process holds (close-on-exec), so its end means that the test
-//! process has dropped the `Remote` or has died, be it by SIGKILL.
+//! Only the test process holds the write end of the guard's stdin, a pipe (close-on-exec). So the end of stdin means
+//! that the test process has dropped the `Remote`, or has died in any way, also by SIGKILL.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,14 +12,14 @@ use std::{fs, io, ptr};
 use crate::clean::begin_clean;
 use crate::procs;
 
-/// `guard DIRECTORY MARK COMMAND…`: runs the command in the directory until stdin ends, then kills all that came of it
-/// and removes the directory.
+/// `guard DIRECTORY MARK COMMAND…`: runs the command in the directory until stdin ends. Then it kills all processes
+/// that descend from the command, and removes the directory.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let (Some(directory), Some(mark), Some(program)) = (arguments.next(), arguments.next(), arguments.next()) else {
         return 2;
     };
-    // Daemonised processes become the guard's children, not those of a process 1 that may never reap (as in many a
-    // container), where they would stay as zombies.
+    // Daemonised processes become children of the guard. Process 1 never reaps in many a container, and they would stay
+    // zombies.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
     let mut command = Command::new(&program);
@@ -31,7 +31,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
             -1
         }
     };
-    // Only now, so that the mask is not handed on.
+    // Not earlier, so that the child does not inherit the mask.
     let children = block_sigchld();
     loop {
         reap(main);
@@ -43,7 +43,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
             // SAFETY: the buffer has the size of one record; what it says does not matter, reap() asks the kernel.
             unsafe { libc::read(children, info.as_mut_ptr().cast(), info.len()) };
         }
-        // Nothing is ever written: readable means the end.
+        // Nobody ever writes to this stdin: readable means that it has ended.
         if ready[0].revents != 0 {
             break;
         }
@@ -56,7 +56,7 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     0
 }
 
-/// Until the kernel says that there is no child left, which for a subreaper means no descendant.
+/// Kills until the kernel reports that no child is left; for a subreaper that means no descendant.
 fn kill_all(mark: &str, main: i32) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {
@@ -72,14 +72,14 @@ fn kill_all(mark: &str, main: i32) {
     say("something of the remote survived SIGKILL");
 }
 
-/// Reaps what has ended; false when there is no child at all.
+/// Reaps the children that have ended. Returns false when there is no child at all.
 fn reap(main: i32) -> bool {
     loop {
         let mut status = 0;
         // SAFETY: the status is ours.
         let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
         if pid == main && pid > 0 {
-            // The harness looks for this line when it waits for sshd to listen.
+            // The harness looks for this line while it waits for sshd to listen.
             say(&format!("sshd ended, wait status {status:#x}"));
         }
         if pid <= 0 {

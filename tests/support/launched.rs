@@ -1,5 +1,5 @@
-//! By which launcher the managers of the behaviour tests come to a remote: ssh, or the one that a variable names. See
-//! tests/launchers/each.rs, which runs each test once for each of them.
+//! The launcher by which the managers of the behaviour tests reach a remote: ssh, or the one that a variable names.
+//! tests/launchers/each.rs runs each test once by each of the others.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -19,7 +19,7 @@ use super::remote::{Remote, User};
 use super::slurm::SlurmCluster;
 use super::{DEADLINE, skipped, wait_until};
 
-/// Names the launcher: "local", "command" or "slurm". A test with it has to have its process to itself.
+/// The variable that names the launcher: "local", "command" or "slurm". A test that has it needs a process of its own.
 pub const LAUNCHER: &str = "SSHPM_TEST_LAUNCHER";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +40,13 @@ impl By {
         }
     }
 
-    /// Whether the managers' launchers run in the test process's own view of the file system and with its environment.
+    /// Whether the launcher starts processes in the test process's own file system and with its environment.
     pub(super) fn is_inside(self) -> bool {
         self == By::Local
     }
 }
 
-/// By what the managers of this process start shells.
+/// Returns the launcher of the managers of this process.
 pub fn launched_by() -> By {
     static BY: OnceLock<By> = OnceLock::new();
     *BY.get_or_init(|| {
@@ -56,26 +56,26 @@ pub fn launched_by() -> By {
     })
 }
 
-/// What a test program has to be started with for the same launcher. The remote's own variables are not for it: it would count as one
-/// of its processes.
+/// Hands the launcher on to a test program. Removes the remote's own variables: with them, the program would count as
+/// one of the remote's processes.
 pub(super) fn hand_on(command: &mut Command) {
     if launched_by() != By::Ssh {
         command.env(LAUNCHER, launched_by().name()).env_remove(MARK);
     }
 }
 
-/// Whither a test process of `By::Local` has gone.
+/// The variable that tells a program of `hand_to` where the remote is.
 const PLACE: &str = "SSHPM_TEST_PLACE";
 
 impl Remote {
-    /// Makes the calling thread, and those that it starts from now on, one of the remote: with its files and its environment. Gives
-    /// the file system that it had.
+    /// Moves the calling thread, and the threads that it starts from now on, into the remote's file system and
+    /// environment. Returns the file system that the thread had.
     pub(super) fn enter(&self) -> fs::File {
         let variables = self.login(&self.users()[0]);
         enter(self.holder(), &variables)
     }
 
-    /// What the options and the rest of this need, before the test changes what becomes of children.
+    /// Prepares what the options need, before the test changes what happens to children.
     pub(super) fn prepare(&self) {
         if launched_by() != By::Ssh {
             assert!(self.has_users(), "only ssh works without namespaces");
@@ -83,7 +83,7 @@ impl Remote {
         }
         if launched_by() == By::Slurm {
             let cluster = SlurmCluster::start_named(self, &["alpha", "beta", "gamma"]);
-            // A step has srun's environment, which is to be as that of a login, with all that a step is known by.
+            // A step has srun's environment. It must be that of a login, with the variables that name a step's cluster.
             let mut script = String::from("exec env -i");
             let clusters = cluster.environment().into_iter();
             let clusters = clusters.map(|(name, value)| (text_of(name), text_of(value)));
@@ -95,12 +95,13 @@ impl Remote {
         }
     }
 
-    /// The remote as a job's nodes, by this program of it in the place of srun.
+    /// Returns options for which the remote's hosts are the nodes of a job, with this program of the remote in place of
+    /// srun.
     fn slurm(&self, srun: &str) -> Options {
         slurm_options(&self.dir().join(srun), &self.carrier())
     }
 
-    /// What sshd would give a login of this user, as NAME=value.
+    /// Returns the variables that sshd would give to a login of this user, as NAME and value.
     fn login(&self, user: &User) -> Vec<(String, String)> {
         let home = user.home.display().to_string();
         let own = [
@@ -115,7 +116,7 @@ impl Remote {
         own.into_iter().chain(self.login_variables(user)).collect()
     }
 
-    /// Options by which a manager of another program comes here: those that `handed_options` gives it.
+    /// Hands the way to this remote on to a program: `handed_options` returns its options there.
     pub fn hand_to(&self, command: &mut Command) {
         let place = match launched_by() {
             By::Ssh => self.ssh_config().display().to_string(),
@@ -129,7 +130,8 @@ impl Remote {
         command.env(PLACE, place);
     }
 
-    /// Options of a manager whose hosts are this remote. Those that cannot be reached are so in the way that their names say.
+    /// Returns options of a manager whose hosts are this remote. A host that cannot be reached fails in the way that
+    /// its name says.
     pub fn options(&self) -> Options {
         match launched_by() {
             By::Ssh => Options::new().ssh_config(self.ssh_config()),
@@ -139,7 +141,8 @@ impl Remote {
         }
     }
 
-    /// A gate that is open, and options of a manager that comes to its hosts only while it is: nobody new, when it is closed.
+    /// Returns an open gate, and options of a manager that reaches its hosts only while the gate is open. Links that
+    /// exist when it is closed stay.
     pub fn gate(&self) -> (Gate<'_>, Options) {
         let file = self.dir().join("gate");
         let shown = file.display();
@@ -163,7 +166,8 @@ impl Remote {
         (Gate { remote: self, file }, options)
     }
 
-    /// Breaks the links of all sessions, behind the clients where something carries them there.
+    /// Breaks the links of all sessions: on the remote's side where a process carries them there, and otherwise at the
+    /// client.
     pub fn break_links(&self) {
         let carriers = match launched_by() {
             By::Ssh => self.session_sshds(),
@@ -173,7 +177,7 @@ impl Remote {
         kill(carriers);
     }
 
-    /// The same for what has no lease: followers of logs, and calls that wait.
+    /// Breaks the links of followers of log files and of calls that wait, which have no lease.
     pub fn break_calls(&self) {
         match launched_by() {
             By::Slurm => kill(clients()),
@@ -181,8 +185,8 @@ impl Remote {
         }
     }
 
-    /// Ends what applications have left, with this word in its command line, that only ends when nobody reads what it writes: Slurm reads
-    /// on.
+    /// Ends the daemons that applications have left, found by this word in their command lines. A daemon that ends only
+    /// when nobody reads its output does not end under Slurm, which goes on reading.
     pub fn end_daemons(&self, word: &str) {
         if launched_by() == By::Slurm {
             wait_until("the end of all daemons", DEADLINE, || {
@@ -195,7 +199,7 @@ impl Remote {
         }
     }
 
-    /// For this user. A command that has no place for a user is not taken for one.
+    /// Returns the request with this user. A command without a place for the user is replaced by one that has it.
     pub fn request_as(&self, user: &User, request: BootRequest) -> BootRequest {
         let request = request.user(&user.name);
         match launched_by() {
@@ -209,7 +213,7 @@ impl Remote {
         Launcher::command([carrier, "{host}".into(), "{user}".into()])
     }
 
-    /// The same options, for calls that name a user.
+    /// Returns the options for calls that name a user.
     pub fn options_as(&self) -> Options {
         match launched_by() {
             By::Ssh | By::Local | By::Slurm => self.options(),
@@ -217,7 +221,7 @@ impl Remote {
         }
     }
 
-    /// The users whose processes the launcher can start.
+    /// Returns the users whose processes the launcher can start.
     pub fn accounts(&self) -> Vec<User> {
         let mut users = self.users();
         if matches!(launched_by(), By::Local | By::Slurm) {
@@ -227,7 +231,7 @@ impl Remote {
         users
     }
 
-    /// This script for /bin/sh on the remote, as the first user's, by nothing of the library.
+    /// Returns a command that runs this script for /bin/sh on the remote, as the first user, without the library.
     pub fn by_hand(&self, script: &str) -> Command {
         match launched_by() {
             By::Ssh => {
@@ -248,8 +252,8 @@ impl Remote {
         }
     }
 
-    /// A stand-in for `docker exec -i`: `carry HOST USER COMMAND…`, where an empty user is the first one. It carries the streams, as
-    /// such clients do: who kills it kills nothing on the remote, but ends its input.
+    /// Returns a stand-in for `docker exec -i`: `carry HOST USER COMMAND…`, where an empty user is the first one. It
+    /// carries the streams as such clients do: killing it kills nothing on the remote, but ends the input there.
     pub fn carrier(&self) -> PathBuf {
         let program = self.dir().join("carry");
         if program.exists() {
@@ -263,7 +267,7 @@ impl Remote {
         );
         for (at, user) in self.users().iter().enumerate() {
             let name = if at == 0 { format!("'' | {}", user.name) } else { user.name.clone() };
-            // Not on a command line, where nothing of the kind may stand.
+            // These are in a file and not on a command line, where no value may stand.
             let variables = self.dir().join(format!("variables-{}", user.name));
             fs::write(&variables, lines(&self.login(user))).expect("a file of variables");
             let _ = writeln!(
@@ -291,7 +295,7 @@ pub struct Gate<'a> {
 impl Gate<'_> {
     pub fn close(&self) {
         match launched_by() {
-            // This machine is always there, but its shell may not be.
+            // This machine is always there, but its shell need not be.
             By::Local => self.remote.mount(&["--bind", "/dev/null", "/bin/sh"]),
             By::Ssh | By::Command | By::Slurm => fs::remove_file(&self.file).expect("an open gate"),
         }
@@ -305,7 +309,7 @@ impl Gate<'_> {
     }
 }
 
-/// Whether it is this failure, as the launcher tells it.
+/// Whether this is the failure: one of ssh, or the matching one of other launchers.
 pub fn is_failure(error: &Error, of_ssh: SshFailure, of_others: LauncherFailure) -> bool {
     match (launched_by(), error) {
         (By::Ssh, Error::Ssh { failure, .. }) => *failure == of_ssh,
@@ -314,18 +318,19 @@ pub fn is_failure(error: &Error, of_ssh: SshFailure, of_others: LauncherFailure)
     }
 }
 
-/// What is learned of an application whose client was killed: nothing from Slurm, which ends the wrapper with its client.
+/// Returns what can be learned of an application whose client was killed. By Slurm that is nothing, because the wrapper
+/// ends with its client.
 pub fn learned<T>(what: T) -> Option<T> {
     (launched_by() != By::Slurm).then_some(what)
 }
 
-/// Whether this signal ends a client as it would any program. srun ends its step by KILL when it gets another one, and is there until nobody
-/// has the streams of the step any more.
+/// Whether this signal ends a client as it ends other programs. srun ends its step with KILL when it gets another
+/// signal, and it lives until nobody holds the streams of the step.
 pub fn ends_the_client(signal: i32) -> bool {
     launched_by() != By::Slurm || signal == libc::SIGKILL
 }
 
-/// How the hosts fail that are nowhere, where a launcher tells no more than its command's code.
+/// How hosts fail that do not exist, where a launcher knows only the exit code of its command.
 pub const NOWHERE: LauncherFailure = LauncherFailure::Ended(4);
 
 fn lines(variables: &[(String, String)]) -> String {
@@ -336,16 +341,17 @@ fn carried_by(carrier: &Path) -> Launcher {
     Launcher::command([carrier.as_os_str(), "{host}".as_ref(), "".as_ref()])
 }
 
-/// Every host is this machine, but for those that are to be nowhere.
+/// Returns options for which every host is this machine, except the hosts that must not exist.
 fn local_options(carrier: &Path) -> Options {
     nowhere_by(carrier, Options::new().launcher(Launcher::Local))
 }
 
-/// The hosts are nodes of the job that the program in the place of srun goes with, but for those that are to be nowhere.
+/// Returns options for which the hosts are nodes of the job that belongs to this program in place of srun, except the
+/// hosts that must not exist.
 fn slurm_options(srun: &Path, carrier: &Path) -> Options {
     let job = fs::read_to_string(srun.with_file_name("job")).expect("the number of a job");
     let slurm = Slurm::new().job(job).srun_program(srun);
-    // `Remote::break_links` leaves all to the lease.
+    // `Remote::break_links` leaves the rest to the lease.
     nowhere_by(carrier, Options::new().launcher(Launcher::Slurm(slurm)).lease(Duration::from_secs(3)))
 }
 
@@ -354,13 +360,13 @@ fn nowhere_by(carrier: &Path, options: Options) -> Options {
     nowhere.into_iter().fold(options, |options, host| options.host_launcher(host, carried_by(carrier)))
 }
 
-/// KILL for the clients, as the loss of this machine is: both processes of each, of which the second would else see to the end of the
-/// step. What is left of it ends by its lease.
+/// Kills the clients as the loss of this machine would. Each has two processes, and the second one would otherwise end
+/// the step. The rest of the step ends by its lease.
 fn lose_steps() {
     for client in clients() {
         let shepherd = |process: &ProcessInfo| process.ppid == client.pid && !process.is_zombie();
         let shepherd = wait_until("the second process of srun", DEADLINE, || procs::all().into_iter().find(shepherd));
-        // Stopped first: it acts when it sees the other one's end. They may have ended.
+        // The second process is stopped first, because it acts when it sees the other one's end. Both may have ended.
         for signal in [libc::SIGSTOP, libc::SIGKILL] {
             let _ = shepherd.signal(signal);
         }
@@ -370,7 +376,7 @@ fn lose_steps() {
 
 fn kill(processes: Vec<ProcessInfo>) {
     for process in processes {
-        // It may have ended, as one of sshd's two does with the other.
+        // The process may have ended, as one of sshd's two processes does with the other.
         let _ = process.signal(libc::SIGKILL);
     }
 }
@@ -379,7 +385,7 @@ fn text_of(value: OsString) -> String {
     value.into_string().expect("a variable in UTF-8")
 }
 
-/// In a program that was started with `Remote::hand_to`: its options.
+/// Returns the options in a program that was started with `Remote::hand_to`.
 pub fn handed_options() -> Options {
     let place = env::var(PLACE).expect("a place that was handed on");
     match launched_by() {
@@ -400,9 +406,9 @@ pub fn handed_options() -> Options {
     }
 }
 
-/// Has the calling thread see the file system of this process, and gives this process these variables and no others: that is
-/// what the children have that it starts. What it had itself when it was started stays in /proc/self/environ, so it is not taken for one
-/// of the remote's.
+/// Moves the calling thread into the file system of this process, and replaces the variables of the whole test process:
+/// its children inherit them. /proc/self/environ keeps the old ones, so the test process does not count as one of the
+/// remote's.
 fn enter(holder: i32, variables: &[(String, String)]) -> fs::File {
     let former = fs::File::open("/proc/thread-self/ns/mnt").expect("the file system of this thread");
     let namespace = fs::File::open(format!("/proc/{holder}/ns/mnt")).expect("the remote's file system");
@@ -418,9 +424,9 @@ fn enter(holder: i32, variables: &[(String, String)]) -> fs::File {
     former
 }
 
-/// Has the calling thread see this file system.
+/// Moves the calling thread into this file system.
 pub(super) fn go_to(namespace: &fs::File) {
-    // A thread has its root and its directory with the others until it leaves them, and only then it can go.
+    // Threads share their root and their current directory. A thread must leave the others before it can move.
     // SAFETY: integers only; the descriptor is open.
     let gone =
         unsafe { libc::unshare(libc::CLONE_FS) == 0 && libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) == 0 };

@@ -1,4 +1,4 @@
-//! What the test process itself has: threads, descriptors, children; and how to have it to oneself.
+//! Counts what the test process itself has (threads, descriptors, children), and runs tests alone in a process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,26 +13,26 @@ use super::clean::begin_clean;
 use super::launched::{By, LAUNCHER, hand_on, launched_by};
 use super::{DEADLINE, LOG, ProcessInfo, procs, shorten_lines};
 
-/// The name of the test that this process was started for.
+/// The variable with the name of the test that this process was started for.
 const ISOLATED: &str = "SSHPM_TEST_ISOLATED";
 
 /// How long an isolated test may take.
 const ISOLATED_DEADLINE: Duration = Duration::from_secs(120);
 
-/// Counts of this process, which are only meaningful where no other test runs in it: see `isolated`.
+/// What this process has. That is only meaningful where no other test runs in the process: see `isolated`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalState {
-    /// Names, sorted. A new thread has its parent's until it gives itself its own.
+    /// Their names, sorted. A new thread has its parent's name until it sets its own.
     pub threads: Vec<String>,
     pub fds: BTreeMap<i32, PathBuf>,
-    /// pid and command line, or "zombie".
+    /// By pid: the command line, or "zombie".
     pub children: BTreeMap<i32, String>,
 }
 
 pub fn local_snapshot() -> LocalState {
     let tasks = fs::read_dir("/proc/self/task").expect("/proc/self/task").flatten();
     let mut threads: Vec<_> = tasks
-        // A thread may end while we look.
+        // A thread may end in between.
         .filter_map(|task| Some(fs::read_to_string(task.path().join("comm")).ok()?.trim_end().to_owned()))
         .collect();
     threads.sort();
@@ -40,7 +40,7 @@ pub fn local_snapshot() -> LocalState {
     let fds = fs::read_dir(&own).expect("/proc/PID/fd").flatten();
     let fds = fds
         .filter_map(|fd| Some((fd.file_name().to_str()?.parse().ok()?, fs::read_link(fd.path()).ok()?)))
-        // The descriptor by which they are read.
+        // The descriptor that reads this directory.
         .filter(|(_, target)| target != Path::new(&own))
         .collect();
     let me = std::process::id() as i32;
@@ -56,20 +56,21 @@ pub fn peak_kib() -> u64 {
     peak.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).expect("a number of KiB")
 }
 
-/// The ssh children of this process: the clients of processes and the masters of connections.
+/// Returns the ssh children of this process: the clients of processes and the masters of connections.
 pub fn ssh_children() -> Vec<ProcessInfo> {
     let me = std::process::id() as i32;
     let is_ssh = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "ssh");
     procs::all().into_iter().filter(|process| process.ppid == me && is_ssh(process)).collect()
 }
 
-/// The children of this process that carry sessions, whatever the launcher is: for ssh the masters of connections too.
+/// Returns the children of this process that carry sessions, whatever the launcher is. For ssh, the masters of
+/// connections are among them.
 pub fn clients() -> Vec<ProcessInfo> {
     if launched_by() == By::Ssh {
         return ssh_children();
     }
     let me = std::process::id() as i32;
-    // Each has what the first shell on the host is to do among its arguments.
+    // An argument of each of them is the code of the first shell on the host.
     let is_first = |word: &OsString| word.to_string_lossy().contains(r#"eval "$_script""#);
     let is_client = |process: &ProcessInfo| process.cmdline.iter().any(is_first);
     procs::all().into_iter().filter(|process| process.ppid == me && is_client(process)).collect()
@@ -83,7 +84,7 @@ fn describe(child: &ProcessInfo) -> String {
     words.join(" ")
 }
 
-/// Waits until this process has again what it had, no more and no less.
+/// Waits until this process has exactly what it had before.
 #[track_caller]
 pub fn assert_same_as(before: &LocalState) {
     let start = Instant::now();
@@ -99,16 +100,16 @@ pub fn assert_same_as(before: &LocalState) {
 
 pub fn isolated_name() -> Option<String> {
     static NAME: OnceLock<Option<String>> = OnceLock::new();
-    // The environment may become a remote's: see launched.rs.
+    // The environment may be replaced by a remote's: see launched.rs.
     NAME.get_or_init(|| std::env::var(ISOLATED).ok()).clone()
 }
 
-/// Whether this process was started for this very test.
+/// Whether this process was started for exactly this test.
 pub fn is_isolated(name: &str) -> bool {
     isolated_name().as_deref() == Some(name)
 }
 
-/// This test program again, to run only the test of this name, alone in its process.
+/// Returns the command that runs this test program again, with only the test of this name, alone in its process.
 pub fn isolated_command(name: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("the path of this test program"));
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ISOLATED, name).stdin(Stdio::null());
@@ -124,13 +125,14 @@ pub fn isolated(body: impl FnOnce()) {
     isolated_within(ISOLATED_DEADLINE, body);
 }
 
-/// The same for a test that takes longer.
+/// Runs the body of a test in a fresh process, as `isolated` does, with more time.
 #[track_caller]
 pub fn isolated_within(deadline: Duration, body: impl FnOnce()) {
     isolated_with(deadline, name_of(&body), isolated_command, body);
 }
 
-/// The same for a test of one launcher, whichever the others have. Not where the remote is this machine.
+/// Runs the body of a test in a fresh process, as `isolated` does, by this launcher. Skips the test where the remote is
+/// this machine.
 #[track_caller]
 pub fn isolated_by(by: By, body: impl FnOnce()) {
     let name = name_of(&body);
@@ -147,8 +149,8 @@ pub fn isolated_by(by: By, body: impl FnOnce()) {
     isolated_with(ISOLATED_DEADLINE, name, command, body);
 }
 
-/// The same in a process that begins with what `state` sets in it, before it has another thread. Only system calls may be
-/// made there.
+/// Runs the body of a test in a fresh process, as `isolated` does. `state` changes the process before it has another
+/// thread, and may only make system calls.
 #[track_caller]
 pub fn isolated_with_state(state: fn(), body: impl FnOnce()) {
     let command = |name: &str| {
@@ -164,7 +166,8 @@ pub fn isolated_with_state(state: fn(), body: impl FnOnce()) {
     isolated_with(ISOLATED_DEADLINE, name_of(&body), command, body);
 }
 
-/// The same in a process that this script for /bin/sh starts, which has the command as "$@".
+/// Runs the body of a test in a fresh process, as `isolated` does. This script for /bin/sh starts the process: its "$@"
+/// is the command.
 #[track_caller]
 pub fn isolated_by_script(script: &str, body: impl FnOnce()) {
     let command = |name: &str| {
@@ -195,7 +198,8 @@ fn isolated_with(deadline: Duration, name: &str, command: impl FnOnce(&str) -> C
     if is_isolated(name) {
         return body();
     }
-    // A file, not a pipe: what the test forgets would keep a pipe open, and the wait for its end would hang.
+    // A file and not a pipe: a process that the test has left would keep a pipe open, and the wait for its end would
+    // hang.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("isolated-{}", super::remote::random_hex()));
     let output = File::create(&path).expect("a file for the output");
     let mut command = command(name);
@@ -215,13 +219,13 @@ fn isolated_with(deadline: Duration, name: &str, command: impl FnOnce(&str) -> C
     };
     let text = String::from_utf8_lossy(&fs::read(&path).unwrap_or_default()).into_owned();
     let _ = fs::remove_file(&path);
-    // The runner has begun the line, if nothing was printed before.
+    // The test runner may have begun a line already.
     for line in text.lines().filter_map(|line| line.find("SKIPPED ").map(|at| &line[at..])) {
         super::skipped_line(line);
     }
     print!("{}", shorten_lines(&text, LOG));
     let status = status.unwrap_or_else(|| panic!("{name} has not ended within {deadline:?}"));
     assert!(status.success(), "{name} failed in its own process: {status}");
-    // With a misspelt name the runner would be content with no test at all.
+    // With a misspelt name the runner would succeed without any test.
     assert!(text.contains("1 passed"), "there is no test named {name}");
 }

@@ -7,7 +7,7 @@ use sshpm::{BootRequest, Error, Event, EventKind, ExitStatus, Manager, Options};
 
 use super::Remote;
 
-/// How long a start or an end is waited for: long, as it is only waited out by a test that fails.
+/// How long the tests wait for a start or an end. It is long, because only a test that fails waits it out.
 pub const LONG: Duration = Duration::from_secs(60);
 
 impl Remote {
@@ -21,7 +21,7 @@ impl Remote {
         Manager::new(options).expect("options that are valid")
     }
 
-    /// A request for test-app with these verbs, which have no spaces.
+    /// Returns a request that runs test-app with these verbs, which must not contain spaces.
     pub fn request(&self, host: &str, verbs: &str) -> BootRequest {
         self.request_with(host, verbs.split_ascii_whitespace())
     }
@@ -32,14 +32,14 @@ impl Remote {
     }
 }
 
-/// Starts it and waits until it has ended.
+/// Starts a process, waits until it has ended, and returns how it ended.
 #[track_caller]
 pub fn run_to_end(manager: &Manager, uuid: &str, request: &BootRequest) -> Result<ExitStatus, Error> {
     manager.start_process(uuid, request).unwrap_or_else(|error| panic!("{uuid}: {error}"));
     wait_for_end(manager, uuid)
 }
 
-/// Waits until it has ended.
+/// Waits until a process has ended, and returns how it ended.
 #[track_caller]
 pub fn wait_for_end(manager: &Manager, uuid: &str) -> Result<ExitStatus, Error> {
     if let Err(error @ (Error::TimedOut { .. } | Error::UnknownUuid { .. })) =
@@ -50,7 +50,7 @@ pub fn wait_for_end(manager: &Manager, uuid: &str) -> Result<ExitStatus, Error> 
     manager.exit_status(uuid).unwrap_or_else(|| panic!("{uuid} has ended, but no status is known"))
 }
 
-/// Starts it and waits until it runs; its remote pid.
+/// Starts a process, waits until it runs, and returns its remote pid.
 #[track_caller]
 pub fn start(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
     manager.start_process(uuid, request).unwrap_or_else(|error| panic!("{uuid}: {error}"));
@@ -66,7 +66,7 @@ pub fn wait_until_ready(manager: &Manager, uuid: &str) {
     super::wait_until(&format!("a line of {uuid}"), LONG, || has_line().then_some(()));
 }
 
-/// Starts it and waits until it is ready for signals.
+/// Starts a process, waits until it is ready for signals, and returns its remote pid.
 #[track_caller]
 pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 {
     let pid = start(manager, uuid, request);
@@ -74,7 +74,7 @@ pub fn start_ready(manager: &Manager, uuid: &str, request: &BootRequest) -> i64 
     pid
 }
 
-/// "started UUID", "exited UUID" and so on: what a list of events is compared by.
+/// Returns "started UUID", "exited UUID" and so on, by which tests compare lists of events.
 pub fn told(event: &Event) -> String {
     let what = match event.kind {
         EventKind::Started { .. } => "started",

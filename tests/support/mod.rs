@@ -1,6 +1,6 @@
 //! What the integration tests share: a private sshd for each test (`Remote`), exact counts of what a test leaves
 //! behind (`isolated`, `local_snapshot`), and the reader of test-app's reports (`AppReport`).
-// Each test program uses its own part of this, and warnings about the rest would be noise in every one of them.
+// Each test program uses a part of this. Warnings about the rest would be noise in each of them.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 mod brief;
@@ -35,20 +35,20 @@ pub use remote::{HeldConnection, Remote, User, random_hex};
 pub use report::AppReport;
 pub use slurm::{SlurmCluster, require_slurm, slurm_missing};
 
-/// A directory for the time of a test, by whose name tests/run knows it when it is left.
+/// Returns a directory that exists as long as the value. tests/run recognises it by its name if it is left.
 pub fn temporary_directory() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("sshpm-test-").tempdir().expect("a temporary directory")
 }
 
-/// A copy that can be run at once. By another process, because a program that is open for writing cannot run (ETXTBSY), and another
-/// thread's child may hold our descriptor for a moment.
+/// Copies a program so that it can be executed at once. Another process does it: a program that is open for writing
+/// cannot be executed (ETXTBSY), and a child of another thread may hold our descriptor for a moment.
 #[track_caller]
 pub fn install(from: &Path, to: &Path, mode: u32) {
     let status = Command::new("install").arg("-m").arg(format!("{mode:o}")).args([from, to]).status();
     assert!(status.expect("install(1)").success(), "{}", to.display());
 }
 
-/// What stands below a directory, but for other directories. What goes away meanwhile is not there.
+/// Returns the files below a directory, without directories. Leaves out files that disappear in between.
 pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     let (mut dirs, mut files) = (vec![dir.to_owned()], Vec::new());
     while let Some(dir) = dirs.pop() {
@@ -60,10 +60,10 @@ pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// How long the harness waits for what must come: long, as it is only waited out by a test that fails.
+/// How long the harness waits for anything. It is long, because only a test that fails waits it out.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Asks again and again until there is an answer; panics when there is none by the deadline.
+/// Asks again and again until there is an answer. Panics when there is none by the deadline.
 #[track_caller]
 pub fn wait_until<T>(what: &str, deadline: Duration, mut f: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -76,7 +76,8 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut f: impl FnMut() -> Opti
     }
 }
 
-/// Says that this test does not run here. Not with eprintln, which the test runner swallows when a test passes.
+/// Reports that this test does not run here. It does not use eprintln, because the test runner hides that when a test
+/// passes.
 pub fn skipped(reason: &str) {
     let isolated = local::isolated_name();
     let thread = std::thread::current();
@@ -88,7 +89,7 @@ fn skipped_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// `unshare` with these options runs a small script here.
+/// Whether `unshare` with these options can run a small script here.
 fn can_unshare(options: &[&str], script: &str) -> bool {
     let mut command = Command::new("unshare");
     command.args(options).args(["/bin/sh", "-c", script]);
@@ -102,13 +103,13 @@ pub fn namespaces_work() -> bool {
     *WORKS.get_or_init(|| {
         // SAFETY: no arguments.
         let root = unsafe { libc::geteuid() } == 0;
-        // The variable is for trying the other mode where this one works.
+        // The variable forces the other mode where namespaces work.
         root && std::env::var_os("SSHPM_TEST_NO_NAMESPACES").is_none()
             && can_unshare(&["--mount", "--propagation", "private"], "mount -t tmpfs none /tmp")
     })
 }
 
-/// The options by which `unshare` makes a network namespace without routes, if it can.
+/// Returns the options with which `unshare` makes a network namespace without routes, if it can.
 fn network_namespace() -> Option<&'static [&'static str]> {
     static OPTIONS: OnceLock<Option<&'static [&'static str]>> = OnceLock::new();
     *OPTIONS.get_or_init(|| {

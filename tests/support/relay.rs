@@ -1,5 +1,5 @@
-//! What carries the streams of a command, as the clients of containers do: who kills it ends the command's input, and while it is
-//! stopped nothing comes through.
+//! Carries the streams of a command, as the clients of containers do. Killing the relay ends the command's input, and
+//! while the relay is stopped, no bytes pass.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use crate::clean::begin_clean;
 
-/// How long what the command has left may hold its streams, as sshd lets it not: it is the end of its input, too.
+/// How long processes that the command has left may hold its streams. When the relay ends, their input ends too.
 const AFTER_END: Duration = Duration::from_millis(250);
 
-/// `relay FILE COMMAND…`: the command has the variables of this file, a line each, and no others. Its code is the relay's.
+/// `relay FILE COMMAND…`: runs the command with exactly the variables of this file, one in each line. Returns the
+/// command's code.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let (Some(file), Some(program)) = (arguments.next(), arguments.next()) else { return 2 };
     let Ok(variables) = fs::read(file) else { return 2 };
@@ -52,13 +53,13 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     status.map_or(2, |status| status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
-/// One of this process's own streams, without a buffer.
+/// Returns one of this process's own streams, without a buffer.
 fn own(fd: i32) -> File {
     // SAFETY: nothing else uses it.
     unsafe { File::from_raw_fd(fd) }
 }
 
-/// Whatever comes goes on at once.
+/// Copies bytes as soon as they come.
 fn carry(mut from: impl Read, mut to: impl Write) {
     let mut buffer = [0; 65_536];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,4 +1,4 @@
-//! A remote host for one test: a real sshd on loopback, with users and files of its own where namespaces work.
+//! A remote host for one test: a real sshd on loopback, with its own users and files where namespaces work.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -19,22 +19,22 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct User {
     pub name: String,
-    /// What it is called in tests: "zsh", or "root".
+    /// What tests call it: "zsh", or "root".
     pub shell_name: String,
     pub shell: PathBuf,
     pub uid: u32,
     pub home: PathBuf,
 }
 
-/// One sshd with all that it started. Dropping it ends everything and removes its directory; when this process dies
-/// instead, in whatever way, its guard does so.
+/// One sshd with everything that it started. Dropping it ends everything and removes its directory. If this process
+/// dies instead, in any way, the guard does so.
 pub struct Remote {
     layout: Layout,
-    /// Waits for its stdin to end: see guard.rs.
+    /// It waits until its stdin ends: see guard.rs.
     guard: Child,
-    /// sshd's listener, or the listener's parent where that respawns.
+    /// The pid of sshd's listener, or of the listener's parent where the listener is replaced.
     sshd: i32,
-    /// Where the thread that made this came from, if it lives on the remote.
+    /// The file system that this thread had before it moved to the remote.
     outside: Option<File>,
 }
 
@@ -48,8 +48,8 @@ impl Remote {
         RemoteBuilder::default()
     }
 
-    /// A remote that drops every connection but one before login, and that one is taken until the guard is dropped
-    /// (sshd notices a moment later).
+    /// Starts a remote that drops every connection but one before its login. That one is taken until the returned
+    /// connection is dropped; sshd notices a moment later.
     #[track_caller]
     pub fn throttled() -> (Remote, HeldConnection) {
         let remote = Remote::builder().sshd_option("MaxStartups 1:100:1").start();
@@ -59,7 +59,7 @@ impl Remote {
 
     #[track_caller]
     pub(super) fn start_with(builder: &RemoteBuilder) -> Remote {
-        // Again when another program was faster to take the port.
+        // Another program may have taken the port in between.
         for _ in 0..20 {
             let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("r{}", &random_hex()[..8]));
             let layout = builder.lay_out(dir, random_hex(), namespaces_work());
@@ -70,25 +70,25 @@ impl Remote {
         panic!("found no port for sshd");
     }
 
-    /// `None` when sshd could not have its port.
+    /// Returns `None` when sshd could not get its port.
     #[track_caller]
     fn run(layout: Layout) -> Option<Remote> {
         let log = File::create(layout.dir.join("sshd.log")).expect("sshd's log");
         drop(log);
-        // For appending, because the guard, sshd and its children all write there.
+        // For appending, because the guard, sshd and its children all write to it.
         let log = OpenOptions::new().append(true).open(layout.dir.join("sshd.log")).expect("sshd's log");
         let mut command = Command::new(test_app());
         command.arg("guard").args([layout.dir.as_os_str(), OsStr::new(&layout.mark)]).args(&layout.command);
         command.stdin(Stdio::piped()).stdout(log.try_clone().expect("dup")).stderr(log);
-        // What the test process inherited is not the remote's, but for the PATH that finds unshare.
+        // The remote gets no variable of the test process, but a PATH that finds unshare.
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        // Ctrl-C in the terminal ends the tests; the guard must outlive them to clean up.
+        // Ctrl-C in the terminal ends the tests. The guard must outlive them to clean up.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let guard = command.spawn().expect("cannot start test-app as the guard");
         let mut remote = Remote { layout, guard, sshd: 0, outside: None };
         let listening = wait_until("sshd listens (see its log in the output)", DEADLINE, || {
             let log = remote.log();
-            // bind says so, or listen, where both were as fast.
+            // sshd's bind or its listen fails, whichever comes second.
             if log.contains("Address already in use") {
                 return Some(false);
             }
@@ -107,20 +107,22 @@ impl Remote {
         Some(remote)
     }
 
-    /// For `ssh -F`. Hosts alpha, beta and gamma are this remote. The others fail, each in its way: refused, silent,
-    /// unresolved, unreachable (see `unreachable_ssh`), wrongkey, unknownkey, changedkey.
+    /// Returns the file for `ssh -F`. Hosts alpha, beta and gamma are this remote. Each other host fails in its own
+    /// way: refused, silent, unresolved, unreachable (see `unreachable_ssh`), wrongkey, unknownkey, changedkey.
     pub fn ssh_config(&self) -> PathBuf {
         self.layout.dir.join("ssh_config")
     }
 
-    /// The same file below a user's own lines, which win: ssh takes the first value of a keyword.
+    /// Returns a file with a user's own lines above those of `ssh_config`. They win, because ssh uses the first value
+    /// of a keyword.
     pub fn user_config(&self, lines: &str) -> PathBuf {
         let file = self.layout.dir.join("user_config");
         write(&file, format!("{lines}\nMatch all\nInclude \"{}\"\n", self.ssh_config().display()), 0o600);
         file
     }
 
-    /// `ssh` to a host of ssh_config ("sshpm-zsh@alpha"), without questions; the caller adds options and the command.
+    /// Returns an `ssh` command to a host of ssh_config ("sshpm-zsh@alpha") that asks no questions. The caller adds
+    /// options and the remote command.
     pub fn ssh(&self, host: &str) -> Command {
         let mut command = Command::new("ssh");
         command.arg("-F").arg(self.ssh_config()).args(["-o", "BatchMode=yes", host]).stdin(Stdio::null());
@@ -131,27 +133,27 @@ impl Remote {
         self.layout.port
     }
 
-    /// A directory of this remote for the test's own local files, as this process sees it. Mode 0700.
+    /// Returns a directory of this remote for the test's own local files, as this process sees it. It has mode 0700.
     pub fn dir(&self) -> &Path {
         &self.layout.dir
     }
 
-    /// Where this process sees the remote's file system; only while sshd lives.
+    /// Returns where this process sees the remote's file system, as long as sshd lives.
     pub fn root(&self) -> PathBuf {
         if self.layout.users.is_some() { format!("/proc/{}/root", self.sshd).into() } else { "/".into() }
     }
 
-    /// A path of the remote as this process can open it.
+    /// Returns a path of the remote as this process can open it.
     pub fn local(&self, remote_path: &Path) -> PathBuf {
         self.root().join(remote_path.strip_prefix("/").expect("an absolute path on the remote"))
     }
 
-    /// test-app, as the remote sees it.
+    /// Returns the path of test-app, as the remote sees it.
     pub fn app(&self) -> PathBuf {
         self.layout.app.clone()
     }
 
-    /// A directory that all users of the remote can write, as the remote sees it.
+    /// Returns a directory to which all users of the remote can write, as the remote sees it.
     pub fn scratch(&self) -> PathBuf {
         self.layout.scratch.clone()
     }
@@ -162,7 +164,7 @@ impl Remote {
         fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// root, and one user for each login shell that is installed; only this user without namespaces.
+    /// Returns root and one user for each installed login shell. Without namespaces, returns this user only.
     pub fn users(&self) -> Vec<User> {
         self.layout.users.clone().unwrap_or_else(|| {
             vec![User {
@@ -176,12 +178,13 @@ impl Remote {
         })
     }
 
-    /// The user with this login shell ("zsh"), or "root".
+    /// Returns the user with this login shell ("zsh"), or "root".
     pub fn user(&self, shell_name: &str) -> Option<User> {
         self.users().into_iter().find(|user| user.shell_name == shell_name)
     }
 
-    /// False, after saying why, when the remote has no users and no file system of its own: the test returns then.
+    /// Returns whether the remote has its own users and file system. If not, reports that the test is skipped: the test
+    /// returns then.
     #[must_use]
     pub fn require_users(&self, why: &str) -> bool {
         if self.layout.users.is_none() {
@@ -194,7 +197,7 @@ impl Remote {
         self.layout.users.is_some()
     }
 
-    /// The variables that logins of this user get beside the usual ones.
+    /// Returns the variables that logins of this user have beside the usual ones.
     pub(super) fn login_variables(&self, user: &User) -> Vec<(String, String)> {
         let mut variables = self.layout.env.clone();
         if self.layout.runtime_dirs {
@@ -203,13 +206,13 @@ impl Remote {
         variables
     }
 
-    /// `mount` in the remote's own view of the file system, which it has when it has users.
+    /// Runs `mount` in the remote's own file system. Needs a remote with users.
     #[track_caller]
     pub fn mount(&self, arguments: &[&str]) {
         self.enter_and("mount", arguments);
     }
 
-    /// A program that the remote is not to have, if it has it.
+    /// Hides a program from the remote, if the remote has it.
     #[track_caller]
     pub fn take_away(&self, program: &str) {
         if self.local(Path::new(program)).exists() {
@@ -237,24 +240,24 @@ impl Remote {
         self.mount(&["-t", "tmpfs", "-o", options, "sshpm-test", directory]);
     }
 
-    /// What sshd has said so far.
+    /// Returns sshd's log.
     pub fn log(&self) -> String {
         let log = fs::read(self.layout.dir.join("sshd.log")).unwrap_or_default();
         String::from_utf8_lossy(&log).replace('\r', "")
     }
 
-    /// How many logins there have been, but for that by which Slurm was started.
+    /// Returns how many logins there have been, without the one that started Slurm.
     pub fn logins(&self) -> usize {
         self.log().matches("Accepted publickey").count() - usize::from(launched_by() == By::Slurm)
     }
 
-    /// All that lives on the remote, daemons too, but for sshd and Slurm, and for what keeps the connections of managers
-    /// open.
+    /// Returns all processes of the remote, daemons too, but without sshd, Slurm, and the processes that keep managers'
+    /// connections open.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.split().0
     }
 
-    /// What keeps shared connections open: a shell for each, its lease, and the lease's sleep.
+    /// Returns the processes that keep shared connections open: for each a shell, its lease, and the lease's sleep.
     pub fn connections(&self) -> Vec<ProcessInfo> {
         self.split().1
     }
@@ -268,8 +271,8 @@ impl Remote {
         others.into_iter().partition(|process| !is_connection(process) && !shells.contains(&process.ppid))
     }
 
-    /// The sshd processes of the connections, two for each: monitor and user. To be killed or stopped by tests of
-    /// lost links.
+    /// Returns the sshd processes of the connections, two for each: monitor and user. Tests of lost links kill or stop
+    /// them.
     pub fn session_sshds(&self) -> Vec<ProcessInfo> {
         let listener = |process: &ProcessInfo| match self.layout.respawns {
             true => process.ppid == self.sshd,
@@ -278,17 +281,18 @@ impl Remote {
         self.members().into_iter().filter(|process| process.is_sshd() && !listener(process)).collect()
     }
 
-    /// The process by which the remote's namespaces can be entered: sshd's listener, or its parent where that respawns.
+    /// Returns the pid by which the remote's namespaces can be entered: of sshd's listener, or of its parent where the
+    /// listener is replaced.
     pub fn holder(&self) -> i32 {
         self.sshd
     }
 
-    /// The value of `MARK` by which a process counts as one of this remote, and ends with it.
+    /// Returns the value of `MARK`. A process that carries it counts as one of this remote, and ends with it.
     pub fn mark(&self) -> &str {
         &self.layout.mark
     }
 
-    /// All that lives on the remote, sshd too.
+    /// Returns all processes of the remote, sshd too.
     pub fn all_processes(&self) -> Vec<ProcessInfo> {
         self.members()
     }
@@ -296,7 +300,8 @@ impl Remote {
     fn members(&self) -> Vec<ProcessInfo> {
         let mut members = procs::of_remote(self.guard.id() as i32, &self.layout.mark);
         if launched_by() != By::Ssh {
-            // What has lost its parents, and has cleaned its environment, is no descendant of the guard; but it sees the remote's files.
+            // A process that has lost its ancestors and has cleared its environment is no descendant of the guard. But
+            // it sees the remote's files.
             let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
             let (here, me) = (namespace(self.sshd), std::process::id() as i32);
             let known: Vec<_> = members.iter().map(|process| process.pid).collect();
@@ -308,7 +313,7 @@ impl Remote {
         members
     }
 
-    /// A connection that never logs in. sshd has counted it when this returns.
+    /// Opens a connection that never logs in. When this returns, sshd has counted it.
     #[track_caller]
     pub fn hold_connection(&self) -> HeldConnection {
         let mut stream = TcpStream::connect(("127.0.0.1", self.layout.port)).expect("a connection to sshd");
@@ -319,8 +324,8 @@ impl Remote {
         HeldConnection { _stream: stream }
     }
 
-    /// A program to be used as `ssh`: the real one, in a network that has no route to anywhere. With the alias
-    /// `unreachable`. `None`, after saying why, where there are no network namespaces.
+    /// Returns a program to use as `ssh`: the real one, in a network that has no route to any host, for the alias
+    /// `unreachable`. Where there are no network namespaces, reports that and returns `None`.
     pub fn unreachable_ssh(&self) -> Option<PathBuf> {
         let Some(options) = network_namespace() else {
             skipped("unshare --net does not work here");
@@ -329,7 +334,7 @@ impl Remote {
         Some(self.program("no-network-ssh", &format!("exec unshare {} ssh \"$@\"", options.join(" "))))
     }
 
-    /// A local program: this script for /bin/sh.
+    /// Makes a local program of this script for /bin/sh, and returns its path.
     pub fn program(&self, name: &str, script: &str) -> PathBuf {
         let (draft, program) = (self.layout.dir.join(format!("{name}.sh")), self.layout.dir.join(name));
         write(&draft, format!("#!/bin/sh\n{script}\n"), 0o755);
@@ -337,7 +342,7 @@ impl Remote {
         program
     }
 
-    /// Waits until nothing runs on the remote and no runtime file is there.
+    /// Waits until nothing runs on the remote and no runtime file is left.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         if let Err(left) = self.nothing_left_within(DEADLINE) {
@@ -345,7 +350,8 @@ impl Remote {
         }
     }
 
-    /// The same, with what is left by then as the error.
+    /// Waits until nothing runs on the remote and no runtime file is left. Returns what is left after the deadline as
+    /// the error.
     pub fn nothing_left_within(&self, deadline: Duration) -> Result<(), String> {
         let start = Instant::now();
         loop {
@@ -361,7 +367,8 @@ impl Remote {
         }
     }
 
-    /// What stands in the directories where the wrapper may write, as the remote sees it. Directories do not count.
+    /// Returns the files in the directories to which the wrapper may write, as the remote sees them, without
+    /// directories.
     pub fn runtime_files(&self) -> Vec<PathBuf> {
         let mut dirs = self.layout.state_dirs.clone();
         if self.layout.users.is_some() {
@@ -379,7 +386,7 @@ impl Remote {
         files
     }
 
-    /// Ends it all, and fails if that cannot be done.
+    /// Ends the remote. Fails if that is not possible.
     #[track_caller]
     pub fn stop(mut self) {
         let status = self.end();

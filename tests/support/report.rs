@@ -1,4 +1,4 @@
-//! What test-app's `report` wrote: how it was started.
+//! Reads what test-app's `report` wrote: how test-app was started.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,9 +8,9 @@ use super::{DEADLINE, Remote, procs, wait_until};
 
 #[derive(Debug, Clone)]
 pub struct AppReport {
-    /// All of it: program, verbs, "--", and what followed.
+    /// All arguments: program, verbs, "--", and what followed.
     pub argv: Vec<OsString>,
-    /// As it stood in the process, in its order: "NAME=value".
+    /// In the order of the process: "NAME=value".
     pub env: Vec<OsString>,
     pub cwd: PathBuf,
     pub pid: i32,
@@ -62,20 +62,20 @@ impl AppReport {
         }
     }
 
-    /// What stood behind "--".
+    /// Returns the arguments behind "--".
     pub fn payload(&self) -> &[OsString] {
         let marker = self.argv.iter().position(|argument| argument == "--").expect("no -- in test-app's arguments");
         &self.argv[marker + 1..]
     }
 
-    /// A variable's value, the first one if it is there twice.
+    /// Returns the value of a variable, the first one if the variable is there twice.
     pub fn var(&self, name: &str) -> Option<OsString> {
         let start = format!("{name}=");
         let value = self.env.iter().find_map(|variable| variable.as_bytes().strip_prefix(start.as_bytes()))?;
         Some(OsString::from_vec(value.to_vec()))
     }
 
-    /// A field of /proc/self/status, as "Umask" or "SigIgn".
+    /// Returns a field of /proc/self/status, such as "Umask" or "SigIgn".
     pub fn status(&self, field: &str) -> &str {
         let lines = self.status.iter().filter_map(|line| line.split_once(':'));
         lines.into_iter().find(|(name, _)| *name == field).map_or("", |(_, value)| value.trim())
@@ -85,13 +85,13 @@ impl AppReport {
         u32::from_str_radix(self.status("Umask"), 8).expect("an octal Umask")
     }
 
-    /// The signals of SigBlk, SigIgn or SigCgt, by number.
+    /// Returns the signals of SigBlk, SigIgn or SigCgt, by number.
     pub fn signals(&self, field: &str) -> Vec<i32> {
         let mask = u64::from_str_radix(self.status(field), 16).expect("a hexadecimal signal mask");
         (1..=64).filter(|signal| mask & (1 << (signal - 1)) != 0).collect()
     }
 
-    /// Soft and hard limit, as /proc/self/limits writes them: `limit("Max open files")`.
+    /// Returns the soft and the hard limit, as /proc/self/limits writes them: `limit("Max open files")`.
     pub fn limit(&self, name: &str) -> (&str, &str) {
         let line = self.limits.iter().find_map(|line| line.strip_prefix(name)).expect("no such limit");
         let mut words = line.split_ascii_whitespace();

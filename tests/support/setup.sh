@@ -1,9 +1,9 @@
-# Run by `unshare --mount` with the remote's directory as the current one: makes the remote's private view of the file
-# system, then becomes its sshd. All of it ends with the namespace. Paths are relative where they can be, because the
-# checkout may be below one of the directories that get hidden here.
+# `unshare --mount` runs this with the remote's directory as the current one. It makes the remote's private view of the
+# file system, and then becomes the remote's sshd. Everything ends with the namespace. Paths are relative where they can
+# be, because the checkout may be below one of the directories that are hidden here.
 set -e
 echo $$ >pid
-# Hides $directory, but for what of the paths behind $3 is below it.
+# Hides $directory, except those of the paths behind $3 that are below it.
 hide_all_but() {
     shift 3
     mkdir -p "$place/spare"
@@ -29,7 +29,7 @@ done
 chmod 1777 /dev/shm
 mkdir /run/remote/etc
 own_etc run/remote/etc passwd shadow group
-# In a network namespace of its own it has no loopback yet.
+# A network namespace of its own has no loopback at first.
 [ "$2" != own-network ] || ip link set lo up
 [ "$3" != respawn ] || while :; do "$1" -D -e -f /run/remote/sshd_config || sleep 0.1; done
 exec "$1" -D -e -f /run/remote/sshd_config

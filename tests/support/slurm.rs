@@ -1,7 +1,7 @@
 //! A Slurm cluster for one test: munged, slurmctld and slurmd, which see the file system of a `Remote` and end with it.
 //!
-//! They are started by a login of the remote's root, so that they and all that they start descend from the remote's guard:
-//! tasks get their environment from srun, not from slurmd, and would not carry the remote's mark.
+//! A login of the remote's root starts them, so that they and their children descend from the remote's guard. Tasks get
+//! their environment from srun and not from slurmd, so they would not carry the remote's mark.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,17 +18,18 @@ use super::procs::ProcessInfo;
 use super::remote::{Remote, random_hex};
 use super::{DEADLINE, namespaces_work, skipped, wait_until};
 
-/// As the remote sees it: in a file system that goes with the remote, and that all its users can read.
+/// The cluster's directory, as the remote sees it. It is in a file system that ends with the remote, and all users of
+/// the remote can read it.
 const REMOTE_DIR: &str = "/run/remote/slurm";
 
-/// What the cluster and its clients need, and where Debian has it.
+/// The programs that the cluster and its clients need, as Debian names them.
 const PROGRAMS: [&str; 8] = ["munged", "slurmctld", "slurmd", "srun", "salloc", "scancel", "scontrol", "sinfo"];
 
 /// The daemons of the remote, and an allocation of all its nodes.
 ///
-/// Dropping the remote ends it all, in whatever way. One remote has one cluster.
+/// Dropping the remote ends the cluster too. A remote has one cluster.
 pub struct SlurmCluster {
-    /// What a client on this machine reads.
+    /// The slurm.conf of clients on this machine.
     conf: PathBuf,
     nodes: Vec<String>,
     job: u32,
@@ -36,44 +37,44 @@ pub struct SlurmCluster {
     local_dir: PathBuf,
 }
 
-/// What belongs to a step. Clusters have cgroup, by which all does that it started; for that, the machine's control groups would be
-/// changed.
+/// How Slurm finds the processes of a step. Real clusters use cgroups, which contain everything that a step has
+/// started; that would change the machine's control groups.
 #[derive(Clone, Copy)]
 enum Tracking {
-    /// Its process group, which is ended at once and whole.
+    /// By the process group, which is ended at once and as a whole.
     Group,
-    /// What descends from it. One whose parent was killed a moment before can be missed.
+    /// By descent. A process whose parent was killed a moment before can be missed.
     Parents,
 }
 
 /// Why a cluster did not start.
 enum Failed {
-    /// Another program was faster to take a port.
+    /// Another program has taken a port in between.
     Port,
     Refused(String),
 }
 
 impl SlurmCluster {
-    /// A cluster of one node.
+    /// Starts a cluster of one node.
     #[track_caller]
     pub fn start(remote: &Remote) -> SlurmCluster {
         SlurmCluster::start_nodes(remote, 1)
     }
 
-    /// A cluster with nodes n1, n2 and so on, which all are the remote.
+    /// Starts a cluster with nodes n1, n2 and so on, which all are the remote.
     #[track_caller]
     pub fn start_nodes(remote: &Remote, nodes: usize) -> SlurmCluster {
         SlurmCluster::start_with(remote, &numbered(nodes), Tracking::Group)
     }
 
-    /// A cluster with nodes of these names, which all are the remote.
+    /// Starts a cluster with nodes of these names, which all are the remote.
     #[track_caller]
     pub fn start_named(remote: &Remote, nodes: &[&str]) -> SlurmCluster {
         let nodes: Vec<_> = nodes.iter().map(|&node| node.to_owned()).collect();
         SlurmCluster::start_with(remote, &nodes, Tracking::Group)
     }
 
-    /// A cluster of one node, by which processes belong to a step whose parents do.
+    /// Starts a cluster of one node, where a step consists of the descendants of its processes.
     #[track_caller]
     pub fn start_tracking_parents(remote: &Remote) -> SlurmCluster {
         SlurmCluster::start_with(remote, &numbered(1), Tracking::Parents)
@@ -105,13 +106,13 @@ impl SlurmCluster {
         let local_dir = remote.local(&dir);
         fs::create_dir_all(&local_dir).expect("a directory on the remote");
         make_dir(&local_dir.join("state"), 0o700);
-        // munged takes no key that others can read.
+        // munged refuses a key that others can read.
         write(&local_dir.join("munge.key"), random_hex().repeat(4), 0o400);
-        // It keeps slurmd from looking for a systemd, and from asking the machine's control groups for anything.
+        // This keeps slurmd from looking for systemd and from using the machine's control groups.
         write(&local_dir.join("cgroup.conf"), "CgroupPlugin=cgroup/v1\n", 0o644);
         let ports = free_ports(nodes.len() + 1);
         write(&local_dir.join("slurm.conf"), conf(&dir, &dir, nodes, &ports, tracking), 0o644);
-        // Clients are not in the remote's file system, and reach munged through /proc.
+        // Clients are not in the remote's file system. They reach munged through /proc.
         let client_dir = remote.dir().join("slurm");
         fs::create_dir_all(&client_dir).expect("a directory for the client's slurm.conf");
         let client_conf = client_dir.join("slurm.conf");
@@ -125,7 +126,7 @@ impl SlurmCluster {
             program("munged"),
             program("slurmctld"),
         );
-        // munged leaves its directory, and knows no relative paths then.
+        // munged leaves its directory, so relative paths would be wrong.
         for file in ["munge.key", "munge.socket", "munged.log", "munged.pid", "munged.seed"] {
             script = script.replace(&format!("={file}"), &format!("={}/{file}", dir.display()));
         }
@@ -140,7 +141,7 @@ impl SlurmCluster {
         let start = Instant::now();
         loop {
             let log = cluster.log();
-            // A slurmd whose port was taken is a daemon by then.
+            // A slurmd whose port was taken has become a daemon by then.
             let is_refused = |text: &&str| log.contains(text);
             if ["fatal:", "initialization failed", "Unable to bind listen port"].iter().any(is_refused) {
                 return Err(cluster.refused(""));
@@ -166,7 +167,7 @@ impl SlurmCluster {
         Failed::Refused(format!("{what} {}", lines.join("; ")).trim().to_owned())
     }
 
-    /// What the daemons have said so far.
+    /// Returns the logs of the daemons.
     pub fn log(&self) -> String {
         let mut names = ["start.log", "munged.log", "slurmctld.log"].map(str::to_owned).to_vec();
         names.extend(self.nodes.iter().map(|node| format!("slurmd-{node}.log")));
@@ -174,7 +175,7 @@ impl SlurmCluster {
         logs.map(|log| String::from_utf8_lossy(&log).into_owned()).collect()
     }
 
-    /// The allocation: all nodes, until it is cancelled.
+    /// Returns the job of the allocation, which has all nodes until it is cancelled.
     pub fn job(&self) -> u32 {
         self.job
     }
@@ -187,12 +188,13 @@ impl SlurmCluster {
         &self.nodes
     }
 
-    /// The variables by which a client finds this cluster. `SLURM_JOB_ID` is not one of them.
+    /// Returns the variables by which a client finds this cluster. `SLURM_JOB_ID` is not one of them.
     pub fn environment(&self) -> Vec<(OsString, OsString)> {
         vec![("SLURM_CONF".into(), self.conf.clone().into())]
     }
 
-    /// A program of Slurm that speaks to this cluster: `client("scancel")`. No variable of another Slurm reaches it.
+    /// Returns a command that runs a program of Slurm for this cluster: `client("scancel")`. It gets no variable of
+    /// another Slurm.
     pub fn client(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
         for (variable, _) in std::env::vars_os() {
@@ -201,13 +203,13 @@ impl SlurmCluster {
                 command.env_remove(&variable);
             }
         }
-        // srun hands its directory on, and this one is on the remote too.
+        // srun starts its task in its own directory, and this one exists on the remote too.
         command.envs(self.environment()).current_dir("/").stdin(Stdio::null());
         begin_clean(&mut command);
         command
     }
 
-    /// `srun` of one task on a node of the allocation; the caller adds options and the program.
+    /// Returns the `srun` command of one task on a node of the allocation. The caller adds options and the program.
     pub fn srun(&self, node: &str) -> Command {
         let mut command = self.client("srun");
         command.arg(format!("--jobid={}", self.job)).arg(format!("--nodelist={node}"));
@@ -215,7 +217,7 @@ impl SlurmCluster {
         command
     }
 
-    /// Another allocation of these nodes, beside those that there are.
+    /// Makes another allocation of these nodes, beside the existing ones, and returns its job.
     pub fn allocate(&self, nodes: &[String]) -> Result<u32, String> {
         let mut command = self.client("salloc");
         command.args(["--no-shell", "--immediate=10", "--no-bell"]).arg(format!("--nodelist={}", nodes.join(",")));
@@ -232,7 +234,8 @@ impl SlurmCluster {
         assert!(self.client("scancel").arg(job.to_string()).status().expect("scancel").success());
     }
 
-    /// The daemons of this name, to be killed or stopped: "munged", "slurmctld", "slurmd", or "slurmstepd" for the steps.
+    /// Returns the daemons of this name, for tests that kill or stop them: "munged", "slurmctld", "slurmd", or
+    /// "slurmstepd" for the steps.
     pub fn daemons(&self, remote: &Remote, name: &str) -> Vec<ProcessInfo> {
         let mut found = remote.all_processes();
         found.retain(|process| process.slurm_program().as_deref() == Some(name));
@@ -240,13 +243,13 @@ impl SlurmCluster {
     }
 }
 
-/// Why there can be no cluster here.
+/// Returns why there can be no cluster here, if that is so.
 pub fn slurm_missing() -> Option<String> {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
     MISSING.get_or_init(find_missing).clone()
 }
 
-/// False, after saying why, where there can be no cluster: the test returns then.
+/// Returns whether there can be a cluster here. If not, reports that the test is skipped: the test returns then.
 #[must_use]
 pub fn require_slurm() -> bool {
     let missing = slurm_missing();
@@ -268,14 +271,14 @@ fn find_missing() -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("Slurm is not here (tests/run --slurm installs it): no {}", missing.join(", ")));
     }
-    // What the daemons themselves have against this machine is not to be known in another way.
+    // Only a try shows whether the daemons work on this machine.
     let remote = Remote::start();
     SlurmCluster::try_start(&remote, &numbered(1), Tracking::Group)
         .err()
         .map(|why| format!("Slurm does not start here: {why}"))
 }
 
-/// n1, n2 and so on.
+/// Returns n1, n2 and so on.
 fn numbered(nodes: usize) -> Vec<String> {
     (1..=nodes).map(|number| format!("n{number}")).collect()
 }
@@ -284,7 +287,7 @@ fn program(name: &str) -> String {
     find_program(name).unwrap_or_else(|| panic!("no {name}: see slurm_missing")).display().to_string()
 }
 
-/// Has the remote's root run a script.
+/// Runs a script as the remote's root.
 #[track_caller]
 fn remote_shell(remote: &Remote, script: &str) -> Output {
     let mut command = remote.ssh("root@alpha");
@@ -294,7 +297,7 @@ fn remote_shell(remote: &Remote, script: &str) -> Output {
     child.wait_with_output().expect("ssh")
 }
 
-/// For another try: its daemons would hold its ports.
+/// Ends the daemons of a cluster that did not start: they would hold its ports in the next try.
 #[track_caller]
 fn end_daemons(remote: &Remote) {
     wait_until("the daemons of Slurm end", DEADLINE, || {
@@ -308,18 +311,18 @@ fn end_daemons(remote: &Remote) {
     });
 }
 
-/// Ports that were free on loopback when asked.
+/// Returns ports that were free on loopback when asked.
 fn free_ports(count: usize) -> Vec<u16> {
-    // All at once, or one port would be given twice.
+    // All are open at once. Otherwise one port could be returned twice.
     let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port on loopback")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("its number").port()).collect()
 }
 
-/// slurm.conf, for a reader that has munged's socket in `munge_dir`. What it does not say is Slurm's own default, or is
-/// not the same in all versions.
+/// Returns slurm.conf, for a reader that finds munged's socket in `munge_dir`. Values that it leaves out are Slurm's
+/// own defaults, or differ between versions.
 fn conf(dir: &Path, munge_dir: &Path, nodes: &[String], ports: &[u16], tracking: Tracking) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("the name of this machine");
-    // slurmctld goes by the short one.
+    // slurmctld uses the short name.
     let host = host.trim().split('.').next().unwrap_or_default();
     let tracking = match tracking {
         Tracking::Group => "pgid",
@@ -338,12 +341,14 @@ fn conf(dir: &Path, munge_dir: &Path, nodes: &[String], ports: &[u16], tracking:
         ports[0],
         tracking,
     );
-    // Nothing listens outside of loopback. Not for clients, who would look for their own host's name.
+    // The daemons listen on loopback only. Clients do not get this line, because with it they would look up their own
+    // host's name.
     if munge_dir == dir {
         conf += "CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\n";
     }
     for (node, port) in nodes.iter().zip(&ports[1..]) {
-        // Whatever this machine has, which `config_overrides` is for: allocations stand beside each other.
+        // The nodes have these CPUs whatever this machine has (see `config_overrides`), so that there can be several
+        // allocations.
         conf += &format!("NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=16\n");
     }
     conf + &format!(
