@@ -1,4 +1,4 @@
-//! The headers as their users meet them: with each compiler and standard, as documentation, and beside each other.
+//! The headers as their users meet them: with each compiler and standard, as documentation, and side by side.
 
 use std::ffi::CStr;
 use std::fs;
@@ -11,12 +11,12 @@ use crate::support::skipped;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const CXX_HEADER: &str = include_str!("../../include/sshpm.hpp");
 
-/// The name that compilers gave it before it was finished, which those of today know too.
+/// The name of the standard before it was finished. Later compilers know it too.
 const CXX23: &str = "c++2b";
 
 const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-pedantic", "-Wconversion", "-Wshadow", "-Werror"];
 
-/// Runs a program with this input; none when it is not there.
+/// Runs a program with this input. Returns `None` when the program is not installed.
 fn output_of(program: &str, arguments: &[&str], input: &str) -> Option<Output> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(ROOT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -38,13 +38,14 @@ fn compile(compiler: &str, language: &str, standard: &str, more: &[&str], code: 
     output_of(compiler, &arguments, code)
 }
 
-/// Compiles a program that begins with the header and has it twice, and says what it could not try.
+/// Compiles a program that begins with the header and includes it twice. Reports compilers and standards that are
+/// missing.
 fn compiles_alone(header: &str, language: &str, compilers: [&str; 2], standards: &[&str], more: &[&str]) {
     let code = format!("#include \"{header}\"\n#include \"{header}\"\n");
     let options = [&WARNINGS[..], more].concat();
     for compiler in compilers {
         for standard in standards {
-            // One that has never heard of the standard does not compile nothing either.
+            // A compiler that does not know the standard cannot compile an empty program either.
             match compile(compiler, language, standard, &[], "") {
                 None => {
                     skipped(&format!("{compiler} is not here, so {header} is not compiled with it"));
@@ -80,7 +81,7 @@ fn the_cxx_header_compiles_from_cxx17_on() {
     compiles_alone("sshpm.hpp", "c++", ["g++", "clang++"], &standards, &more);
 }
 
-/// The C++ tests at the newest standard that all compilers here know: what they assert of types goes further there.
+/// Compiles the C++ tests with C++20, where their assertions about types are stricter.
 #[test]
 fn the_cxx_tests_compile_as_cxx20() {
     for compiler in ["g++", "clang++"] {
@@ -128,7 +129,7 @@ unsafe extern "C" {
     fn sshpm_version() -> *const std::ffi::c_char;
 }
 
-/// What a macro of the header stands for.
+/// Returns the value of a macro of the header.
 fn macro_value(name: &str) -> &'static str {
     let mut lines = HEADER.lines().filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(name));
     let value = lines.find_map(|rest| rest.strip_prefix(' '));
@@ -139,7 +140,7 @@ fn macro_value(name: &str) -> &'static str {
 fn all_versions_are_that_of_the_package() {
     let manifest = fs::read_to_string(format!("{ROOT}/Cargo.toml")).unwrap();
     let version = manifest.lines().find_map(|line| line.strip_prefix("version = ")).unwrap().trim_matches('"');
-    // Linking the crate is what brings the function.
+    // The function is there only because the crate is linked.
     let _ = sshpm::Options::new();
     // SAFETY: it takes nothing, and gives static text.
     let of_library = unsafe { CStr::from_ptr(sshpm_version()) }.to_str().unwrap();
@@ -151,7 +152,7 @@ fn all_versions_are_that_of_the_package() {
 
 // ---- the documentation ----
 
-/// What a function does not say, though each must.
+/// Returns what the comment of a function lacks.
 fn faults(function: &Function, names: &[String]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut expect = |fault: &str, holds: bool| {
@@ -167,7 +168,7 @@ fn faults(function: &Function, names: &[String]) -> Vec<String> {
     for (kind, name) in &function.parameters {
         let about = function.tag(&format!("@param {name}")).unwrap_or_default();
         expect(&format!("what {name} is"), about.len() > 3);
-        // A handle or a string that it gives is somebody's.
+        // A handle or a string that a function returns has an owner.
         if kind.ends_with("**") && name.starts_with("out_") {
             let free = about.split_once("to be freed with ").map(|(_, rest)| rest.split(['.', ',', ' ']).next());
             let frees = free.flatten().is_some_and(|free| names.iter().any(|name| name == free.trim()));
@@ -236,10 +237,10 @@ fn doxygen_has_nothing_to_complain_about() {
     };
     assert_silent("doxygen", &both);
     assert!(target.path().join("html/sshpm_8h.html").is_file(), "doxygen has written nothing");
-    // Of C each parameter and each result too, as that is the whole documentation.
+    // In the C header, each parameter and each result must be documented, because it is the whole documentation.
     let strict = format!("{doxyfile}\nINPUT = include/sshpm.h\nWARN_NO_PARAMDOC = YES\nOPTIMIZE_OUTPUT_FOR_C = YES\n");
     assert_silent("doxygen, strict", &output_of("doxygen", &["-"], &strict).unwrap());
-    // It does complain where there is something.
+    // doxygen does complain where there is a reason.
     let undocumented = target.path().join("undocumented.h");
     fs::write(&undocumented, "/** @file */\n/** Does it. @param a Not b. */\nvoid f(int b);\nvoid g(void);\n").unwrap();
     let bad = format!("{strict}\nINPUT = {}\n", undocumented.display());
@@ -253,7 +254,7 @@ const NOT_IN_CXX: [(&str, &str); 0] = [];
 
 #[test]
 fn cxx_has_every_function_of_c() {
-    // Without comments, which name functions too.
+    // Without comments, because they name functions too.
     let code: String =
         CXX_HEADER.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rest)| rest)).collect();
     let code: String = code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect();
@@ -265,7 +266,7 @@ fn cxx_has_every_function_of_c() {
             "{name}: used by sshpm.hpp or excused, not both and not none"
         );
     }
-    // And every constant that is a choice or an answer of such a function.
+    // C++ must also have every constant that is a choice for such a function, or an answer of it.
     for line in HEADER.lines() {
         let Some(name) = line.strip_prefix("#define SSHPM_").and_then(|rest| rest.split(' ').next()) else { continue };
         let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_"];

@@ -1,4 +1,5 @@
-//! install.sh: what it installs is complete, can be moved, and programs elsewhere find and link it as the README says.
+//! install.sh: what it installs is complete and can be moved, and programs elsewhere find and link it as the README
+//! says.
 
 use crate::support;
 use std::collections::BTreeSet;
@@ -11,13 +12,13 @@ use crate::c_programs::*;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// As the README has it; install.sh has its own idea of it.
+/// As the README has it. install.sh has its own value.
 fn soname() -> String {
     let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
     if major == "0" { format!("libsshpm.so.0.{minor}") } else { format!("libsshpm.so.{major}") }
 }
 
-/// A command without what cargo has set for this test, as its user's shell has it.
+/// Returns a command without the variables that cargo has set for this test, as in its user's shell.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_remove("LD_LIBRARY_PATH").env_remove("PKG_CONFIG_PATH").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -43,7 +44,7 @@ fn home() -> &'static Path {
     })
 }
 
-/// Files and links below a directory.
+/// Returns the files and links below a directory.
 fn files(directory: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut todo = vec![directory.to_owned()];
@@ -74,7 +75,7 @@ fn is_here(tool: &str, package: &str) -> bool {
     here
 }
 
-/// A directory outside of the tree, with the README's C program in it.
+/// Makes a directory outside of the tree with the README's C program in it.
 fn elsewhere() -> tempfile::TempDir {
     let directory = support::temporary_directory();
     assert!(!directory.path().starts_with(ROOT));
@@ -118,12 +119,12 @@ fn all_files_are_where_they_belong_and_go_again() {
     assert_eq!(fs::read_link(libraries.join(soname())).unwrap().to_str(), Some(versioned.as_str()));
     for text in ["pkgconfig/sshpm.pc", "cmake/sshpm/sshpm-config.cmake", "cmake/sshpm/sshpm-config-version.cmake"] {
         let content = fs::read_to_string(libraries.join(text)).unwrap();
-        // Nor is anything of where it was made or put, so that it can be moved.
+        // The files do not say where they were made or installed either, so that they can be moved.
         assert!(!content.contains('@') && !content.contains("/opt") && !content.contains(ROOT), "{text}: {content}");
         assert!(content.contains(VERSION) && !content.contains("target/"), "{text}: {content}");
     }
 
-    // In place below DESTDIR, which is a move; for /opt/sshpm is not there.
+    // They are used below DESTDIR, which is a move: /opt/sshpm does not exist.
     if is_here("pkg-config", "pkg-config") {
         let project = elsewhere();
         let mut cc = command("sh");
@@ -142,7 +143,7 @@ fn all_files_are_where_they_belong_and_go_again() {
     assert_eq!(files(root.path()), BTreeSet::new());
 }
 
-/// As cron does it, and systemd.
+/// cron and systemd start programs like this.
 #[test]
 fn it_installs_without_an_environment() {
     let place = elsewhere();
@@ -188,7 +189,7 @@ fn the_installed_library_has_its_soname_and_the_symbols_of_the_ledger() {
 
 #[test]
 fn the_static_flags_are_those_that_rustc_names() {
-    // An empty crate: what it needs is what Rust's std needs.
+    // An empty crate needs what Rust's std needs.
     let directory = tempfile::tempdir_in(scratch()).unwrap();
     let mut rustc = support::toolchain_command("rustc");
     rustc.env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -198,7 +199,7 @@ fn the_static_flags_are_those_that_rustc_names() {
     let named = said.lines().find_map(|line| line.split_once("native-static-libs: ")).unwrap().1.trim();
     let native: Vec<&str> = named.split(' ').filter(|library| *library != "-lc").collect();
     assert_eq!(native, NATIVE_LIBRARIES);
-    // The compiler adds its own, shared or static.
+    // The compiler adds its own libraries, shared or static.
     let documented = native[1..].join(" ");
     assert_eq!(native[0], "-lgcc_s");
     let pc = fs::read_to_string(home().join("sshpm/lib/pkgconfig/sshpm.pc")).unwrap();
@@ -264,7 +265,7 @@ fn cmake_takes_the_versions_that_can_stand_for_each_other() {
         return;
     }
     let project = elsewhere();
-    // All in one configuration, as each takes a while.
+    // All in one configuration, because each takes a while.
     let [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"].map(|part| match part {
         "MAJOR" => env!("CARGO_PKG_VERSION_MAJOR").parse::<u32>().unwrap(),
         "MINOR" => env!("CARGO_PKG_VERSION_MINOR").parse().unwrap(),
@@ -280,7 +281,7 @@ fn cmake_takes_the_versions_that_can_stand_for_each_other() {
         (format!("{major}.{minor}...{major}.{}", minor + 1), true),
         (format!("{major}.{}...{major}.{}", minor + 1, minor + 2), false),
         (format!("0...<{VERSION}"), false),
-        // Below 1.0 another minor version is another interface.
+        // Below 1.0, another minor version is another interface.
         (format!("{major}.{}", minor - 1), major > 0),
     ];
     let mut script = "cmake_minimum_required(VERSION 3.19)\nproject(versions C)\n".to_owned();

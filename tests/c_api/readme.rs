@@ -13,13 +13,13 @@ fn block(language: &str) -> String {
     rest.split_once("```").expect("the block ends").0.to_owned()
 }
 
-/// Where cargo puts the libsshpm.so that a test is built with: beside the test.
+/// Returns where cargo puts the libsshpm.so with which a test was built: beside the test.
 fn library_directory() -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its path");
     test.parent().expect("the test is in a directory").to_owned()
 }
 
-/// Compiles the README's program of this language.
+/// Compiles the README's program in this language.
 fn compile(language: &str, compiler: &str, standard: &str, directory: &Path) -> Command {
     let program = directory.join("first");
     let source = program.with_extension(language);
@@ -38,17 +38,17 @@ fn compile(language: &str, compiler: &str, standard: &str, directory: &Path) -> 
     Command::new(program)
 }
 
-/// Runs it to its end, and gives what it wrote to stdout.
+/// Runs the program to its end, and returns its stdout.
 fn run(mut program: Command, remote: &Remote, directory: &Path) -> String {
-    // The program uses the ssh that PATH finds: one that knows the private sshd.
+    // The program uses the ssh that is in PATH: this one knows the private sshd.
     let ssh = directory.join("ssh");
     let script = format!("#!/bin/sh\nexec /usr/bin/ssh -F '{}' \"$@\"\n", remote.ssh_config().display());
     fs::write(&ssh, script).unwrap();
     fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
     let output = program
-        // cargo puts target/debug there, where an older library can be.
+        // cargo adds target/debug to this variable, where an older library can be.
         .env_remove("LD_LIBRARY_PATH")
-        // Its getchar returns at once; the application may not have its handlers by then.
+        // The program's getchar returns at once. The application may not have its handlers by then.
         .stdin(std::process::Stdio::null())
         .env("PATH", format!("{}:{}", directory.display(), std::env::var("PATH").unwrap()))
         .output()

@@ -1,7 +1,8 @@
-//! All of the Rust API is in the C ABI, and all of the C ABI in the Rust API: abi/rust_to_c.txt says what is what.
+//! All of the Rust API is in the C ABI, and all of the C ABI is in the Rust API. abi/rust_to_c.txt lists what
+//! corresponds.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c` adds a line with a ? for what is new and takes out what has gone.
-//! The test fails until somebody has put the C functions, or a reason, in the place of each ?.
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c` adds a line with a ? for each new name, and removes names that
+//! have gone. The test fails until each ? was replaced by the C functions or a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,7 +20,7 @@ const COMMENT: &str = "\
 const NOT_IN_C: &str = "not in C: ";
 const NOT_IN_RUST: &str = "not in Rust: ";
 
-/// For each item of Rust, and each of C that stands alone, what is behind its `=`.
+/// For each item of Rust, and each name of C that stands alone: what follows its `=`.
 type Ledger = BTreeMap<String, String>;
 
 fn parse(text: &str) -> Ledger {
@@ -43,7 +44,7 @@ fn is_c(name: &str) -> bool {
     name.starts_with("sshpm_") || name.starts_with("SSHPM_")
 }
 
-/// What is wrong with the ledger, or missing from it.
+/// Returns what is wrong with the ledger or missing from it.
 fn faults(ledger: &Ledger, rust: &BTreeSet<String>, c: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
     let mut named = BTreeSet::new();
@@ -74,7 +75,7 @@ fn faults(ledger: &Ledger, rust: &BTreeSet<String>, c: &BTreeSet<String>) -> Vec
     faults
 }
 
-/// What programs can name: functions, types, and constants but those of the version.
+/// Returns the names that programs can use: functions, types, and constants without those of the version.
 fn c_names() -> BTreeSet<String> {
     let functions = c_header::functions().into_iter().map(|function| function.name);
     let constants = c_header::defined().into_iter().map(|(name, _)| name.to_owned());
@@ -82,7 +83,7 @@ fn c_names() -> BTreeSet<String> {
     functions.chain(types).chain(constants.filter(|name| !name.starts_with("SSHPM_VERSION"))).collect()
 }
 
-/// The ledger with a ? for what is new, and without what has gone.
+/// Returns the ledger with a ? for each new name, and without names that have gone.
 fn updated(mut ledger: Ledger, rust: &BTreeSet<String>, c: &BTreeSet<String>) -> Ledger {
     ledger.retain(|name, _| if is_c(name) { c.contains(name) } else { rust.contains(name) });
     for item in rust {
@@ -113,7 +114,7 @@ fn all_of_the_rust_api_is_in_c_and_all_of_c_in_rust() {
     assert!(committed == write(&ledger), "abi/rust_to_c.txt is sorted");
 }
 
-/// Functions that no body of a behaviour test needs, so that tests/through_c/api does not call them. C programs do.
+/// Functions that no body of a behaviour test needs, so tests/through_c/api does not call them. C programs do.
 const NOT_IN_BODIES: [&str; 13] = [
     "sshpm_boot_request_get_host",
     "sshpm_boot_request_get_name",

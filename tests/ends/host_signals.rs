@@ -1,6 +1,6 @@
-//! What the host program does with its signals is its own affair: it blocks them for signalfd or sigwait, catches them,
-//! runs timers, ignores them, or was started by nohup. Its signals stay its own, and its processes start, end and are
-//! killed as ever.
+//! What the host program does with its signals is its own affair. It may block them for signalfd or sigwait, catch
+//! them, run timers, ignore them, or be started by nohup. Its signals stay its own, and its processes start, end and
+//! are killed as usual.
 
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -16,7 +16,7 @@ use crate::support::{
 use libc::{c_int, sigset_t};
 use sshpm::{LinkLossPolicy, Manager, Signal};
 
-/// Every signal that a program can catch, ignore or block; glibc keeps 32 and 33 for itself.
+/// Returns every signal that a program can catch, ignore or block. glibc keeps 32 and 33 for itself.
 fn catchable() -> impl Iterator<Item = c_int> {
     (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP, 32, 33].contains(signal))
 }
@@ -49,7 +49,7 @@ fn send_to_thread(signal: c_int) {
     assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), signal) }, 0);
 }
 
-/// Sets what becomes of a signal, without SA_RESTART: system calls that it interrupts end with EINTR.
+/// Sets the action for a signal, without SA_RESTART: system calls that it interrupts end with EINTR.
 fn set_action(signal: c_int, handler: libc::sighandler_t) {
     // SAFETY: sigaction is plain data, for which zero bytes are valid; the handlers here only use atomic variables.
     unsafe {
@@ -59,7 +59,7 @@ fn set_action(signal: c_int, handler: libc::sighandler_t) {
     }
 }
 
-/// Takes one signal of a set that is pending; `None` when there is none.
+/// Takes one pending signal of a set. Returns `None` when there is none.
 fn take_pending(set: &sigset_t) -> Option<c_int> {
     let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointers are to a set and a time that outlive the call; no siginfo is asked for.
@@ -67,8 +67,8 @@ fn take_pending(set: &sigset_t) -> Option<c_int> {
     (signal > 0).then_some(signal)
 }
 
-/// Processes that end, are killed and lose their client, all with the right codes; and a call that starts a launcher on
-/// this very thread. The application begins with no signal ignored or blocked.
+/// Asserts that processes which end, are killed or lose their client are reported with the right codes, that an
+/// application begins with no signal ignored or blocked, and that a call can start a launcher on this very thread.
 #[track_caller]
 fn assert_processes_live_as_ever(manager: &Manager, remote: &Remote) {
     let file = remote.scratch().join("report");
@@ -81,7 +81,7 @@ fn assert_processes_live_as_ever(manager: &Manager, remote: &Remote) {
     std::fs::remove_file(remote.local(&file)).unwrap();
     start_ready(manager, "killed", &shell(OWN_CODES));
     assert_eq!(manager.kill_process("killed", TIME).unwrap().code(), Some(17));
-    // By signals to the client here, which has to heed them.
+    // By signals to the local client, which must obey them.
     for signal in [Signal::QUIT, Signal::KILL] {
         if ends_the_client(signal.number()) {
             start_ready(manager, "lost", &shell(OWN_CODES).link_loss(LinkLossPolicy::Terminate));
@@ -98,7 +98,7 @@ fn block_what_is_waited_for() {
     set_mask(libc::SIG_BLOCK, WAITED_FOR);
 }
 
-/// As an event loop has it.
+/// Like an event loop.
 #[test]
 fn signals_that_are_blocked_for_a_signalfd_stay_pending() {
     isolated_with_state(block_what_is_waited_for, || {
@@ -133,7 +133,7 @@ fn signals_that_are_blocked_for_a_signalfd_stay_pending() {
     });
 }
 
-/// A thread of the host program waits for signals; others are pending all the time.
+/// A thread of the host program waits for signals. Others are pending all the time.
 #[test]
 fn signals_that_are_blocked_for_sigwait_reach_the_thread_that_waits() {
     isolated_with_state(block_what_is_waited_for, || {
@@ -154,7 +154,7 @@ fn signals_that_are_blocked_for_sigwait_reach_the_thread_that_waits() {
                     taken.fetch_add(1, Ordering::SeqCst);
                 }
             });
-            // What waits must end also when this panics, or the scope would wait for ever.
+            // The waiting thread must end even if this panics. Otherwise the scope would wait for ever.
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let send = || {
                     let number = sent.fetch_add(1, Ordering::SeqCst);
@@ -186,9 +186,9 @@ fn signals_that_are_blocked_for_sigwait_reach_the_thread_that_waits() {
 
 /// How often a handler has run for each signal.
 static HANDLED: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
-/// A thread that a handler has run on and that blocks signals: none of the host program's.
+/// A thread on which a handler has run although it is none of the host program's, and blocks signals.
 static ON_ANOTHERS_THREAD: AtomicI32 = AtomicI32::new(0);
-/// The thread of the test. The main thread's id is that of the process.
+/// The thread of the test. The main thread has the id of the process.
 static HOSTS_THREAD: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn note(signal: c_int) {
@@ -218,11 +218,11 @@ fn handlers_run_on_the_host_programs_threads_only() {
         let ended = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                // This thread is the host program's, too, but it only sends.
+                // This thread belongs to the host program too, but it only sends.
                 set_mask(libc::SIG_BLOCK, catchable());
                 while !ended.load(Ordering::SeqCst) {
                     catchable().for_each(send_to_process);
-                    // Faster than any process starts, and no more: each signal interrupts the test.
+                    // Faster than any process starts. Not faster than that, because each signal interrupts the test.
                     thread::sleep(Duration::from_micros(200));
                 }
             });
@@ -279,7 +279,7 @@ fn a_program_that_ignores_all_signals_starts_processes_that_do_not() {
         let manager = manager(&remote);
         catchable().for_each(|signal| set_action(signal, libc::SIG_IGN));
         assert_processes_live_as_ever(&manager, &remote);
-        // The remote's own end waits for its guard.
+        // The end of the remote waits for its guard.
         set_action(libc::SIGCHLD, libc::SIG_DFL);
         finish(&manager, &remote);
     });
@@ -291,7 +291,7 @@ fn a_program_that_blocks_all_signals_starts_processes_that_do_not() {
     isolated_with_state(block_all, || {
         let remote = Remote::start();
         let manager = manager(&remote);
-        // All are pending, too.
+        // All of them are pending, too.
         catchable().for_each(send_to_process);
         catchable().for_each(send_to_thread);
         assert_processes_live_as_ever(&manager, &remote);
@@ -299,7 +299,7 @@ fn a_program_that_blocks_all_signals_starts_processes_that_do_not() {
     });
 }
 
-/// A script's background jobs ignore INT and QUIT, and what nohup starts ignores HUP.
+/// A script's background jobs ignore INT and QUIT, and programs that nohup starts ignore HUP.
 #[test]
 fn a_program_that_a_script_has_started_by_nohup_starts_processes_as_ever() {
     let script = "nohup \"$@\" & wait \"$!\"";

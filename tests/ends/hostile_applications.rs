@@ -1,5 +1,5 @@
-//! Applications that attack who watches them by what they write, close and fill: no report is forged, no memory is lost to
-//! it, and others that run beside them notice nothing. `odd_applications` has those that are merely strange.
+//! Applications that attack their supervision by what they write, close and fill. No report is forged, no memory is
+//! filled, and other processes are not affected. `odd_applications` has applications that are merely strange.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::sharing::{assert_untouched, names, start_all_ready};
 use crate::support::{self, LONG, ProcessInfo, Remote, isolated_within, peak_kib, wait_until};
 use sshpm::{BootRequest, ExitSource, Manager, Output};
 
-/// Others on the same connections, which go on as if nothing were.
+/// Other processes on the same connections, which must not be affected.
 struct Others {
     uuids: Vec<String>,
 }
@@ -22,7 +22,7 @@ impl Others {
         others
     }
 
-    /// Has one of them end while the rest goes on.
+    /// Ends one of them and asserts that the rest goes on.
     #[track_caller]
     fn one_ends(&mut self, manager: &Manager) {
         let uuid = self.uuids.pop().unwrap();
@@ -40,8 +40,8 @@ fn written(output: &Output) -> u64 {
     output.dropped + output.bytes.len() as u64
 }
 
-/// How much is written. 10 GB are a minute of two cores, for ssh's cipher and a library that is not optimised, and what
-/// bounds the memory does not depend on it: `SSHPM_TEST_GIGABYTES=10` writes them.
+/// How much is written. 10 GB take a minute of two cores, for ssh's cipher and a library that is not optimised. The
+/// bound of the memory does not depend on it; `SSHPM_TEST_GIGABYTES=10` writes 10 GB.
 fn gigabytes() -> u64 {
     std::env::var("SSHPM_TEST_GIGABYTES").map_or(1, |text| text.parse().unwrap())
 }
@@ -77,8 +77,8 @@ fn one_that_never_stops_writing_ends_when_it_is_told_to() {
     let manager = manager(&remote);
     let mut others = Others::start(&manager);
     let uuids = names("endless", 2);
-    // Both streams at once: none of them is read to the exclusion of the other, nor of the reports. In lines of some length, because Slurm
-    // makes a message of each.
+    // Both streams at once: neither of them is read to the exclusion of the other or of the reports. The lines are
+    // long, because Slurm makes a message of each.
     let yes = format!("yes {}", "y".repeat(500));
     start(&manager, &uuids[0], &shell(&format!("{yes} >&2 & exec {yes}")));
     start(&manager, &uuids[1], &shell(&format!("{yes} & exec {yes} >&2")));
@@ -114,12 +114,13 @@ fn a_daemon_that_never_stops_writing_holds_neither_the_end_nor_the_ssh_client() 
     wait_until("the ssh client's end", LONG, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
     others.one_ends(&manager);
     others.all_end(&manager);
-    // Nobody reads what it writes any more.
+    // Nobody reads what the daemon writes any more.
     remote.end_daemons("yes");
     finish(&manager, &remote);
 }
 
-/// What an application can make of a report: words that a manager would act on, behind what is no nonce of its start.
+/// Returns what an application can make of a report: words that a manager would act on, behind something that is not
+/// the nonce of its start.
 fn look_alikes() -> Vec<String> {
     let random = "\x1ef3a9c0e5b1d8246a0c4e8f2b6d09173";
     let nonces = [
@@ -147,7 +148,7 @@ fn look_alikes_of_reports_are_output_wherever_they_are_torn() {
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (mut verbs, mut expected) = (vec![remote.app().into_os_string()], String::new());
     let mut say = |text: &str| {
-        // A write for each, on each stream.
+        // One write for each, on each stream.
         for word in ["stderr", text, "stdout", &hex(text)] {
             verbs.push(OsString::from(word));
         }
@@ -159,7 +160,7 @@ fn look_alikes_of_reports_are_output_wherever_they_are_torn() {
             say(&line[cut..]);
         }
     }
-    // The true report comes behind the beginning of a false one.
+    // The true report follows the beginning of a false one.
     say("\x1ef3a9c0e5b1d8246");
     verbs.extend(["exit", "23"].map(OsString::from));
     start(&manager, "u", &BootRequest::new("alpha", verbs));
@@ -206,7 +207,7 @@ fn whatever_streams_are_closed_the_end_is_exact() {
 #[test]
 fn one_that_has_filled_its_pipe_can_be_ended_and_hinders_nobody() {
     let remote = Remote::start();
-    // No lease ends while their clients are stopped.
+    // The lease is long, so that it does not end while the clients are stopped.
     let manager = Manager::new(options(&remote).share_connections(false).lease(LONG)).unwrap();
     let mut others = Others::start(&manager);
     let (go, filled) = (remote.scratch().join("go"), remote.scratch().join("filled"));
@@ -215,7 +216,7 @@ fn one_that_has_filled_its_pipe_can_be_ended_and_hinders_nobody() {
     let uuids = ["fills", "blocks"];
     start(&manager, uuids[0], &shell(&format!("{wait_for_go}; exec {} {fills} 2>&1", remote.app().display())));
     let blocks = start(&manager, uuids[1], &shell(&format!("{wait_for_go}; exec yes >&2")));
-    // With a client that reads nothing, ssh's window and sshd's pipe really fill.
+    // With a client that reads nothing, ssh's window and sshd's pipe really fill up.
     let clients = uuids.map(|uuid| client_of(&manager, uuid));
     for client in &clients {
         client.signal(libc::SIGSTOP).unwrap();

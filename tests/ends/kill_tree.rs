@@ -1,4 +1,5 @@
-//! What an application starts and what leaves its process group: it is ended with it where that is asked for.
+//! Processes that an application starts and that leave its process group: they are ended with it where that is
+//! requested.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +8,8 @@ use crate::life::*;
 use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{BootRequest, CleanUp, LinkLossPolicy, Manager, Signal, StartFailure};
 
-/// Starts a daemon of a session of its own, and one that clears its environment but stays in the application's session.
+/// Starts a daemon in a session of its own, and a process that clears its environment but stays in the application's
+/// session.
 const ESCAPES: &str = "trap 'exit 17' QUIT; \
     setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
     env -i setsid sh -c 'setsid true; exec sleep 2000' >/dev/null 2>&1 </dev/null & \
@@ -40,7 +42,7 @@ fn what_left_the_group_is_ended_with_it() {
     assert_eq!(status.code(), Some(17), "{status}");
     assert!(status.strays().is_empty(), "{status}");
     assert!(escaped.iter().all(|process| !process.is_alive()));
-    // It is of another session, and has nothing by which it could be known.
+    // It is in another session, and nothing identifies it.
     assert!(unmarked.is_alive());
     unmarked.signal(libc::SIGKILL).unwrap();
     finish(&manager, &remote);
@@ -60,7 +62,7 @@ fn nothing_is_ended_that_was_not_asked_for() {
     finish(&manager, &remote);
 }
 
-/// The mark is the instance's: what another application has started stays, and so does what nobody has.
+/// The mark belongs to the instance: processes of other applications stay, and so do processes of none.
 #[test]
 fn no_stranger_is_ended() {
     let remote = Remote::start();
@@ -78,8 +80,8 @@ fn no_stranger_is_ended() {
     finish(&manager, &remote);
 }
 
-/// What it cannot end, because it has become another user's, is named.
-/// A name can have a newline, and what follows it looks like anything; where a shell has told no pid, nothing is of its session.
+/// The name of a process can contain a newline, followed by anything. Where a shell has reported no pid, no process
+/// counts as one of its session.
 #[test]
 fn a_name_with_a_newline_makes_nobody_its_relative() {
     let remote = Remote::start();
@@ -92,7 +94,7 @@ fn a_name_with_a_newline_makes_nobody_its_relative() {
     assert_eq!(failure_of(&manager, "fails", &request), StartFailure::Ended(3));
     assert!(manager.is_process_alive("stranger"));
     assert_eq!(manager.kill_process("stranger", TIME).unwrap().signal(), Some(Signal::QUIT));
-    // One that is of the application's session, and of a group of its own.
+    // It is in the application's session, and in a group of its own.
     let script = format!("trap 'exit 17' QUIT; set -m; env -i '{}' 1000 & echo ready; wait", odd.to_str().unwrap());
     start_ready(&manager, "u", &BootRequest::new("alpha", ["bash", "-c", &script]).kill_tree(true));
     let is_odd = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == odd.to_str().unwrap());
@@ -102,6 +104,7 @@ fn a_name_with_a_newline_makes_nobody_its_relative() {
     finish(&manager, &remote);
 }
 
+/// A process that could not be ended, because it runs as another user now, is named.
 #[test]
 fn what_could_not_be_ended_is_named() {
     let remote = Remote::start();
@@ -110,8 +113,8 @@ fn what_could_not_be_ended_is_named() {
     }
     let (Some(user), Some(root)) = (remote.user("bash"), remote.user("root")) else { return };
     assert_ne!(user.uid, root.uid);
-    // Of its session, which is looked through as well, and another user's in all ways: one that only has the setuid bit could still
-    // be signalled.
+    // It is in the session, which is searched too, and runs entirely as another user. A process with only the setuid
+    // bit could still be signalled.
     let setpriv = remote.scratch().join("setpriv");
     fs::copy("/usr/bin/setpriv", remote.local(&setpriv)).unwrap();
     fs::set_permissions(remote.local(&setpriv), fs::Permissions::from_mode(0o4755)).unwrap();

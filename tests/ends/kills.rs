@@ -1,4 +1,4 @@
-//! Kills at every moment of a life, by many threads, and what else ends or outlives a process.
+//! Kills at every moment of a process's life and by many threads, and what else ends or outlives a process.
 
 use std::sync::Barrier;
 use std::thread;
@@ -32,7 +32,7 @@ fn a_second_kill_knows_nothing_and_one_after_the_end_tells_the_end() {
         assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(6)), "{status}");
         assert!(matches!(manager.kill_process("v", TIME), Err(Error::UnknownUuid { .. })));
 
-        // One that never started gives its reason, once.
+        // A kill of a process that never started returns the reason, once.
         assert_eq!(
             failure_of(&manager, "w", &BootRequest::new("alpha", ["/missing"])),
             sshpm::StartFailure::ProgramNotFound
@@ -83,7 +83,7 @@ fn a_kill_cancels_a_wait_for_the_turn_to_connect() {
     assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}");
     assert_eq!((status.raw_code(), status.code()), (None, None), "no client has run: {status}");
     assert_eq!(connecting().count(), 8, "the others are left alone");
-    // One of those that connect makes room for the last one.
+    // When one of those that connect is killed, the last one can connect.
     let last = uuids.iter().find(|uuid| *uuid != waiting && manager.runtime_pids(uuid).ssh_client.is_none()).unwrap();
     let first = connecting().next().unwrap();
     manager.kill_process(first, TIME).unwrap();
@@ -140,12 +140,12 @@ fn what_ignores_the_whole_sequence_still_runs_and_can_be_ended_otherwise() {
     }
     manager.send_signal("u", Signal::from_number(SIGTERM).unwrap()).unwrap();
     let status = manager.kill_process("u", TIME).unwrap();
-    // It was asked to end before it did.
+    // The kill had begun before the process ended.
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughRemotePid, Some(0)), "{status}");
     finish(&manager, &remote);
 }
 
-/// The leader waits for its child; the child tells that TERM reached it.
+/// The leader waits for its child, and the child reports that TERM has reached it.
 const WAITS_FOR_ITS_CHILD: &str = "trap : TERM
 (trap 'echo child; exit' TERM; echo ready; while :; do sleep 0.05; done) &
 wait; wait; exit 23";
@@ -173,13 +173,13 @@ fn a_sequence_runs_step_by_step_from_the_leader_to_the_group() {
     let script =
         format!("trap 'echo usr1' USR1; {}", WAITS_FOR_ITS_CHILD.replace("wait; wait", "wait; wait; wait; wait"));
     let output = remote.scratch().join("log");
-    // To a file, because the output of a killed process leaves with it.
+    // Into a file, because a killed process takes its output out of the table.
     let request = shell(&script).log_file(&output);
     start(&manager, "u", &request);
     let log = || String::from_utf8_lossy(&remote.read(&output)).into_owned();
     wait_until("it is ready", TIME, || log().contains("ready").then_some(()));
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(23));
-    // The leader's shell may say "Terminated" of its child.
+    // The leader's shell may write "Terminated" about its child.
     let log = log();
     assert_eq!(log.lines().filter(|line| *line != "Terminated").collect::<Vec<_>>(), ["ready", "usr1", "child"]);
     finish(&manager, &remote);
@@ -221,7 +221,7 @@ fn a_uuid_is_started_again_after_its_end_fifty_times_in_a_row() {
 #[test]
 fn kills_of_one_process_from_many_threads_get_the_same_status() {
     let remote = Remote::start();
-    // Long enough for all threads to come while it lives.
+    // So long that all threads come while the process lives.
     let sequence =
         [step(libc::SIGQUIT, KillScope::Leader, Some(Duration::from_secs(1))), step(9, KillScope::Group, None)];
     let manager = Manager::new(options(&remote).kill_sequence(sequence)).unwrap();
@@ -254,7 +254,7 @@ fn signals_reach_the_application_and_nobody_else() {
     for number in [0, 65, -9] {
         assert!(matches!(Signal::from_number(number), Err(Error::Invalid { .. })));
     }
-    // What ends it looks as if somebody else had sent it.
+    // A signal that ends it looks as if somebody else had sent it.
     manager.send_signal("u", Signal::KILL).unwrap();
     let status = end_of(&manager, "u");
     assert_eq!((status.source(), status.signal()), (ExitSource::RemoteMonitoring, Some(Signal::KILL)), "{status}");
@@ -344,12 +344,13 @@ impl Dice {
     }
 }
 
-/// The three hosts are one: who starts sooner than ssh can finds what was killed under this name, before it ran, still dying.
+/// Whether a start came too soon. The three hosts are one: a start that is faster than ssh's can meet a process of its
+/// uuid that was killed before it ran and has not ended yet.
 fn was_too_soon(error: &Error) -> bool {
     launched_by() != By::Ssh && matches!(error, Error::StartFailed { reason: StartFailure::UuidInUse, .. })
 }
 
-/// One call, with one of ten uuids. What is refused must be refused for a reason that the call documents.
+/// Makes one call with one of ten uuids. A refusal must have a reason that the call documents.
 fn random_call(manager: &Manager, dice: &mut Dice) {
     let uuid = format!("u{}", dice.roll(10));
     let host = ["alpha", "beta", "gamma"][dice.roll(3) as usize];
@@ -369,7 +370,7 @@ fn random_call(manager: &Manager, dice: &mut Dice) {
         },
         5 => match manager.send_signal(&uuid, Signal::QUIT) {
             Ok(()) | Err(Error::UnknownUuid { .. } | Error::NotRunning { .. } | Error::LinkDown { .. }) => {}
-            // Between the application's end and its report, the remote side says no.
+            // Between the application's end and the report of it, the remote side refuses signals.
             Err(Error::SignalRefused { .. }) => {}
             other => panic!("signal: {other:?}"),
         },
@@ -404,7 +405,7 @@ fn many_threads_do_as_they_like_and_nothing_is_left() {
         });
         finish_all_statuses(&manager, &remote);
         let events = witness.all(manager);
-        // Of one uuid, one life after the other: each ends, and none ends twice.
+        // A uuid has one life after the other: each ends, and none ends twice.
         for (uuid, words) in &events {
             let text = words.join(" ").replace("started exited", "life").replace("exited", "life");
             let text = if launched_by() == By::Ssh { text } else { text.replace("failed", "life") };

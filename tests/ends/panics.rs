@@ -1,11 +1,11 @@
-//! A panic in the library becomes a code for C. It is provoked without any code for it in the library: the program's logger, which
-//! the library calls, panics. Only a Rust program can have such a logger, so this one calls the C functions from Rust.
+//! A panic in the library becomes a code for C. The library has no code to provoke one: the program's logger, which the
+//! library calls, panics. Only a Rust program can have such a logger, so this one calls the C functions from Rust.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-// Only for its symbols.
+// Linked only for its symbols.
 use crate::support::Remote;
 use sshpm as _;
 

@@ -7,7 +7,7 @@ use crate::life::*;
 use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{FoundState, Manager, ProcessState};
 
-/// Waits for the state, which takes nothing: only a call that returns the exit does.
+/// Waits for the state. That takes nothing: only a call that returns the exit does.
 #[track_caller]
 fn wait_until_ended(manager: &Manager, uuid: &str) {
     wait_until("its end", TIME, || (manager.process_state(uuid).unwrap() == ProcessState::Ended).then_some(()));
@@ -92,7 +92,7 @@ fn an_exit_is_taken_when_its_callback_has_returned() {
     remote.assert_nothing_left();
 }
 
-/// The link breaks between the exit and the call that takes it: another link has the host remove what it keeps.
+/// The link breaks between the exit and the call that takes it. Another link has the host remove what it keeps.
 #[test]
 fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     let remote = Remote::start();
@@ -103,7 +103,7 @@ fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     let client = client_of(&manager, "u");
     client.signal(libc::SIGKILL).unwrap();
     wait_for_death(&client);
-    // What is left of the link ends a moment behind its client.
+    // The rest of the link ends a moment after its client.
     let other = crate::life::manager(&remote);
     wait_until("word of its end", TIME, || matches!(found(&other, "u").state, FoundState::Ended(_)).then_some(()));
     drop(other);
@@ -111,8 +111,8 @@ fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     remote.assert_nothing_left();
 }
 
-/// The exit is reported, and the link breaks before the output was read: the next link reads all of it, and then the exit is announced,
-/// once.
+/// The exit is reported, and the link breaks before the output was read. The next link reads all of it, and then the
+/// exit is announced, once.
 #[test]
 fn an_exit_is_announced_with_all_output_although_the_link_breaks_before_the_rest() {
     let slow = "case \" $* \" in *' -f '*) exec sleep 1000 ;; esac\n\

@@ -1,4 +1,5 @@
-//! What is left of applications that are kept, and who may take it away: clean-ups, later starts, and calls that come while there is no link.
+//! What is left of kept processes, and what may remove it: clean-ups, later starts, and calls that come while there is
+//! no link.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::life::*;
 use crate::support::{ProcessInfo, Remote, clients, wait_until};
 use sshpm::{CleanUp, ExitSource, FoundState, KillTimeouts, Manager, StartFailure};
 
-/// The runtime files whose names end so, as this machine sees them.
+/// Returns the runtime files whose names match, as this machine sees them.
 fn files(remote: &Remote, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let all = remote.runtime_files().into_iter();
     all.filter(|file| is_one(file.file_name().unwrap().to_str().unwrap())).map(|file| remote.local(&file)).collect()
@@ -26,7 +27,7 @@ fn wait_for_end(manager: &Manager, uuid: &str) {
     });
 }
 
-/// One that has run for hours without a command has old fifos.
+/// A process that has run for hours without a command has old fifos.
 #[test]
 fn a_clean_up_leaves_the_fifos_of_what_lives() {
     let remote = Remote::start();
@@ -57,8 +58,8 @@ fn a_clean_up_removes_what_killed_starts_left() {
     let make_fifo = |name: &PathBuf| assert!(Command::new("mkfifo").arg(name).status().unwrap().success());
     let fifos = beside("v.l.1.0123456789abcdef", &["x", "a", "c", "l.1.1.m"]);
     let regular = beside("v.l.1.0123456789abcdef", &["out", "err", "tmp", "kept", "ran"]);
-    // One start has just opened the draft of its metadata file, and another one its notebook.
-    // Other launchers have this test run at the same time, and what is open is known by its name.
+    // One start has just opened the draft of its metadata file, and another one its notebook. Tests of other launchers
+    // run at the same time, and open files are recognised by their names.
     let starting = beside(&format!("v.0{:015x}", std::process::id()), &["x", "tmp"]);
     let waiting = beside(&format!("v.f{:015x}", std::process::id()), &["x", "a", "out"]);
     fs::write(&starting[1], "").unwrap();
@@ -83,7 +84,7 @@ fn a_clean_up_removes_what_killed_starts_left() {
     finish(&manager, &remote);
 }
 
-/// The pid of one that was before the host was booted says nothing, and the one that was looked at before is not meant either.
+/// A pid from before the boot means nothing, and neither does the pid with another start time.
 #[test]
 fn a_clean_up_with_its_tree_ends_nothing_of_another() {
     let remote = Remote::start();
@@ -105,7 +106,7 @@ fn a_clean_up_with_its_tree_ends_nothing_of_another() {
     finish(&manager, &remote);
 }
 
-/// Word of how it ended, and what it wrote, are there until a manager has them, however long that takes.
+/// The exit and the output stay until a manager has them, however long that takes.
 #[test]
 fn a_later_start_leaves_the_word_of_one_that_was_kept() {
     let remote = Remote::start();
@@ -117,7 +118,7 @@ fn a_later_start_leaves_the_word_of_one_that_was_kept() {
     wait_for_death(&application);
     let second = manager(&remote);
     wait_for_end(&second, "u");
-    // Its wrapper removes its fifos when it has written that.
+    // The wrapper removes its fifos when it has written the exit down.
     wait_until("its fifos are removed", TIME, || {
         files(&remote, |name| name.ends_with(".a") || name.ends_with(".c")).is_empty().then_some(())
     });
@@ -136,7 +137,7 @@ fn a_later_start_leaves_the_word_of_one_that_was_kept() {
     finish(&second, &remote);
 }
 
-/// Its link's shell is killed, which tells nobody that the start is over: it goes on, and is told when it is done.
+/// The link's shell is killed, which ends no start: it goes on, and the new link reports when it is done.
 #[test]
 fn a_start_goes_on_when_its_link_is_killed() {
     let remote = Remote::start();
@@ -167,7 +168,8 @@ fn a_start_goes_on_when_its_link_is_killed() {
     assert_eq!(story.all(manager), ["lost", "restored", "started", "lost", "restored", "failed", "exited"]);
 }
 
-/// Somebody has removed the fifo for commands: nobody can have a link, and what lives keeps its files until it has ended.
+/// The fifo for commands was removed. No link can reach the wrapper, and the files of a live process stay until it has
+/// ended.
 #[test]
 fn a_link_that_reaches_no_wrapper_removes_nothing_of_what_lives() {
     let remote = Remote::start();
@@ -185,17 +187,17 @@ fn a_link_that_reaches_no_wrapper_removes_nothing_of_what_lives() {
     finish(&manager, &remote);
 }
 
-/// A kill that began while there was no link is a kill.
+/// A kill that began while there was no link counts as a kill.
 #[test]
 fn a_kill_waits_for_the_link() {
     let remote = Remote::start();
     let (gate, manager) = gated_manager(&remote);
     let mut story = Story::new(&manager);
     Counting::start(&remote, &manager);
-    // The same call takes it from the table, when it has begun with what comes before.
+    // The kill takes this process from the table at once, which shows that the kill has begun.
     start(&manager, "v", &shell("true"));
     end_of(&manager, "v");
-    // A wrapper whose link breaks would leave word of an end that is known.
+    // Otherwise the wrapper of a process whose exit is known would leave word of it when the link breaks.
     wait_until("its wrapper is gone", TIME, || files(&remote, |name| name.contains('v')).is_empty().then_some(()));
     gate.close();
     remote.break_links();
@@ -228,7 +230,7 @@ fn a_host_without_setsid_keeps_it() {
     finish(&manager, &remote);
 }
 
-/// A uuid has one owner on a host, by whichever policy.
+/// A uuid has one owner on a host, whatever the policies.
 #[test]
 fn a_uuid_that_is_kept_is_in_use() {
     let remote = Remote::start();
@@ -241,7 +243,7 @@ fn a_uuid_that_is_kept_is_in_use() {
     finish(&first, &remote);
 }
 
-/// The time that the application has to end when its start is taken back is its link's, too.
+/// The link waits as long as the application may take to end when its start is taken back.
 #[test]
 fn a_start_that_is_taken_back_is_over_when_its_setup_is() {
     let remote = Remote::start();
@@ -258,7 +260,7 @@ fn a_start_that_is_taken_back_is_over_when_its_setup_is() {
     finish(&manager, &remote);
 }
 
-/// What waits for the setup to be done does not wait for one that was killed.
+/// The shell that waits for the setup does not wait for one that was killed.
 #[test]
 fn a_setup_that_is_killed_leaves_nothing() {
     let remote = Remote::start();
@@ -270,8 +272,8 @@ fn a_setup_that_is_killed_leaves_nothing() {
     finish(&manager, &remote);
 }
 
-/// Between a link's look whether the application lives and its word to the wrapper, the application ends, and the wrapper
-/// reads no more; the fifo for that word is there still, or not any more.
+/// A link has seen that the application lives. Before it reaches the wrapper, the application ends, and the wrapper
+/// reads no more. The fifo for commands is still there, or it is not.
 #[test]
 fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
     let remote = Remote::builder().env("PATH", INSTEAD).start();
@@ -330,7 +332,7 @@ fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
     assert_eq!(story.all(manager), [expected, failed].concat());
 }
 
-/// Its wrapper is about to leave word of the end when the next link comes, and is waited for.
+/// The wrapper is about to leave word of the exit when the next link comes, and the link waits for that.
 #[test]
 fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";

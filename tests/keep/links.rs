@@ -1,4 +1,4 @@
-//! The links to applications that are kept: what they are made of, what breaks them, and what goes over them.
+//! The links to kept processes: what they consist of, what breaks them, and what they carry.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,8 @@ use crate::life::*;
 use crate::support::{By, ProcessInfo, Remote, launched_by, processes, wait_until};
 use sshpm::{Error, ExitSource, Manager};
 
-/// The shell that sshd started for this process, and all below it that are no part of the wrapper.
+/// Returns the shell that sshd has started for this process, and all processes below it that do not belong to the
+/// wrapper.
 fn link_of(manager: &Manager, uuid: &str) -> Vec<ProcessInfo> {
     let wrapper = manager.runtime_pids(uuid).remote_monitoring.unwrap() as i32;
     let shell = ProcessInfo::of(wrapper).unwrap().ppid;
@@ -24,8 +25,8 @@ fn link_of(manager: &Manager, uuid: &str) -> Vec<ProcessInfo> {
     link
 }
 
-/// Its shell, the two that follow the output, the one that passes on commands, and the one that replaces that: whichever is
-/// killed, it is told truly how the application ends, with all that it wrote, and nothing is left.
+/// A link has a shell, two processes that follow the output, one that relays the commands, and one that replaces the
+/// relay. Whichever is killed, the exit is reported correctly with all output, and nothing is left.
 #[test]
 fn any_part_of_a_link_is_killed() {
     let remote = Remote::start();
@@ -35,7 +36,7 @@ fn any_part_of_a_link_is_killed() {
         let counting = Counting::named(&remote, &uuid);
         let application = start_ready(&manager, &uuid, &counting.request());
         wait_for_lines(&manager, &uuid, 3);
-        // With the lease and its sleep, which are the connection's by ssh.
+        // With the lease and its sleep. By ssh, the connection has these.
         let whole = if launched_by() == By::Ssh { 5 } else { 7 };
         let link = wait_until("the link is whole", TIME, || {
             let link = link_of(&manager, &uuid);
@@ -52,7 +53,7 @@ fn any_part_of_a_link_is_killed() {
     finish(&manager, &remote);
 }
 
-/// The wrapper's own reader: the link ends with it, and the next one has the one that takes its place.
+/// The wrapper's own reader is killed. The link ends with it, and the next link has the reader that replaces it.
 #[test]
 fn the_reader_is_killed_behind_any_link() {
     let remote = Remote::start();
@@ -89,7 +90,7 @@ fn it_can_be_killed_when_what_passes_on_commands_was_replaced() {
     finish(&manager, &remote);
 }
 
-/// Much on both streams, while link after link breaks: each byte comes once.
+/// Much output on both streams, while link after link breaks: each byte arrives once.
 #[test]
 fn much_output_survives_broken_links() {
     const LINES: usize = 400_000;
@@ -117,7 +118,7 @@ fn much_output_survives_broken_links() {
     finish(&manager, &remote);
 }
 
-/// Without shared connections the link holds the lease; with a log file there is nothing to read back.
+/// Without shared connections, each link has a lease of its own. With a log file, there is no output to read back.
 #[test]
 fn links_of_their_own_and_log_files() {
     let remote = Remote::start();
@@ -161,7 +162,7 @@ fn the_time_to_restore_a_link_is_over() {
     finish(&next, &remote);
 }
 
-/// One has it in the end, and the others are told so.
+/// One of them gets the process, and the others are told that.
 #[test]
 fn many_managers_adopt_at_the_same_time() {
     let remote = Remote::start();
@@ -215,7 +216,7 @@ fn its_files_are_private() {
     finish(&next, &remote);
 }
 
-/// A disk that is full of output takes no more of it, and nothing else happens.
+/// A disk that is full of output accepts no more, and nothing else happens.
 #[test]
 fn the_disk_of_its_output_is_full() {
     let remote = Remote::start();

@@ -1,4 +1,4 @@
-//! A watcher that panics leaves what is kept. Its program's logger, which it calls, is what panics.
+//! A watcher that panics leaves a kept process alone. The program's logger, which the watcher calls, is what panics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

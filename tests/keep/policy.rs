@@ -1,4 +1,4 @@
-//! Applications that are kept: they outlive their link and their manager, and nothing of what they do is lost.
+//! Kept processes: they outlive their link and their manager, and nothing of what they do is lost.
 
 use std::fs;
 use std::sync::Barrier;
@@ -40,7 +40,7 @@ fn it_is_killed_and_signalled_as_any_other() {
     assert_eq!(story.all(manager), ["started", "exited"]);
 }
 
-/// It outlives its client and is taken over by itself, with all that it wrote.
+/// The process outlives its client. Its manager restores the link by itself, and gets all output.
 #[test]
 fn its_client_is_killed() {
     let remote = Remote::start();
@@ -64,7 +64,7 @@ fn its_client_is_killed() {
     assert_eq!(story.all(manager), told);
 }
 
-/// The whole connection goes, and the end comes while there is none.
+/// The whole connection is lost, and the process ends while there is no link.
 #[test]
 fn it_ends_while_there_is_no_link() {
     let remote = Remote::start();
@@ -93,7 +93,7 @@ fn it_ends_while_there_is_no_link() {
     assert_eq!(story.all(manager), ["started", "lost", "not restored", "restored", "exited"]);
 }
 
-/// A manager that is gone leaves it, with all it does, and the next one takes it over.
+/// The process goes on when its manager is gone, and the next manager adopts it.
 #[test]
 fn a_next_manager_adopts_it() {
     let remote = Remote::start();
@@ -167,7 +167,7 @@ fn what_cannot_be_adopted_says_why() {
     finish(&first, remote_of(&second, &remote));
 }
 
-/// Ends what a manager has, so that the remote has nothing of it.
+/// Ends the processes of a manager, so that none of them is left on the remote.
 fn remote_of<'r>(manager: &Manager, remote: &'r Remote) -> &'r Remote {
     manager.kill_all_processes(&KillTimeouts::default()).unwrap();
     remote
@@ -201,7 +201,7 @@ fn a_host_is_cleaned_up() {
     assert!(manager.find_processes("alpha", None).unwrap().is_empty());
 }
 
-/// Its sshd is started anew, and everything that carried its link with it.
+/// sshd is killed with everything that carried the link.
 #[test]
 fn sshd_is_killed_with_all_its_sessions() {
     let remote = Remote::start();
@@ -218,7 +218,7 @@ fn sshd_is_killed_with_all_its_sessions() {
     finish(&manager, &remote);
 }
 
-/// Nobody could learn how it ends any more: so it is ended.
+/// Nobody could learn how it ends any more, so it is ended.
 #[test]
 fn its_wrapper_is_killed() {
     let remote = Remote::start();
@@ -232,7 +232,7 @@ fn its_wrapper_is_killed() {
     finish(&manager, &remote);
 }
 
-/// A start that is not done when its link breaks is over, whatever the policy.
+/// When a link breaks before the start is done, the start has failed, whatever the policy.
 #[test]
 fn its_link_breaks_while_it_starts() {
     let remote = Remote::start();
@@ -262,7 +262,7 @@ fn a_start_that_fails_leaves_nothing() {
     finish(&manager, &remote);
 }
 
-/// It handles INT and QUIT as if it had been started in the foreground.
+/// The application handles INT and QUIT as if it had been started in the foreground.
 #[test]
 fn it_ignores_no_signal() {
     let remote = Remote::start();
@@ -273,12 +273,12 @@ fn it_ignores_no_signal() {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         u64::from_str_radix(&line, 16).unwrap()
     };
-    // glibc leaves its own two, 32 and 33, ignored in what posix_spawn starts.
+    // glibc's own two signals, 32 and 33, stay ignored in processes that posix_spawn starts.
     assert_eq!(ignored("SigIgn:") & 0x7fff_ffff, 0);
     finish(&manager, &remote);
 }
 
-/// Both find that it has ended and has no manager. The end, with all that it wrote, is one manager's.
+/// Both managers find that the process has ended and that no manager has it. One of them gets the exit with all output.
 #[test]
 fn of_two_managers_that_adopt_an_ended_process_one_gets_it() {
     const ROUNDS: usize = 25;
@@ -316,7 +316,7 @@ fn of_two_managers_that_adopt_an_ended_process_one_gets_it() {
             });
             adopting.map(|thread| thread.join().unwrap())
         });
-        // One that comes to ask when the other has all of it does not find it any more.
+        // A manager that asks when the other one has everything finds no process any more.
         let winner = match &adopted {
             [Ok(_), Err(Error::TakenOver { .. } | Error::NotAdoptable { .. })] => &managers[0],
             [Err(Error::TakenOver { .. } | Error::NotAdoptable { .. }), Ok(_)] => &managers[1],

@@ -1,5 +1,5 @@
-//! What is special of launchers that are commands of the caller's: what they are told, how they fail, and the lease, which ends what
-//! is behind a link that was cut in silence.
+//! Launchers that are commands of the caller's: how `{host}` and the like are filled in, how they fail, and the lease,
+//! which ends the session behind a link that was cut in silence.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::life::*;
 use crate::support::{self, AppReport, By, ProcessInfo, Remote, handed_options, is_isolated, isolated_by, wait_until};
 use sshpm::{BootRequest, Error, ExitSource, Launcher, LauncherFailure, Manager, StartFailure, StartStage};
 
-/// A launcher that is a script for /bin/sh, which has the remote's own launcher as $CARRY: `"$CARRY" HOST USER COMMAND…`.
+/// Returns a launcher that is a script for /bin/sh. $CARRY is the remote's own launcher: `"$CARRY" HOST USER COMMAND…`.
 fn script(remote: &Remote, name: &str, text: &str, words: &[&str]) -> Launcher {
     let text = format!("CARRY='{}'\n{text}", remote.carrier().display());
     let program = remote.program(name, &text).into_os_string();
     Launcher::command(std::iter::once(program).chain(words.iter().map(|word| (*word).into())))
 }
 
-/// Why one does not start, by both ways to ask.
+/// Returns why a process does not start. Both ways to ask must agree.
 #[track_caller]
 fn error_of(manager: &Manager, request: &BootRequest) -> Error {
     manager.start_process("fails", request).unwrap();
@@ -69,7 +69,7 @@ fn a_command_that_gives_no_shell_is_told_with_its_reason() {
         let (name, reason, words) = failure(script(&remote, "tells", "echo 'no such container: x' >&2; exit 125", &[]));
         assert_eq!((name.as_str(), reason), ("tells", LauncherFailure::Ended(125)));
         assert_eq!(words.trim(), "no such container: x");
-        // It leaves the shell nothing to read.
+        // This launcher gives the shell nothing to read.
         let (_, reason, _) = failure(script(&remote, "swallows", "exec \"$CARRY\" alpha '' \"$@\" </dev/null", &[]));
         assert!(matches!(reason, LauncherFailure::Ended(_)), "{reason:?}");
         finish(&manager, &remote);
@@ -94,7 +94,7 @@ fn a_command_that_hangs_is_ended_by_the_start_timeout() {
     });
 }
 
-/// setpriv and runuser, by the place of the user.
+/// setpriv and runuser change the user in place of `{user}`.
 #[test]
 fn commands_that_change_the_user_do() {
     isolated_by(By::Command, || {
@@ -120,7 +120,8 @@ fn commands_that_change_the_user_do() {
     });
 }
 
-/// What carries the streams stands still, and nobody says so: the manager ends the client when the lease is over.
+/// The process that carries the streams is stopped, and nobody reports that: the manager ends the client when the lease
+/// is over.
 #[test]
 fn a_link_that_is_cut_in_silence_ends_by_the_managers_clock() {
     isolated_by(By::Command, || {
@@ -139,8 +140,8 @@ fn a_link_that_is_cut_in_silence_ends_by_the_managers_clock() {
     });
 }
 
-/// The child's part of the next tests: a manager with a lease of three seconds that is stopped, and tells what it sees when
-/// it goes on.
+/// The part of a child process in the next tests. Its manager, with a lease of three seconds, is stopped, and reports
+/// what it sees when it goes on.
 #[test]
 fn manager_to_be_stopped() {
     if !is_isolated("command::manager_to_be_stopped") {
@@ -174,7 +175,8 @@ fn manager_to_be_stopped() {
     tell("told");
 }
 
-/// Neither the manager nor what carries the streams says that the link is gone: the host's own clock has to.
+/// Neither the manager nor the process that carries the streams reports that the link is gone: the host's own lease
+/// must end it.
 #[track_caller]
 fn a_manager_is_stopped(remote: &Remote, keep: &str, until: impl FnOnce(&ProcessInfo)) {
     let note = remote.dir().join("note");
@@ -194,7 +196,7 @@ fn a_manager_is_stopped(remote: &Remote, keep: &str, until: impl FnOnce(&Process
     }
     until(&application);
     assert_eq!(fs::read_to_string(&note).unwrap(), told);
-    // What it still has of the host's reports does not come: the link is cut.
+    // Reports of the host that are still on the way must not arrive, so the link is cut.
     carriers[0].signal(libc::SIGKILL).unwrap();
     manager.signal(libc::SIGCONT).unwrap();
     let status = child.wait().unwrap();
@@ -211,7 +213,7 @@ fn a_link_that_is_cut_in_silence_ends_by_the_hosts_clock() {
     });
 }
 
-/// The link ends, and the application goes on until there is another.
+/// The link ends, and the application goes on until there is another link.
 #[test]
 fn what_is_kept_outlives_its_link_by_the_hosts_clock() {
     isolated_by(By::Command, || {

@@ -1,5 +1,5 @@
-//! Each launcher passes the behaviour tests: the bodies that ssh has to pass, once more with each of the others. What one of them cannot do
-//! stands in a table here, with the reason, and is said in the output.
+//! Each launcher passes the behaviour tests that ssh must pass. A table lists with the reasons what a launcher cannot
+//! do, and the output names it too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
-/// The modules of test programs whose tests are of every launcher.
+/// The modules of test programs whose tests run by every launcher.
 const BODIES: [&str; 26] = [
     "ends::exit_codes",
     "ends::guest",
@@ -49,7 +49,7 @@ const FORM: &str = "it is about the form of the library, its headers or its docu
 const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it is about launchers itself";
 
-/// The others, and why they are not.
+/// The other test programs, and why they do not.
 const OTHERS: [(&str, &str); 35] = [
     ("c_api::abi", FORM),
     ("c_api::checked", FORM),
@@ -97,7 +97,7 @@ const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts n
 
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
-/// What a launcher cannot do: the launchers, the module, the test or `ALL` of them, and why.
+/// What a launcher cannot do: the launchers, the module, the test or `ALL` of its tests, and why.
 const EXCEPTIONS: [(&[&str], &str, &str, &str); 26] = [
     (&[SLURM], "keep::policy", ALL, NO_KEEP),
     (&[SLURM], "keep::exits", ALL, NO_KEEP),
@@ -184,10 +184,10 @@ const SLURM: &str = "slurm";
 /// All tests of a module.
 const ALL: &str = "*";
 
-/// How many tests run at the same time: they wait more than they work.
+/// How many tests run at the same time. They wait more than they work.
 const AT_ONCE: usize = 4;
 
-/// How long one may take. It is only waited out by one that fails.
+/// How long one test may take. Only a test that fails takes so long.
 const EACH: Duration = Duration::from_secs(100);
 
 #[test]
@@ -208,7 +208,7 @@ fn slurm_passes_the_behaviour_tests() {
     }
 }
 
-/// What is in no table would be left out without a word.
+/// A test program that is in no table would be left out without a message.
 #[test]
 fn each_module_of_tests_is_in_one_table() {
     let listed: Vec<_> = BODIES.into_iter().chain(OTHERS.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
@@ -254,7 +254,7 @@ struct Outcome {
 
 fn run_all(launcher: &str) {
     if !namespaces_work() {
-        // A manager's own machine would be the remote, with its real files.
+        // The remote would be the manager's own machine, with its real files.
         return skipped(&format!("{launcher} needs a file system of its own: no root or no mount namespaces here"));
     }
     let programs = programs();
@@ -307,7 +307,7 @@ fn run_all(launcher: &str) {
     assert!(names.is_empty(), "{} of {} failed:\n{}", names.len(), tests.len(), names.join("\n"));
 }
 
-/// The test programs of the bodies, built if need be.
+/// Returns the test programs of the bodies, and builds them if necessary.
 fn programs() -> BTreeMap<&'static str, PathBuf> {
     let here = std::env::current_exe().unwrap();
     let profile = match here.ancestors().nth(2).unwrap().file_name().unwrap().to_str().unwrap() {
@@ -343,7 +343,7 @@ fn names_of(program: &Path, module: &str) -> Vec<String> {
 
 /// Runs one test in a process of its own.
 fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
-    // A file, not a pipe: what the test forgets would keep a pipe open.
+    // A file and not a pipe: a process that the test has left would keep a pipe open.
     let mut output = tempfile::tempfile().unwrap();
     let started = Instant::now();
     let dup = |file: &File| file.try_clone().unwrap();
@@ -356,7 +356,7 @@ fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
         match child.try_wait().unwrap() {
             Some(status) => break Some(status),
             None if started.elapsed() > EACH => {
-                // Its group: a test may have started itself again. The remote's guard sees to the rest.
+                // The whole group, because a test may have started itself again. The remote's guard ends the rest.
                 // SAFETY: integers only; the group is the child's, which was not waited for.
                 unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
                 child.wait().unwrap();
@@ -372,7 +372,7 @@ fn run(launcher: &str, program: &Path, name: &str) -> Outcome {
     let why = match status {
         None => Some(format!("not within {EACH:?}")),
         Some(status) if !status.success() => Some(status.to_string()),
-        // A name that is none would be no failure to the test program.
+        // A test program does not fail when no test has the name.
         Some(_) if !output.contains("1 passed") => Some("no test of this name ran".to_owned()),
         Some(_) => None,
     };

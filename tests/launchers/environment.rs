@@ -1,4 +1,4 @@
-//! What comes along where no login makes the environment: that of the program, or of a command.
+//! What applications inherit where no login makes the environment: that of the program, or of a command.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::support::{
 use sshpm::{BootRequest, Error, FoundState, Launcher, LinkLossPolicy, Manager, Options, Signal, Slurm, StartFailure};
 use tempfile::TempDir;
 
-/// The directories that a wrapper writes into, so that it writes into no other of this machine.
+/// Directories for the wrapper's files, so that it uses none of this machine's.
 struct Place(TempDir);
 
 impl Place {
@@ -30,14 +30,15 @@ impl Place {
         [("XDG_RUNTIME_DIR", "runtime"), ("XDG_STATE_HOME", "state")].map(|(name, dir)| (name, self.0.path().join(dir)))
     }
 
-    /// A shell on this machine, by way of these words.
+    /// Returns a launcher that starts a shell on this machine by these words.
     fn launcher(&self, words: &[&str]) -> Launcher {
         let variables = self.variables().map(|(name, dir)| format!("{name}={}", dir.display()));
         let words = words.iter().map(|word| (*word).to_owned());
         Launcher::command(std::iter::once("env".to_owned()).chain(variables).chain(words))
     }
 
-    /// For what is started without a command of ours: in a process that has no other thread which looks at its environment.
+    /// Sets the environment of this process, for launchers without a command of the test's own. No other thread of the
+    /// process may use the environment.
     fn enter(&self) {
         for (name, dir) in self.variables() {
             // SAFETY: as above.
@@ -45,14 +46,14 @@ impl Place {
         }
     }
 
-    /// When all has ended that wrote there.
+    /// Asserts that no file is left when every process has ended.
     #[track_caller]
     fn assert_nothing_left(self) {
         wait_until("no file is left", LONG, || files_below(self.0.path()).is_empty().then_some(()));
     }
 }
 
-/// Sites have interactive shells end when they are idle; bash's `read` takes that time for its own, in scripts too.
+/// Sites set TMOUT to end idle interactive shells. bash uses it as the timeout of `read`, in scripts too.
 #[test]
 fn a_shells_idle_time_ends_no_application() {
     let (remote, place) = (Remote::start(), Place::new());
@@ -87,11 +88,11 @@ fn a_shells_idle_time_ends_no_application() {
     place.assert_nothing_left();
 }
 
-/// The process that takes the pid of a lease that has ended: for want of processes, or by somebody's hand.
+/// A process can take the pid of a lease that has ended, because no process could be made or somebody killed it.
 #[test]
 fn a_lease_that_has_ended_is_not_told_of_the_end() {
     let last = Path::new("/proc/sys/kernel/ns_last_pid");
-    // The file can be opened by all, and written to by the privileged.
+    // Everybody can open the file, but only a privileged user can write to it.
     if fs::read(last).and_then(|same| fs::write(last, same)).is_err() {
         return skipped("no choice of pids here");
     }
@@ -102,7 +103,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     manager.wait_until_started(uuid, LONG).unwrap();
     let wrapper = manager.runtime_pids(uuid).remote_monitoring.unwrap() as i32;
     let is_sleep = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "sleep");
-    // The wrapper's child attends to the reader, and is the lease's parent; that one's child sleeps.
+    // The wrapper's child attends to the reader, and is the parent of the lease. A child of the lease sleeps.
     let lease = wait_until("a lease", LONG, || {
         let all = processes();
         let parent = |pid: i32| all.iter().find(|process| process.pid == pid);
@@ -112,14 +113,14 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         })?;
         parent(sleep.ppid).cloned()
     });
-    // Processes are told apart by start times, in ticks of 10 ms.
+    // Processes are distinguished by their start times, in ticks of 10 ms.
     wait_until("a process that starts now is another", LONG, || {
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
         let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
         (seconds * 100.0 > lease.start_time as f64 + 2.0).then_some(())
     });
     lease.signal(libc::SIGKILL).unwrap();
-    // Another test may be faster, and the pid is free when its parent has seen its end.
+    // Another test may be faster, and the pid is free only when the lease's parent has reaped it.
     let mut victim = wait_until("somebody has its pid", LONG, || {
         fs::write(last, (lease.pid - 1).to_string()).unwrap();
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
@@ -139,7 +140,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     place.assert_nothing_left();
 }
 
-/// A start that finds no descriptor fails with the reason, and takes nothing along: the next start works.
+/// A start that finds no descriptor fails with the reason and affects nothing else: the next start works.
 #[test]
 fn a_start_without_descriptors_fails_alone() {
     isolated(|| {
@@ -165,21 +166,22 @@ fn a_start_without_descriptors_fails_alone() {
     });
 }
 
-/// What `scancel --signal=USR1` and `sbatch --signal` do to a step: the wrapper's processes get it too.
+/// `scancel --signal=USR1` and `sbatch --signal` do this to a step: the wrapper's processes get the signal too.
 #[test]
 fn signals_for_applications_end_no_wrapper() {
     let place = Place::new();
     let manager = Manager::new(Options::new().launcher(place.launcher(&[]))).unwrap();
     let script = "trap 'echo one' USR1; trap 'echo two' USR2; trap 'exit 3' QUIT; while [ $((i += 1)) -lt 1200 ]; do sleep 0.05; done";
     let request = BootRequest::new("here", ["/bin/sh", "-c", script]);
-    // All tests here share a machine.
+    // All tests of this program share a machine, so each needs its own uuids.
     let (plain, kept) = (&random_hex(), &random_hex());
     manager.start_process(plain, &request).unwrap();
     manager.start_process(kept, &request.link_loss(LinkLossPolicy::Keep)).unwrap();
     for uuid in [plain, kept] {
         manager.wait_until_started(uuid, LONG).unwrap();
         let client = manager.runtime_pids(uuid).ssh_client.unwrap() as i32;
-        // Shells: the wrapper or the link, what attends to a reader, the reader, the lease, and the application.
+        // The shells are the wrapper or the link, the one that attends to a reader, the reader, the lease, and the
+        // application.
         let shells = || {
             let is_shell = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "/bin/sh");
             below(client).into_iter().filter(is_shell).collect::<Vec<_>>()
@@ -200,7 +202,7 @@ fn signals_for_applications_end_no_wrapper() {
     place.assert_nothing_left();
 }
 
-/// A process and all that it started, as far as these still have their parents.
+/// Returns a process and all its descendants, as far as they still have their parents.
 fn below(pid: i32) -> Vec<ProcessInfo> {
     let (mut found, all) = (Vec::<ProcessInfo>::new(), processes());
     found.extend(all.iter().find(|process| process.pid == pid).cloned());
@@ -213,7 +215,7 @@ fn below(pid: i32) -> Vec<ProcessInfo> {
     found
 }
 
-/// Users have SQUEUE_STATES and others set, for squeue to show what they want to see.
+/// Users set SQUEUE_STATES and other variables so that squeue shows what they want to see.
 #[test]
 fn a_users_taste_in_squeue_does_not_hide_the_nodes() {
     isolated(|| {
@@ -251,7 +253,7 @@ fn a_launcher_that_is_given_up_leaves_nothing() {
     wait_until("that of a call, too", LONG, || (sleeps() == 0).then_some(()));
 }
 
-/// A program without stdout prints into whatever has its number.
+/// A program without stdout prints into whatever has got its number.
 #[test]
 fn what_a_program_without_stdout_prints_is_no_command() {
     isolated(|| {
@@ -268,11 +270,11 @@ fn what_a_program_without_stdout_prints_is_no_command() {
         let line = "kill 7 KILL group\n";
         // SAFETY: the pointer and the length are those of the line.
         unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
-        // A command that had come before would have been obeyed before this one is answered.
+        // An earlier command would have been obeyed before this one is answered.
         let told = manager.send_signal(uuid, Signal::CONT);
         let (lives, end) = (told.is_ok() && manager.is_process_alive(uuid), manager.exit_status(uuid));
         let _ = manager.kill_process(uuid, LONG);
-        // With it goes whatever has the number.
+        // This also closes whatever has got the number.
         drop(manager);
         // SAFETY: as above.
         unsafe { libc::dup2(stdout, 1) };
@@ -282,7 +284,7 @@ fn what_a_program_without_stdout_prints_is_no_command() {
     });
 }
 
-/// A program in a login has the runtime directory of systemd; one that cron or sudo starts has not.
+/// A program in a login has the runtime directory of systemd. A program that cron or sudo has started has none.
 #[test]
 fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
     let remote = Remote::start();

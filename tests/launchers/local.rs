@@ -1,4 +1,4 @@
-//! What is special of processes that are started on this machine itself: they could inherit from this program what no sshd gives.
+//! Processes on this machine itself: they could inherit from this program what no sshd gives them.
 
 use std::fs;
 use std::io::Read;
@@ -67,7 +67,7 @@ fn the_host_programs_descriptors_are_not_the_applications() {
             assert_eq!(fds, [0, 1, 2], "{uuid}: {:?}", report.fds);
             fs::remove_file(remote.local(&file)).unwrap();
         }
-        // Nobody else has it, no wrapper and no link.
+        // No other process has it, neither a wrapper nor a link.
         drop(ends.1);
         let mut rest = Vec::new();
         (&ends.0).read_to_end(&mut rest).unwrap();
@@ -115,7 +115,7 @@ fn what_it_cannot_do_is_refused_by_its_field() {
             "auth_method"
         );
         assert!(manager.active_process_keys().is_empty());
-        // Its own is no other.
+        // The program's own user is no other user.
         let own = remote.users()[0].name.clone();
         start(&manager, "u", &shell("exit 5").user(own));
         assert_eq!(end_of(&manager, "u").code(), Some(5));
@@ -169,14 +169,14 @@ fn fifty_at_once_are_all_there() {
     });
 }
 
-/// The child's part of the next tests.
+/// The part of a child process in the next tests.
 #[test]
 fn keeper_to_be_killed() {
     if !is_isolated("local::keeper_to_be_killed") {
         return;
     }
     let variable = |name: &str| std::env::var_os(name).unwrap();
-    // The remote's environment takes the place of this one.
+    // The remote's environment replaces this one, so the variables are read before.
     let (note, go) = (variable("SSHPM_TEST_NOTE"), variable("SSHPM_TEST_GO"));
     let forks = std::env::var_os("SSHPM_TEST_FORKS").is_some();
     assert_eq!(launched_by(), By::Local);
@@ -205,7 +205,7 @@ fn keeper_to_be_killed() {
     }
 }
 
-/// The program above, when its applications run; theirs, and of a child that it has forked.
+/// Starts the program above, and returns it with its applications when they run, and with a child that it has forked.
 fn start_keeper(remote: &Remote, counting: &Counting, variables: &[(&str, &str)]) -> (Child, Vec<ProcessInfo>) {
     let note = remote.dir().join("note");
     let mut keeper = support::isolated_command("local::keeper_to_be_killed");
@@ -217,7 +217,7 @@ fn start_keeper(remote: &Remote, counting: &Counting, variables: &[(&str, &str)]
     (keeper, pids.collect())
 }
 
-/// A child that the host program has forked has its descriptors, the lifelines among them.
+/// A child that the host program has forked has its descriptors, and with them the lifelines.
 #[test]
 fn a_forked_child_that_outlives_the_manager_keeps_nothing_alive() {
     isolated_by(By::Local, || {

@@ -1,5 +1,5 @@
-//! What is Slurm's own, against a real cluster: munged, slurmctld and slurmd. What it has in common with the other launchers is tested
-//! by launchers.rs.
+//! What is special about Slurm, with a real cluster: munged, slurmctld and slurmd. launchers.rs tests what Slurm has in
+//! common with the other launchers.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +28,8 @@ impl Nodes {
         Nodes { cluster: SlurmCluster::start_tracking_parents(&remote), remote }
     }
 
-    /// Slurm's programs, which know this cluster: an environment is all tests', because they are threads.
+    /// Returns a launcher with Slurm's programs, which know this cluster. The tests are threads and share an
+    /// environment, so it cannot be set there.
     fn program(&self, name: &str) -> PathBuf {
         let [(variable, value)] = &self.cluster.environment()[..] else { panic!("one variable") };
         let (variable, value) = (variable.to_string_lossy(), value.to_string_lossy());
@@ -66,7 +67,7 @@ impl Nodes {
         wait_until("slurmctld has ended", TIME, || {
             let daemons = self.cluster.daemons(&self.remote, "slurmctld");
             for daemon in &daemons {
-                // It is two processes, and one can end with the other before it is signalled.
+                // slurmctld is two processes, and one can end with the other before it is signalled.
                 let _ = daemon.signal(libc::SIGKILL);
             }
             daemons.is_empty().then_some(())
@@ -85,7 +86,7 @@ fn failure(error: Error) -> LauncherFailure {
     }
 }
 
-/// srun, and the process by which it sees to its step: its child of the same name.
+/// Returns srun and its child of the same name, which watches over the step.
 fn sruns_of(manager: &Manager, uuid: &str) -> Vec<ProcessInfo> {
     let client = manager.runtime_pids(uuid).ssh_client.unwrap() as i32;
     wait_until("both processes of srun", TIME, || {
@@ -122,7 +123,8 @@ fn fifty_steps_share_a_job_of_two_nodes() {
     nodes.remote.assert_nothing_left();
 }
 
-/// Streams are pipes, nothing of Slurm's is among what the application says, and the program's variables for srun do not reach it.
+/// The streams are pipes, Slurm writes nothing into the application's output, and the program's variables for srun do
+/// not reach srun.
 #[test]
 fn an_application_has_its_streams_to_itself() {
     support::isolated(|| {
@@ -179,7 +181,7 @@ fn each_failure_is_told_from_the_others() {
     assert!(matches!(ask(nodes.slurm().srun_option("--no-such-option"), node), LauncherFailure::Ended(_)));
 
     nodes.cluster.cancel(nodes.cluster.job());
-    // It is there for a moment yet.
+    // The job stays for a moment.
     wait_until("the job has ended", TIME, || nodes.slurm().hosts().is_err().then_some(()));
     assert_eq!(ask(nodes.slurm(), node), LauncherFailure::NoJob);
 
@@ -208,7 +210,7 @@ fn what_slurm_cannot_do_is_refused_by_its_field() {
     ));
 }
 
-/// Slurm ends the wrapper at once, without a word of how; and what of the step it leaves, the manager ends.
+/// Slurm ends the wrapper at once, without a report of the exit. The manager ends what Slurm leaves of the step.
 #[test]
 fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     if !require_slurm() {
@@ -236,7 +238,7 @@ fn an_srun_that_is_killed_takes_its_step_along_and_no_code_is_made_up() {
     nodes.remote.assert_nothing_left();
 }
 
-/// With both of its processes gone nobody ends the step, and its input never ends: the lease does.
+/// When both of srun's processes are gone, nobody ends the step, and its input never ends: the lease ends it.
 #[test]
 fn a_step_that_nobody_has_any_more_ends_by_its_lease() {
     if !require_slurm() {
@@ -246,7 +248,7 @@ fn a_step_that_nobody_has_any_more_ends_by_its_lease() {
     let manager = nodes.manager_with(Options::new().lease(Duration::from_secs(3)).lost_timeout(TIME));
     let application = nodes.start_ready(&manager, "u", OWN_CODES);
     let both = sruns_of(&manager, "u");
-    // The second one first stopped: it ends the step when it sees the other one's end.
+    // The second process is stopped first: it ends the step when it sees the other one's end.
     for process in both.iter().rev() {
         process.signal(libc::SIGSTOP).unwrap();
     }
@@ -260,7 +262,7 @@ fn a_step_that_nobody_has_any_more_ends_by_its_lease() {
     nodes.remote.assert_nothing_left();
 }
 
-/// TERM comes to all processes of the step; the wrapper lives on, and tells the end.
+/// TERM reaches all processes of the step. The wrapper lives on, and reports the exit.
 #[test]
 fn a_cancelled_jobs_applications_are_told_with_their_codes() {
     if !require_slurm() {
@@ -276,7 +278,7 @@ fn a_cancelled_jobs_applications_are_told_with_their_codes() {
     nodes.remote.assert_nothing_left();
 }
 
-/// Running steps need no slurmctld: commands and the end come through.
+/// Running steps need no slurmctld: commands and the exit get through.
 #[test]
 fn applications_go_on_without_a_controller() {
     if !require_slurm() {
@@ -292,7 +294,7 @@ fn applications_go_on_without_a_controller() {
     nodes.remote.assert_nothing_left();
 }
 
-/// The recorded way of a manager that dies: the step's input ends, and the application by its policy.
+/// When a manager lets go, the step's input ends, and the application ends by its policy.
 #[test]
 fn a_manager_that_lets_go_ends_its_steps() {
     if !require_slurm() {

@@ -1,5 +1,6 @@
-//! Hosts that answer with nonsense, without end, or with lies: each call gets a typed error in its time, and no memory is
-//! lost to it. No real sshd says such things, so a script stands in ssh's place; it does what the name of its host says.
+//! Hosts that answer with nonsense, without end, or with lies: each call returns a typed error in its time, and no
+//! memory is filled. No real sshd behaves like this, so a script takes the place of ssh. It behaves as the name of its
+//! host says.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -19,12 +20,12 @@ use tempfile::TempDir;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What this process may need beside what it had: the longest log file that is read, twice while its buffer grows, and
-/// stacks and buffers.
+/// The memory that this process may need beside what it had: the longest log file that is read, twice while its buffer
+/// grows, and stacks and buffers.
 const MOST_KIB: u64 = 64 << 10;
 
-/// A program in ssh's place. `$host` is its host, `$n` the nonce; `say` reports. `$kind` ends with "connection" for the
-/// master of a shared connection.
+/// A program in the place of ssh. `$host` is its host, `$n` the nonce, and `say` reports. `$kind` ends with
+/// "connection" for the master of a shared connection.
 const PREAMBLE: &str = r#"#!/bin/sh
 [ "$1" != -V ] || { echo OpenSSH_9.2p1 >&2; exit; }
 for kind; do :; done
@@ -44,13 +45,13 @@ struct Fake {
 }
 
 impl Fake {
-    /// `cases` is the inside of `case $host in … esac`.
+    /// Makes the program. `cases` stands inside of `case $host in … esac`.
     fn new(cases: &str) -> Fake {
         let fake = Fake { dir: support::temporary_directory() };
         let draft = fake.dir.path().join("draft");
         fs::write(&draft, format!("{PREAMBLE}case $host in\n{cases}\nesac\n")).unwrap();
         fs::set_permissions(&draft, Permissions::from_mode(0o755)).unwrap();
-        // By cp, because a program that is open for writing cannot run.
+        // cp writes it, because a program that is open for writing cannot be executed.
         assert!(Command::new("cp").arg(&draft).arg(fake.program()).status().unwrap().success());
         fake
     }
@@ -59,7 +60,7 @@ impl Fake {
         self.dir.path().join("ssh")
     }
 
-    /// Options for it, without shared connections, and with times that a test can wait for.
+    /// Returns options for the program, without shared connections, and with times for which a test can wait.
     fn options(&self) -> Options {
         let options = Options::new().ssh_program(self.program()).share_connections(false);
         options.connect_timeout(SECOND).lost_timeout(SECOND)
@@ -70,17 +71,17 @@ impl Fake {
     }
 }
 
-/// On one of the script's hosts.
+/// Returns a request for one of the script's hosts.
 fn request(host: &str) -> BootRequest {
     BootRequest::new(host, ["true"]).start_timeout(SECOND).grace(Duration::ZERO)
 }
 
-/// The same for a start that is not to time out.
+/// Returns a request for a start that must not time out.
 fn patient(host: &str) -> BootRequest {
     request(host).start_timeout(LONG)
 }
 
-/// What a call gives. One that does not return fails the test and does not hold it.
+/// Returns the result of a call. A call that does not return fails the test and does not hold it up.
 #[track_caller]
 fn within<T: Send + 'static>(what: &str, call: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
@@ -94,7 +95,7 @@ fn drop_in_time(manager: Arc<Manager>) {
     within("the end of the manager", move || drop(manager));
 }
 
-/// The reason of a start that failed, when its ssh client has ended too.
+/// Returns why a start failed, when its ssh client has ended too.
 #[track_caller]
 fn failure(manager: &Manager, uuid: &str) -> Error {
     let error = manager.wait_for_process_exit_code(uuid, LONG).unwrap_err();
@@ -156,7 +157,7 @@ fn a_host_that_talks_without_end_holds_no_call_for_longer_than_its_time() {
                     assert!(piece.is_none_or(|piece| piece.len() <= 8192), "{host}");
                 }
             });
-            // It has 10 s for the connection.
+            // This call has 10 s for the connection.
             call("the metadata", |manager, host| {
                 let error = manager.read_process_metadata("u", host, None, Duration::ZERO).unwrap_err();
                 assert!(matches!(error, Error::TimedOut { .. }), "{host}: {error}");
@@ -186,7 +187,7 @@ fn a_host_that_talks_faster_than_is_read_holds_no_call_for_longer_than_its_time(
         let manager = fake.manager();
         let before = peak_kib();
         let asked = Arc::clone(&manager);
-        // Many, because a stream can run dry by chance.
+        // Ten times, because a stream can run dry by chance.
         within("ten log files", move || {
             for _ in 0..10 {
                 let error = asked.read_log_file("h", None, "/log", 1, SECOND / 5).unwrap_err();
@@ -243,17 +244,17 @@ fn reports_that_cannot_be_are_typed_errors() {
                 "fail-first" => assert_eq!(reason, Some(&StartFailure::RuntimeDirectory)),
                 _ => assert!(matches!(reason, Some(StartFailure::TimedOut { .. })), "{host}: {error}"),
             }
-            // What came after its failure is not believed, and what cannot be is not a pid.
+            // A report that comes after its failure is not believed, and an impossible number is no pid.
             if !host.ends_with("first") {
                 assert!(matches!(manager.remote_pid(host), Err(Error::NoRemotePid { .. })), "{host}");
             }
         }
         let mut all: Vec<Event> = events.try_iter().collect();
-        // Hosts that had begun are asked.
+        // The manager asks the hosts on which a start had begun.
         all.retain(|event| !matches!(event.kind, EventKind::LinkLost { .. }));
         assert_eq!(all.len(), hosts.len(), "{}", brief(&all));
         assert!(all.iter().all(|event| matches!(event.kind, EventKind::StartFailed { .. })), "{}", brief(&all));
-        // Ten lines that are no reports are one warning for each host that sent some.
+        // Ten unknown reports cause one warning for each host that sent some.
         let warnings = logged::warnings();
         let strange = warnings.iter().filter(|line| line.contains("sent an unknown report")).count();
         assert_eq!(strange, 2, "{}", brief(&warnings));
@@ -279,12 +280,12 @@ fn a_host_that_repeats_itself_is_believed_once() {
         }
         for (host, code) in [("exits", 3), ("pids", 6), ("cleans", 7)] {
             assert_eq!(manager.wait_for_process_exit_code(host, LONG).unwrap(), Some(code), "{host}");
-            // None of them ends by itself, nor says that it would.
+            // None of them ends by itself, or reports that it does.
             wait_until_client_ends(&manager, host);
             assert_eq!(manager.remote_pid(host).unwrap(), 4242, "{host}");
             assert_eq!(manager.runtime_pids(host).remote_monitoring, Some(77), "{host}");
         }
-        // Each event would stay until somebody reads it.
+        // Each event would stay in the queue until it is received.
         manager.wait_until_started("running", LONG).unwrap();
         let timeouts = KillTimeouts::from(SECOND);
         let killed = manager.kill_processes(&["running"], &timeouts).unwrap();
@@ -296,7 +297,7 @@ fn a_host_that_repeats_itself_is_believed_once() {
         for (host, words) in &words {
             assert_eq!(words.iter().filter(|word| **word == "started").count(), 1, "{host}");
             assert_eq!(words.last(), Some(&"exited"), "{host}");
-            // The link of the one that does not end is cut when the manager lets go.
+            // The link of the process that does not end is cut when the manager lets go.
             assert_eq!(words.len(), if host == "running" { 3 } else { 2 }, "{host}: {words:?}");
         }
         assert_eq!(words.len(), 4);
@@ -308,7 +309,7 @@ fn a_host_that_reads_nothing_and_reports_without_end_fills_no_memory() {
     isolated(|| {
         let fake = Fake::new(r#"deaf) say begin 1 77; exec yes "$n tick" >&2 ;;"#);
         let manager = fake.manager();
-        // More than the socket to ssh takes: what answers the reports waits behind it.
+        // This is more than the socket to ssh holds. The answers to the reports wait behind it.
         let large = "x".repeat(100_000);
         let mut deaf = request("deaf").start_timeout(Duration::from_secs(5));
         for number in 0..20 {
@@ -375,7 +376,7 @@ fn a_lost_link_to_a_host_that_talks_without_end_leaves_the_end_unknown() {
         assert_eq!(manager.wait_for_process_exit_code("u", LONG).unwrap(), None);
         let status = manager.exit_status("u").unwrap().unwrap();
         assert!(status.is_unknown() && status.link_lost(), "{status}");
-        // The host is asked on, and that does not hold the end of the manager.
+        // The manager goes on asking the host, and that does not hold up its own end.
         let manager = Arc::into_inner(manager).unwrap();
         let words = within("the end of the manager", move || witness.of(manager, "u"));
         assert_eq!(words, ["started", "lost", "exited"]);
@@ -395,7 +396,7 @@ fn a_host_that_breaks_every_link_of_a_kept_process_gets_pauses() {
         let mut restored =
             events.iter().filter(|event| matches!(event.kind, EventKind::LinkRestored)).map(|_| Instant::now());
         let (first, sixth) = (restored.next().unwrap(), restored.nth(4).unwrap());
-        // 0.1, 0.2, 0.4, 0.8 and 1.6 s, each of them shortened by chance to a half at most.
+        // 0.1, 0.2, 0.4, 0.8 and 1.6 s, each shortened by chance to no less than a half.
         let paused = sixth - first;
         assert!(paused >= Duration::from_millis(1550), "{paused:?}");
         drop(restored);
@@ -431,7 +432,7 @@ fn a_connection_to_a_hostile_host_is_given_up() {
         }
         let error = failure(&manager, "random");
         assert!(matches!(error, Error::StartFailed { reason: StartFailure::TimedOut { .. }, .. }), "{error}");
-        // It has never ticked, whatever else it says.
+        // This connection has never ticked, whatever else it reports.
         wait_until("the end of a connection without ticks", LONG, || {
             logged::warnings().iter().any(|line| line.contains("the connection to stale does not answer")).then_some(())
         });
@@ -458,7 +459,7 @@ fn a_manager_of_hostile_hosts_ends_in_its_time() {
         let manager = fake.manager();
         let witness = Witness::new(&manager);
         for host in ["deaf", "flood", "pids", "cleans", "connecting"] {
-            // More than the manager has.
+            // This grace is longer than the time that the manager has.
             manager.start_process(host, &patient(host).grace(LONG)).unwrap();
         }
         for host in ["deaf", "flood", "cleans"] {

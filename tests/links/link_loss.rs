@@ -1,5 +1,5 @@
-//! Links that break in every way: the application ends by its policy, its end is learned all the same where that is
-//! possible, and what was not seen is never a number.
+//! Links that break in every way: the application ends by its policy, its exit is learned where that is possible, and
+//! an exit that nobody saw is never a number.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::{self, By, clients, ends_the_client, launched_by, learned};
 use crate::support::{ProcessInfo, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{ExitSource, ExitStatus, FoundState, KillTimeouts, Manager, ProcessState, Signal};
 
-/// The end of one whose application ended of HUP with 42, and whose link was lost.
+/// Asserts how a process ended whose application ended with 42 by HUP, and whose link was lost.
 #[track_caller]
 fn assert_lost(status: &ExitStatus, code: Option<i32>) {
     assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
@@ -19,7 +19,7 @@ fn assert_lost(status: &ExitStatus, code: Option<i32>) {
     assert!(status.link_lost(), "{status}");
 }
 
-/// The only child of a process but for the application, waited for: the next reader takes the place of one that was killed.
+/// Waits for the only child of a process beside the application: a reader that was killed is replaced by the next one.
 #[track_caller]
 fn child_of(parent: i32, application: i32) -> ProcessInfo {
     wait_until("it has one child", TIME, || {
@@ -29,7 +29,7 @@ fn child_of(parent: i32, application: i32) -> ProcessInfo {
     })
 }
 
-/// What reads the session, of the children of what attends to it: the lease is another.
+/// Returns the child that reads the session, of the process that attends to it. The lease is another child.
 #[track_caller]
 fn reader_of(attendant: i32) -> ProcessInfo {
     wait_until("it is read", TIME, || {
@@ -41,7 +41,7 @@ fn reader_of(attendant: i32) -> ProcessInfo {
     })
 }
 
-/// What attends to the wrapper's reader, and the reader.
+/// Returns the process that attends to the wrapper's reader, and the reader.
 #[track_caller]
 fn attendant_and_reader(manager: &Manager, uuid: &str) -> (ProcessInfo, ProcessInfo) {
     let pids = manager.runtime_pids(uuid);
@@ -62,7 +62,7 @@ fn the_client_is_killed_from_outside() {
         let before = local_snapshot();
         let manager = manager(&remote);
         let witness = Witness::new(&manager);
-        // ssh catches TERM and ends with 255, and QUIT where its connection is its own.
+        // ssh catches TERM and ends with 255. On a connection of its own, it does so for QUIT too.
         let of_term = if launched_by() == By::Ssh { 255 } else { -15 };
         let mut ways = vec![("kill", libc::SIGKILL, -9), ("quit", libc::SIGQUIT, -3), ("term", libc::SIGTERM, of_term)];
         ways.retain(|(_, signal, _)| ends_the_client(*signal));
@@ -77,7 +77,7 @@ fn the_client_is_killed_from_outside() {
             assert_lost(&status, learned(42));
             assert!(!manager.is_process_alive(uuid));
             assert_eq!(status.raw_code(), Some(raw), "{status}");
-            // That of another launcher that died of TERM is none of the codes that say nothing.
+            // The code of another launcher that TERM has ended is not one of the codes that say nothing.
             let code = if raw == -15 { Some(raw) } else { None };
             assert_eq!(status.code(), code, "{status}");
         }
@@ -112,7 +112,7 @@ fn the_wrapper_is_killed_and_the_end_is_unknown() {
     let witness = Witness::new(&manager);
     let application = start_ready(&manager, "u", &shell(OWN_CODES));
     wrapper_of(&manager, "u").signal(libc::SIGKILL).unwrap();
-    // The reader sees the end of its input, and ends the application as for any lost link.
+    // The reader sees that its input has ended, and ends the application as for any lost link.
     wait_for_death(&application);
     let status = end_of(&manager, "u");
     assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
@@ -139,7 +139,7 @@ fn the_wrappers_reader_is_killed_and_replaced() {
     assert_eq!(witness.of(manager, "killed"), ["started", "exited"]);
 }
 
-/// The reader is the lifeline as well.
+/// The reader also watches the lifeline.
 #[test]
 fn an_application_whose_reader_was_killed_ends_with_its_manager() {
     let remote = Remote::start();
@@ -153,7 +153,7 @@ fn an_application_whose_reader_was_killed_ends_with_its_manager() {
     remote.assert_nothing_left();
 }
 
-/// What attends to it is not needed while the reader lives.
+/// The process that attends to the reader is not needed while the reader lives.
 #[test]
 fn the_readers_attendant_is_killed_and_nothing_happens() {
     let remote = Remote::start();
@@ -174,7 +174,8 @@ fn the_readers_attendant_is_killed_and_nothing_happens() {
     assert_eq!(witness.all(manager)["killed"], ["started", "exited"]);
 }
 
-/// Nobody hears what the manager says, and the link holds: a kill sees that no command is answered, and has the host end it.
+/// No process reads the manager's commands, and the link holds. A kill gets no answer to its command, and has the host
+/// end the application.
 #[test]
 fn an_application_whose_wrapper_hears_nobody_can_be_killed() {
     let remote = Remote::start();
@@ -270,7 +271,7 @@ fn a_host_that_cannot_be_asked_any_more_leaves_the_end_unknown() {
     assert_eq!(status.source(), ExitSource::ClientMonitoring, "{status}");
     assert_eq!((status.code(), status.application_code(), status.signal()), (None, None, None), "{status}");
     assert!(status.is_unknown() && status.link_lost(), "{status}");
-    // Its policy needs nobody to ask.
+    // The policy needs no manager that asks.
     wait_for_death(&application);
     assert_eq!(witness.of(manager, "u"), ["started", "lost", "exited"]);
 }
@@ -300,7 +301,7 @@ fn a_link_that_breaks_during_the_setup_ends_it() {
     let setup = wait_for_pid(&manager, "u");
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     wait_for_death(&setup);
-    // It never ran: whatever is told of it, it is no code of the application.
+    // The program never ran: whatever is reported, it is no code of the application.
     let _ = manager.wait_for_process_exit_code("u", TIME);
     let code = manager.exit_status("u").unwrap().ok().and_then(|status| status.code());
     assert_eq!(code, None);
@@ -309,7 +310,7 @@ fn a_link_that_breaks_during_the_setup_ends_it() {
     assert!(!words.contains(&"started") && words.len() == 2 && words[0] == "lost", "{words:?}");
 }
 
-/// The child's part of the next test: a manager of three processes, in three states.
+/// The part of a child process in the next test: a manager of three processes in three states.
 #[test]
 fn manager_to_be_killed() {
     if !support::is_isolated("link_loss::manager_to_be_killed") {
@@ -327,7 +328,7 @@ fn manager_to_be_killed() {
     manager.start_process("connecting", &sshpm::BootRequest::new("silent", ["true"])).unwrap();
     manager.wait_until_started("running", TIME).unwrap();
     wait_for_pid(&manager, "setup");
-    // A client of each; of ssh, where the third has none yet, and the masters of both hosts.
+    // Each process has a client. By ssh the third one has none yet, and there are the masters of both hosts.
     let count = if launched_by() == By::Ssh { 4 } else { 3 };
     let clients = wait_until("all clients", TIME, || Some(clients()).filter(|clients| clients.len() == count));
     let clients: Vec<_> = clients.iter().map(|client| client.pid.to_string()).collect();
@@ -377,7 +378,7 @@ fn dropping_the_manager_ends_all_by_their_policy() {
     remote.assert_nothing_left();
 }
 
-/// A login that has XDG_RUNTIME_DIR starts it, and the one that asks after it has none.
+/// A login with XDG_RUNTIME_DIR starts the process, and the login of the inquiry has no such variable.
 #[test]
 fn word_of_an_end_is_found_in_the_runtime_directory_of_another_login() {
     let later = "[ ! -e /tmp/scratch/later ] || unset XDG_RUNTIME_DIR\n";

@@ -8,15 +8,16 @@ use crate::sharing::*;
 use crate::support::{LONG, Remote, assert_same_as, isolated, isolated_within, local_snapshot, wait_until};
 use sshpm::{BootRequest, Error, Manager, Options, ProcessState};
 
-/// Longer than a thousand starts take, on a machine that is busy with other things too.
+/// Longer than a thousand starts take, even on a machine that is busy with other things.
 const VERY_LONG: Duration = Duration::from_secs(600);
 
-/// A config in which `good` aliases are the remote, and `silent` ones take connections and never say a word.
+/// Returns options with a config in which `good` aliases are the remote, and `silent` ones accept connections and never
+/// send a byte.
 fn aliases(remote: &Remote, good: usize, silent: usize) -> Options {
     let text = fs::read_to_string(remote.ssh_config()).unwrap();
     let listener = text.split("Host silent\n HostName 127.0.0.1\n Port ").nth(1).unwrap();
     let port = listener.lines().next().unwrap();
-    // Of each option the first value counts.
+    // Of each option, ssh uses the first value.
     let mut config = String::new();
     for number in 0..good {
         config += &format!("Host good-{number}\n HostName 127.0.0.{}\n", number % 3 + 1);
@@ -29,10 +30,11 @@ fn aliases(remote: &Remote, good: usize, silent: usize) -> Options {
     Options::new().ssh_config(file).connect_timeout(LONG)
 }
 
-/// Starts one process for each of so many hosts, the silent ones first: the others run while these still connect.
+/// Starts one process for each of so many hosts, the silent ones first. The others run while these are still
+/// connecting.
 #[track_caller]
 fn silent_ones_hold_up_nobody(good: usize, silent: usize) {
-    // They are one sshd, and not fifty.
+    // The hosts are one sshd, and not fifty.
     let remote = Remote::builder().sshd_option("MaxStartups 500").start();
     let before = local_snapshot();
     let manager = Manager::new(aliases(&remote, good, silent)).unwrap();
@@ -44,7 +46,7 @@ fn silent_ones_hold_up_nobody(good: usize, silent: usize) {
     for uuid in &goods {
         manager.wait_until_started(uuid, LONG).unwrap_or_else(|error| panic!("{uuid}: {error}"));
     }
-    // Not one of them had given up by then.
+    // None of the silent ones had given up by then.
     for uuid in &silents {
         assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Connecting, "{uuid}");
     }
@@ -62,13 +64,13 @@ fn forty_hosts_are_up_while_ten_others_do_not_answer() {
     isolated(|| silent_ones_hold_up_nobody(40, 10));
 }
 
-/// More than are connected to at the same time.
+/// More than connect at the same time.
 #[test]
 fn hosts_are_up_while_eighty_others_do_not_answer() {
     isolated(|| silent_ones_hold_up_nobody(5, 80));
 }
 
-/// The limit of open files of this process.
+/// Returns the limit of open files of this process.
 fn set_open_files(limit: libc::rlim_t) {
     // SAFETY: both calls get a pointer to the local.
     unsafe {
@@ -102,7 +104,7 @@ fn a_thousand_processes_are_started_watched_and_ended() {
         // Three for each process and each connection.
         let used = open_files() - before.fds.len();
         assert!(used <= 3 * (1000 + 125) + 8, "{used} descriptors");
-        // One dies: one end is told, of that one.
+        // When one dies, one exit is reported, of that one.
         manager.crash_process("p-500", sshpm::Signal::KILL).unwrap();
         assert_eq!(end_of(&manager, "p-500").code(), Some(137));
         assert_eq!(uuids.iter().filter(|uuid| manager.is_process_alive(uuid)).count(), 999);
@@ -121,15 +123,15 @@ fn a_thousand_processes_are_started_watched_and_ended() {
     });
 }
 
-/// Takes all descriptors that this process can have, but for so many.
+/// Opens descriptors until only so many are left for this process.
 fn all_descriptors_but(room: usize) -> Vec<fs::File> {
     let mut taken: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
     taken.truncate(taken.len().checked_sub(room).unwrap());
     taken
 }
 
-/// Descriptors get short while processes run: those that do not start say why, and by which limit; the others go on, and
-/// when there are descriptors again, so do starts.
+/// Descriptors run out while processes run. Starts that fail report why, and by which limit. The other processes go on,
+/// and starts work when there are descriptors again.
 #[track_caller]
 fn descriptors_get_short(share: bool) {
     let remote = Remote::start();
@@ -139,9 +141,9 @@ fn descriptors_get_short(share: bool) {
     let witness = Witness::new(&manager);
     start_all_ready(&manager, &names("runs", 3), "alpha");
     let mut failures = 0;
-    // Room for each number of descriptors between none and one start more.
+    // Each number of free descriptors between none and enough for one start is tried.
     for room in 0..16 {
-        // For another host a connection is to be opened too.
+        // A start on another host needs another connection too.
         for host in ["alpha", "beta"] {
             let uuid = format!("short-{host}-{room}");
             let hoard = all_descriptors_but(room);
@@ -163,7 +165,7 @@ fn descriptors_get_short(share: bool) {
         }
     }
     assert!(failures > 0);
-    // Nothing was half-started, and what ran was not touched.
+    // Nothing was half-started, and the running processes were not affected.
     let of_app = remote.processes().iter().filter(|process| process.cmdline.iter().any(|w| w == CODES)).count();
     assert_eq!(of_app, 3);
     start_all_ready(&manager, &names("later", 3), "alpha");

@@ -1,4 +1,4 @@
-//! Where an application's output goes: to its log file in each mode, or back over ssh, every byte of it.
+//! Where an application's output goes: into its log file, in each mode, or back over ssh, every byte of it.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::{self, Remote, run_to_end};
 use sshpm::{BootRequest, Error, LinkLossPolicy, LogMode, Manager, Output, ProcessState, StartFailure};
 
-/// Runs test-app with these verbs, its output to the file, to its end with 0.
+/// Runs test-app with these verbs and its output in the file, and asserts that it ends with 0.
 #[track_caller]
 fn log(manager: &Manager, remote: &Remote, verbs: &str, file: &Path, mode: LogMode) {
     let request = remote.request("alpha", verbs).log_file(file).log_mode(mode);
@@ -19,7 +19,7 @@ fn assert_holds(remote: &Remote, file: &Path, expected: &str) {
     assert_eq!(String::from_utf8_lossy(&remote.read(file)), expected, "{}", file.display());
 }
 
-/// Why a start failed; it must have failed.
+/// Returns why a start failed. It must have failed.
 #[track_caller]
 fn failure(manager: &Manager, request: &BootRequest) -> StartFailure {
     let error = run_to_end(manager, "fails", request).unwrap_err();
@@ -47,7 +47,7 @@ fn a_fresh_log_keeps_the_former_one() {
         log(&manager, &remote, "print one", &file, LogMode::Fresh);
         assert_holds(&remote, &file, "one\n");
         assert!(!remote.local(&former).exists());
-        // Of the ones before, only the last is kept.
+        // Of the earlier files only the last one is kept.
         for (text, kept) in [("two", "one\n"), ("three", "two\n")] {
             log(&manager, &remote, &format!("print {text}"), &file, LogMode::Fresh);
             assert_holds(&remote, &file, &format!("{text}\n"));
@@ -76,7 +76,7 @@ fn a_log_is_continued_or_emptied_when_asked() {
         assert_holds(&remote, &file, expected);
     }
     assert!(!remote.local(&with_suffix(&file, ".1")).exists());
-    // No file of bytes: it is neither renamed nor refused.
+    // This is no regular file: it is neither renamed nor refused.
     log(&manager, &remote, "print five", Path::new("/dev/null"), LogMode::Fresh);
     assert!(!remote.local(Path::new("/dev/null.1")).exists());
     remote.assert_nothing_left();
@@ -90,7 +90,7 @@ fn a_relative_log_begins_at_the_login_directory() {
     }
     let manager = remote.manager();
     let home = remote.users()[0].home.clone();
-    // Not at the working directory. And neither is an option of a command.
+    // They do not begin at the working directory, and no command takes them for an option.
     for name in ["app.log", "-e"] {
         let request = remote.request("alpha", "print text").log_file(name).working_directory(remote.scratch());
         run_to_end(&manager, "relative", &request).unwrap();
@@ -112,11 +112,11 @@ fn all_output_of_setup_and_application_is_in_the_log() {
     assert_eq!(run_to_end(&manager, "logs", &request).unwrap().code(), Some(0));
     assert_eq!(remote.read(&file), b"a\nb\nc\nd\0\r\n\0\xffe");
     assert_eq!(fs::metadata(remote.local(&file)).unwrap().permissions().mode() & 0o777, 0o640);
-    // And nothing of it came back.
+    // Nothing of it came back.
     for output in [manager.process_stdout("logs"), manager.process_stderr("logs")] {
         assert_eq!(output.unwrap(), Output::default());
     }
-    // What a setup line says before it fails is there to be read.
+    // What a setup line writes before it fails can be read.
     let request = remote.request("alpha", "print never").setup_line("echo why; false").log_file(&file);
     assert_eq!(failure(&manager, &request), StartFailure::Setup { line: 1, code: 1 });
     assert_holds(&remote, &file, "why\n");
@@ -152,7 +152,7 @@ fn a_log_that_may_not_be_written_fails_the_start() {
     };
     let manager = remote.manager();
     let to = |file: &Path| remote.request_as(&user, remote.request("alpha", "print text")).log_file(file);
-    // Of root: it can be entered and read only.
+    // The directory belongs to root: the user can enter and read it only.
     let dir = remote.scratch().join("of-root");
     fs::create_dir(remote.local(&dir)).unwrap();
     fs::set_permissions(remote.local(&dir), Permissions::from_mode(0o755)).unwrap();
@@ -160,7 +160,7 @@ fn a_log_that_may_not_be_written_fails_the_start() {
     let text = manager.exit_status("fails").unwrap().unwrap_err().to_string();
     assert!(text.contains(&format!("{}@alpha", user.name)) && text.contains("cannot be written"), "{text}");
 
-    // One that all may write, but not rename.
+    // Everybody may write to this file, but not rename it.
     let file = dir.join("open.log");
     fs::write(remote.local(&file), "former\n").unwrap();
     fs::set_permissions(remote.local(&file), Permissions::from_mode(0o666)).unwrap();
@@ -180,7 +180,7 @@ fn a_log_that_may_not_be_written_fails_the_start() {
 fn without_a_log_every_byte_comes_back() {
     let remote = Remote::start();
     let manager = remote.manager();
-    // All of them twice, with and without a newline before the end; and what a terminal would change.
+    // All bytes twice, with and without a newline before the end, and bytes that a terminal would change.
     let mut bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
     bytes.extend(b"\r\n\r\r\n\n\x03\x04\x1a~.\r");
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -211,7 +211,7 @@ fn output_is_bounded_and_what_is_dropped_is_counted() {
     let remote = Remote::start();
     let limit = 1000;
     let manager = remote.manager_with(remote.options().output_limit(limit));
-    // More than any pipe or window on the way holds, so that it comes in many pieces; then something to know the end by.
+    // More than any pipe or window on the way holds, so that it comes in many pieces. Its end is recognisable.
     let spam = 5_000_000;
     run_to_end(&manager, "p", &remote.request("alpha", &format!("spam {spam} stdout 656e64"))).unwrap();
     let Output { bytes, dropped } = manager.process_stdout("p").unwrap();
@@ -222,7 +222,7 @@ fn output_is_bounded_and_what_is_dropped_is_counted() {
     run_to_end(&manager, "p", &remote.request("alpha", &format!("stderr {text}"))).unwrap();
     let stderr = manager.process_stderr("p").unwrap();
     assert_eq!((stderr.bytes.len(), stderr.dropped), (limit, 1));
-    // As much as the limit is not too much.
+    // Exactly as much as the limit is kept.
     run_to_end(&manager, "p", &remote.request("alpha", &format!("stderr {}", &text[1..]))).unwrap();
     assert_eq!(manager.process_stderr("p").unwrap(), Output { bytes: text[1..].into(), dropped: 0 });
     remote.assert_nothing_left();
@@ -247,7 +247,7 @@ fn all_output_is_there_when_the_end_is_told() {
 
 #[test]
 fn the_noise_of_start_up_files_is_not_the_applications() {
-    // No newline: what follows it must be found all the same.
+    // Without a newline at the end. What follows must be found all the same.
     let noise = "echo out noise; echo err noise >&2; printf 'half a line'; printf 'half an err' >&2\n";
     let mut builder = Remote::builder();
     for (user, file) in [("root", ".bashrc"), ("zsh", ".zshenv")] {
@@ -260,7 +260,7 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
     let manager = remote.manager();
     for name in ["root", "zsh"] {
         let Some(user) = remote.user(name) else { continue };
-        // That there is noise at all.
+        // There is noise at all.
         let output = remote.ssh(&format!("{}@alpha", user.name)).arg("echo mine").output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "out noise\nhalf a linemine\n", "{name}");
         run_to_end(&manager, name, &remote.request_as(&user, remote.request("alpha", "print mine stderr mine")))
@@ -271,7 +271,7 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
     remote.assert_nothing_left();
 }
 
-/// The mode of a log file is the application's business: it decides what others may do, and what a later start may.
+/// The mode of a log file is the application's affair: it decides what others and later starts may do.
 #[test]
 fn a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it() {
     let remote = Remote::builder().user_file("bash", ".bashrc", "umask 0777\n").start();
@@ -303,7 +303,7 @@ fn a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it() 
                 assert_holds(&remote, &dir.join(name), "text\n");
                 assert_eq!(mode_of(&dir.join(name)), mode, "{mask:?} {policy:?} {log_mode:?}");
             }
-            // Its owner may not write it any more.
+            // The owner may not write to it any more.
             for (name, log_mode) in [("append", LogMode::Append), ("truncate", LogMode::Truncate)] {
                 assert_eq!(failure(&manager, &to(name, log_mode)), StartFailure::LogFile, "{mask:?} {policy:?}");
                 assert_holds(&remote, &dir.join(name), "text\n");

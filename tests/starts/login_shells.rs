@@ -1,4 +1,4 @@
-//! Every login shell with noisy or broken start-up files, and every shell that `/bin/sh` can be.
+//! Every login shell with start-up files that are noisy or broken, and every shell that `/bin/sh` can be.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::life::*;
 use crate::support::{self, Remote, RemoteBuilder, assert_same_as, isolated, local_snapshot, skipped, wait_until};
 use sshpm::{Error, Event, EventKind, ExitSource, LinkLossPolicy, Manager, Signal, StartFailure, StartStage};
 
-/// Start-up files that talk on both streams. dash, ksh93 and mksh read none when they are given a command.
+/// Start-up files that write to both streams. dash, ksh93 and mksh read none when they run a command.
 fn noisy() -> RemoteBuilder {
     let posix = "echo noise; echo noise >&2; printf 'without end'\n";
     let builder = Remote::builder();
@@ -62,7 +62,8 @@ fn the_noise_is_real() {
     }
 }
 
-/// Starts a process behind this start-up file of bash, and sees that it fails in time. It would leave a file.
+/// Starts a process behind this start-up file of bash, and asserts that it fails in time. The process would make a
+/// file.
 fn assert_times_out(file: &str) -> Option<Remote> {
     let remote = Remote::builder().user_file("bash", ".bashrc", file).start();
     let Some(user) = remote.user("bash") else {
@@ -82,7 +83,7 @@ fn assert_times_out(file: &str) -> Option<Remote> {
     Some(remote)
 }
 
-/// They run twice in a row: for the connection, and for the session on it.
+/// Start-up files run twice in a row: for the connection, and for the session on it.
 #[test]
 fn start_up_files_may_take_most_of_the_start_timeout() {
     let file = "[ -e ~/hang ] || sleep 3; while [ -e ~/hang ]; do sleep 0.1; done\n";
@@ -93,7 +94,7 @@ fn start_up_files_may_take_most_of_the_start_timeout() {
     let in_time = request.clone().start_timeout(Duration::from_secs(5));
     support::start_ready(&manager, "slow", &in_time);
 
-    // The connection is open: what hangs now is the session.
+    // The connection is open, so only the session hangs now.
     let hang = remote.local(&user.home.join("hang"));
     fs::write(&hang, "").unwrap();
     let after = Duration::from_secs(1);
@@ -120,7 +121,7 @@ fn a_start_up_file_that_swallows_stdin_times_out() {
 
 #[test]
 fn a_start_up_file_that_hangs_times_out_and_starts_nothing_when_it_goes_on() {
-    // The login shell is not ours: without a terminal, nothing ends it. But when it goes on, it must start nothing.
+    // The login shell is not ours: without a terminal, nothing ends it. But it must start nothing when it goes on.
     let file = "while [ ! -e /tmp/scratch/go ]; do sleep 0.05; done\n";
     let Some(remote) = assert_times_out(file) else { return };
     touch(&remote, Path::new("/tmp/scratch/go"));
@@ -164,7 +165,8 @@ fn assert_lives_with_sh(name: &str) {
     assert_leave_nothing(&remote, &manager);
 }
 
-/// One that is kept outlives its link, and all that it writes is read; it can be signalled by what a job in the background ignores.
+/// A kept process outlives its link, and all of its output is read. It can get the signals that a background job
+/// ignores.
 #[track_caller]
 fn assert_is_kept(remote: &Remote, manager: &Manager) {
     let events = manager.subscribe().unwrap();

@@ -1,4 +1,4 @@
-//! Applications that do what they should not: none may hide its end, hold the manager, or stay behind.
+//! Applications that do what they should not: none may hide its exit, hold up the manager, or stay behind.
 
 use crate::life::*;
 use crate::support::{
@@ -6,7 +6,7 @@ use crate::support::{
 };
 use sshpm::{ExitSource, Signal};
 
-/// The processes of an application's group, without itself.
+/// Returns the processes of an application's group, without the application.
 fn children_of(leader: &ProcessInfo) -> Vec<ProcessInfo> {
     support::processes().into_iter().filter(|p| p.pgid == leader.pid && p.pid != leader.pid && !p.is_zombie()).collect()
 }
@@ -41,7 +41,7 @@ fn one_that_ends_on_quit_has_its_own_code() {
 
 #[test]
 fn one_that_installs_no_handler_ends_of_quit() {
-    // A shell's background job would ignore it.
+    // A shell's background job would ignore the signal.
     let remote = Remote::start();
     let manager = manager(&remote);
     start_ready(&manager, "u", &app(&remote, "print ready wait"));
@@ -54,19 +54,19 @@ fn one_that_installs_no_handler_ends_of_quit() {
 fn children_that_are_left_in_the_group_are_ended() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    // Ends by itself.
+    // This one ends by itself.
     start(&manager, "exits", &app(&remote, "fork 2 exit 7"));
     let status = end_of(&manager, "exits");
     assert_eq!((status.code(), status.left_over()), (Some(7), true), "{status}");
     remote.assert_nothing_left();
-    // Is ended: QUIT goes to the leader alone.
+    // This one is ended: QUIT goes to the leader alone.
     let leader = start_ready(&manager, "killed", &app(&remote, "ignore HUP fork 3 print ready heartbeat 0.1"));
     let children = children_of(&leader);
     assert_eq!(children.len(), 3);
     let status = manager.kill_process("killed", TIME).unwrap();
     assert_eq!((status.code(), status.left_over()), (Some(0), true), "{status}");
     children.iter().for_each(wait_for_death);
-    // And one without children says so.
+    // One without children reports that nothing was left over.
     start(&manager, "alone", &app(&remote, "exit 7"));
     assert!(!end_of(&manager, "alone").left_over());
     finish(&manager, &remote);
@@ -79,7 +79,7 @@ fn a_daemon_that_holds_stdout_holds_neither_the_exit_report_nor_the_ssh_client()
     start(&manager, "u", &app(&remote, "daemonize exit 5"));
     let status = end_of(&manager, "u");
     assert_eq!((status.code(), status.source()), (Some(5), ExitSource::RemoteMonitoring), "{status}");
-    // The daemon ends when nobody reads its stdout, so it is the client that has to end first.
+    // The daemon ends when nobody reads its stdout, so the client must end first.
     wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
     remote.end_daemons("daemonize");
     finish(&manager, &remote);
@@ -94,7 +94,8 @@ fn a_stderr_that_was_made_nonblocking_and_filled_does_not_swallow_the_exit() {
     let wait_for_go = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
     let request = shell(&format!("{wait_for_go}; exec {} nonblock-fill exit 6", remote.app().display()));
     let application = start(&manager, "u", &request);
-    // With a client that reads nothing, ssh's window and sshd's pipe really fill. That of local carries nothing.
+    // With a client that reads nothing, ssh's window and sshd's pipe really fill up. The client of *local* carries
+    // nothing.
     let client = client_of(&manager, "u");
     client.signal(libc::SIGSTOP).unwrap();
     touch(&remote, &go);
@@ -165,7 +166,7 @@ fn a_stopped_application_ends_as_if_it_ran() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let application = start(&manager, "u", &app(&remote, "heartbeat 0.1"));
-    // From its first beat on it handles QUIT.
+    // From its first beat on, it handles QUIT.
     wait_until("it beats", TIME, || stdout(&manager, "u").contains("Heartbeat").then_some(()));
     manager.send_signal("u", Signal::STOP).unwrap();
     wait_until("it is stopped", TIME, || (ProcessInfo::of(application.pid)?.state == 'T').then_some(()));

@@ -1,6 +1,6 @@
 //! Files on both sides are private, and what others have put in their places is neither followed nor a hindrance.
-//! `seed_metadata` has metadata files that stand in the user's own directory, `start_failures` the order of the
-//! directories, and `unshared` directories for sockets that cannot be used for other reasons.
+//! `seed_metadata` tests metadata files in the user's own directory, `start_failures` the order of the directories, and
+//! `unshared` directories for sockets that cannot be used for other reasons.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -13,10 +13,10 @@ use crate::sharing::{logged, private_sockets, sockets_in};
 use crate::support::{self, By, LONG, Remote, User, isolated, launched_by, skipped, wait_until};
 use sshpm::{BootRequest, Error, FileProblem, LinkLossPolicy, Manager, ProcessState};
 
-/// What can stand where a file or directory is to be.
+/// What can stand in the place of a file or a directory.
 const OBSTACLES: [&str; 6] = ["file", "directory", "fifo", "link to nothing", "link to a file", "link to a directory"];
 
-/// A directory and a file that links lead to. To follow one would succeed: they are the user's own.
+/// A directory and a file that links lead to. Following such a link would succeed: they are the user's own.
 struct Target {
     /// As this process sees it.
     directory: PathBuf,
@@ -54,7 +54,7 @@ impl Target {
     }
 }
 
-/// Puts it in the place `path`, as this process sees it; `target` is how links name theirs.
+/// Puts it in the place `path`, as this process sees it. `target` is where a link leads.
 fn put(obstacle: &str, path: &Path, target: &Path, owner: u32) {
     match obstacle {
         "file" => fs::write(path, "another's").unwrap(),
@@ -73,7 +73,7 @@ fn put(obstacle: &str, path: &Path, target: &Path, owner: u32) {
 
 fn remove(path: &Path) {
     if fs::symlink_metadata(path).unwrap().is_dir() {
-        // Only when nobody has put anything there.
+        // Only if nobody has put anything there.
         fs::remove_dir(path).unwrap();
     } else {
         fs::remove_file(path).unwrap();
@@ -84,7 +84,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Two users, one of whom is not root, and neither the other.
+/// Returns two users, one of whom is not root; neither is the other.
 fn two_users(remote: &Remote) -> Option<(User, User)> {
     if !remote.require_users("files of other users") {
         return None;
@@ -101,7 +101,7 @@ fn codes_of(user: &User) -> BootRequest {
     shell(OWN_CODES).user(&user.name).grace(Duration::from_secs(1))
 }
 
-/// The one runtime file of a process whose name ends so, as the remote sees it.
+/// Returns the only runtime file of a process whose name ends so, as the remote sees it.
 #[track_caller]
 fn file_of(remote: &Remote, end: &str) -> PathBuf {
     let files = remote.runtime_files();
@@ -110,7 +110,8 @@ fn file_of(remote: &Remote, end: &str) -> PathBuf {
     found[0].clone()
 }
 
-/// It runs, its metadata is in this directory and can be read, and it ends as it is told to.
+/// Asserts that a process runs, that its metadata is in this directory and can be read, and that it ends as it is told
+/// to.
 #[track_caller]
 fn assert_works(remote: &Remote, manager: &Manager, user: &User, directory: &Path, what: &str) {
     start_ready(manager, "u", &codes_of(user));
@@ -134,7 +135,7 @@ fn files_on_the_host_are_private_whatever_the_umask() {
             if let Some(umask) = own {
                 request = request.umask(umask);
             }
-            // During the setup all of its files are there.
+            // During the setup all of its files exist.
             manager.start_process("u", &request).unwrap();
             wait_for_setup(&manager, "u");
             let files = wait_until("two fifos, the metadata and the reader's marker", TIME, || {
@@ -167,7 +168,7 @@ fn a_directory_that_was_open_to_others_is_closed() {
     }
 }
 
-/// The directory of kept processes is another.
+/// Kept processes use another directory.
 #[test]
 fn a_directory_of_kept_processes_that_was_open_to_others_is_closed() {
     if launched_by() == By::Slurm {
@@ -230,7 +231,7 @@ fn what_stands_in_the_place_of_the_runtime_directory_is_refused_and_not_followed
         assert_works(&remote, &manager, &user, &own, obstacle);
         let word = manager.read_process_metadata("x", "alpha", Some(&user.name), Duration::ZERO);
         assert!(matches!(word, Err(Error::RemoteFile { problem: FileProblem::Missing, .. })), "{obstacle}: {word:?}");
-        // What was made there is in the way of what comes next.
+        // What was made there must not hinder the next case.
         fs::remove_dir(remote.local(&own)).unwrap();
         put(obstacle, &remote.local(&own), Path::new("/tmp/target"), other.uid);
         assert_works(&remote, &manager, &user, &user.home.join(".local/state/sshpm"), obstacle);
@@ -250,7 +251,7 @@ fn what_stands_in_the_place_of_metadata_is_replaced_and_not_followed() {
     let Some((user, other)) = two_users(&remote) else { return };
     let manager = Manager::new(remote.options_as()).unwrap();
     let target = Target::new(remote.local(Path::new("/tmp/target")), user.uid);
-    // The directory is the user's own, and was once open to others.
+    // The directory is the user's own, and others could once enter it.
     let directory = Path::new("/tmp/drunc");
     fs::create_dir(remote.local(directory)).unwrap();
     chown(remote.local(directory), Some(user.uid), Some(user.uid)).unwrap();
@@ -260,7 +261,7 @@ fn what_stands_in_the_place_of_metadata_is_replaced_and_not_followed() {
         assert_works(&remote, &manager, &user, directory, obstacle);
         target.assert_untouched(obstacle);
     }
-    // No word of another's says that a process of this name lives.
+    // Another user's file does not count as a sign that a process of this uuid lives.
     start_ready(&manager, "other", &shell(OWN_CODES).user(&user.name));
     let living = fs::read(remote.local(&directory.join("metadata_other.json"))).unwrap();
     fs::write(&place, &living).unwrap();
@@ -304,7 +305,7 @@ fn what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended() 
     put("directory", &directory, Path::new("/"), other.uid);
     for obstacle in ["fifo", "link to nothing", "directory"] {
         start_ready(&manager, "u", &codes_of(&user));
-        // Where the host looks first, and where to read would hang.
+        // The host looks here first, and reading this would hang.
         put(obstacle, &directory.join("metadata_u.json"), Path::new("/tmp"), other.uid);
         client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
         let status = end_of(&manager, "u");
@@ -340,7 +341,7 @@ fn what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed(
         let remote = Remote::start();
         // SAFETY: no arguments.
         let me = unsafe { libc::geteuid() };
-        // Only root can make what is another's; where it is one's own, it is to be refused all the same.
+        // Only root can make another user's file. The user's own must be refused all the same.
         let owner = if me == 0 { 61_000 } else { me };
         let target = Target::new(base.path().join("target"), me);
         let place = base.path().join(format!("sshpm-{me}"));
