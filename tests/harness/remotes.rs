@@ -1,4 +1,4 @@
-//! The test harness, tested: what it promises, and that ssh fails in the ways that its aliases are for.
+//! Tests the test harness: it does what it promises, and ssh fails in the ways that its aliases are for.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,8 @@ use crate::support::{
     shorten_lines, wait_until,
 };
 
-/// Runs `true` on the host, must fail with ssh's own code, and say this, at both levels that matter to the library.
+/// Runs `true` on the host. ssh must fail with its own code and this message, at both log levels that matter to the
+/// library.
 #[track_caller]
 fn assert_fails(remote: &Remote, program: &Path, host: &str, expected: &str) {
     for level in ["INFO", "ERROR"] {
@@ -26,7 +27,7 @@ fn assert_fails(remote: &Remote, program: &Path, host: &str, expected: &str) {
     }
 }
 
-/// A command that waits on the remote; returns when it has said its first line.
+/// Starts a command that waits on the remote. Returns when it has written its first line.
 #[track_caller]
 fn start_on(remote: &Remote, host: &str, command: &str) -> Child {
     let mut child = remote.ssh(host).arg(command).stdout(Stdio::piped()).spawn().unwrap();
@@ -51,7 +52,7 @@ fn every_user_can_log_in() {
     assert!(users.len() > 1, "no login shell is installed but root's");
     for (done, user) in users.iter().enumerate() {
         assert_eq!(remote.logins(), done);
-        // The same in every shell: $SHELL and $HOME are set by sshd.
+        // Every shell understands this: sshd sets $SHELL and $HOME.
         let output =
             remote.ssh(&format!("{}@alpha", user.name)).arg("echo $SHELL $HOME; id -un; pwd").output().unwrap();
         let expected = format!("{} {home}\n{}\n{home}\n", user.shell.display(), user.name, home = user.home.display());
@@ -63,7 +64,7 @@ fn every_user_can_log_in() {
     remote.assert_nothing_left();
 }
 
-/// As useradd does it.
+/// useradd replaces the file like this.
 #[test]
 fn the_accounts_of_a_remote_outlast_the_replacement_of_the_machines_own() {
     if !support::namespaces_work() {
@@ -72,7 +73,7 @@ fn the_accounts_of_a_remote_outlast_the_replacement_of_the_machines_own() {
     let dir = support::temporary_directory();
     fs::write(dir.path().join("passwd"), "the remote's\n").unwrap();
     fs::create_dir(dir.path().join("place")).unwrap();
-    // The outer shell is the machine, the inner one the remote.
+    // The outer shell stands for the machine, and the inner one for the remote.
     let machine = "set -e
         mount -n -t tmpfs -o mode=755 sshpm-test /etc
         echo \"the machine's\" | tee /etc/passwd >/etc/group
@@ -143,7 +144,7 @@ fn runtime_files_are_seen() {
 fn daemons_are_found_and_ended() {
     let remote = Remote::start();
     let app = remote.app();
-    // The last one has neither the mark nor a living parent, and ignores what can be ignored.
+    // The last one has neither the mark nor a living parent, and ignores all signals that can be ignored.
     let command = format!(
         "{app} daemonize fork 2 print ready; exec 2>/dev/null; env -i setsid {app} ignore HUP,TERM,INT,PIPE wait & \
          {app} wait & exit 3",
@@ -160,7 +161,7 @@ fn daemons_are_found_and_ended() {
     ssh.wait().unwrap();
 }
 
-/// The child's part of the next test.
+/// The part of a child process in the next test.
 #[test]
 fn owner_to_be_killed() {
     if !support::is_isolated("remotes::owner_to_be_killed") {
@@ -281,7 +282,7 @@ fn an_isolated_test_has_the_process_to_itself() {
         let thread = thread.spawn(move || receiver.recv()).unwrap();
         let file = fs::File::open("/dev/null").unwrap();
         let mut child = Command::new("true").spawn().unwrap();
-        // A zombie counts; a thread gives itself its name, some time after it was made.
+        // A zombie counts. A thread sets its name some time after it was made.
         let now = wait_until("a zombie and a named thread", DEADLINE, || {
             let now = support::local_snapshot();
             let zombie = now.children.values().any(|child| child == "zombie");
@@ -329,7 +330,7 @@ fn the_application_reports_how_it_was_started() {
     assert_eq!(report.umask(), 0o027);
     assert_eq!(report.limit("Max open files"), ("99", "99"));
     assert!(report.signals("SigIgn").contains(&libc::SIGUSR1));
-    // Were this Rust's own start-up, SIGPIPE would be among them.
+    // With Rust's own start-up code, SIGPIPE would be among them.
     assert!(!report.signals("SigIgn").contains(&libc::SIGPIPE));
     assert_eq!(report.signals("SigBlk"), [0; 0]);
     assert_eq!(report.signals("SigCgt"), [0; 0]);
@@ -338,7 +339,7 @@ fn the_application_reports_how_it_was_started() {
     assert_eq!(fds, [0, 1, 2]);
 }
 
-/// test-app with these verbs, here, to its end.
+/// Runs test-app with these verbs on this machine, to its end.
 #[track_caller]
 fn app(verbs: &str) -> (Vec<u8>, Vec<u8>, std::process::ExitStatus) {
     let output = Command::new(support::test_app()).args(verbs.split(' ')).output().unwrap();
@@ -363,7 +364,7 @@ fn the_application_does_as_it_is_told() {
     let start = Instant::now();
     assert_eq!(app("count-down 30").2.code(), Some(0));
     assert!(start.elapsed() >= Duration::from_millis(30));
-    // It would wait for ever, were the pipe not made non-blocking. Nobody reads it before the end.
+    // Without a non-blocking pipe, it would wait for ever. Nobody reads the pipe before the end.
     let mut child =
         Command::new(support::test_app()).args(["nonblock-fill", "exit", "4"]).stderr(Stdio::piped()).spawn().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(4));

@@ -1,4 +1,4 @@
-//! The Slurm cluster of the test harness, tested: that it runs what it is asked to, and leaves nothing.
+//! Tests the Slurm cluster of the test harness: it runs what it is asked to, and leaves nothing.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -16,15 +16,15 @@ impl Drop for Step {
         if !matches!(self.0.try_wait(), Ok(None)) {
             return;
         }
-        // The whole group: srun has a child that sees to the step when srun is killed, and asks for it long where the cluster
-        // has gone.
+        // The whole group: srun has a child that ends the step when srun is killed, and goes on asking for it for long
+        // when the cluster is gone.
         // SAFETY: integers only; nobody else waits for the leader, so the group is still its own.
         unsafe { libc::kill(-(self.0.id() as i32), libc::SIGKILL) };
         let _ = self.0.wait();
     }
 }
 
-/// A step that waits; returns when it has said its first line.
+/// Starts a step that waits. Returns when the step has written its first line.
 fn start_on(cluster: &SlurmCluster, node: &str, script: &str) -> Step {
     let mut srun = cluster.srun(node);
     srun.process_group(0);
@@ -49,7 +49,7 @@ fn a_cluster_runs_on_the_remote() {
     assert!(output.status.success());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), host);
-    // The file system is the remote's.
+    // The step sees the remote's file system.
     let script = "echo here >/tmp/scratch/file; echo $SLURM_JOB_ID $SLURMD_NODENAME; exit 7";
     let output = cluster.srun(cluster.node()).args(["sh", "-c", script]).output().unwrap();
     assert_eq!(output.status.code(), Some(7));
@@ -70,10 +70,10 @@ fn what_runs_in_it_counts_and_ends_with_the_remote() {
     assert_eq!(cluster.nodes(), ["n1", "n2"]);
     let steps =
         cluster.nodes().iter().map(|node| start_on(&cluster, node, "echo ready; setsid sleep 600")).collect::<Vec<_>>();
-    // Each step's shell and its sleep.
+    // The shell of each step and its sleep.
     wait_until("both run", DEADLINE, || (remote.processes().len() == 4).then_some(()));
     assert_eq!(cluster.daemons(&remote, "slurmstepd").len(), 2);
-    // A second allocation beside the first, which ends alone.
+    // A second allocation beside the first one ends alone.
     let job = cluster.allocate(cluster.nodes()).unwrap();
     assert_ne!(job, cluster.job());
     cluster.cancel(job);

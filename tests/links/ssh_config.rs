@@ -1,5 +1,5 @@
-//! Whatever a user's ssh_config says, processes start, tell what they write, get signals and end as they would without
-//! it, with shared connections and without them; and what is the user's own, such as a master connection, is left alone.
+//! Whatever a user's ssh_config says, processes start, write, get signals and end as they do without it, with shared
+//! connections and without. What belongs to the user, such as a master connection, is not affected.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,15 +11,15 @@ use std::process::{Child, Command, Stdio};
 use crate::support::{self, DEADLINE, LONG, ProcessInfo, Remote, run_to_end, skipped, told, wait_for_end, wait_until};
 use sshpm::{BootRequest, Error, Options, Signal, SshFailure};
 
-/// Writes the bytes of its second argument and waits; only USR1 makes it end with this code.
+/// A script that writes the bytes of its second argument and waits. Only USR1 makes it end with this code.
 const ANSWERS: &str = r#"trap 'exit 42' USR1; "$1" stdout "$2" stderr 'on stderr'; while :; do sleep 0.05; done"#;
 
-/// All values of a byte, behind what would be escapes if this went to a terminal's line.
+/// Returns all values of a byte, behind bytes that would be escapes on a terminal's line.
 fn all_bytes() -> Vec<u8> {
     [b"~.\n~.\r~?\n".as_slice(), &(0..=255).collect::<Vec<u8>>(), b"\n~."].concat()
 }
 
-/// With these lines at the top of the user's ssh_config, all works as without.
+/// Asserts that with these lines at the top of the user's ssh_config, everything works as without them.
 #[track_caller]
 fn assert_works_with(lines: &str) {
     assert_works(&Remote::start(), lines);
@@ -30,7 +30,7 @@ fn assert_works(remote: &Remote, lines: &str) {
     assert_works_by(remote, lines, |options| options);
 }
 
-/// The same with more options.
+/// Asserts that everything works with these lines and more options.
 #[track_caller]
 fn assert_works_by(remote: &Remote, lines: &str, more: impl Fn(Options) -> Options) {
     for options in both_ways(remote, lines) {
@@ -43,17 +43,17 @@ fn assert_works_by(remote: &Remote, lines: &str, more: impl Fn(Options) -> Optio
     }
 }
 
-/// With shared connections, and without.
+/// Returns options with shared connections and without.
 fn both_ways(remote: &Remote, lines: &str) -> impl Iterator<Item = Options> {
     let options = remote.options().ssh_config(remote.user_config(lines));
     [true, false].into_iter().map(move |share| {
-        // Shown when a test fails.
+        // The output is shown when a test fails.
         println!("share_connections({share})");
         options.clone().share_connections(share)
     })
 }
 
-/// One process answers a signal, and one is killed. Gives the sockets that were in use.
+/// Asserts that one process answers a signal and that one is killed. Returns the sockets that were in use.
 #[track_caller]
 fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf> {
     let manager = remote.manager_with(options);
@@ -74,7 +74,7 @@ fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf>
     manager.send_signal("answers", Signal::USR1).unwrap();
     let status = wait_for_end(&manager, "answers").unwrap();
     assert_eq!((status.code(), status.signal()), (Some(42), None), "{status}");
-    // Its end does not wait for what else ssh has to say.
+    // The exit does not wait for what else ssh writes.
     while output.recv_timeout(LONG).is_ok() {}
     assert_eq!(stdout("answers"), bytes);
     let stderr = manager.process_stderr("answers").unwrap().bytes;
@@ -85,7 +85,7 @@ fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf>
     let status = manager.kill_process("killed", LONG).unwrap();
     assert_eq!(status.signal(), Some(Signal::QUIT), "{status}");
 
-    // Who waits for an end may be woken before the event of it is sent.
+    // A wait for an exit may return before the event is in the queue.
     let mut all: Vec<_> = (0..4).map(|_| told(&events.recv_timeout(LONG).unwrap())).collect();
     all.sort();
     assert_eq!(all, ["exited answers", "exited killed", "started answers", "started killed"]);
@@ -93,7 +93,8 @@ fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf>
     sockets
 }
 
-/// Logins fail with the same errors as without these lines: ssh's messages, by which they are told apart, must come.
+/// Asserts that logins fail with the same errors as without these lines: ssh's messages, which distinguish them, must
+/// come.
 #[track_caller]
 fn assert_failures_are_told(remote: &Remote, lines: &str) {
     for options in both_ways(remote, lines) {
@@ -105,7 +106,7 @@ fn assert_failures_are_told(remote: &Remote, lines: &str) {
         for (uuid, expected) in [("no-account", SshFailure::AuthenticationFailed), ("no-sshd", SshFailure::Refused)] {
             let error = wait_for_end(&manager, uuid).unwrap_err();
             assert!(matches!(error, Error::Ssh { failure, .. } if failure == expected), "{uuid}: {error:?}");
-            // The picture of a key says nothing to who looks for the reason.
+            // The picture of a key does not help to find the reason.
             assert!(!error.to_string().contains("+--["), "{uuid}: {error}");
         }
         drop(manager);
@@ -117,13 +118,13 @@ fn assert_failures_are_told(remote: &Remote, lines: &str) {
 struct Footprint {
     local: BTreeSet<i32>,
     sshds: BTreeSet<i32>,
-    /// Of masters.
+    /// The control sockets of masters.
     sockets: BTreeSet<PathBuf>,
 }
 
 impl Footprint {
     fn of(remote: &Remote) -> Footprint {
-        // Every ssh has the path of its ssh_config in its command line, and nobody else but the remote's guard has it.
+        // Each ssh has the path of its ssh_config in its command line, and otherwise only the remote's guard has it.
         let dir = remote.dir().to_str().unwrap();
         let has_dir = |process: &ProcessInfo| process.cmdline.iter().any(|word| word.to_string_lossy().contains(dir));
         let is_guard = |process: &ProcessInfo| process.cmdline.get(1).is_some_and(|word| word == "guard");
@@ -134,7 +135,7 @@ impl Footprint {
         Footprint { local: pids(local), sshds: pids(remote.session_sshds()), sockets }
     }
 
-    /// Waits until there is no more than at this time, and nothing of an application.
+    /// Waits until there is no more than at that time, and nothing of an application.
     #[track_caller]
     fn wait_for(&self, remote: &Remote) {
         remote.assert_nothing_left();
@@ -145,7 +146,7 @@ impl Footprint {
     }
 }
 
-/// The control sockets that an ssh's arguments name.
+/// Returns the control sockets that the arguments of an ssh name.
 fn sockets_of(process: &ProcessInfo) -> Vec<PathBuf> {
     let words: Vec<_> = process.cmdline.iter().map(|word| word.to_string_lossy()).collect();
     let behind_s = words.windows(2).filter(|pair| pair[0] == "-S").map(|pair| pair[1].to_string());
@@ -153,10 +154,11 @@ fn sockets_of(process: &ProcessInfo) -> Vec<PathBuf> {
     behind_s.chain(as_option).filter(|path| path.starts_with('/')).map(PathBuf::from).collect()
 }
 
-/// Whether this ssh has the keyword; says so where it does not, for no user of such an ssh has it in a ssh_config.
+/// Returns whether this ssh knows the keyword, and reports if it does not: then no user of this ssh has it in an
+/// ssh_config.
 fn ssh_knows(keyword: &str, value: &str) -> bool {
     let mut ssh = Command::new("ssh");
-    // With a command, without which it could not go to the background.
+    // With a command, because without one ssh could not go to the background.
     ssh.args(["-G", "-F", "none", "-o", &format!("{keyword}={value}"), "host", "true"]).stdin(Stdio::null());
     let known = ssh.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success();
     if !known {
@@ -165,7 +167,7 @@ fn ssh_knows(keyword: &str, value: &str) -> bool {
     known
 }
 
-/// The user's own ssh, which goes on until it is dropped.
+/// The user's own ssh, which runs until it is dropped.
 struct Own(Child);
 
 impl Own {
@@ -187,7 +189,7 @@ fn ssh_by(config: &Path) -> Command {
     ssh
 }
 
-/// Not in the remote's directory, whose path may be too long for a socket.
+/// Makes a directory for sockets. It is not in the remote's directory, whose path may be too long for a socket.
 fn socket_dir() -> tempfile::TempDir {
     support::temporary_directory()
 }
@@ -201,7 +203,7 @@ fn assert_empty(dir: &Path) {
 #[test]
 fn control_master() {
     let remote = Remote::start();
-    // An ssh that wants to be a master and cannot have its socket ends. autoask would ask with SSH_ASKPASS as well.
+    // An ssh that must be a master and cannot make its socket ends. autoask would also ask with SSH_ASKPASS.
     for value in ["yes", "auto", "autoask"] {
         assert_works(&remote, &format!("ControlMaster {value}\nControlPath /nonexistent/%C"));
     }
@@ -232,11 +234,11 @@ fn control_path_with_a_living_master_of_the_users_own() {
     };
     let (before, logins) = (socket(), remote.logins());
     assert_works(&remote, &lines);
-    // Sharing, for the two processes at least once, and without it twice.
+    // With sharing, the two processes log in at least once; without it, twice.
     assert!(remote.logins() >= logins + 3, "the user's master was used");
     assert!(answers(), "the user's master was harmed");
     assert_eq!(socket(), before);
-    // It still does what it is there for.
+    // The user's master still works.
     let logins = remote.logins();
     assert!(ssh_by(&config).args(["alpha", "true"]).status().unwrap().success());
     assert_eq!(remote.logins(), logins);
@@ -254,7 +256,7 @@ fn remote_command() {
     assert_works_with("RemoteCommand echo this runs instead");
 }
 
-/// A port that is taken, here and on the remote, which is this machine.
+/// Returns a port that is taken here and on the remote, which is this machine.
 fn taken_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -284,13 +286,13 @@ fn proxy_jump() {
     let remote = Remote::start();
     let lines = "Host alpha refused\nProxyJump gamma";
     assert_works(&remote, lines);
-    // Each of the two managers has made at least one connection, and each of these another one, which is its jump.
+    // Each of the two managers has made at least one connection, and each connection another one to the jump host.
     assert!(remote.logins() >= 4, "{} logins", remote.logins());
     assert_failures_are_told(&remote, lines);
 }
 
-/// The connection to the jump host is made by an ssh that knows nothing of ours: what the user wants of it, happens, and
-/// holds up nobody.
+/// An ssh without our options makes the connection to the jump host. It does what the user wants, and holds up no
+/// process.
 #[test]
 fn proxy_jump_by_a_master_that_persists() {
     let (remote, dir) = (Remote::start(), socket_dir());
@@ -316,7 +318,7 @@ fn proxy_command() {
     let remote = Remote::start();
     let config = remote.dir().join("user_config");
     let by_ssh = format!("ssh -F '{}' -W %h:%p gamma", config.display());
-    // What nc does, until its input ends. The path makes the test see it where it is left.
+    // This does what nc does, until its input ends. The path makes the test notice a process that is left.
     let script = "trap \"\" HUP; exec 3<>/dev/tcp/$1/$2 || exit; cat <&3 & cat >&3; kill $! 2>&-";
     let by_bash = format!("bash -c '{script}' '{}' %h %p", config.display());
     for command in [by_ssh, by_bash] {
@@ -335,7 +337,8 @@ fn log_level() {
     }
 }
 
-/// What a process writes; of two, because one may have made the connection and the other may have found it.
+/// Asserts what processes write. There are two, because the first one may have made the connection that the second one
+/// uses.
 #[track_caller]
 fn assert_written(remote: &Remote, options: impl Iterator<Item = Options>, script: &str, expected: &str) {
     for options in options {
@@ -354,7 +357,7 @@ fn assert_written(remote: &Remote, options: impl Iterator<Item = Options>, scrip
 #[test]
 fn send_env() {
     let remote = Remote::builder().sshd_option("AcceptEnv DAQ_*").start();
-    // Only DAQ_SENT is in the environment of ssh, because this process must not change its own.
+    // Only ssh gets DAQ_SENT, because this process must not change its own environment.
     let program = remote.program("ssh-with-variables", "DAQ_SENT='a b' DAQ_KEPT=no exec ssh \"$@\"");
     let lines = "SendEnv DAQ_SENT DAQ_MISSING";
     let options = both_ways(&remote, lines).map(|options| options.ssh_program(&program));
@@ -370,8 +373,8 @@ fn set_env() {
     assert_works(&remote, lines);
 }
 
-/// Without a terminal there are no escapes, whatever the character: so it comes with one. It is one that commands to
-/// the wrapper begin with.
+/// Escapes exist only with a terminal, so the test requests one. The character is one with which commands to the
+/// wrapper begin.
 #[test]
 fn escape_char() {
     assert_works_with("EscapeChar k\nRequestTTY force");
@@ -401,7 +404,8 @@ fn session_type() {
     }
 }
 
-/// Its command runs beside ours, and could read what is meant for the wrapper, or write to what is the application's.
+/// The command of `Match exec` runs beside ours. It could read the wrapper's input, or write into the application's
+/// output.
 #[test]
 fn match_exec() {
     let remote = Remote::start();
@@ -446,20 +450,20 @@ fn update_host_keys() {
     assert_eq!(fs::read_to_string(&file).unwrap(), content);
 }
 
-/// The configuration is read twice then.
+/// ssh reads the configuration twice then.
 #[test]
 fn canonicalize_hostname() {
     let lines = "CanonicalizeHostname always\nCanonicalDomains does-not-exist.invalid\nCanonicalizeFallbackLocal yes";
     assert_works_with(&format!("{lines}\nMatch canonical\nRequestTTY force\nMatch final\nLogLevel DEBUG"));
 }
 
-/// Ours would take the place of the user's.
+/// An option of ours would replace the user's.
 #[test]
 fn ignore_unknown() {
     assert_works_with("IgnoreUnknown NoSuchKeyword,UseKeychain\nNoSuchKeyword yes\nUseKeychain yes");
 }
 
-/// An agent of the user's own; its socket.
+/// Starts an agent of the user's own, and returns it with its socket.
 fn agent(dir: &Path) -> (Own, PathBuf) {
     let socket = dir.join("agent");
     let agent = Own::start(Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket));
@@ -484,7 +488,7 @@ fn add_keys_to_agent() {
     let (remote, dir) = (Remote::start(), socket_dir());
     let (_agent, socket) = agent(dir.path());
     let of_agent = |value: &str| format!("AddKeysToAgent {value}\nIdentityAgent {}", socket.display());
-    // Nobody is there to be asked.
+    // There is nobody whom it could ask.
     assert_works(&remote, &of_agent("ask"));
     assert!(!keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
     assert_works(&remote, &of_agent("yes"));
@@ -494,7 +498,7 @@ fn add_keys_to_agent() {
 #[test]
 fn forward_x11() {
     let remote = Remote::builder().sshd_option("X11Forwarding yes").start();
-    // Nothing listens there, so that an untrusted connection cannot be prepared, and ssh warns.
+    // Nothing listens there, so an untrusted connection cannot be prepared, and ssh warns.
     let program = remote.program("ssh-with-display", "DISPLAY=127.0.0.1:99 exec ssh \"$@\"");
     for trusted in ["yes", "no"] {
         let lines = format!("ForwardX11 yes\nForwardX11Trusted {trusted}");
@@ -502,7 +506,7 @@ fn forward_x11() {
     }
 }
 
-/// Nobody asked for a user: ssh_config chooses, and only the host knows who that is.
+/// The request has no user: ssh_config chooses, and only the host knows who that is.
 #[test]
 fn the_user_of_ssh_config_is_the_one_that_is_named() {
     let remote = Remote::start();
@@ -520,7 +524,7 @@ fn the_user_of_ssh_config_is_the_one_that_is_named() {
         let error = run_to_end(&manager, "p", &BootRequest::new("alpha", ["/no/such/program"])).unwrap_err();
         assert!(matches!(error, Error::StartFailed { .. }), "{error}");
 
-        // Nobody knows who it would have been.
+        // Nobody can know which user it would have been.
         manager.start_process("p", &remote.request("silent", "wait")).unwrap();
         let status = manager.kill_process("p", LONG).unwrap();
         assert!(!status.to_string().contains("user"), "{status}");

@@ -1,4 +1,4 @@
-//! Every way in which ssh fails, provoked for real: the error is typed, says whose host it was, and what to do.
+//! Every way in which ssh fails, provoked for real: the error is typed, and says which host it was and what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::{self, DEADLINE, LONG, Remote, run_to_end, told, wait_for_end, wait_until};
 use sshpm::{Error, EventKind, HostKeyPolicy, Manager, Options, ProcessState, SshFailure};
 
-/// How ssh failed for a process that has been started: and that the error names whom it was about.
+/// Returns how ssh failed for a process that was started, and asserts that the error names whom it is about.
 #[track_caller]
 fn failure(manager: &Manager, uuid: &str, host: &str, user: Option<&str>) -> (SshFailure, String) {
     let error = wait_for_end(manager, uuid).unwrap_err();
@@ -20,7 +20,7 @@ fn failure(manager: &Manager, uuid: &str, host: &str, user: Option<&str>) -> (Ss
     match error {
         Error::Ssh { host: told_host, user: told_user, failure, stderr } => {
             assert_eq!((told_host.as_str(), told_user.as_deref()), (host, user));
-            // What ssh itself said is part of it.
+            // ssh's own message is part of it.
             assert!(text.contains(stderr.trim()), "{text}");
             (failure, text)
         }
@@ -49,7 +49,7 @@ fn each_failure_is_told_from_the_others() {
         let remote = Remote::start();
         let manager = remote.manager_with(remote.options().connect_timeout(Duration::from_secs(1)));
         let events = manager.subscribe().unwrap();
-        // What ssh says, and what the error advises.
+        // The message has what ssh says, and the advice of the error.
         let cases = [
             ("unresolved", None, SshFailure::NameNotResolved, "Could not resolve hostname", "check its spelling"),
             ("refused", None, SshFailure::Refused, "Connection refused", "check that sshd runs"),
@@ -83,7 +83,7 @@ fn each_failure_is_told_from_the_others() {
             let (failed, text) = failure(&manager, &uuid, host, user);
             assert_eq!(failed, expected, "{text}");
             assert!(text.contains(said) && text.contains(advice), "{text}");
-            // The same is the answer to whoever waits for the start.
+            // A call that waits for the start returns the same error.
             let error = manager.wait_until_started(&uuid, DEADLINE).unwrap_err();
             assert_eq!(error.to_string(), text);
         }
@@ -157,7 +157,7 @@ fn a_throttling_sshd_is_told_when_it_does_not_stop() {
     let (failed, text) = fails(&remote, options, "alpha");
     assert_eq!(failed, SshFailure::Throttled, "{text}");
     assert!(text.contains("kex_exchange_identification") && text.contains("raise its MaxStartups"), "{text}");
-    // It was tried again: the first pause is much shorter than the connect timeout.
+    // The login was tried again: the first pause is much shorter than the connect timeout.
     let dropped = remote.log().matches("drop connection").count();
     assert!(dropped > 1, "{dropped} tries");
     assert_eq!(remote.logins(), 0);
@@ -175,7 +175,7 @@ fn a_throttling_sshd_is_tried_again_until_it_takes_the_connection() {
     assert_eq!(manager.process_state("p").unwrap(), ProcessState::Connecting);
     drop(held);
     assert_eq!(wait_for_end(&manager, "p").unwrap().code(), Some(3));
-    // It was started once, and nobody was told of the failed tries.
+    // The process was started once, and the failed attempts were not reported.
     assert_eq!(remote.logins(), 1);
     assert_eq!(events.try_iter().map(|event| told(&event)).collect::<Vec<_>>(), ["started p", "exited p"]);
     remote.assert_nothing_left();
@@ -195,10 +195,11 @@ fn a_start_that_is_tried_again_can_be_cancelled() {
 
 #[test]
 fn thirty_starts_at_once_are_not_too_many() {
-    // sshd's default: from the 10th connection that has not logged in on, it drops them at random.
+    // sshd's default: it drops connections at random from the tenth on that has not logged in.
     let remote = Remote::builder().sshd_option("MaxStartups 10:30:100").start();
     let manager = remote.manager_with(remote.options().connect_timeout(LONG));
-    // Behind one name the turns suffice; behind three, one sshd gets 18 at once, and dropped ones are tried again.
+    // With one host name, the limit of logins suffices. With three, the sshd gets 18 at once, and dropped ones are
+    // tried again.
     for hosts in [["alpha"].as_slice(), &["alpha", "beta", "gamma"]] {
         let uuids: Vec<String> = (0..30).map(|number| format!("p-{number}")).collect();
         for (uuid, host) in uuids.iter().zip(hosts.iter().cycle()) {
@@ -252,13 +253,13 @@ fn a_start_up_file_that_exits_is_told() {
         let (failed, text) = failure(&manager, "p", "alpha", None);
         assert_eq!(failed, SshFailure::RemoteShell(code), "{text}");
         assert!(text.contains("check that the account has a shell, and that its start-up files do not exit"), "{text}");
-        // What they said: the only way to find out which.
+        // What the start-up files wrote is the only way to find out which file it was.
         assert!(text.contains("not today"), "{text}");
         remote.assert_nothing_left();
     }
 }
 
-/// A known_hosts file that nobody has written, with a name that ssh could split; `keys` are put into it.
+/// Makes a known_hosts file with these keys, and with a name that ssh could split.
 fn known_hosts(remote: &Remote, keys: &str) -> PathBuf {
     let file = remote.dir().join("my known hosts");
     fs::write(&file, keys).unwrap();
@@ -273,7 +274,7 @@ fn new_keys_are_accepted_and_remembered_when_asked() {
     let file = remote.dir().join("known_hosts.empty");
     let remembered = fs::read_to_string(&file).unwrap();
     assert!(remembered.contains("ssh-ed25519"), "{remembered}");
-    // Now ssh's own policy is content too. Changed ones are refused as before.
+    // Now ssh's own policy accepts the key too. Changed keys are refused as before.
     assert_works(&remote, remote.options(), "unknownkey");
     assert_eq!(fails(&remote, options, "changedkey").0, SshFailure::HostKeyChanged);
     assert_eq!(fs::read_to_string(&file).unwrap(), remembered);
@@ -304,7 +305,7 @@ fn the_check_can_be_disabled_for_localhost_alone() {
         assert_eq!(fails(&remote, options.clone(), host).0, SshFailure::HostKeyUnknown);
         assert_works(&remote, disabled.clone(), host);
     }
-    // By its name it is any host, though it is the same one.
+    // By its name, it is a host like any other, although it is the same one.
     assert_eq!(fails(&remote, disabled.clone(), "alpha").0, SshFailure::HostKeyUnknown);
     assert_eq!(fails(&remote, disabled, "changedkey").0, SshFailure::HostKeyUnknown, "the file given is used");
     assert_eq!(fs::read_to_string(&empty).unwrap(), "");
@@ -314,7 +315,7 @@ fn the_check_can_be_disabled_for_localhost_alone() {
 #[test]
 fn strict_wins_over_what_ssh_config_says() {
     let remote = Remote::start();
-    // The caller's options stand in for a config file; both are behind the policy.
+    // The options stand for a config file here. The policy wins over both.
     let lax = remote.options().ssh_option("StrictHostKeyChecking=no");
     assert_works(&remote, lax.clone(), "unknownkey");
     fs::write(remote.dir().join("known_hosts.empty"), "").unwrap();
@@ -358,7 +359,7 @@ fn the_event_has_the_typed_reason() {
     remote.assert_nothing_left();
 }
 
-/// sshd would take a Kerberos ticket. What klist says of it is made up: a realm is not to be had here.
+/// sshd would accept a Kerberos ticket. The answer of klist is made up, because there is no realm here.
 #[test]
 fn a_ticket_that_has_expired_is_told() {
     support::isolated(|| {

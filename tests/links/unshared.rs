@@ -1,4 +1,5 @@
-//! Where connections cannot be shared, each process logs in by itself, all is as always, and one warning says why.
+//! Where connections cannot be shared, each process logs in by itself, everything else works as usual, and one warning
+//! says why.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -10,7 +11,8 @@ use crate::sharing::*;
 use crate::support::{self, LONG, Remote, isolated};
 use sshpm::{Manager, Options};
 
-/// Three processes of a manager that cannot share: each logs in by itself, all is as always, and there is one warning.
+/// Starts three processes of a manager that cannot share connections. Asserts that each logs in by itself, that they
+/// work as usual, and that there is one warning.
 #[track_caller]
 fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
     let manager = Manager::new(options).unwrap();
@@ -18,7 +20,7 @@ fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
     for batch in 0..2 {
         start_all_ready(&manager, &uuids, "alpha");
         assert!(masters(remote).is_empty());
-        // What told that it cannot be shared may have been a login as well.
+        // The attempt that showed that connections cannot be shared may have been a login as well.
         let logins = remote.logins();
         assert!((3..=4).contains(&(logins - 3 * batch)), "{logins} logins");
         uuids.iter().for_each(|uuid| assert_untouched(&manager, uuid));
@@ -26,7 +28,7 @@ fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
     let file = remote.scratch().join("log");
     fs::write(remote.local(&file), "line\n").unwrap();
     assert_eq!(manager.read_log_file("alpha", None, &file, 1, LONG).unwrap(), b"line\n");
-    // It is found out for each host, and told for one.
+    // Each host shows it, and it is reported once.
     start_all_ready(&manager, &["other-host".to_owned()], "beta");
     assert_untouched(&manager, "other-host");
     finish(&manager, remote);
@@ -36,12 +38,12 @@ fn assert_falls_back(remote: &Remote, options: Options, why: &str) {
     assert!(warnings[0].contains("connections are not shared") && warnings[0].contains(why), "{warnings:#?}");
 }
 
-/// A small file system, for this thread and those that it makes from now on; it goes with this, because its directory could
-/// not be removed else.
+/// A small file system for this thread and those that it makes from now on. It is unmounted when this is dropped,
+/// because otherwise its directory could not be removed.
 struct Mounted(CString);
 
 impl Mounted {
-    /// `None`, after saying why, where that cannot be.
+    /// Mounts the file system. Where that is impossible, reports why and returns `None`.
     fn at(directory: &Path, data: &str) -> Option<Mounted> {
         if !support::namespaces_work() {
             support::skipped("no root or no mount namespaces here");
@@ -115,7 +117,7 @@ fn a_full_runtime_directory_is_told_once_and_all_log_in() {
         logged::keep();
         let base = private_sockets();
         let remote = Remote::start();
-        // For the root and the directory, and for nothing else.
+        // Room for the root and the directory, and for nothing else.
         if let Some(_mounted) = Mounted::at(base.path(), "nr_inodes=2,mode=700") {
             assert_falls_back(&remote, options(&remote).connect_timeout(LONG), "No space left");
         }

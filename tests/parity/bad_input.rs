@@ -1,10 +1,10 @@
-//! What is refused, by field and value, before anything starts: the seed's class takes all of it.
+//! Input that is refused, by field and value, before anything starts. The seed's class accepts all of it.
 
 use crate::life::*;
 use crate::support::Remote;
 use sshpm::{BootRequest, Error, KillStep, Manager, Options, Role, Signal};
 
-/// The error must name the field, and show the value or its beginning.
+/// Asserts that the error names the field and shows the value or its beginning.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T, Error>, field: &str, value: &str) {
     match result {
@@ -57,7 +57,7 @@ fn bad_input_is_refused_and_starts_nothing() {
     remote.assert_nothing_left();
 }
 
-/// Why JSON is refused; it must be, as JSON.
+/// Returns why JSON is refused. It must be refused as JSON.
 #[track_caller]
 fn json_error(json: &str) -> String {
     match BootRequest::from_json(json) {
@@ -70,12 +70,12 @@ fn json_error(json: &str) -> String {
 fn bad_json_is_refused_with_its_place() {
     let good = r#"{"host": "alpha", "argv": ["true"], "environment": {"A": "b"}, "limits": {"core": 0}}"#;
     BootRequest::from_json(good).unwrap();
-    // Cut off anywhere.
+    // JSON that is cut off anywhere.
     for length in 0..good.len() {
         let error = json_error(&good[..length]);
         assert!(error.contains("EOF") && error.contains("line 1 column") || length == 0, "{error}");
     }
-    // Of the wrong type: the message says what there is, and where.
+    // Values of the wrong type: the message says what was found, and where.
     for (key, value) in [
         ("host", "7"),
         ("user", "[]"),
@@ -117,7 +117,7 @@ fn bad_json_is_refused_with_its_place() {
         let json = format!("{{{host}\"argv\": [\"true\"], \"{key}\": {value}}}");
         refused(BootRequest::from_json(&json), key, shown);
     }
-    // Not even read: 100 MB, and nesting without end.
+    // These are not even parsed: 100 MB, and endless nesting.
     let large = format!("{}{good}", " ".repeat(100 << 20));
     match BootRequest::from_json(&large) {
         Err(Error::Invalid { field, value, reason }) => {

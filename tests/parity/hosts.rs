@@ -1,4 +1,4 @@
-//! validate_host_connection and validate_hosts: what a login teaches, and why it does not work.
+//! validate_host_connection and validate_hosts: what a login shows, and why it does not work.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -55,14 +55,14 @@ fn the_runtime_directory_that_is_told_is_the_logins() {
     remote.assert_nothing_left();
 }
 
-/// What logind.conf(5) says of processes that a logout leaves, for a user that nobody has excepted.
+/// What logind.conf(5) says about processes that a logout leaves, for a user without an exception.
 #[test]
 fn a_host_that_ends_what_a_login_leaves_is_told() {
     let remote = Remote::start();
     let Some(user) = remote.user("bash") else {
         return assert!(!remote.require_users("a logind.conf of its own"));
     };
-    // They are the machine's own but for this.
+    // Except these two, the files are the machine's own.
     for directory in ["/etc/systemd", "/var/lib/systemd"] {
         remote.mount_tmpfs(directory, "size=64k");
     }
@@ -105,7 +105,7 @@ fn failure(manager: &Manager, host: &str, auth_method: Option<&str>) -> SshFailu
 #[test]
 fn validate_host_connection_with_an_auth_method() {
     let remote = Remote::start();
-    // It wins over what the caller's options say.
+    // The argument wins over the options.
     let manager = Manager::new(options(&remote).ssh_option("PreferredAuthentications=hostbased")).unwrap();
     assert_eq!(failure(&manager, "alpha", None), SshFailure::AuthenticationFailed);
     manager.validate_host_connection("alpha", None, Some("publickey")).unwrap();
@@ -134,7 +134,7 @@ fn validate_host_connection_with_an_auth_method() {
     remote.assert_nothing_left();
 }
 
-/// Hosts that fail, each in its way.
+/// Hosts that fail, each in its own way.
 const FAILING: [(&str, SshFailure); 5] = [
     ("refused", SshFailure::Refused),
     ("unresolved", SshFailure::NameNotResolved),
@@ -170,7 +170,7 @@ fn validate_hosts() {
         let before = local_snapshot();
         let manager = manager(&remote);
         assert_eq!(manager.validate_hosts(&[], |_, _| panic!("there is none")).unwrap().len(), 0);
-        // Many more than are asked at the same time, and than sshd takes at once.
+        // Many more than are asked at the same time, and more than sshd accepts at once.
         let mut destinations: Vec<_> = (0..60).map(|at| destination(["alpha", "beta", "gamma"][at % 3])).collect();
         destinations.extend(FAILING.map(|(host, _)| destination(host)));
         destinations.push(destination("no host"));
@@ -183,7 +183,7 @@ fn validate_hosts() {
                 assert_eq!(std::thread::current().id(), caller);
                 assert!(told.insert(at), "{at} was told twice");
                 assert_eq!(answer.is_ok(), at < 60, "{answer:?}");
-                // The thread of a connection has the name of the one that made it, until it gives itself its own.
+                // A new thread has the name of its parent until it sets its own.
                 let asking =
                     || local_snapshot().threads.iter().filter(|name| name.starts_with("sshpm-validat")).count();
                 most =
@@ -203,7 +203,7 @@ fn validate_hosts() {
         }
         assert!(matches!(&answers[65], Err(Error::Invalid { field, .. }) if field == "host"), "{:?}", answers[65]);
         assert!(matches!(&answers[66], Err(Error::Invalid { field, .. }) if field == "user"), "{:?}", answers[66]);
-        // A caller that panics in its progress gets its panic, and nothing is left.
+        // A panic in the caller's progress function reaches the caller, and nothing is left.
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             manager.validate_hosts(&destinations[..20], |_, _| panic!("expected in this test"))
         }));

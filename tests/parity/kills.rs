@@ -1,4 +1,4 @@
-//! The seed's members that end processes and tell of ends and pids, each in a test of its name.
+//! The seed's members that end processes and report ends and pids, each in a test of its name.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -90,12 +90,12 @@ fn kill_process_without_metadata_in_every_state() {
         Err(Error::Invalid { field, value, .. }) if field == "signal" && value == "TERM"
     ));
 
-    // One that has ended gives how.
+    // A process that has ended returns how it ended.
     start(&manager, "ended", &shell("exit 6"));
     end_of(&manager, "ended");
     let status = kill("ended", Signal::KILL).unwrap();
     assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(6)), "{status}");
-    // One that did not start gives why.
+    // A process that did not start returns why.
     failure_of(&manager, "failed", &sshpm::BootRequest::new("alpha", ["/missing"]));
     assert!(matches!(kill("failed", Signal::KILL), Err(Error::StartFailed { .. })));
 
@@ -104,14 +104,14 @@ fn kill_process_without_metadata_in_every_state() {
     manager.start_process("connecting", &silent).unwrap();
     let status = kill("connecting", Signal::QUIT).unwrap();
     assert_eq!((status.source(), status.code()), (ExitSource::ManualKillThroughSshClient, None), "{status}");
-    // As if somebody else did it: while it waits for the shared connection, there is no client to signal.
+    // As if somebody else did it. While the process waits for the shared connection, there is no client to signal.
     if launched_by() == By::Ssh {
         manager.start_process("connecting", &silent).unwrap();
         let failed = manager.kill_process_without_metadata("connecting", Signal::KILL, false, TIME);
         assert!(matches!(failed, Err(Error::NotRunning { .. })), "{failed:?}");
         manager.kill_process("connecting", TIME).unwrap();
     }
-    // With a connection of its own there is one: that is a start that failed.
+    // With a connection of its own, there is a client. Ended by somebody else, that is a failed start.
     let unshared = Manager::new(options(&remote).share_connections(false)).unwrap();
     for as_manual_kill in [true, false] {
         unshared.start_process("connecting", &silent).unwrap();
@@ -127,7 +127,7 @@ fn kill_process_without_metadata_in_every_state() {
     assert!(unshared.active_process_keys().is_empty());
     assert!(manager.active_process_keys().is_empty());
 
-    // One that does not end in time stays, and can be asked for again although its client is gone.
+    // A process that does not end in time stays in the table. It can be asked for again although its client is gone.
     let deaf = shell("trap '' HUP QUIT TERM PIPE; echo ready; while :; do sleep 0.05; done");
     let application = start_ready(&manager, "deaf", &deaf.grace(Duration::from_secs(600)));
     let late = manager.kill_process_without_metadata("deaf", Signal::KILL, true, Duration::ZERO);
@@ -140,7 +140,7 @@ fn kill_process_without_metadata_in_every_state() {
     let expected = (ExitSource::ManualKillThroughSshClient, learned(137));
     assert_eq!((status.source(), status.application_code()), expected, "{status}");
 
-    // What does not end of the lost link's HUP gets KILL after its grace.
+    // A process that HUP of the lost link does not end gets KILL after its grace.
     let application = start_ready(&manager, "deaf", &deaf_for_a_second());
     let status = kill("deaf", Signal::QUIT).unwrap();
     assert_eq!((status.application_code(), status.signal()), (learned(137), learned(Signal::KILL)), "{status}");
@@ -177,7 +177,7 @@ fn crash_process() {
         assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(code)), "{status}");
         assert_eq!(status.signal(), (uuid != "quit").then_some(signal), "{status}");
         assert!(!status.link_lost(), "{status}");
-        // As after a real crash: it is in the table, with its pid and output.
+        // As after a real crash: the process is in the table, with its pid and output.
         assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Ended);
         assert_eq!((manager.remote_pid(uuid).unwrap(), stdout(&manager, uuid).as_str()), (pid, "ready\n"));
         assert!(matches!(manager.crash_process(uuid, signal), Err(Error::NotRunning { .. })));
@@ -195,7 +195,7 @@ fn pop_early_exit_status() {
     let remote = Remote::start();
     let manager = manager(&remote);
     assert!(manager.pop_early_exit_status("nobody").is_none());
-    // Each with its true source; the seed says client monitoring of all of them.
+    // Each has its true source. The seed reports client monitoring for all of them.
     for uuid in ["itself", "crashed", "client", "killed-there"] {
         manager.start_process(uuid, &shell(OWN_CODES)).unwrap();
     }
@@ -261,7 +261,7 @@ fn get_runtime_pids() {
     manager.crash_process("u", Signal::KILL).unwrap();
     end_of(&manager, "u");
     remote.assert_nothing_left();
-    // What has ended has no pid here any more.
+    // The local pids of a process that has ended are gone.
     wait_until("the end of client and watcher", TIME, || {
         let now = manager.runtime_pids("u");
         (now == RuntimePids { ssh_client: None, client_monitoring: None, ..pids }).then_some(())
@@ -300,7 +300,7 @@ fn a_shutdown_order_and_a_role_of_ones_own() {
     let order = [Role::InfrastructureApplications, monitor.clone(), Role::Application];
     let manager = Manager::new(options(&remote).shutdown_order(order)).unwrap();
     let events = manager.subscribe().unwrap();
-    // Against the usual order; those that the order does not name end last.
+    // This order is against the usual one. Roles that it does not name end last.
     let processes = [
         ("controller", Role::RootController),
         ("application", Role::from_tree_id("0.1.2", false)),
@@ -308,7 +308,7 @@ fn a_shutdown_order_and_a_role_of_ones_own() {
         ("server", Role::from_tree_id("1", false)),
     ];
     for (uuid, role) in &processes {
-        // The order is seen only when an end takes a while.
+        // The order is visible only when an end takes a while.
         let script = "trap 'sleep 0.2; exit 0' QUIT; echo ready; while :; do sleep 0.05; done";
         manager.start_process(uuid, &shell(script).role(role.clone())).unwrap();
     }
@@ -317,7 +317,7 @@ fn a_shutdown_order_and_a_role_of_ones_own() {
         wait_until("it is ready", TIME, || stdout(&manager, uuid).contains("ready").then_some(()));
     }
     let uuids = processes.each_ref().map(|(uuid, _)| *uuid);
-    // Those of one role alone, by the name of a role of one's own.
+    // Only the processes of one role, by the name of a custom role.
     let killed = manager.kill_processes_by_role(&monitor, &uuids, &KillTimeouts::from(TIME)).unwrap();
     assert_eq!(killed.keys().collect::<Vec<_>>(), ["monitor"]);
     let killed = manager.kill_processes(&uuids[..2], &KillTimeouts::from(TIME)).unwrap();
@@ -384,13 +384,14 @@ fn the_log_says_how_to_end_a_process_by_hand() {
         assert!(by_hand.stdout(Stdio::null()).status().unwrap().success());
         let status = end_of(&manager, "at-its-host");
         assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(137)), "{status}");
-        // The line for the end: who it was, what happened, the code.
+        // The line about the exit says which process it was, what happened, and the code.
         wait_until("the line of the end", TIME, || {
             let line = line("at-its-host", status.sentence())?;
             ["readout", "np04", &user, "137"].iter().all(|word| line.contains(word)).then_some(())
         });
 
-        // A setup line can have secrets, and so can what its shell says of it: they are in the error, not in the log.
+        // A setup line can have secrets, and so can the messages of its shell: they are in the error, and not in the
+        // log.
         let setup = shell("exit 0").setup_line("echo token-4711 >&2; exit 3");
         manager.start_process("setup", &setup).unwrap();
         let error = manager.wait_until_started("setup", TIME).unwrap_err().to_string();
@@ -405,7 +406,7 @@ fn the_log_says_how_to_end_a_process_by_hand() {
         start_ready(&manager, "by-its-client", &shell(OWN_CODES));
         let client = client_of(&manager, "by-its-client");
         let words = command("by-its-client", "kill -9 ");
-        // The first one is that for its host.
+        // The first one is the command for the host.
         let words = if words.len() == 3 && words[2] == client.pid.to_string() {
             words
         } else {

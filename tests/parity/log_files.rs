@@ -1,4 +1,4 @@
-//! read_log_file and follow_log_file: whatever the file is called, holds and becomes.
+//! read_log_file and follow_log_file, whatever the name and the content of the file, and whatever happens to it.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Seek, SeekFrom, Write};
@@ -42,7 +42,7 @@ fn read_log_file() {
     assert_same_bytes("5000 lines", read(&manager, &file, 5000), &text);
     assert_same_bytes("all lines", read(&manager, &file, usize::MAX), &text);
     assert_eq!(read(&manager, &file, 0), b"");
-    // An unfinished line is one; an empty file is no error.
+    // An unfinished line counts as a line, and an empty file is no error.
     fs::write(&local, "one\ntwo").unwrap();
     assert_eq!(read(&manager, &file, 1), b"two");
     fs::write(&local, "").unwrap();
@@ -51,7 +51,7 @@ fn read_log_file() {
     let all: Vec<u8> = (0..=255).collect();
     fs::write(&local, &all).unwrap();
     assert_eq!(read(&manager, &file, 100), all);
-    // What a process writes: the seed's use of it.
+    // A process writes this file, as in the seed.
     start_ready_log(&manager, &remote, &file);
     wait_until("a heartbeat", TIME, || {
         String::from_utf8_lossy(&read(&manager, &file, 100)).contains("Heartbeat").then_some(())
@@ -114,7 +114,7 @@ fn read_log_file_with_any_name() {
         fs::write(remote.local(&path), format!("{name}!\n")).unwrap();
         assert_eq!(read(&manager, &path, 10), format!("{name}!\n").as_bytes(), "{name:?}");
     }
-    // Relative ones begin at the login directory, and nothing is expanded.
+    // Relative paths begin at the login directory, and nothing in them is expanded.
     if remote.require_users("a home directory of the test's own") {
         let home = remote.users()[0].home.clone();
         for name in names {
@@ -126,7 +126,7 @@ fn read_log_file_with_any_name() {
     remote.assert_nothing_left();
 }
 
-/// A file of this size that is nothing but a hole, with these last bytes.
+/// Makes a file of this size that is a hole except for these last bytes.
 #[track_caller]
 fn sparse(remote: &Remote, name: &str, size: u64, end: &str) -> PathBuf {
     let path = remote.scratch().join(name);
@@ -141,10 +141,10 @@ fn read_log_file_of_ten_gigabytes() {
     let remote = Remote::start();
     let manager = manager(&remote);
     let large = sparse(&remote, "large", 10 << 30, "\nlast but one\nlast\n");
-    // Reading it all would take longer than the timeout.
+    // Reading all of it would take longer than the timeout.
     let brief = Duration::from_secs(30);
     assert_eq!(manager.read_log_file("alpha", None, &large, 2, brief).unwrap(), b"last but one\nlast\n");
-    // One endless line: its last 16 MiB.
+    // One endless line: the result is its last 16 MiB.
     let endless = sparse(&remote, "endless", 10 << 30, "the end");
     let content = manager.read_log_file("alpha", None, &endless, 5, brief).unwrap();
     assert_eq!(content.len(), 16 << 20);
@@ -152,7 +152,7 @@ fn read_log_file_of_ten_gigabytes() {
     remote.assert_nothing_left();
 }
 
-/// Reads until what came so far is this; more than that is wrong.
+/// Reads until exactly this has come.
 #[track_caller]
 fn expect(follower: &LogFollower, expected: &str) {
     let mut all = Vec::new();
@@ -180,24 +180,24 @@ fn follow_log_file() {
         fs::write(&local, "1\n2\n3\n").unwrap();
         let follower = manager.follow_log_file("alpha", None, &file, 2).unwrap();
         expect(&follower, "2\n3\n");
-        // It grows, by parts of lines and by any bytes.
+        // The file grows, by parts of lines and by any bytes.
         append(&local, "gro");
-        // Slurm carries whole lines.
+        // Slurm passes on whole lines.
         let begun = if launched_by() == By::Slurm { "" } else { "gro" };
         expect(&follower, begun);
         append(&local, "ws\n");
         expect(&follower, &"grows\n"[begun.len()..]);
-        // It is rotated as a fresh log is.
+        // The file is rotated, as a fresh log is.
         fs::rename(&local, local.with_extension("1")).unwrap();
         append(&local, "new\n");
         expect(&follower, "new\n");
         append(&local, "and more of it\n");
         expect(&follower, "and more of it\n");
-        // It is emptied, and grows again.
+        // The file is emptied, and grows again.
         File::options().write(true).open(&local).unwrap().set_len(0).unwrap();
         append(&local, "t\n");
         expect(&follower, "t\n");
-        // It is gone for a while.
+        // The file is gone for a while.
         fs::remove_file(&local).unwrap();
         assert!(follower.next(Duration::from_millis(300)).unwrap().is_none());
         append(&local, "back\n");
@@ -205,13 +205,13 @@ fn follow_log_file() {
         drop(follower);
         remote.assert_nothing_left();
 
-        // One that does not exist yet.
+        // A file that does not exist yet.
         let later = remote.scratch().join("later");
         let follower = manager.follow_log_file("alpha", None, &later, 10).unwrap();
         wait_until("the wait for the file", TIME, || running(&remote, "sleep"));
         append(&remote.local(&later), "here\n");
         expect(&follower, "here\n");
-        // It outlives its manager, and ends by itself when nobody reads.
+        // The follower outlives its manager, and ends by itself when it is dropped.
         drop(manager);
         append(&remote.local(&later), "still\n");
         expect(&follower, "still\n");
@@ -221,13 +221,13 @@ fn follow_log_file() {
     });
 }
 
-/// The process on the remote that runs this program, if there is one.
+/// Returns the process on the remote that runs this program, if there is one.
 fn running(remote: &Remote, program: &str) -> Option<ProcessInfo> {
     let is_it = |process: &ProcessInfo| process.cmdline.first().is_some_and(|word| word == program);
     remote.processes().into_iter().find(is_it)
 }
 
-/// GNU tail watches a file by inotify only where the file exists when tail starts; else it looks at it every second.
+/// GNU tail watches a file with inotify only if the file exists when tail starts. Otherwise it looks every second.
 #[test]
 fn a_follower_that_began_before_its_file_does_not_poll() {
     let remote = Remote::start();
@@ -295,7 +295,7 @@ fn follow_log_file_ends_in_every_way() {
             error
         };
         let scratch = remote.scratch();
-        // It is kept to the end of this test: one that has ended holds no descriptor.
+        // The follower is kept until the end of this test: one that has ended holds no descriptor.
         let directory = manager.follow_log_file("alpha", None, &scratch, 1).unwrap();
         let error = ended(&directory);
         assert!(matches!(error, Error::RemoteFile { problem: FileProblem::IsDirectory, .. }), "{error}");
@@ -313,7 +313,7 @@ fn follow_log_file_ends_in_every_way() {
         drop(follower);
         remote.assert_nothing_left();
 
-        // Dropped before it has a connection, and while nobody reads more than its queue takes.
+        // Followers are dropped before they have a connection, and while nobody reads more than their queue holds.
         let follower = manager.follow_log_file("silent", None, &file, 1).unwrap();
         assert!(follower.next(Duration::ZERO).unwrap().is_none());
         drop(follower);

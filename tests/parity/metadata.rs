@@ -9,7 +9,7 @@ use crate::life::*;
 use crate::support::{ProcessInfo, Remote, User, is_failure, isolated, peak_kib, wait_until};
 use sshpm::{Error, FileProblem, LauncherFailure, Manager, ProcessMetadata, Role, SshFailure};
 
-/// The metadata file of a uuid, as this process sees it.
+/// Returns the path of the metadata file of a uuid, as this process sees it.
 #[track_caller]
 fn file_of(remote: &Remote, uuid: &str) -> PathBuf {
     let name = format!("metadata_{uuid}.json");
@@ -33,7 +33,7 @@ fn read_process_metadata() {
     let file = file_of(&remote, "u");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
     assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o7777, 0o700);
-    // As the seed's own reader takes it: a JSON object with its seven keys.
+    // The seed's own reader needs a JSON object with these seven keys.
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(json["pid"].as_i64(), Some(application.pid.into()));
     assert_eq!(json["hostname"], "alpha");
@@ -50,10 +50,10 @@ fn read_process_metadata() {
     assert_eq!((metadata.tree_id.as_str(), metadata.role.as_str()), ("0.1.2", "application"));
     assert_eq!((metadata.name.as_str(), metadata.session.as_str()), (name, "np04"));
     assert_eq!(metadata.started_at, json["started_at"].as_f64().unwrap());
-    // These two and the pid name one process for ever.
+    // These two and the pid identify one process for ever.
     assert_eq!(metadata.start_time, application.start_time.to_string());
     assert_eq!(metadata.boot_id, fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim());
-    // Another manager reads it as well.
+    // Another manager can read it as well.
     let another = Manager::new(remote.options_as()).unwrap();
     assert_eq!(another.read_process_metadata("u", "beta", Some(user), TIME).unwrap(), metadata);
 
@@ -72,7 +72,7 @@ fn read_process_metadata() {
 fn a_metadata_file_is_waited_for() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    // Its reader is there before it.
+    // The reader waits before the file exists.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| manager.read_process_metadata("late", "alpha", None, TIME));
         wait_until("the reader's script", TIME, || (!remote.processes().is_empty()).then_some(()));
@@ -86,7 +86,7 @@ fn a_metadata_file_is_waited_for() {
 #[test]
 fn the_metadata_file_path() {
     assert_eq!(sshpm::metadata_file_path("a-b"), "${XDG_RUNTIME_DIR:-/tmp}/drunc/metadata_a-b.json");
-    // As a shell on the host expands it, it is where the file is.
+    // The path, as a shell on the host expands it, is that of the file.
     let remote = Remote::builder().runtime_dirs().start();
     let manager = manager(&remote);
     start_ready(&manager, "a-b", &shell(OWN_CODES));
@@ -106,7 +106,7 @@ fn two_users_on_one_host() {
     let manager = Manager::new(remote.options_as()).unwrap();
     let users: Vec<User> = ["root", "bash", "dash"].iter().filter_map(|shell| remote.user(shell)).collect();
     assert!(users.len() > 1);
-    // The same uuid twice on one host, by two managers: the files are each user's own.
+    // Two managers use the same uuid on one host, as two users: each user has files of its own.
     let others: Vec<_> = users.iter().map(|_| crate::life::manager(&remote)).collect();
     for (user, manager) in users.iter().zip(&others) {
         start_ready(manager, "same", &remote.request_as(user, shell(OWN_CODES)));
@@ -126,12 +126,12 @@ fn hostile_metadata_files_are_refused_and_nothing_is_done_with_them() {
     isolated(|| {
         let remote = Remote::start();
         let manager = manager(&remote);
-        // Makes the directory.
+        // This makes the directory.
         start_ready(&manager, "good", &shell(OWN_CODES));
         let file = file_of(&remote, "good");
         let good = fs::read_to_string(&file).unwrap();
         let directory = file.parent().unwrap().to_owned();
-        // What a kill by a pid of 0, 1 or -1 would end: this process' group, init, all.
+        // A kill with a pid of 0, 1 or -1 would end this process's group, init, or everything.
         let bystander = start_ready(&manager, "bystander", &shell(OWN_CODES));
         let pid = manager.remote_pid("good").unwrap();
         let with_pid = |pid_text: &str| good.replacen(&format!("\"pid\":{pid},"), &format!("\"pid\":{pid_text},"), 1);
@@ -161,26 +161,26 @@ fn hostile_metadata_files_are_refused_and_nothing_is_done_with_them() {
             if let Some(pid) = what.strip_prefix("pid ").filter(|pid| pid.len() < 3) {
                 assert!(message.contains(&format!("its pid is {pid};")), "{message}");
             }
-            // A process of that uuid is neither hindered by it, nor ends what it speaks of.
+            // Such a file hinders no process of that uuid, and the process's end affects nothing that the file names.
             start_ready(&manager, "bad", &shell(OWN_CODES));
             assert_eq!(manager.kill_process("bad", TIME).unwrap().code(), Some(17), "{what}");
-            // The end is told before the file is removed.
+            // The exit is reported before the file is removed.
             wait_until("the end of the file", TIME, || (!path.exists()).then_some(()));
             assert!(bystander.is_alive(), "{what}");
         }
         // No UTF-8.
         fs::write(&path, b"{\"pid\":42,\"hostname\":\"\xff\xfe\"}").unwrap();
         refused("not UTF-8");
-        // 100 MB of nothing: neither kept here nor read there.
+        // 100 MB of zeros: neither kept here nor read there.
         let before = peak_kib();
         File::create(&path).unwrap().set_len(100 << 20).unwrap();
         refused("huge");
-        // The kernel counts its peak only nearly: it can be lower than before.
+        // The kernel's peak is not exact: it can be lower than before.
         let more = peak_kib().saturating_sub(before);
         assert!(more < 32 << 10, "{more} KiB");
         fs::remove_file(&path).unwrap();
 
-        // What is no file of this user's own is none at all.
+        // Anything but a regular file of this user counts as missing.
         let missing = |what: &str| {
             let error = manager.read_process_metadata("bad", "alpha", None, Duration::ZERO).unwrap_err();
             assert!(matches!(error, Error::RemoteFile { problem: FileProblem::Missing, .. }), "{what}: {error}");
@@ -212,7 +212,7 @@ fn what_stands_in_the_place_of_metadata_does_not_hold_up_a_start() {
     let path = file_of(&remote, "u");
     manager.kill_process("u", TIME).unwrap();
     remote.assert_nothing_left();
-    // The shell's read would take it byte by byte, and a fifo would hang it.
+    // The shell's `read` would take this byte by byte, and a fifo would hang it.
     File::create(&path).unwrap().set_len(100 << 20).unwrap();
     start_ready(&manager, "u", &shell(OWN_CODES));
     assert!(fs::metadata(&path).unwrap().len() < 4096, "it is replaced");
@@ -239,7 +239,7 @@ fn reading_metadata_leaves_nothing_when_its_time_is_over() {
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{uuid:?} {host:?}: {refused:?}");
     }
     assert_eq!(remote.logins(), 0);
-    // Nobody waits any more when its client is gone, whatever its time.
+    // The script on the host ends with its client, however long it may wait.
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| manager.read_process_metadata("u", "alpha", None, Duration::from_secs(600)));
         let is_script = |process: &ProcessInfo| process.cmdline.first().is_some_and(|word| word == "sleep");

@@ -1,4 +1,4 @@
-//! The life of processes as the suite of the seed's class has it, in Python through the C ABI: see python.py.
+//! The life of processes as the suite of the seed's class tests it, in Python through the C ABI: see python.py.
 
 use std::process::{Command, Stdio};
 

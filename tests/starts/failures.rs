@@ -1,4 +1,4 @@
-//! Starts that fail say why and never give an exit code; starts that have less than they should work all the same.
+//! Failed starts report why, and never an exit code. Starts that lack something optional work all the same.
 
 use std::ffi::OsString;
 use std::fs;
@@ -96,7 +96,7 @@ fn a_shell_that_ends_before_the_program_runs_leaves_nothing() {
     if !remote.require_users("setsid and perl would be the real ones") {
         return;
     }
-    // What makes the session else: perl, and then a shell.
+    // Without setsid, perl makes the session. Without perl, a shell goes without one.
     for program in ["/usr/bin/setsid", "/usr/bin/perl"] {
         remote.take_away(program);
         assert_leave_nothing(&remote, &manager);
@@ -117,7 +117,7 @@ fn a_working_directory_that_cannot_be_entered_is_no_exit_code() {
     finish(&manager, &remote);
 }
 
-/// Arguments and values are secret, and in no error.
+/// Arguments and values are secret, and stand in no error.
 #[test]
 fn the_error_names_what_the_failure_is_about() {
     let remote = Remote::start();
@@ -159,7 +159,7 @@ fn the_error_names_what_the_failure_is_about() {
         assert!(!message.contains("secret"), "{message}");
         assert_eq!(message.contains(tilde), texts.iter().any(|text| text == tilde), "{message}");
     }
-    // No file is there either.
+    // There is no file either.
     let error = manager.read_log_file("alpha", None, "~/x.log", 1, TIME).unwrap_err().to_string();
     assert!(error.contains(tilde), "{error}");
     finish(&manager, &remote);
@@ -178,13 +178,13 @@ fn a_limit_above_the_hosts_is_named() {
     finish(&manager, &remote);
 }
 
-/// The metadata files that stand on the remote.
+/// Returns the metadata files on the remote.
 fn metadata(remote: &Remote) -> Vec<PathBuf> {
     let is_metadata = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("metadata_");
     remote.runtime_files().into_iter().filter(is_metadata).collect()
 }
 
-/// Runs a process of this user and gives the directory of its metadata file.
+/// Runs a process of this user, and returns the directory of its metadata file.
 #[track_caller]
 fn runtime_directory(remote: &Remote, user: &User) -> Option<PathBuf> {
     let manager = manager(remote);
@@ -197,14 +197,15 @@ fn runtime_directory(remote: &Remote, user: &User) -> Option<PathBuf> {
     found.first().map(|path| path.parent().unwrap().to_owned())
 }
 
-/// What the wrapper puts where it finds no runtime directory.
+/// Returns the files that the wrapper makes where it finds no runtime directory.
 fn hidden_files(remote: &Remote) -> Vec<PathBuf> {
     let entries = ["/dev/shm", "/tmp"].map(|dir| fs::read_dir(remote.local(Path::new(dir))).unwrap());
     let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
     paths.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(".sshpm")).collect()
 }
 
-/// A user that is not root, where the launcher can have one, on a remote of its own; nothing where there are no namespaces.
+/// Returns a user who is not root, if the launcher can have one, on a remote with its own users. Returns nothing where
+/// there are no namespaces.
 fn user_of(remote: &Remote) -> Option<User> {
     let user = match launched_by() {
         By::Local | By::Slurm => remote.user("root"),
@@ -231,7 +232,7 @@ fn the_runtime_directory_is_that_of_the_login_or_one_of_our_own() {
 
 #[test]
 fn a_runtime_directory_of_the_login_that_is_missing_or_not_writable_is_passed_over() {
-    // root can write in the one, where the launcher has no other user.
+    // root can write to /etc, and some launchers have no other user.
     let not_writable = if matches!(launched_by(), By::Local | By::Slurm) { "/sys" } else { "/etc" };
     for directory in ["/does/not/exist", not_writable] {
         let remote = Remote::builder().env("XDG_RUNTIME_DIR", directory).start();
@@ -246,7 +247,7 @@ fn a_strangers_directory_is_passed_over() {
     let Some(user) = user_of(&remote) else { return };
     let stranger = remote.local(Path::new("/tmp/drunc"));
     fs::create_dir(&stranger).unwrap();
-    // That all can write in it makes it worse, not better.
+    // Everybody can write to it, which makes it worse and not better.
     fs::set_permissions(&stranger, fs::Permissions::from_mode(0o777)).unwrap();
     chown(&stranger, Some(60_999), Some(60_999)).unwrap();
     assert_eq!(runtime_directory(&remote, &user), Some(format!("/tmp/drunc-{}", user.uid).into()));
@@ -258,7 +259,7 @@ fn a_strangers_directory_is_passed_over() {
 fn a_symbolic_link_is_passed_over() {
     let remote = Remote::start();
     let Some(user) = user_of(&remote) else { return };
-    // To a directory of the user's own, as a stranger would choose one to fill or to change.
+    // The link leads to a directory of the user's own, as a stranger would choose one to fill it or to change it.
     let target = remote.local(&user.home).join("valuable");
     fs::create_dir(&target).unwrap();
     chown(&target, Some(user.uid), Some(user.uid)).unwrap();
@@ -330,7 +331,7 @@ fn stale_metadata_is_no_owner() {
         start(&manager, uuid, &shell("exit 3"));
         assert_eq!(end_of(&manager, uuid).code(), Some(3), "{uuid}");
     }
-    // The counter-proof: this is read as an owner, because it is one.
+    // The counter-proof: this counts as an owner, because it is one.
     let live = directory.join("metadata_live.json");
     fs::write(&live, of(&pid, &start_time, &boot)).unwrap();
     assert_eq!(failure_of(&manager, "live", &shell("exit 0")), StartFailure::UuidInUse);
@@ -349,7 +350,7 @@ fn one_that_ends_at_once_has_started_and_ended_every_time() {
     for (at, uuid) in uuids.iter().enumerate() {
         let host = ["alpha", "beta", "gamma"][at % 3];
         let request = BootRequest::new(host, ["/bin/sh", "-c", "exit 0"]).start_timeout(Duration::from_secs(60));
-        // Half of them with the observer that setup lines need, whose report races with the exit's.
+        // Half of them have the observer that setup lines need, whose report races with that of the exit.
         let request = if at % 2 == 0 { request } else { request.setup_line("true") };
         manager.start_process(uuid, &request).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Each start has a number, which tells the processes apart that had the same uuid one after the other.
+//! Each start has a number, which distinguishes the processes that had the same uuid one after the other.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use crate::support::{LONG, Remote, run_to_end, start, start_ready, wait_until};
 use sshpm::{BootRequest, Error, Event, EventKind, FoundState, KillTimeouts, LinkLossPolicy, Manager};
 
-/// The uuid of an end, its start number, and that of its status, if it has one.
+/// The uuid of an ended process, its start number, and the number in its status, if it has one.
 type End = (String, u64, Option<u64>);
 
-/// The ends that a callback got.
+/// The exits that a callback got.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<Vec<End>>>);
 
@@ -69,7 +69,7 @@ fn events_callbacks_and_statuses_carry_the_number_of_their_start() {
     assert_eq!(manager.pop_early_exit_status("u").unwrap().unwrap().start_number(), 6);
     assert!(matches!(manager.start_number("u"), Err(Error::UnknownUuid { .. })));
 
-    // Between processes there is no order.
+    // There is no order between processes.
     let by_number = |mut ends: Vec<End>| {
         ends.sort_by_key(|(_, number, _)| *number);
         ends

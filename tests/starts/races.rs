@@ -1,4 +1,4 @@
-//! Kills, timeouts and broken links that meet a start on its way: what is announced is what came of the application.
+//! Kills, timeouts and broken links in the middle of a start: what is reported is what became of the application.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use sshpm::{BootRequest, Error, Manager, ProcessState, StartFailure};
 /// Stops the wrapper before the application's pid is known: between its `begin` and its `pid`.
 const SLOW_MKFIFO: &str =
     "echo >>/tmp/stopped; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/mkfifo \"$@\"";
-/// Stops the wrapper between the end of the application and its report of it, if the request has `kill_tree`.
+/// Stops the wrapper between the end of the application and the report of it, if the request has `kill_tree`.
 const SLOW_GREP: &str = "echo >>/tmp/stopped; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/grep \"$@\"";
 
-/// A remote whose wrappers stop in this program until `release`.
+/// Returns a remote whose wrappers stop in this program until `release`.
 fn stopping(program: &str, script: &str) -> Option<Remote> {
     let remote = Remote::builder().env("PATH", INSTEAD).start();
     if !remote.require_users("a program in the place of the host's") {
@@ -40,7 +40,8 @@ fn wait_for_state(manager: &Manager, uuid: &str, state: ProcessState) {
     wait_until(&what, TIME, || (manager.process_state(uuid).ok() == Some(state)).then_some(()));
 }
 
-/// Ends with 42 by the HUP that the end of the lifeline brings; with 129, if that comes before the trap.
+/// Returns an application that ends with 42 by the HUP that the end of the lifeline brings, or with 129 if HUP comes
+/// before the trap.
 fn application() -> BootRequest {
     shell(OWN_CODES).grace(Duration::from_secs(5))
 }
@@ -50,7 +51,7 @@ fn assert_ended_by_hang_up(code: Option<i32>) {
     assert!(matches!(code, Some(42 | 129)), "{code:?}");
 }
 
-/// The uuid is free, and its files are gone, when the end is announced.
+/// Asserts that the uuid is free and that its files are gone when the exit is announced.
 #[track_caller]
 fn start_again(manager: &Manager, uuid: &str) {
     start_ready(manager, uuid, &application());
@@ -76,14 +77,14 @@ fn a_kill_between_begin_and_pid_waits_for_the_end() {
     finish(&manager, &remote);
 }
 
-/// busybox's `head` reads ahead: a good-bye that came with the start would be lost in it, and the wrapper would leave word of an end that
-/// nobody asks for.
+/// busybox's `head` reads ahead. A good-bye that came together with the start would be lost in it, and the wrapper
+/// would leave word of an exit for which nobody asks.
 #[test]
 fn a_kill_is_not_lost_in_a_head_that_reads_ahead() {
     if find_program("busybox").is_none() {
         return skipped("a head that reads ahead: busybox is not installed");
     }
-    // The scripts are longer than what the application's process is to run.
+    // The scripts are longer than the script of the application's process.
     let slow = "if [ \"$2\" -lt 1500 ]; then echo >>/tmp/stopped; while [ ! -e /tmp/go ]; do sleep 0.05; done; fi\n\
                 exec busybox head \"$@\"";
     let Some(remote) = stopping("head", slow) else { return };

@@ -1,4 +1,5 @@
-//! A session: processes on several hosts, by roles, from their start to their end in order; and who is told of it.
+//! A session: processes on several hosts, by roles, from their start to their end in order, and what subscribers and
+//! callbacks get.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +19,7 @@ use sshpm::{
 
 const HOSTS: [&str; 3] = ["alpha", "beta", "gamma"];
 
-/// The ten processes of a session; the roles not in the order of their shutdown.
+/// The ten processes of a session, whose roles are not in shutdown order.
 fn session() -> Vec<(&'static str, Role)> {
     vec![
         ("connection-server", Role::InfrastructureApplications),
@@ -34,7 +35,7 @@ fn session() -> Vec<(&'static str, Role)> {
     ]
 }
 
-/// Where the processes of a role note that they were asked to end, and wait for leave to do so.
+/// The processes of a role note here that they were asked to end, and wait until they may end.
 struct Gates {
     /// As the remote sees it.
     dir: PathBuf,
@@ -48,8 +49,9 @@ impl Gates {
         Gates { local: remote.local(&dir), dir }
     }
 
-    /// A program that, when asked, writes "asked NAME" to the common file, waits until the gate of its role is open,
-    /// and writes "ended NAME". Its `wait` ends with the signal; a command would have to end by itself first.
+    /// Returns a program that, when asked to end, writes "asked NAME" to the common file, waits until the gate of its
+    /// role is open, and writes "ended NAME". The signal ends its `wait`; any other command would have to end by itself
+    /// first.
     fn request(&self, host: &str, name: &str, role: &Role) -> BootRequest {
         const PROGRAM: &str = r#"
             trap 'kill $!; echo "asked $1" >>log; until [ -e "open-$2" ]; do sleep 0.01; done; echo "ended $1" >>log; exit 0' QUIT
@@ -68,7 +70,7 @@ impl Gates {
     }
 }
 
-/// The names of a role, each with the word before it, sorted.
+/// Returns the names of a role, each with the word before it, sorted.
 fn of_role(word: &str, role: &Role) -> Vec<String> {
     let mut names: Vec<_> =
         session().into_iter().filter(|(_, of)| of == role).map(|(name, _)| format!("{word} {name}")).collect();
@@ -76,7 +78,7 @@ fn of_role(word: &str, role: &Role) -> Vec<String> {
     names
 }
 
-/// Takes as many from the front as the role has processes: among these there is no order.
+/// Takes as many lines from the front as the role has processes, because these have no order among them.
 fn first_sorted(list: &mut Vec<String>, role: &Role) -> Vec<String> {
     let mut first: Vec<_> = list.drain(..of_role("", role).len().min(list.len())).collect();
     first.sort();
@@ -104,7 +106,7 @@ fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
             let killing = scope.spawn(|| manager.kill_all_processes(&LONG.into()).unwrap());
             let mut expected = Vec::new();
             for role in &order {
-                // All of the role were asked, though none of them has ended; and nobody else was.
+                // All processes of the role were asked, although none of them has ended, and no others were.
                 let asked = of_role("asked", role);
                 expected.extend(asked.clone());
                 let lines = wait_until(&format!("all of role {role} are asked"), LONG, || {
@@ -123,7 +125,7 @@ fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
             let status = end.unwrap();
             assert_eq!((status.code(), status.source()), (Some(0), ExitSource::ManualKillThroughRemotePid), "{uuid}");
         }
-        // In the remote's own order, and in the events: a role has ended before the next one is asked.
+        // In the remote's own order and in the events, a role has ended before the next one is asked.
         let (mut lines, mut told) = (gates.lines(), events.try_iter().map(|event| told(&event)).collect::<Vec<_>>());
         for role in &order {
             assert_eq!(first_sorted(&mut lines, role), of_role("asked", role));
@@ -140,7 +142,7 @@ fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
     });
 }
 
-/// Starts all of the session, and looks at them when they run.
+/// Starts the whole session, and asserts that its processes run.
 #[track_caller]
 fn boot(manager: &Manager, gates: &Gates) {
     for (number, (name, role)) in session().iter().enumerate() {
@@ -165,7 +167,7 @@ fn boot(manager: &Manager, gates: &Gates) {
     }
 }
 
-/// Only asks, and does not insist.
+/// Returns options whose kills ask once and then give up.
 fn only_quit(remote: &Remote) -> Options {
     remote.options().kill_sequence([KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: None }])
 }
@@ -175,7 +177,7 @@ fn a_role_that_does_not_end_does_not_hold_the_next_one() {
     let remote = Remote::start();
     let manager = remote.manager_with(only_quit(&remote));
     let events = manager.subscribe().unwrap();
-    // It says when it is deaf: before that, QUIT would end it.
+    // It reports when it ignores QUIT. Before that, QUIT would end it.
     let deaf = remote.scratch().join("deaf");
     let stubborn = remote.request("alpha", &format!("ignore QUIT report {} wait", deaf.display()));
     start(&manager, "stubborn", &stubborn.role(Role::Application));
@@ -193,7 +195,7 @@ fn a_role_that_does_not_end_does_not_hold_the_next_one() {
     let told: Vec<_> = events.try_iter().map(|event| told(&event)).skip(3).collect();
     assert_eq!(told, ["exited peer", "exited root"]);
 
-    // It stays, as one that was asked; and can be killed again.
+    // It stays in the table as a process that was asked to end, and it can be killed again.
     assert_eq!(manager.active_process_keys(), ["stubborn"]);
     assert_eq!(manager.process_state("stubborn").unwrap(), ProcessState::Ending);
     assert!(manager.is_process_alive("stubborn"));
@@ -237,7 +239,7 @@ fn only_the_candidates_of_a_role_are_killed() {
     remote.assert_nothing_left();
 }
 
-/// Brings a process of its own into each state, uuid by uuid: none of them leaves it by itself.
+/// Brings one process into each state. None of them leaves its state by itself.
 #[track_caller]
 fn one_in_each_state(remote: &Remote, manager: &Manager) -> BTreeMap<&'static str, ProcessState> {
     let deaf = |name: &str, signals: &str| {
@@ -245,7 +247,7 @@ fn one_in_each_state(remote: &Remote, manager: &Manager) -> BTreeMap<&'static st
         (remote.request("alpha", &format!("ignore {signals} report {} wait", file.display())), file)
     };
     manager.start_process("connecting", &remote.request("silent", "wait")).unwrap();
-    // Shorter than a manager's drop: where it has to kill an srun, the wrapper goes with it.
+    // Shorter than the drop of a manager: when the manager has to kill an srun, the wrapper goes with it.
     let starting = remote.request("alpha", "wait").setup_line("sleep 1000").grace(Duration::from_secs(1));
     manager.start_process("starting", &starting).unwrap();
     start(manager, "running", &remote.request("beta", "wait"));
@@ -255,7 +257,7 @@ fn one_in_each_state(remote: &Remote, manager: &Manager) -> BTreeMap<&'static st
     assert!(matches!(manager.kill_process("ending", Duration::ZERO), Err(Error::StillRunning { .. })));
     run_to_end(manager, "ended", &remote.request("gamma", "exit 5")).unwrap();
     run_to_end(manager, "failed", &BootRequest::new("alpha", ["/no/such/program"])).unwrap_err();
-    // Its wrapper waits for it, as long as its grace is, and the manager for the wrapper.
+    // Its wrapper waits for it as long as its grace is, and the manager waits for the wrapper.
     let (request, file) = deaf("deaf-to-hup", "HUP");
     start(manager, "lost", &request.grace(Duration::from_secs(600)));
     support::AppReport::wait(remote, file);
@@ -294,9 +296,9 @@ fn every_state_is_shown_and_answered_for() {
             // A program that does not exist has a pid until that is found out.
             Err(error) => assert!(!has_pid && matches!(error, Error::NoRemotePid { .. }), "{uuid}: {error}"),
         }
-        // Of ssh, one that connects waits for the shared connection.
+        // By ssh, a process that is connecting waits for the shared connection.
         let has_client = alive || (state == ProcessState::Connecting && launched_by() != By::Ssh);
-        // One that has told all may be there for a moment yet.
+        // The client of a process that has reported everything may live for another moment.
         wait_until(&format!("{uuid} has a client: {has_client}"), LONG, || {
             (manager.runtime_pids(uuid).ssh_client.is_some() == has_client).then_some(())
         });
@@ -312,7 +314,7 @@ fn every_state_is_shown_and_answered_for() {
             assert!(manager.pop_early_exit_status(uuid).is_none(), "{uuid}");
         }
     }
-    // Once only.
+    // It is returned only once.
     assert_eq!(manager.pop_early_exit_status("ended").unwrap().unwrap().code(), Some(5));
     assert!(manager.pop_early_exit_status("ended").is_none());
     manager.forget_process("failed").unwrap();
@@ -321,7 +323,7 @@ fn every_state_is_shown_and_answered_for() {
         assert!(!manager.is_process_alive(uuid) && manager.process_stdout(uuid).is_err());
     }
 
-    // What became of the lost one is found out when it has ended.
+    // The host is asked about the lost process, and answers when that has ended.
     let pid = manager.remote_pid("lost").unwrap();
     ProcessInfo::of(pid as i32).unwrap().signal(libc::SIGKILL).unwrap();
     let status = wait_for_end(&manager, "lost").unwrap();
@@ -396,11 +398,11 @@ fn dropping_ends_all_in_any_state() {
         let lost = ProcessInfo::of(manager.remote_pid("lost").unwrap() as i32).unwrap();
         let events = manager.subscribe().unwrap();
         drop_in_time(manager);
-        // Each of the five that had not ended is told of once.
+        // For each of the five that had not ended, one exit is reported.
         let mut told: Vec<_> = events.try_iter().map(|event| told(&event)).collect();
         told.sort();
         assert_eq!(told, ["exited connecting", "exited ending", "exited lost", "exited running", "exited starting"]);
-        // Its grace is its own; all others have ended.
+        // Its own grace is not over, and all others have ended.
         assert!(lost.is_alive());
         lost.signal(libc::SIGKILL).unwrap();
         wait_until("the end of all", LONG, || remote.processes().is_empty().then_some(()));
@@ -410,7 +412,7 @@ fn dropping_ends_all_in_any_state() {
     });
 }
 
-/// Drops it; it must not block for ever, which the test could not tell from being slow.
+/// Drops the manager, which must not block for ever.
 #[track_caller]
 fn drop_in_time(manager: Manager) {
     let (sender, dropped) = mpsc::channel();
@@ -419,7 +421,7 @@ fn drop_in_time(manager: Manager) {
             drop(manager);
             sender.send(()).unwrap();
         });
-        // Five seconds are promised.
+        // The documentation promises 5 s.
         dropped.recv_timeout(LONG / 2).expect("dropping the manager blocks");
     });
 }
@@ -432,7 +434,7 @@ fn dropping_does_not_wait_for_a_process_that_does_not_end() {
         let manager = remote.manager();
         let deaf = remote.scratch().join("deaf");
         let request = remote.request("alpha", &format!("ignore HUP,QUIT,TERM report {} wait", deaf.display()));
-        // Ten minutes would be the test's deadline twenty times over.
+        // Ten minutes are twenty times the test's deadline.
         let pid = start(&manager, "deaf", &request.grace(Duration::from_secs(600)));
         support::AppReport::wait(&remote, &deaf);
         let application = ProcessInfo::of(pid as i32).unwrap();
@@ -494,7 +496,7 @@ fn detaching_lets_processes_end_by_their_policy() {
     let remote = Remote::start();
     let manager = remote.manager();
     let events = manager.subscribe().unwrap();
-    // What the link's loss sends, and no other signal ends it with this code.
+    // A lost link sends HUP. No other signal ends it with this code.
     let script = "trap 'exit 23' HUP; trap 'exit 24' QUIT TERM INT; echo ready; while :; do sleep 1000 & wait; done";
     start_ready(&manager, "p", &BootRequest::new("alpha", ["sh", "-c", script]));
     manager.detach().unwrap();
@@ -584,7 +586,7 @@ fn a_callback_is_called_once_for_each_process() {
     };
     let first = manager.on_process_exit(record("first")).unwrap();
     manager.on_process_exit(record("second")).unwrap();
-    // One that panics, and one that calls what blocks: the others are called all the same.
+    // One callback panics, and one makes a call that blocks. The others are called all the same.
     manager.on_process_exit(|_, _, _| panic!("expected in this test")).unwrap();
     let weak = Arc::downgrade(&manager);
     let (sender, refusals) = mpsc::channel();
@@ -593,7 +595,7 @@ fn a_callback_is_called_once_for_each_process() {
             let Some(manager) = weak.upgrade() else { return };
             let refused = manager.kill_process(uuid, LONG).unwrap_err();
             let answer = (refused.to_string(), manager.process_state(uuid).is_ok());
-            // Before the test goes on, which wants it for itself.
+            // Dropped before the test goes on, which needs the only reference.
             drop(manager);
             sender.send(answer).unwrap();
         })
@@ -611,7 +613,7 @@ fn a_callback_is_called_once_for_each_process() {
     run_to_end(&manager, "after", &remote.request("alpha", "exit 6")).unwrap();
     refusals.recv_timeout(DEADLINE).unwrap();
     assert_eq!(calls.lock().unwrap()[6..], ["second after Some(6)"]);
-    // Neither a kill of what has ended nor the end of the manager tells of it again.
+    // Neither a kill of ended processes nor the end of the manager reports an exit again.
     manager.kill_all_processes(&LONG.into()).unwrap();
     drop(Arc::into_inner(manager).expect("no callback runs"));
     assert_eq!(calls.lock().unwrap().len(), 7);

@@ -1,4 +1,4 @@
-//! Setup lines: what they may do, how they fail, and that nothing of them stays behind.
+//! Setup lines: what they may do, how they fail, and that nothing of them is left.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::life::*;
 use crate::support::{self, AppReport, Remote, assert_same_as, isolated, local_snapshot, wait_until};
 use sshpm::{BootRequest, Error, ExitSource, Manager, ProcessState, Signal, StartFailure, StartStage};
 
-/// The shells that read POSIX shell code, where they are installed.
+/// The shells that read POSIX shell code, if they are installed.
 fn posix_shells() -> Vec<&'static str> {
     let shells = ["bash", "dash", "ksh93", "mksh", "zsh"];
     shells
@@ -18,12 +18,12 @@ fn posix_shells() -> Vec<&'static str> {
         .collect()
 }
 
-/// test-app that writes a report and ends.
+/// Returns a request for test-app that writes a report and ends.
 fn reporting(remote: &Remote, file: &Path) -> BootRequest {
     app(remote, &format!("report {}", file.display()))
 }
 
-/// The report of a process that ends by itself.
+/// Returns the report of a process that ends by itself.
 #[track_caller]
 fn report_of(manager: &Manager, remote: &Remote, uuid: &str, request: BootRequest, file: &Path) -> AppReport {
     start(manager, uuid, &request);
@@ -38,7 +38,7 @@ fn a_sourced_file_changes_the_path_by_which_the_program_is_found() {
         let before = local_snapshot();
         let (bin, env) = (remote.scratch().join("bin"), remote.scratch().join("env.sh"));
         fs::create_dir(remote.local(&bin)).unwrap();
-        // A link, as a program that was just written cannot always be run (ETXTBSY).
+        // A link, because a program that was just written cannot always be executed (ETXTBSY).
         symlink(remote.app(), remote.local(&bin).join("daq-program")).unwrap();
         fs::write(remote.local(&env), format!("PATH={}:$PATH\nexport PATH\n", bin.display())).unwrap();
         let request = BootRequest::new("alpha", ["daq-program", "print", "found", "exit", "7"]);
@@ -95,7 +95,7 @@ fn a_line_that_fails_ends_the_start_with_its_number_and_code() {
                 StartFailure::Setup { line: 2, code } => {
                     assert!(expected.is_none_or(|expected| expected == code), "{line:?} in {shell:?}: {code}");
                 }
-                // The signal took the shell itself, before it could say anything.
+                // The signal ended the shell itself before it could report anything.
                 StartFailure::Ended(code) if line.starts_with("kill") => assert_eq!(code, 128 + libc::SIGUSR1),
                 other => panic!("{line:?} in {shell:?}: {other:?}"),
             }
@@ -137,7 +137,7 @@ fn a_line_that_hangs_is_ended_by_the_start_timeout() {
     remote.assert_nothing_left();
 }
 
-/// Kills a setup that runs this line, which the line survives or not, and gives the signal that ended it.
+/// Kills a setup that runs this line, which the line may survive, and returns the signal that ended it.
 #[track_caller]
 fn kill_in_setup(manager: Manager, remote: &Remote, line: &str, timeout: Duration) -> i32 {
     let witness = Witness::new(&manager);
@@ -153,7 +153,7 @@ fn kill_in_setup(manager: Manager, remote: &Remote, line: &str, timeout: Duratio
         let status = manager.kill_process("u", timeout).unwrap();
         (waiting.join().unwrap(), status)
     });
-    // Where the waiting thread came too late, the process was gone from the table.
+    // If the waiting thread came too late, the process was gone from the table.
     assert!(matches!(waiting, Err(Error::NotRunning { .. } | Error::UnknownUuid { .. })), "{waiting:?}");
     assert_eq!(status.source(), ExitSource::ManualKillThroughRemotePid, "{status}");
     finish(&manager, remote);
@@ -166,17 +166,17 @@ fn kill_in_setup(manager: Manager, remote: &Remote, line: &str, timeout: Duratio
 fn a_setup_that_hangs_is_killed() {
     let remote = Remote::start();
     for _ in 0..5 {
-        // Again and again, because TERM can come at any moment of the shell's start.
+        // Several times, because TERM can come at any moment of the shell's start.
         assert_eq!(kill_in_setup(manager(&remote), &remote, "sleep 1000", TIME), libc::SIGTERM);
     }
-    // As a shell that has lost the first one.
+    // Like a shell that has lost the first signal.
     let deaf = "trap 'trap - TERM' TERM; echo ready; while :; do sleep 1000; done";
     assert_eq!(kill_in_setup(manager(&remote), &remote, deaf, TIME / 2), libc::SIGTERM);
     let stubborn = "trap '' TERM; echo ready; sleep 1000";
     assert_eq!(kill_in_setup(impatient_manager(&remote), &remote, stubborn, TIME), libc::SIGKILL);
 }
 
-/// The program's own signal comes when it runs, not KILL at the end of the timeout.
+/// The program gets its own signal when it runs, and not KILL at the end of the timeout.
 #[test]
 fn a_program_whose_setup_survived_the_kill_gets_its_signal() {
     let remote = Remote::start();
@@ -300,12 +300,12 @@ fn the_shell_for_the_lines_can_be_named() {
     let manager = manager(&remote);
     for shell in posix_shells() {
         let file = remote.scratch().join(shell);
-        // $$ is the shell's own pid, which becomes the application's: so this is what /proc says of it.
+        // $$ is the pid of the shell, which becomes the application's. So /proc shows which shell ran.
         let line = "EXE=$(readlink /proc/$$/exe); export EXE";
         let request = reporting(&remote, &file).setup_shell(shell).setup_line(line);
         let report = report_of(&manager, &remote, shell, request, &file);
         let exe = report.var("EXE").unwrap().to_string_lossy().into_owned();
-        // Debian's names are links: mksh is mksh, ksh93 may be another file.
+        // Debian's names are links: mksh is mksh, but ksh93 may be another file.
         assert!(exe.contains(shell.trim_end_matches("93")), "{shell}: {exe}");
     }
     let request = shell("exit 0").setup_line("true");
@@ -328,11 +328,12 @@ fn the_shell_for_the_lines_can_be_named() {
 fn what_a_line_leaves_in_the_background_delays_neither_the_start_nor_the_end() {
     let remote = Remote::start();
     let manager = manager(&remote);
-    // In the group: ended with the application, also where it holds all streams.
+    // In the process group: it is ended with the application, even if it holds all streams.
     start(&manager, "group", &shell("exit 4").setup_line("sleep 1000 &"));
     let status = end_of(&manager, "group");
     assert_eq!((status.code(), status.left_over()), (Some(4), true), "{status}");
-    // In a session of its own: out of reach, but ssh does not wait for it. It ends when nobody reads its stdout.
+    // In a session of its own: it cannot be reached, but ssh does not wait for it. It ends when nobody reads its
+    // stdout.
     let daemon = format!("{} daemonize", remote.app().display());
     start(&manager, "daemon", &shell("exit 5").setup_line(daemon));
     assert_eq!(end_of(&manager, "daemon").code(), Some(5));
@@ -358,12 +359,12 @@ fn what_the_lines_write_is_kept() {
     finish(&manager, &remote);
 }
 
-/// bash reads ~/.bashrc where it believes to be sshd's own child, and zsh reads ~/.zshenv always.
+/// bash reads ~/.bashrc if it believes that sshd is its parent, and zsh always reads ~/.zshenv.
 #[test]
 fn no_start_up_file_is_read_unless_a_line_does() {
     let file = "echo noise; FROM_FILE=1; export FROM_FILE\n";
     let names = [".bashrc", ".zshenv", ".kshrc", ".mkshrc", ".profile"];
-    // The login shell itself must read none of them: dash does not.
+    // The login shell itself must read none of the files. dash does not.
     let builder = names.iter().fold(Remote::builder(), |builder, name| builder.user_file("dash", name, file));
     let remote = builder.start();
     let Some(user) = remote.user("dash") else { return support::skipped("start-up files need a user with dash") };

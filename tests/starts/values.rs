@@ -1,5 +1,5 @@
-//! What the request says is what the application gets: arguments, environment, paths, limits, signals, descriptors; and
-//! nothing of it is seen by others.
+//! The application gets what the request says: arguments, environment, paths, limits, signals, descriptors. Other users
+//! see nothing of it.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,18 +18,18 @@ fn os(bytes: impl Into<Vec<u8>>) -> OsString {
     OsString::from_vec(bytes.into())
 }
 
-/// All bytes that can stand in an argument, or, without the slash, in a name.
+/// Returns all bytes that can stand in an argument or, without the slash, in a name.
 fn all_bytes(slash: bool) -> OsString {
     os((1..=255).filter(|byte| slash || *byte != b'/').collect::<Vec<u8>>())
 }
 
-/// Starts an application that reports how it was started, and ends.
+/// Returns a request for an application that reports how it was started, and ends.
 fn reporting(remote: &Remote, file: &Path, payload: &[OsString]) -> BootRequest {
     let verbs = ["report".into(), file.as_os_str().to_owned(), "--".into()];
     remote.request_with("alpha", verbs.into_iter().chain(payload.iter().cloned()))
 }
 
-/// The report of a request made by `reporting`, when all has ended.
+/// Returns the report of a request made by `reporting`, when everything has ended.
 #[track_caller]
 fn report(manager: &Manager, remote: &Remote, file: &Path, request: &BootRequest) -> AppReport {
     let _ = fs::remove_file(remote.local(file));
@@ -37,7 +37,7 @@ fn report(manager: &Manager, remote: &Remote, file: &Path, request: &BootRequest
     AppReport::wait(remote, file)
 }
 
-/// One application's values.
+/// The values of one application.
 #[derive(Debug, Clone)]
 struct Values {
     arguments: Vec<Vec<u8>>,
@@ -47,13 +47,13 @@ struct Values {
     setup: bool,
 }
 
-/// Bytes that shells read in their own way, and any others.
+/// Returns bytes that shells read in their own way, and any others.
 fn awkward(most: usize) -> impl Strategy<Value = Vec<u8>> {
     let loved = prop::sample::select(b"'\"\\$`!*?[]{}()<>|&;#~=%^-+ \t\n\r\x01\x1b\x7f\x80\xc3\xff0aZ".to_vec());
     prop::collection::vec(prop_oneof![3 => loved, 1 => 1u8..=255], 0..most)
 }
 
-/// A name of a file, which "." and ".." are not.
+/// Returns a name of a file, which is never "." or "..".
 fn name() -> impl Strategy<Value = Vec<u8>> {
     awkward(30).prop_map(|mut bytes| {
         bytes.retain(|byte| *byte != b'/');
@@ -73,7 +73,7 @@ fn values() -> impl Strategy<Value = Values> {
 
 /// Starts one application for each, and compares what they got when all have ended.
 fn check_batch(manager: &Manager, remote: &Remote, batch: &[Values]) -> Result<(), TestCaseError> {
-    // Fresh ones, so that a case that is tried again finds what it found before.
+    // A fresh directory, so that a case that is tried again finds what it found before.
     let base = remote.scratch().join("batch");
     let _ = fs::remove_dir_all(remote.local(&base));
     let place = |number: usize| base.join(number.to_string());
@@ -111,7 +111,7 @@ fn check_batch(manager: &Manager, remote: &Remote, batch: &[Values]) -> Result<(
 fn any_bytes_arrive_intact() {
     let remote = Remote::start();
     let manager = remote.manager();
-    // Four batches of ten at once, each an ssh session of its own.
+    // Four batches of ten at once, each application in an ssh session of its own.
     let config = ProptestConfig { cases: 4, max_shrink_iters: 30, failure_persistence: None, ..Default::default() };
     proptest!(config, |(batch in prop::collection::vec(values(), 10))| check_batch(&manager, &remote, &batch)?);
     remote.assert_nothing_left();
@@ -156,7 +156,7 @@ fn the_program_may_have_any_name_and_is_found_in_the_path() {
     fs::copy(remote.local(&remote.app()), remote.local(&directory.join(&program))).unwrap();
     let request = BootRequest::new("alpha", [directory.join(&program).into_os_string(), "exit".into(), "3".into()]);
     assert_eq!(run_to_end(&manager, "p", &request).unwrap().code(), Some(3));
-    // The PATH of the request, and one that a setup line makes.
+    // By the PATH of the request, and by one that a setup line sets.
     let by_name = BootRequest::new("alpha", [program, "exit".into(), "4".into()]);
     let path = format!("{}:/usr/bin:/bin", directory.display());
     assert_eq!(run_to_end(&manager, "p", &by_name.clone().environment("PATH", &path)).unwrap().code(), Some(4));
@@ -172,7 +172,7 @@ fn a_large_environment_arrives_and_what_the_kernel_refuses_is_refused_by_name() 
     let remote = Remote::start();
     let manager = remote.manager();
     let file = remote.scratch().join("report");
-    // 500 KB in all; each value is another one.
+    // 500 KB in all; the values differ.
     let value = |number: usize| format!("{number}'").repeat(5000)[..5000].to_owned();
     let mut request = reporting(&remote, &file, &[]);
     for number in 0..100 {
@@ -201,8 +201,8 @@ fn a_large_environment_arrives_and_what_the_kernel_refuses_is_refused_by_name() 
     remote.assert_nothing_left();
 }
 
-/// What a shell would have to be told of byte by byte, if values travelled as lines: quotes and newlines, half a
-/// megabyte of each.
+/// Quotes and newlines, half a megabyte of each. If values travelled as lines, a shell would have to read them byte by
+/// byte.
 #[test]
 fn values_of_quotes_and_newlines_arrive_intact() {
     let remote = Remote::start();
@@ -223,8 +223,8 @@ fn values_of_quotes_and_newlines_arrive_intact() {
     remote.assert_nothing_left();
 }
 
-/// Scripts are read by `head -c`. A host may have none, and busybox's takes more from its input than it writes: what
-/// follows is lost.
+/// `head -c` reads the scripts. A host may have no head, and busybox's takes more from its input than it writes, so
+/// what follows is lost.
 #[test]
 fn a_host_may_have_no_head_or_one_that_reads_ahead() {
     let remote = Remote::start();
@@ -254,13 +254,13 @@ fn a_host_may_have_no_head_or_one_that_reads_ahead() {
     }
 }
 
-/// All that stands in command lines on this machine, which is also the remote one, gathered until told to stop.
+/// Returns all command lines on this machine, which is also the remote, collected until `stop` is set.
 fn gather_command_lines(remote: &Remote, stop: &AtomicBool) -> BTreeSet<Vec<OsString>> {
     let mut found = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
         found.extend(support::processes().into_iter().map(|process| process.cmdline));
     }
-    // Once more, so that what lives now is surely there.
+    // Once more, so that every process that lives now is included.
     found.extend(remote.processes().into_iter().map(|process| process.cmdline));
     found
 }
@@ -270,12 +270,12 @@ fn is_in(lines: &BTreeSet<Vec<OsString>>, secret: &str) -> bool {
     lines.iter().flatten().any(found)
 }
 
-/// Whether it has the character that every nonce begins with.
+/// Whether the word has the character with which every nonce begins.
 fn has_nonce(word: &OsString) -> bool {
     word.as_bytes().contains(&0x1e)
 }
 
-/// Starts it, waits in `seen` until it is where it should be, and gives the command lines that were there meanwhile.
+/// Stops the collection of command lines when dropped.
 struct StopsWhenDropped<'a>(&'a AtomicBool);
 
 impl Drop for StopsWhenDropped<'_> {
@@ -284,6 +284,7 @@ impl Drop for StopsWhenDropped<'_> {
     }
 }
 
+/// Starts a process, waits in `seen` until it is where it should be, and returns the command lines of that time.
 #[track_caller]
 fn lines_while(
     remote: &Remote,
@@ -294,7 +295,7 @@ fn lines_while(
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let gatherer = scope.spawn(|| gather_command_lines(remote, &stop));
-        // Also when this panics: the scope waits for the gatherer.
+        // Also when this panics, because the scope waits for the collecting thread.
         let _stop = StopsWhenDropped(&stop);
         manager.start_process("secret", request).unwrap();
         seen();
@@ -312,7 +313,7 @@ fn lines_while(
 fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
     const READS: &str = "IFS= read -r _script && eval \"$_script\"";
     let client = ProcessInfo::of(client as i32).unwrap().cmdline;
-    // Slurm is told no code, and begins elsewhere.
+    // Slurm's shell reports no code, and begins elsewhere.
     let reads = if launched_by() == By::Slurm {
         format!("cd 2>/dev/null; trap \"exit 0\" EXIT; {READS}")
     } else {
@@ -330,7 +331,7 @@ fn assert_only_the_bootstrap(client: i64, wrapper: i64) {
 fn no_secret_stands_in_a_command_line() {
     let remote = Remote::start();
     let manager = remote.manager();
-    // Made here, so that they stand in no command line of this program either.
+    // Made here, so that no command line of this program has them either.
     let secret = |what: &str| format!("{what}-is-secret-{}", std::process::id());
     let (value, line, named, argument) = (secret("value"), secret("line"), secret("name"), secret("argument"));
     let gate = remote.scratch().join("gate");
@@ -344,7 +345,7 @@ fn no_secret_stands_in_a_command_line() {
 
     let in_setup = lines_while(&remote, &manager, &request, || {
         wait_until("the remote pid", LONG, || manager.remote_pid("secret").ok());
-        // The setup's shell is there, waiting for the gate.
+        // The shell of the setup is there, and waits for the gate.
         wait_until("the setup line", LONG, || {
             let pid = manager.remote_pid("secret").unwrap();
             fs::read_to_string(format!("/proc/{pid}/environ")).ok().filter(|_| manager.is_process_alive("secret"))
@@ -354,7 +355,7 @@ fn no_secret_stands_in_a_command_line() {
     manager.wait_until_started("secret", LONG).unwrap();
     manager.kill_process("secret", LONG).unwrap();
 
-    // Again, without setup lines: another shell does it.
+    // Again without setup lines, because another shell runs then.
     let request = remote
         .request_with("alpha", ["heartbeat", "0.1", "--", &argument])
         .environment("SECRET", &value)
@@ -368,13 +369,13 @@ fn no_secret_stands_in_a_command_line() {
             assert!(!is_in(lines, secret), "{secret} in {}", support::brief(lines));
         }
     }
-    // What is looked for is found where it may be.
+    // The argument may be visible, and the search finds it.
     assert!(is_in(&running, &argument));
     manager.kill_process("secret", LONG).unwrap();
     remote.assert_nothing_left();
 }
 
-/// The names of the variables.
+/// Returns the names of the variables.
 fn names(environment: &[OsString]) -> BTreeSet<String> {
     let name = |variable: &OsString| variable.to_string_lossy().split('=').next().unwrap().to_owned();
     environment.iter().map(name).collect()
@@ -400,7 +401,7 @@ fn the_environment_is_the_logins_and_the_requests_and_nothing_else() {
             request = request.setup_line("export EXPORTED='by setup' OWN=setup; FROM_SSHD=setup");
         }
         let got = report(&manager, &remote, &file, &request);
-        // What shells themselves add, the last two ksh93. And `l` is the wrapper's, whatever the login has.
+        // Shells themselves add these, and ksh93 the last two. `l` is the wrapper's, whatever the login has.
         let shells_own = ["_", "PWD", "OLDPWD", "SHLVL", "l", "A__z", "_AST_FEATURES"];
         let is_slurms = |name: &str| {
             launched_by() == By::Slurm && ["SLURM", "SRUN_", "TMPDIR"].iter().any(|begin| name.starts_with(begin))
@@ -432,10 +433,10 @@ fn setup_lines_prepare_the_application() {
     let request = reporting(&remote, &file, &[])
         .environment("GIVEN", "by the request")
         .setup_line(format!(". {}", script.display()))
-        // Each line sees what the one before it did, and may have several of its own.
+        // Each line sees what the earlier one did, and a line may contain several lines.
         .setup_line("both=$FROM_FILE\nif true; then\n  export BOTH=\"$both and more\"\nfi")
         .setup_line(format!("cd {}", scratch.join("there").display()))
-        // What would disturb the lines behind it, if anything could.
+        // These would disturb the lines behind them, if anything could.
         .setup_line("set -aeu; IFS=x; trap 'echo' USR1")
         .setup_line("umask 077");
     let got = report(&manager, &remote, &file, &request);
@@ -443,9 +444,9 @@ fn setup_lines_prepare_the_application() {
     assert_eq!(got.var("SEEN"), Some("by the request".into()), "the environment holds during the setup");
     assert_eq!(got.var("BOTH"), Some("yes and more".into()));
     assert_eq!((got.cwd.clone(), got.umask()), (scratch.join("there"), 0o077));
-    // Not even with `set -a`, which exports what is set.
+    // The wrapper's own variables are not exported, even by `set -a`.
     assert_eq!(names(&got.env).into_iter().find(|name| name.starts_with("_sshpm")), None);
-    // The request's own win.
+    // The request's own variables win.
     let got = report(&manager, &remote, &file, &request.working_directory(&scratch).umask(0o002));
     assert_eq!((got.cwd.clone(), got.umask()), (scratch, 0o002));
     remote.assert_nothing_left();
@@ -462,25 +463,25 @@ fn a_working_directory_is_entered() {
     let file = remote.scratch().join("report");
     let plain = reporting(&remote, &file, &[]);
     assert_eq!(report(&manager, &remote, &file, &plain).cwd, home);
-    // A relative one begins at the login directory, and is neither an option nor looked up in CDPATH.
+    // A relative path begins at the login directory. It is no option, and is not looked up in CDPATH.
     fs::create_dir_all(remote.local(Path::new("/tmp/elsewhere/sub dir"))).unwrap();
     for name in ["sub dir", "-", "-P", "sub dir/~"] {
         fs::create_dir_all(remote.local(&home.join(name))).unwrap();
         let request = plain.clone().working_directory(name).environment("CDPATH", "/tmp/elsewhere");
         assert_eq!(report(&manager, &remote, &file, &request).cwd, home.join(name));
-        // The same with setup lines, which begin there and may leave it.
+        // Setup lines begin there too, and may leave it.
         let request = request.setup_line(r#"export BEGAN="$PWD"; cd /"#);
         let got = report(&manager, &remote, &file, &request);
         assert_eq!((got.cwd.clone(), got.var("BEGAN")), (home.join(name), Some(home.join(name).into())));
     }
-    // A program that is named by a relative path begins at the working directory.
+    // A program with a relative path begins at the working directory.
     fs::copy(remote.local(&remote.app()), remote.local(&home.join("sub dir/app"))).unwrap();
     let request = BootRequest::new("alpha", ["./app", "exit", "5"]).working_directory("sub dir");
     assert_eq!(run_to_end(&manager, "p", &request).unwrap().code(), Some(5));
     remote.assert_nothing_left();
 }
 
-/// Every limit, with a value that no host has by chance, and what /proc/PID/limits calls it.
+/// Every limit, with a value that no host has by chance, and its name in /proc/PID/limits.
 const LIMITS: [(Limit, u64, &str); 9] = [
     (Limit::Core, 1 << 21, "Max core file size"),
     (Limit::Cpu, 12_345, "Max cpu time"),
@@ -506,7 +507,7 @@ fn limits_and_umask_hold_for_the_application() {
     for (limit, value, _) in LIMITS {
         limited = limited.limit(limit, LimitValue::Value(value));
     }
-    // By each shell, because each has its own ulimit and units.
+    // With each shell, because each has its own ulimit and units.
     let shells = ["sh", "bash", "zsh", "ksh93", "mksh"].into_iter();
     let with_shell = |shell: &str| limited.clone().setup_shell(shell).setup_line("true");
     let requests = shells.filter(|shell| Path::new("/usr/bin").join(shell).exists());
@@ -551,13 +552,13 @@ fn a_limit_that_is_refused_fails_the_start() {
     remote.assert_nothing_left();
 }
 
-/// But for those that glibc keeps for itself: its posix_spawn, by which the harness has started sshd, ignores them in
-/// every child.
+/// Returns the signals without those that glibc keeps for itself: its posix_spawn, which the harness uses for sshd,
+/// ignores them in every child.
 fn without_internal(signals: Vec<i32>) -> Vec<i32> {
     signals.into_iter().filter(|signal| ![32, 33].contains(signal)).collect()
 }
 
-/// The signals of a mask in /proc/PID/status.
+/// Returns the signals of a mask in /proc/PID/status.
 fn signals(pid: i64, field: &str) -> Vec<i32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap();
@@ -572,7 +573,7 @@ fn no_signal_is_blocked_or_ignored() {
         let remote = Remote::start();
         let manager = remote.manager();
         let file = remote.scratch().join("report");
-        // A host that handles its signals in one thread blocks them in the others.
+        // A host program that handles its signals in one thread blocks them in the others.
         // SAFETY: the set is initialised by sigfillset before its use.
         unsafe {
             let mut all = std::mem::zeroed();
@@ -592,7 +593,7 @@ fn no_signal_is_blocked_or_ignored() {
                 assert_eq!(without_internal(got.signals(field)), [0; 0], "{field} of the application, {uuid}");
             }
             let client = manager.runtime_pids(uuid).ssh_client.unwrap();
-            // srun changes all.
+            // srun changes all of them.
             if launched_by() != By::Slurm {
                 assert_eq!(signals(client, "SigBlk"), [0; 0], "of the client");
                 // ssh itself ignores it.
