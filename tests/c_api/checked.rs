@@ -112,7 +112,7 @@ fn library_with_thread_sanitizer() -> Result<PathBuf, String> {
 fn has_valgrind() -> bool {
     let works = Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
     if !works {
-        missing("memcheck", "valgrind is not here");
+        missing("memcheck", "valgrind is not installed");
     }
     works
 }

@@ -48,7 +48,7 @@ fn compiles_alone(header: &str, language: &str, compilers: [&str; 2], standards:
             // A compiler that does not know the standard cannot compile an empty program either.
             match compile(compiler, language, standard, &[], "") {
                 None => {
-                    skipped(&format!("{compiler} is not here, so {header} is not compiled with it"));
+                    skipped(&format!("{compiler} is not installed, so {header} is not compiled with it"));
                     break;
                 }
                 Some(nothing) if !nothing.status.success() => {
@@ -89,7 +89,7 @@ fn the_cxx_tests_compile_as_cxx20() {
             let code = format!("#include \"tests/c/{test}.cpp\"\n");
             match compile(compiler, "c++", "c++20", &[&WARNINGS[..], &["-I."]].concat(), &code) {
                 Some(output) => assert_silent(&format!("{compiler} {test}"), &output),
-                None => skipped(&format!("{compiler} is not here, so {test} is not compiled with it")),
+                None => skipped(&format!("{compiler} is not installed, so {test} is not compiled with it")),
             }
         }
     }
@@ -198,7 +198,7 @@ fn every_function_tells_what_users_must_know() {
     let names: Vec<String> = functions.iter().map(|function| function.name.clone()).collect();
     assert!(names.len() > 100 && names.iter().all(|name| name.starts_with("sshpm_")), "{names:?}");
     let faults: Vec<String> = functions.iter().flat_map(|function| faults(function, &names)).collect();
-    assert!(faults.is_empty(), "what is not told:\n{}", faults.join("\n"));
+    assert!(faults.is_empty(), "the documentation lacks:\n{}", faults.join("\n"));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn doxygen_has_nothing_to_complain_about() {
     let doxyfile = fs::read_to_string(format!("{ROOT}/Doxyfile")).unwrap();
     let doxyfile = format!("{doxyfile}\nOUTPUT_DIRECTORY = {}\n", target.path().display());
     let Some(both) = output_of("doxygen", &["-"], &doxyfile) else {
-        return skipped("doxygen is not here");
+        return skipped("doxygen is not installed");
     };
     assert_silent("doxygen", &both);
     assert!(target.path().join("html/sshpm_8h.html").is_file(), "doxygen has written nothing");

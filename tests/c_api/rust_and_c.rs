@@ -111,7 +111,7 @@ fn all_of_the_rust_api_is_in_c_and_all_of_c_in_rust() {
         faults.is_empty(),
         "abi/rust_to_c.txt: {faults:#?}\nSSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c writes the lines to fill in"
     );
-    assert!(committed == write(&ledger), "abi/rust_to_c.txt is sorted");
+    assert!(committed == write(&ledger), "abi/rust_to_c.txt is not sorted");
 }
 
 /// Functions that no body of a behaviour test needs, so tests/through_c/api does not call them. C programs do.

@@ -236,5 +236,5 @@ fn what_cannot_be_learned_is_unknown_and_no_code() {
     }
     wait_until("the end of the application", LONG, || (!application.is_alive()).then_some(()));
     // The exit is in a status file, and no manager asks for it any more. So only processes are counted.
-    wait_until("the end of all", LONG, || remote.processes().is_empty().then_some(()));
+    wait_until("the end of all processes", LONG, || remote.processes().is_empty().then_some(()));
 }

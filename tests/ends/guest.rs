@@ -86,7 +86,7 @@ fn exit_codes_come_where_the_host_reaps_all_children() {
             done.store(true, Ordering::SeqCst);
             result.unwrap();
         });
-        assert!(reaped.load(Ordering::SeqCst), "the host has not reaped a single child of ours");
+        assert!(reaped.load(Ordering::SeqCst), "the host program has reaped no child of the library");
         assert_same_as(&before);
     });
 }

@@ -243,7 +243,7 @@ fn handlers_run_on_the_host_programs_threads_only() {
         drop(manager);
         let without: Vec<_> =
             catchable().filter(|signal| HANDLED[*signal as usize].load(Ordering::SeqCst) == 0).collect();
-        assert_eq!(without, [0; 0], "these did not come");
+        assert_eq!(without, [0; 0], "these signals did not come");
         assert_eq!(ON_ANOTHERS_THREAD.load(Ordering::SeqCst), 0, "a handler ran on this thread");
     });
 }

@@ -108,7 +108,7 @@ fn a_name_with_a_newline_makes_nobody_its_relative() {
 #[test]
 fn what_could_not_be_ended_is_named() {
     let remote = Remote::start();
-    if !remote.require_users("a process of another user") {
+    if !remote.require_users("the test needs a process of another user") {
         return;
     }
     let (Some(user), Some(root)) = (remote.user("bash"), remote.user("root")) else { return };
@@ -141,7 +141,7 @@ fn a_clean_up_ends_them_too() {
     let escaped = sleeper(&remote, "1000");
     drop(leaver);
     let manager = manager(&remote);
-    let cleaned = wait_until("its manager has left it", TIME, || {
+    let cleaned = wait_until("no manager has the process", TIME, || {
         let cleaned = manager.clean_up_host("alpha", None, TIME, true).unwrap();
         (cleaned[0].outcome != CleanUp::Managed).then_some(cleaned)
     });

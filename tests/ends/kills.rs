@@ -82,7 +82,7 @@ fn a_kill_cancels_a_wait_for_the_turn_to_connect() {
     let status = manager.kill_process(waiting, TIME).unwrap();
     assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient, "{status}");
     assert_eq!((status.raw_code(), status.code()), (None, None), "no client has run: {status}");
-    assert_eq!(connecting().count(), 8, "the others are left alone");
+    assert_eq!(connecting().count(), 8, "the other starts are not affected");
     // When one of those that connect is killed, the last one can connect.
     let last = uuids.iter().find(|uuid| *uuid != waiting && manager.runtime_pids(uuid).ssh_client.is_none()).unwrap();
     let first = connecting().next().unwrap();
@@ -249,7 +249,7 @@ fn signals_reach_the_application_and_nobody_else() {
     let script = "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done";
     start_ready(&manager, "u", &shell(script));
     manager.send_signal("u", Signal::USR1).unwrap();
-    wait_until("the handler's word", TIME, || (stdout(&manager, "u") == "ready\nusr1\n").then_some(()));
+    wait_until("the output of the handler", TIME, || (stdout(&manager, "u") == "ready\nusr1\n").then_some(()));
     assert_eq!(manager.process_state("u").unwrap(), ProcessState::Running, "a signal is no kill");
     for number in [0, 65, -9] {
         assert!(matches!(Signal::from_number(number), Err(Error::Invalid { .. })));

@@ -45,7 +45,7 @@ fn count(remote: &Remote, word: &str) -> usize {
 #[test]
 fn every_user_can_log_in() {
     let remote = Remote::start();
-    if !remote.require_users("login shells need accounts") {
+    if !remote.require_users("login shells need users of their own") {
         return;
     }
     let users = remote.users();
@@ -112,7 +112,7 @@ fn start_up_files_and_variables_are_in_place() {
         .env("GREETING", "it's \"a\\b\" c")
         .runtime_dirs()
         .start();
-    if !remote.require_users("start-up files need a home") {
+    if !remote.require_users("start-up files need a home directory") {
         return;
     }
     let user = remote.user("bash").unwrap();

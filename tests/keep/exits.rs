@@ -35,7 +35,7 @@ fn an_exit_that_the_program_has_not_taken_is_left_for_the_next_manager() {
 fn an_adoption_waits_for_word_of_an_exit() {
     let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";
     let remote = Remote::builder().env("PATH", INSTEAD).start();
-    if !remote.require_users("a program in the place of date") {
+    if !remote.require_users("the test replaces date") {
         return;
     }
     place_instead(&remote, &[("date", slow)]);
@@ -105,7 +105,7 @@ fn an_exit_that_is_taken_without_a_link_is_removed_from_the_host() {
     wait_for_death(&client);
     // The rest of the link ends a moment after its client.
     let other = crate::life::manager(&remote);
-    wait_until("word of its end", TIME, || matches!(found(&other, "u").state, FoundState::Ended(_)).then_some(()));
+    wait_until("the word of the exit", TIME, || matches!(found(&other, "u").state, FoundState::Ended(_)).then_some(()));
     drop(other);
     assert_eq!(manager.wait_for_process_exit_code("u", TIME).unwrap(), Some(7));
     remote.assert_nothing_left();
@@ -118,7 +118,7 @@ fn an_exit_is_announced_with_all_output_although_the_link_breaks_before_the_rest
     let slow = "case \" $* \" in *' -f '*) exec sleep 1000 ;; esac\n\
                 echo >>/tmp/rests; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/tail \"$@\"";
     let remote = Remote::builder().env("PATH", INSTEAD).start();
-    if !remote.require_users("a program in the place of tail") {
+    if !remote.require_users("the test replaces tail") {
         return;
     }
     place_instead(&remote, &[("tail", slow)]);

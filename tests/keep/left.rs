@@ -22,7 +22,7 @@ fn age(file: &Path) {
 }
 
 fn wait_for_end(manager: &Manager, uuid: &str) {
-    wait_until("its end is written down", TIME, || {
+    wait_until("the word of the exit", TIME, || {
         matches!(found(manager, uuid).state, FoundState::Ended(_)).then_some(())
     });
 }
@@ -277,7 +277,7 @@ fn a_setup_that_is_killed_leaves_nothing() {
 #[test]
 fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
     let remote = Remote::builder().env("PATH", INSTEAD).start();
-    if !remote.require_users("programs in the place of mkfifo and rm") {
+    if !remote.require_users("the test replaces mkfifo and rm") {
         return;
     }
     let mkfifo = "echo >>/tmp/makes; while [ -e /tmp/hold-mkfifo ]; do sleep 0.05; done; exec /usr/bin/mkfifo \"$@\"";
@@ -308,7 +308,7 @@ fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
         client_of(&manager, uuid).signal(libc::SIGKILL).unwrap();
         wait_until("the next link has looked", TIME, || local("/tmp/makes").exists().then_some(()));
         application.signal(libc::SIGKILL).unwrap();
-        wait_until("its wrapper reads no more", TIME, || {
+        wait_until("the wrapper reads no more commands", TIME, || {
             let has_fifo = !files(&remote, |name| name.starts_with(uuid) && name.ends_with(".c")).is_empty();
             (local("/tmp/removes").exists() && has_fifo != is_removed).then_some(())
         });
@@ -337,7 +337,7 @@ fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
 fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let slow = "echo >>/tmp/dates; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/date \"$@\"";
     let remote = Remote::builder().env("PATH", INSTEAD).start();
-    if !remote.require_users("a program in the place of date") {
+    if !remote.require_users("the test replaces date") {
         return;
     }
     let local = |path: &str| remote.local(Path::new(path));
@@ -346,7 +346,7 @@ fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let mut story = Story::new(&manager);
     let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
     application.signal(libc::SIGKILL).unwrap();
-    wait_until("its wrapper notes the time", TIME, || local("/tmp/dates").exists().then_some(()));
+    wait_until("the wrapper asks for the time", TIME, || local("/tmp/dates").exists().then_some(()));
     client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
     story.wait("lost");
     let is_link = |p: &ProcessInfo| {

@@ -64,12 +64,12 @@ fn the_reader_is_killed_behind_any_link() {
     let application = start(&manager, "u", &counting.request().log_file(&log));
     story.wait("started");
     for _ in 0..3 {
-        let attendant = wait_until("it is attended to", TIME, || {
+        let attendant = wait_until("the process has an attendant", TIME, || {
             let wrapper = manager.runtime_pids("u").remote_monitoring? as i32;
             processes().into_iter().find(|p| p.ppid == wrapper && p.pid != application.pid && !p.is_zombie())
         });
         let is_reader = |p: &ProcessInfo| p.ppid == attendant.pid && !p.is_zombie();
-        let reader = wait_until("it is read", TIME, || processes().into_iter().find(is_reader));
+        let reader = wait_until("the commands have a reader", TIME, || processes().into_iter().find(is_reader));
         reader.signal(libc::SIGKILL).unwrap();
         story.wait("lost");
         story.wait("restored");
@@ -131,7 +131,7 @@ fn links_of_their_own_and_log_files() {
     client_of(&manager, "u").signal(libc::SIGSTOP).unwrap();
     let stopped = client_of(&manager, "u");
     story.wait("restored");
-    assert!(!stopped.is_alive(), "the one that stood still was ended");
+    assert!(!stopped.is_alive(), "the client that was stopped was ended");
     assert!(application.is_alive());
     counting.end(&remote);
     assert_eq!(end_of(&manager, "u").code(), Some(7));
@@ -155,7 +155,7 @@ fn the_time_to_restore_a_link_is_over() {
     drop(manager);
     gate.open();
     let next = crate::life::manager(&remote);
-    wait_until("its manager has left it", TIME, || {
+    wait_until("no manager has the process", TIME, || {
         matches!(found(&next, "u").state, sshpm::FoundState::Unmanaged).then_some(())
     });
     next.adopt_process("u", "alpha", None).unwrap();
@@ -170,7 +170,7 @@ fn many_managers_adopt_at_the_same_time() {
     Counting::start(&remote, &first);
     drop(first);
     let managers: Vec<_> = (0..4).map(|_| manager(&remote)).collect();
-    wait_until("its manager has left it", TIME, || {
+    wait_until("no manager has the process", TIME, || {
         matches!(found(&managers[0], "u").state, sshpm::FoundState::Unmanaged).then_some(())
     });
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -199,7 +199,7 @@ fn its_files_are_private() {
     counting.end(&remote);
     wait_for_death(&application);
     let next = crate::life::manager(&remote);
-    wait_until("its end is written down", TIME, || {
+    wait_until("the word of the exit", TIME, || {
         matches!(found(&next, "u").state, sshpm::FoundState::Ended(_)).then_some(())
     });
     let files = remote.runtime_files();
@@ -221,7 +221,7 @@ fn its_files_are_private() {
 fn the_disk_of_its_output_is_full() {
     let remote = Remote::start();
     let user = remote.users().remove(0);
-    if !remote.require_users("a disk of its own") {
+    if !remote.require_users("the test needs a disk of its own") {
         return;
     }
     let state = user.home.join(".local/state");

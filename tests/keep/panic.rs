@@ -36,7 +36,7 @@ fn a_watcher_that_panics_leaves_what_is_kept() {
     first.start_process("u", &counting.request().grace(Duration::from_secs(1))).unwrap();
     assert!(end_of(&first, "u").is_unknown());
     let second = manager(&remote);
-    wait_until("its manager has left it", TIME, || {
+    wait_until("no manager has the process", TIME, || {
         (!matches!(found(&second, "u").state, FoundState::Managed)).then_some(())
     });
     second.adopt_process("u", "alpha", None).unwrap();

@@ -107,7 +107,7 @@ fn a_next_manager_adopts_it() {
     assert!(matches!(second.adopt_process("u", "alpha", None), Err(Error::TakenOver { uuid }) if uuid == "u"));
     assert!(second.active_process_keys().is_empty());
     assert_eq!(story.all(first), ["started"]);
-    wait_until("its manager has left it", TIME, || {
+    wait_until("no manager has the process", TIME, || {
         matches!(found(&second, "u").state, FoundState::Unmanaged).then_some(())
     });
     assert!(application.is_alive());
@@ -137,7 +137,7 @@ fn one_that_ended_without_a_manager_is_adopted_with_all_that_it_wrote() {
     wait_for_death(&application);
     let second = manager(&remote);
     let story = Story::new(&second);
-    let code = wait_until("its end is known", TIME, || match found(&second, "u").state {
+    let code = wait_until("a known exit", TIME, || match found(&second, "u").state {
         FoundState::Ended(status) => Some(status.code()),
         _ => None,
     });
@@ -186,7 +186,7 @@ fn a_host_is_cleaned_up() {
     ended.signal(libc::SIGKILL).unwrap();
     wait_for_death(&ended);
     let manager = manager(&remote);
-    wait_until("all are as they are", TIME, || {
+    wait_until("each process is in its state", TIME, || {
         let is_left = matches!(found(&manager, "left").state, FoundState::Unmanaged);
         (is_left && matches!(found(&manager, "ended").state, FoundState::Ended(_))).then_some(())
     });

@@ -79,7 +79,7 @@ pub const COUNTS: &str = "trap 'exit 42' HUP; trap 'exit 17' QUIT; echo ready; i
 /// Waits until the manager has this many lines of the application's stdout.
 #[track_caller]
 pub fn wait_for_lines(manager: &Manager, uuid: &str, lines: usize) {
-    wait_until("it has written", TIME, || (stdout(manager, uuid).lines().count() > lines).then_some(()));
+    wait_until("the lines of the application", TIME, || (stdout(manager, uuid).lines().count() > lines).then_some(()));
 }
 
 /// Asserts that both streams of `COUNTS` have arrived, each line once and in order.

@@ -100,7 +100,7 @@ fn commands_that_change_the_user_do() {
     isolated_by(By::Command, || {
         let remote = Remote::start();
         let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
-            return support::skipped("no account without privileges");
+            return support::skipped("no user without privileges");
         };
         let manager = manager(&remote);
         let runuser = "user=$1\nshift\nexec \"$CARRY\" alpha '' runuser -u \"$user\" -- \"$@\"";
@@ -186,7 +186,7 @@ fn a_manager_is_stopped(remote: &Remote, keep: &str, until: impl FnOnce(&Process
     child.env("SSHPM_TEST_NOTE", &note).env("SSHPM_TEST_KEEP", keep);
     child.env("SSHPM_TEST_GO", &go).env("SSHPM_TEST_LOCAL_GO", remote.local(&go));
     let mut child = child.spawn().unwrap();
-    let told = wait_until("the manager's word", TIME, || fs::read_to_string(&note).ok());
+    let told = wait_until("a file from the manager", TIME, || fs::read_to_string(&note).ok());
     let application = ProcessInfo::of(told.parse().unwrap()).unwrap();
     let manager = ProcessInfo::of(child.id() as i32).unwrap();
     let carriers: Vec<_> = support::processes().into_iter().filter(|p| p.ppid == manager.pid).collect();

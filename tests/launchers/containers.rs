@@ -30,11 +30,11 @@ impl Container {
     /// Makes a container. Where that is impossible, reports why and returns `None`.
     fn start() -> Option<Container> {
         let Some(busybox) = find_program("busybox") else {
-            skipped("busybox is not here, and a container needs a system of its own");
+            skipped("busybox is not installed, which is the system of the container");
             return None;
         };
         if find_program("runc").is_none() {
-            skipped("runc is not here");
+            skipped("runc is not installed");
             return None;
         }
         // SAFETY: no arguments.

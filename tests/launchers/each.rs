@@ -43,11 +43,11 @@ const BODIES: [&str; 26] = [
     "starts::values",
 ];
 
-const SSH: &str = "it is about ssh's connections, its configuration or its failures";
-const REPORTS: &str = "it is about how a manager reports, whatever the launcher";
-const FORM: &str = "it is about the form of the library, its headers or its documents";
+const SSH: &str = "it tests ssh's connections, configuration or failures";
+const REPORTS: &str = "it tests how a manager reports, which does not depend on the launcher";
+const FORM: &str = "it tests the form of the library, its headers or its documents";
 const HARNESS: &str = "it tests the tests";
-const OWN: &str = "it is about launchers itself";
+const OWN: &str = "it tests launchers itself";
 
 /// The other test programs, and why they do not.
 const OTHERS: [(&str, &str); 35] = [
@@ -63,11 +63,11 @@ const OTHERS: [(&str, &str); 35] = [
     ("c_api::readme", FORM),
     ("c_api::rust_and_c", FORM),
     ("ends::exit_order", REPORTS),
-    ("ends::panics", "it is about what a panic leaves, whatever the launcher"),
-    ("faults", "it runs by its own dice, for as long as it is told, over ssh"),
+    ("ends::panics", "it tests what a panic leaves, which does not depend on the launcher"),
+    ("faults", "it runs at random over ssh, for as long as it is told"),
     ("harness::remotes", HARNESS),
     ("harness::slurm", HARNESS),
-    ("keep::panic", "it is about what a panic leaves, whatever the launcher"),
+    ("keep::panic", "it tests what a panic leaves, which does not depend on the launcher"),
     ("launchers::command", OWN),
     ("launchers::containers", OWN),
     ("launchers::each", OWN),
@@ -77,23 +77,23 @@ const OTHERS: [(&str, &str); 35] = [
     ("links::connection_faults", SSH),
     ("links::connection_races", SSH),
     ("links::connections", SSH),
-    ("links::hostile_hosts", "it plays ssh itself: what a host says comes to the same code from each launcher"),
-    ("links::many", "it is about what ssh's connections cost"),
+    ("links::hostile_hosts", "it takes the place of ssh: the same code reads what a host sends by each launcher"),
+    ("links::many", "it tests what ssh's connections cost"),
     ("links::ssh_config", SSH),
     ("links::ssh_failures", SSH),
     ("links::unshared", SSH),
     ("parity::python", "it is a Python program over the C library, with ssh"),
-    ("random_run", "it runs by its own dice, by ssh and local"),
-    ("starts::login_shells", "it is about what sshd starts: no other launcher has login shells"),
+    ("random_run", "it runs at random by ssh and local"),
+    ("starts::login_shells", "it tests what sshd starts: no other launcher has login shells"),
     ("starts::numbers", REPORTS),
 ];
 
-const NO_AUTH: &str = "it logs in nowhere: an auth_method is refused";
+const NO_AUTH: &str = "it does not log in: an auth_method is refused";
 const NO_SOCKETS: &str = "it has no shared connections, and no sockets for them";
 const NO_LOGIN: &str = "it starts no login shell: nobody reads start-up files";
 const OWN_USER: &str = "it starts processes as this program's user only";
-const ONE_LOGIN: &str = "it logs in nowhere: no two logins of a user differ";
-const NO_CARRIER: &str = "its client carries nothing: one that is stopped cuts no link";
+const ONE_LOGIN: &str = "it does not log in: no two logins of a user differ";
+const NO_CARRIER: &str = "its client carries no stream: one that is stopped cuts no link";
 
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
@@ -213,7 +213,7 @@ fn slurm_passes_the_behaviour_tests() {
 fn each_module_of_tests_is_in_one_table() {
     let listed: Vec<_> = BODIES.into_iter().chain(OTHERS.iter().map(|(name, _)| *name)).map(str::to_owned).collect();
     let set: BTreeSet<_> = listed.iter().cloned().collect();
-    assert_eq!(set.len(), listed.len(), "one is there twice: {listed:?}");
+    assert_eq!(set.len(), listed.len(), "a program is listed twice: {listed:?}");
     let tests = manifest_dir().join("tests");
     let mut there = BTreeSet::new();
     let is_program = |name: &String| tests.join(name).join("main.rs").exists();

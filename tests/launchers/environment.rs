@@ -94,7 +94,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     let last = Path::new("/proc/sys/kernel/ns_last_pid");
     // Everybody can open the file, but only a privileged user can write to it.
     if fs::read(last).and_then(|same| fs::write(last, same)).is_err() {
-        return skipped("no choice of pids here");
+        return skipped("the pid of a new process cannot be chosen here");
     }
     let place = Place::new();
     let manager = Manager::new(Options::new().launcher(place.launcher(&[]))).unwrap();
@@ -114,14 +114,14 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
         parent(sleep.ppid).cloned()
     });
     // Processes are distinguished by their start times, in ticks of 10 ms.
-    wait_until("a process that starts now is another", LONG, || {
+    wait_until("a later start time", LONG, || {
         let uptime = fs::read_to_string("/proc/uptime").unwrap();
         let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
         (seconds * 100.0 > lease.start_time as f64 + 2.0).then_some(())
     });
     lease.signal(libc::SIGKILL).unwrap();
     // Another test may be faster, and the pid is free only when the lease's parent has reaped it.
-    let mut victim = wait_until("somebody has its pid", LONG, || {
+    let mut victim = wait_until("another process has the pid", LONG, || {
         fs::write(last, (lease.pid - 1).to_string()).unwrap();
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         if child.id() == lease.pid as u32 {
@@ -136,7 +136,7 @@ fn a_lease_that_has_ended_is_not_told_of_the_end() {
     let ended = victim.try_wait().unwrap();
     let _ = victim.kill();
     let _ = victim.wait();
-    assert_eq!(ended, None, "a stranger was ended");
+    assert_eq!(ended, None, "a process that does not belong to the manager was ended");
     place.assert_nothing_left();
 }
 
@@ -186,12 +186,14 @@ fn signals_for_applications_end_no_wrapper() {
             let is_shell = |process: &ProcessInfo| process.cmdline.first().is_some_and(|name| name == "/bin/sh");
             below(client).into_iter().filter(is_shell).collect::<Vec<_>>()
         };
-        wait_until("all of them", LONG, || (shells().len() >= if uuid == plain { 5 } else { 8 }).then_some(()));
+        wait_until("all shells of the process", LONG, || {
+            (shells().len() >= if uuid == plain { 5 } else { 8 }).then_some(())
+        });
         for (number, said) in [(libc::SIGUSR1, "one\n"), (libc::SIGUSR2, "one\ntwo\n")] {
             for process in shells() {
                 process.signal(number).unwrap();
             }
-            wait_until("the application was told", LONG, || {
+            wait_until("the application has got the signal", LONG, || {
                 (manager.process_stdout(uuid).unwrap().bytes == said.as_bytes()).then_some(())
             });
         }
@@ -250,7 +252,7 @@ fn a_launcher_that_is_given_up_leaves_nothing() {
     wait_until("its program has ended", LONG, || (sleeps() == 0).then_some(()));
     let call = manager.read_log_file("here", None, "x", 1, Duration::from_secs(1));
     assert!(call.is_err(), "{call:?}");
-    wait_until("that of a call, too", LONG, || (sleeps() == 0).then_some(()));
+    wait_until("the end of a call's program", LONG, || (sleeps() == 0).then_some(()));
 }
 
 /// A program without stdout prints into whatever has got its number.
@@ -288,7 +290,7 @@ fn what_a_program_without_stdout_prints_is_no_command() {
 #[test]
 fn a_uuid_has_one_owner_whatever_its_login_has_as_runtime_directory() {
     let remote = Remote::start();
-    if !remote.require_users("a runtime directory of its own") {
+    if !remote.require_users("the test needs a runtime directory of its own") {
         return;
     }
     let runtime = remote.local(Path::new("/run/user/0"));

@@ -250,7 +250,7 @@ fn what_is_kept_outlives_a_manager_that_is_killed_and_nothing_else_does() {
         keeper.wait().unwrap();
         wait_for_death(&pids[1]);
         let next = manager(&remote);
-        wait_until("its manager has left it", TIME, || {
+        wait_until("no manager has the process", TIME, || {
             matches!(found(&next, "kept").state, FoundState::Unmanaged).then_some(())
         });
         assert!(pids[0].is_alive());

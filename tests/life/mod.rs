@@ -231,7 +231,7 @@ pub fn finish(manager: &Manager, remote: &Remote) {
 /// know that no manager will ask about these exits.
 #[track_caller]
 pub fn assert_only_status_files_left(remote: &Remote) {
-    wait_until("the end of all on the remote", TIME, || {
+    wait_until("the end of all processes on the remote", TIME, || {
         let is_status = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "end");
         (remote.processes().is_empty() && remote.runtime_files().iter().all(is_status)).then_some(())
     });

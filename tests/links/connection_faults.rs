@@ -38,7 +38,7 @@ fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
     for uuid in &on_it {
         crate::sharing::assert_lost(&manager, uuid);
     }
-    assert!(!masters(&remote).iter().any(|master| socket_of(master) == socket), "it is gone");
+    assert!(!masters(&remote).iter().any(|master| socket_of(master) == socket), "the master has gone");
     for uuid in &beside {
         assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Running);
     }
@@ -449,7 +449,7 @@ fn a_manager_ends_beside_a_master_of_another_that_hangs() {
         let ended = end.recv_timeout(LONG);
         master.signal(libc::SIGCONT).unwrap();
         drop((waiting, hangs));
-        assert!(ended.is_ok(), "it waits for a master that is not its own");
+        assert!(ended.is_ok(), "the manager waits for a master that is not its own");
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
     });
 }

@@ -86,7 +86,7 @@ fn a_login_that_hangs_does_not_hold_up_those_who_come_later() {
     manager.start_process("first", &shell("sleep 1000")).unwrap();
     wait_until("the first login", TIME, || remote.local(Path::new("/tmp/first")).exists().then_some(()));
     // These starts overlap, each with its own short timeout, until one runs.
-    let later = wait_until("one that runs", TIME, || {
+    let later = wait_until("a start that runs", TIME, || {
         let uuid = format!("later-{}", manager.active_process_keys().len());
         manager.start_process(&uuid, &shell("sleep 1000").start_timeout(Duration::from_secs(2))).unwrap();
         manager.wait_until_started(&uuid, TIME).ok().map(|_| uuid)

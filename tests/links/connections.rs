@@ -319,7 +319,7 @@ fn dropping_the_manager_removes_its_masters_and_their_sockets() {
         assert_eq!(sockets_in(base.path()).len(), 2);
         drop(manager);
         masters.iter().for_each(wait_for_death);
-        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0, "the directory too");
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0, "the directory has gone too");
         assert_same_as(&before);
         wait_until_closed(&remote);
         remote.assert_nothing_left();

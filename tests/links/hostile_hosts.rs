@@ -438,7 +438,7 @@ fn a_connection_to_a_hostile_host_is_given_up() {
         });
         let warnings = logged::warnings();
         let unleased = warnings.iter().filter(|line| line.contains("has no lease any more")).count();
-        assert_eq!(unleased, 1, "it is told once");
+        assert_eq!(unleased, 1, "the lost lease is reported once");
         let more = peak_kib().saturating_sub(before);
         assert!(more < MOST_KIB, "{more} KiB");
         drop_in_time(manager);

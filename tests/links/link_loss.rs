@@ -22,7 +22,7 @@ fn assert_lost(status: &ExitStatus, code: Option<i32>) {
 /// Waits for the only child of a process beside the application: a reader that was killed is replaced by the next one.
 #[track_caller]
 fn child_of(parent: i32, application: i32) -> ProcessInfo {
-    wait_until("it has one child", TIME, || {
+    wait_until("the process has one child", TIME, || {
         let mut children = support::processes();
         children.retain(|p| p.ppid == parent && p.pid != application && !p.is_zombie());
         (children.len() == 1).then(|| children.remove(0))
@@ -32,7 +32,7 @@ fn child_of(parent: i32, application: i32) -> ProcessInfo {
 /// Returns the child that reads the session, of the process that attends to it. The lease is another child.
 #[track_caller]
 fn reader_of(attendant: i32) -> ProcessInfo {
-    wait_until("it is read", TIME, || {
+    wait_until("the commands have a reader", TIME, || {
         let is_reader = |process: &ProcessInfo| {
             let stdin = fs::read_link(format!("/proc/{}/fd/0", process.pid));
             process.ppid == attendant && stdin.is_ok_and(|stdin| stdin != Path::new("/dev/null"))

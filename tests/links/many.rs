@@ -114,7 +114,7 @@ fn a_thousand_processes_are_started_watched_and_ended() {
             let code = end.unwrap_or_else(|error| panic!("{uuid}: {error}")).code();
             assert_eq!(code, Some(if uuid == "p-500" { 137 } else { 131 }), "{uuid}");
         }
-        wait_until("the end of all on the remote", LONG, || remote.processes().is_empty().then_some(()));
+        wait_until("the end of all processes on the remote", LONG, || remote.processes().is_empty().then_some(()));
         remote.assert_nothing_left();
         let events = witness.all(manager);
         assert_eq!(events.len(), 1000);

@@ -69,7 +69,7 @@ fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf>
 
     let pid = manager.wait_until_started("answers", LONG).unwrap_or_else(|error| panic!("answers: {error}"));
     assert!(ProcessInfo::of(pid as i32).is_some_and(|process| process.is_alive()), "{pid}");
-    wait_until("all that it writes", LONG, || (stdout("answers").len() >= bytes.len()).then_some(()));
+    wait_until("all output", LONG, || (stdout("answers").len() >= bytes.len()).then_some(()));
     let sockets = Footprint::of(remote).sockets;
     manager.send_signal("answers", Signal::USR1).unwrap();
     let status = wait_for_end(&manager, "answers").unwrap();
@@ -307,7 +307,10 @@ fn proxy_jump_by_a_master_that_persists() {
         assert_eq!(manager.kill_process("killed", LONG).unwrap().signal(), Some(Signal::QUIT));
         drop(manager);
         remote.assert_nothing_left();
-        assert!(ssh_by(&config).args(["-O", "check", "gamma"]).status().unwrap().success(), "the user's wish");
+        assert!(
+            ssh_by(&config).args(["-O", "check", "gamma"]).status().unwrap().success(),
+            "the user's master persists"
+        );
     }
     assert!(ssh_by(&config).args(["-O", "exit", "gamma"]).status().unwrap().success());
     wait_until("the end of its socket", DEADLINE, || fs::read_dir(dir.path()).unwrap().next().is_none().then_some(()));
@@ -510,7 +513,7 @@ fn forward_x11() {
 #[test]
 fn the_user_of_ssh_config_is_the_one_that_is_named() {
     let remote = Remote::start();
-    if !remote.require_users("a user whose name is not this program's") {
+    if !remote.require_users("the test needs a user with another name") {
         return;
     }
     let user = remote.users().pop().unwrap().name;

@@ -209,7 +209,10 @@ fn thirty_starts_at_once_are_not_too_many() {
             manager.wait_until_started(uuid, LONG).unwrap();
         }
         if hosts.len() == 1 {
-            assert!(!remote.log().contains("drop connection"), "more were opened at once than sshd takes");
+            assert!(
+                !remote.log().contains("drop connection"),
+                "more connections were opened at once than sshd accepts"
+            );
         }
         let ended = manager.kill_all_processes(&LONG.into()).unwrap();
         assert_eq!(ended.len(), 30);
@@ -224,7 +227,7 @@ fn thirty_starts_at_once_are_not_too_many() {
 fn an_account_without_a_shell_is_told() {
     let remote = Remote::start();
     let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
-        return support::skipped("no account whose shell can be changed");
+        return support::skipped("no user whose shell can be changed");
     };
     let passwd = remote.local(Path::new("/etc/passwd"));
     let nologin = ["/usr/sbin/nologin", "/bin/false"].into_iter().find(|shell| Path::new(shell).exists()).unwrap();
@@ -245,7 +248,7 @@ fn a_start_up_file_that_exits_is_told() {
     for code in [7, 0] {
         let exits = format!("echo not today >&2; exit {code}\n");
         let remote = Remote::builder().user_file("root", ".bashrc", exits).start();
-        if !remote.require_users("start-up files need a home") {
+        if !remote.require_users("start-up files need a home directory") {
             return;
         }
         let manager = remote.manager();
@@ -307,7 +310,7 @@ fn the_check_can_be_disabled_for_localhost_alone() {
     }
     // By its name, it is a host like any other, although it is the same one.
     assert_eq!(fails(&remote, disabled.clone(), "alpha").0, SshFailure::HostKeyUnknown);
-    assert_eq!(fails(&remote, disabled, "changedkey").0, SshFailure::HostKeyUnknown, "the file given is used");
+    assert_eq!(fails(&remote, disabled, "changedkey").0, SshFailure::HostKeyUnknown, "the given file is used");
     assert_eq!(fs::read_to_string(&empty).unwrap(), "");
     remote.assert_nothing_left();
 }

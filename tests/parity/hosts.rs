@@ -45,7 +45,7 @@ fn validate_host_connection() {
 #[test]
 fn the_runtime_directory_that_is_told_is_the_logins() {
     let remote = Remote::builder().runtime_dirs().start();
-    if !remote.require_users("runtime directories") {
+    if !remote.require_users("the test needs runtime directories") {
         return;
     }
     let user = remote.accounts().pop().unwrap();
@@ -60,7 +60,7 @@ fn the_runtime_directory_that_is_told_is_the_logins() {
 fn a_host_that_ends_what_a_login_leaves_is_told() {
     let remote = Remote::start();
     let Some(user) = remote.user("bash") else {
-        return assert!(!remote.require_users("a logind.conf of its own"));
+        return assert!(!remote.require_users("the test needs a logind.conf of its own"));
     };
     // Except these two, the files are the machine's own.
     for directory in ["/etc/systemd", "/var/lib/systemd"] {
@@ -81,7 +81,7 @@ fn a_host_that_ends_what_a_login_leaves_is_told() {
     assert!(!ends(&user.name));
     place(&etc.join("logind.conf.d/50-site.conf"), "[Login]\nKillUserProcesses = yes\n");
     assert!(ends(&user.name));
-    assert!(!ends("root"), "it is excepted where nothing else is said");
+    assert!(!ends("root"), "root is an exception by default");
     let linger = remote.local(Path::new("/var/lib/systemd/linger"));
     place(&linger.join(&user.name), "");
     assert!(!ends(&user.name));
@@ -130,7 +130,7 @@ fn validate_host_connection_with_an_auth_method() {
             other => panic!("{host:?}: {other:?}"),
         }
     }
-    assert_eq!(remote.logins(), logins, "what is refused connects to nothing");
+    assert_eq!(remote.logins(), logins, "a refused call does not connect");
     remote.assert_nothing_left();
 }
 
@@ -149,7 +149,7 @@ fn each_failure_is_typed() {
     let manager = manager(&remote);
     let failure = |manager: &Manager, host| match manager.validate_host_connection(host, None, None) {
         Err(Error::Ssh { host: ref named, .. } | Error::Launcher { host: ref named, .. }) if named != host => {
-            panic!("{host} is told as {named}")
+            panic!("{host} is reported as {named}")
         }
         answer => answer.unwrap_err(),
     };
@@ -181,7 +181,7 @@ fn validate_hosts() {
         let answers = manager
             .validate_hosts(&destinations, |at, answer| {
                 assert_eq!(std::thread::current().id(), caller);
-                assert!(told.insert(at), "{at} was told twice");
+                assert!(told.insert(at), "{at} was reported twice");
                 assert_eq!(answer.is_ok(), at < 60, "{answer:?}");
                 // A new thread has the name of its parent until it sets its own.
                 let asking =

@@ -385,7 +385,7 @@ fn the_log_says_how_to_end_a_process_by_hand() {
         let status = end_of(&manager, "at-its-host");
         assert_eq!((status.source(), status.code()), (ExitSource::RemoteMonitoring, Some(137)), "{status}");
         // The line about the exit says which process it was, what happened, and the code.
-        wait_until("the line of the end", TIME, || {
+        wait_until("the log line about the exit", TIME, || {
             let line = line("at-its-host", status.sentence())?;
             ["readout", "np04", &user, "137"].iter().all(|word| line.contains(word)).then_some(())
         });
@@ -400,7 +400,7 @@ fn the_log_says_how_to_end_a_process_by_hand() {
                 .contains("\"echo token-4711 >&2; exit 3\": setup line 1 failed with exit code 3 (stderr: token-4711)"),
             "{error}"
         );
-        wait_until("the line of the failure", TIME, || line("setup", "setup line 1 failed with exit code 3"));
+        wait_until("the log line about the failure", TIME, || line("setup", "setup line 1 failed with exit code 3"));
         assert!(LINES.0.lock().unwrap().iter().all(|line| !line.contains("token-4711")));
 
         start_ready(&manager, "by-its-client", &shell(OWN_CODES));

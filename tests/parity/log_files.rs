@@ -93,7 +93,7 @@ fn read_log_file_of_files_that_cannot_be_read() {
     assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
     let accounts = remote.accounts();
     let user = accounts.iter().find(|user| user.shell_name == "bash");
-    if let (true, Some(user)) = (remote.require_users("root may read all"), user) {
+    if let (true, Some(user)) = (remote.require_users("root may read every file"), user) {
         let secret = scratch.join("secret");
         fs::write(remote.local(&secret), "secret\n").unwrap();
         fs::set_permissions(remote.local(&secret), Permissions::from_mode(0o600)).unwrap();
@@ -115,7 +115,7 @@ fn read_log_file_with_any_name() {
         assert_eq!(read(&manager, &path, 10), format!("{name}!\n").as_bytes(), "{name:?}");
     }
     // Relative paths begin at the login directory, and nothing in them is expanded.
-    if remote.require_users("a home directory of the test's own") {
+    if remote.require_users("the test needs a home directory of its own") {
         let home = remote.users()[0].home.clone();
         for name in names {
             fs::write(remote.local(&home.join(name)), format!("home {name}!\n")).unwrap();

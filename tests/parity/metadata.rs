@@ -100,7 +100,7 @@ fn the_metadata_file_path() {
 #[test]
 fn two_users_on_one_host() {
     let remote = Remote::start();
-    if !remote.require_users("two users on one host") {
+    if !remote.require_users("the test needs two users on one host") {
         return;
     }
     let manager = Manager::new(remote.options_as()).unwrap();
@@ -194,7 +194,7 @@ fn hostile_metadata_files_are_refused_and_nothing_is_done_with_them() {
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         missing("a fifo");
         fs::remove_file(&path).unwrap();
-        if remote.require_users("files of other users") {
+        if remote.require_users("the test needs files of other users") {
             fs::write(&path, &good).unwrap();
             std::os::unix::fs::chown(&path, Some(remote.users().last().unwrap().uid), None).unwrap();
             missing("another's");

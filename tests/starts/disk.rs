@@ -18,7 +18,7 @@ const FILES: &str = "its files on its host were removed by somebody, or cannot b
 /// Returns a remote with its own file system, in which this test can mount.
 fn remote_with_mounts() -> Option<Remote> {
     let remote = Remote::start();
-    remote.require_users("disks that are mounted on the remote").then_some(remote)
+    remote.require_users("the test mounts disks on the remote").then_some(remote)
 }
 
 #[track_caller]
@@ -150,7 +150,9 @@ fn where_nothing_can_be_written_a_process_runs_without_files_or_is_refused() {
         assert_no_metadata(&manager, "u");
         assert_eq!(warned("its host has no runtime directory that can be used: it has no metadata file"), 1);
         assert_exits(&manager, "exits");
-        wait_until("the clean-up behind it", LONG, || manager.runtime_pids("exits").ssh_client.is_none().then_some(()));
+        wait_until("the clean-up after the exit", LONG, || {
+            manager.runtime_pids("exits").ssh_client.is_none().then_some(())
+        });
         // Now the last directories are gone too. Processes that run do not need them.
         remount(&remote, "/dev/shm", "ro");
         remote.mount_tmpfs("/var/tmp", "ro");
@@ -210,7 +212,7 @@ fn removed_runtime_directory(share: bool) {
     assert_unharmed(&manager, "killed");
     finish(&manager, &remote);
     drop(manager);
-    assert_eq!(warned(FILES), 4, "of this one nothing is missing");
+    assert_eq!(warned(FILES), 4, "no file of this process is missing");
 }
 
 #[test]
@@ -245,7 +247,7 @@ fn where_the_log_files_disk_is_full_the_application_sees_it_and_nobody_else() {
     // The second one finds a disk that is already full.
     for (mode, least) in [(LogMode::Append, 30), (LogMode::Append, 0), (LogMode::Fresh, 0), (LogMode::Truncate, 0)] {
         start(&manager, "u", &writes_until_it_cannot(&remote, mode));
-        let lines = wait_until("word of the application", LONG, || fs::read_to_string(&word).ok());
+        let lines = wait_until("a file from the application", LONG, || fs::read_to_string(&word).ok());
         let lines: u64 = lines.trim().parse().unwrap();
         assert!((least..100).contains(&lines), "{lines} lines, {mode:?}");
         assert!(manager.is_process_alive("u"), "{mode:?}");

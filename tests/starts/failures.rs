@@ -168,7 +168,7 @@ fn the_error_names_what_the_failure_is_about() {
 #[test]
 fn a_limit_above_the_hosts_is_named() {
     let remote = Remote::start();
-    let Some(user) = remote.user("dash") else { return support::skipped("a limit needs a user that is not root") };
+    let Some(user) = remote.user("dash") else { return support::skipped("the limit needs a user who is not root") };
     let manager = manager(&remote);
     // Above the kernel's own bound, fs.nr_open.
     let request = remote.request_as(&user, shell("exit 0")).limit(Limit::Nofile, LimitValue::Value(1 << 31));

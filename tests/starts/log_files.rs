@@ -148,7 +148,7 @@ fn a_log_that_cannot_be_fails_the_start() {
 fn a_log_that_may_not_be_written_fails_the_start() {
     let remote = Remote::start();
     let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
-        return support::skipped("no account without privileges");
+        return support::skipped("no user without privileges");
     };
     let manager = remote.manager();
     let to = |file: &Path| remote.request_as(&user, remote.request("alpha", "print text")).log_file(file);
@@ -254,7 +254,7 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
         builder = builder.user_file(user, file, noise);
     }
     let remote = builder.start();
-    if !remote.require_users("start-up files need a home") {
+    if !remote.require_users("start-up files need a home directory") {
         return;
     }
     let manager = remote.manager();
@@ -276,7 +276,7 @@ fn the_noise_of_start_up_files_is_not_the_applications() {
 fn a_log_that_its_owner_may_not_write_is_written_by_the_start_that_creates_it() {
     let remote = Remote::builder().user_file("bash", ".bashrc", "umask 0777\n").start();
     let Some(user) = remote.user("bash") else {
-        return support::skipped("no account without privileges");
+        return support::skipped("no user without privileges");
     };
     let manager = remote.manager();
     let mode_of = |file: &Path| fs::metadata(remote.local(file)).unwrap().permissions().mode() & 0o777;

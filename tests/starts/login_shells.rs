@@ -30,7 +30,7 @@ fn noisy() -> RemoteBuilder {
 fn a_process_lives_under_every_login_shell() {
     isolated(|| {
         let remote = noisy().start();
-        if !remote.require_users("login shells need accounts") {
+        if !remote.require_users("login shells need users of their own") {
             return;
         }
         let before = local_snapshot();
@@ -51,7 +51,7 @@ fn a_process_lives_under_every_login_shell() {
 #[test]
 fn the_noise_is_real() {
     let remote = noisy().start();
-    if !remote.require_users("login shells need accounts") {
+    if !remote.require_users("login shells need users of their own") {
         return;
     }
     for shell in ["bash", "zsh", "tcsh", "fish"] {
@@ -173,10 +173,10 @@ fn assert_is_kept(remote: &Remote, manager: &Manager) {
     let script = "trap 'echo quit; exit 17' QUIT; echo ready; echo first >&2; while :; do sleep 0.1; done";
     let application = start_ready(manager, "kept", &shell(script).link_loss(LinkLossPolicy::Keep));
     let has_all = || manager.process_stderr("kept").unwrap().bytes == b"first\n";
-    wait_until("all it has written is here", TIME, || has_all().then_some(()));
+    wait_until("all output", TIME, || has_all().then_some(()));
     client_of(manager, "kept").signal(libc::SIGKILL).unwrap();
     let is_back = |event: &Event| matches!(event.kind, EventKind::LinkRestored);
-    while !is_back(&events.recv_timeout(TIME).expect("it is taken over")) {}
+    while !is_back(&events.recv_timeout(TIME).expect("the link is restored")) {}
     assert!(application.is_alive());
     let output = manager.subscribe_output("kept").unwrap();
     let status = manager.kill_process("kept", TIME).unwrap();

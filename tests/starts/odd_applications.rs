@@ -170,7 +170,7 @@ fn a_stopped_application_ends_as_if_it_ran() {
     wait_until("it beats", TIME, || stdout(&manager, "u").contains("Heartbeat").then_some(()));
     manager.send_signal("u", Signal::STOP).unwrap();
     wait_until("it is stopped", TIME, || (ProcessInfo::of(application.pid)?.state == 'T').then_some(()));
-    assert!(manager.is_process_alive("u"), "a stopped one has not ended");
+    assert!(manager.is_process_alive("u"), "a stopped process has not ended");
     let status = manager.kill_process("u", TIME).unwrap();
     assert_eq!((status.code(), status.signal()), (Some(0), None), "it handled QUIT: {status}");
     finish(&manager, &remote);

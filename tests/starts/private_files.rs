@@ -86,12 +86,12 @@ fn mode(path: &Path) -> u32 {
 
 /// Returns two users, one of whom is not root; neither is the other.
 fn two_users(remote: &Remote) -> Option<(User, User)> {
-    if !remote.require_users("files of other users") {
+    if !remote.require_users("the test needs files of other users") {
         return None;
     }
     let users = remote.users();
     let [_, user, other, ..] = &users[..] else {
-        support::skipped("two login shells are needed, for a user each");
+        support::skipped("two login shells are needed, each for a user");
         return None;
     };
     Some((user.clone(), other.clone()))
@@ -154,7 +154,7 @@ fn files_on_the_host_are_private_whatever_the_umask() {
 #[test]
 fn a_directory_that_was_open_to_others_is_closed() {
     let remote = Remote::start();
-    if !remote.require_users("the directory is all users'") {
+    if !remote.require_users("all users share the directory") {
         return;
     }
     for share in [true, false] {
@@ -172,10 +172,10 @@ fn a_directory_that_was_open_to_others_is_closed() {
 #[test]
 fn a_directory_of_kept_processes_that_was_open_to_others_is_closed() {
     if launched_by() == By::Slurm {
-        return skipped("Slurm keeps nothing");
+        return skipped("Slurm keeps no process");
     }
     let remote = Remote::start();
-    if !remote.require_users("the directory is the user's own") {
+    if !remote.require_users("the directory would be the user's own") {
         return;
     }
     let kept = shell("echo ready; exec sleep 1000").link_loss(LinkLossPolicy::Keep);
@@ -195,7 +195,7 @@ fn a_directory_of_kept_processes_that_was_open_to_others_is_closed() {
 #[test]
 fn a_status_file_is_private() {
     let remote = Remote::builder().user_file("root", ".bashrc", "umask 000\n").start();
-    if !remote.require_users("start-up files need a home") {
+    if !remote.require_users("start-up files need a home directory") {
         return;
     }
     let (gate, gated) = remote.gate();
@@ -280,7 +280,7 @@ fn a_directory_in_the_place_of_metadata_is_left_and_told() {
     isolated(|| {
         logged::keep();
         let remote = Remote::start();
-        if !remote.require_users("the directory is all users'") {
+        if !remote.require_users("all users share the directory") {
             return;
         }
         let manager = manager(&remote);

@@ -18,7 +18,7 @@ const SLOW_GREP: &str = "echo >>/tmp/stopped; while [ ! -e /tmp/go ]; do sleep 0
 /// Returns a remote whose wrappers stop in this program until `release`.
 fn stopping(program: &str, script: &str) -> Option<Remote> {
     let remote = Remote::builder().env("PATH", INSTEAD).start();
-    if !remote.require_users("a program in the place of the host's") {
+    if !remote.require_users("the test replaces a program of the host") {
         return None;
     }
     place_instead(&remote, &[(program, script)]);
@@ -82,7 +82,7 @@ fn a_kill_between_begin_and_pid_waits_for_the_end() {
 #[test]
 fn a_kill_is_not_lost_in_a_head_that_reads_ahead() {
     if find_program("busybox").is_none() {
-        return skipped("a head that reads ahead: busybox is not installed");
+        return skipped("busybox is not installed, whose head reads ahead");
     }
     // The scripts are longer than the script of the application's process.
     let slow = "if [ \"$2\" -lt 1500 ]; then echo >>/tmp/stopped; while [ ! -e /tmp/go ]; do sleep 0.05; done; fi\n\

@@ -135,7 +135,7 @@ fn ten_processes_on_three_hosts_boot_run_and_end_in_order() {
         assert!(told.is_empty() && manager.active_process_keys().is_empty());
         remote.assert_nothing_left();
         drop(manager);
-        assert_eq!(events.try_iter().count(), 0, "each end was told once");
+        assert_eq!(events.try_iter().count(), 0, "each exit was reported once");
         drop(events);
         remote.stop();
         support::assert_same_as(&before);
@@ -405,7 +405,7 @@ fn dropping_ends_all_in_any_state() {
         // Its own grace is not over, and all others have ended.
         assert!(lost.is_alive());
         lost.signal(libc::SIGKILL).unwrap();
-        wait_until("the end of all", LONG, || remote.processes().is_empty().then_some(()));
+        wait_until("the end of all processes", LONG, || remote.processes().is_empty().then_some(()));
         remote.stop();
         drop(events);
         support::assert_same_as(&before);
@@ -439,9 +439,9 @@ fn dropping_does_not_wait_for_a_process_that_does_not_end() {
         support::AppReport::wait(&remote, &deaf);
         let application = ProcessInfo::of(pid as i32).unwrap();
         drop_in_time(manager);
-        assert!(application.is_alive(), "its grace is not over");
+        assert!(application.is_alive(), "the grace is not over");
         application.signal(libc::SIGKILL).unwrap();
-        wait_until("the end of all", LONG, || remote.processes().is_empty().then_some(()));
+        wait_until("the end of all processes", LONG, || remote.processes().is_empty().then_some(()));
         remote.stop();
         support::assert_same_as(&before);
     });
@@ -468,7 +468,7 @@ fn a_shutdown_ends_all_in_order_and_nothing_starts_behind_it() {
     let refused = manager.start_process("late", &remote.request("alpha", "wait"));
     assert!(matches!(refused, Err(Error::ShutDown)), "{refused:?}");
     assert!(manager.active_process_keys().is_empty());
-    assert!(manager.shutdown(LONG).unwrap().is_empty(), "a second one has nothing to do");
+    assert!(manager.shutdown(LONG).unwrap().is_empty(), "a second shutdown has nothing to do");
     remote.assert_nothing_left();
 }
 
@@ -505,7 +505,7 @@ fn detaching_lets_processes_end_by_their_policy() {
     assert_eq!(status.source(), ExitSource::ManualKillThroughSshClient);
     assert_eq!(status.application_code(), Some(23), "{status:?}");
     assert_eq!(events.try_iter().map(|event| told(&event)).collect::<Vec<_>>(), ["started p", "exited p"]);
-    assert_eq!(manager.active_process_keys(), ["p"], "how it ended is kept");
+    assert_eq!(manager.active_process_keys(), ["p"], "the exit stays in the table");
     remote.assert_nothing_left();
 }
 
@@ -537,9 +537,13 @@ fn each_subscriber_gets_every_event_and_delays_nobody() {
         assert_eq!(subscriber.try_recv().unwrap_err(), TryRecvError::Empty);
         assert!(!is_readable(subscriber));
     }
-    assert_eq!(late.recv_timeout(Duration::ZERO).unwrap_err(), RecvTimeoutError::Timeout, "it missed all of them");
+    assert_eq!(
+        late.recv_timeout(Duration::ZERO).unwrap_err(),
+        RecvTimeoutError::Timeout,
+        "the late subscription missed all events"
+    );
     drop(manager);
-    assert_eq!(late.recv().unwrap_err(), RecvError, "no manager, no more events");
+    assert_eq!(late.recv().unwrap_err(), RecvError, "the manager is gone, so no more events come");
     assert_eq!(late.try_recv().unwrap_err(), TryRecvError::Disconnected);
     assert_eq!(late.recv_timeout(DEADLINE).unwrap_err(), RecvTimeoutError::Disconnected);
     remote.assert_nothing_left();

@@ -497,7 +497,7 @@ const LIMITS: [(Limit, u64, &str); 9] = [
 #[test]
 fn limits_and_umask_hold_for_the_application() {
     let remote = Remote::start();
-    if !remote.require_users("a limit may be above one's own hard limit") {
+    if !remote.require_users("a limit may be above the hard limit of this user") {
         return;
     }
     let manager = remote.manager();
@@ -533,7 +533,7 @@ fn limits_and_umask_hold_for_the_application() {
 fn a_limit_that_is_refused_fails_the_start() {
     let remote = Remote::start();
     let Some(user) = remote.user("dash").or_else(|| remote.user("bash")) else {
-        return support::skipped("no account without privileges");
+        return support::skipped("no user without privileges");
     };
     let manager = remote.manager();
     for setup in [false, true] {

@@ -225,7 +225,7 @@ impl Remote {
     pub fn accounts(&self) -> Vec<User> {
         let mut users = self.users();
         if matches!(launched_by(), By::Local | By::Slurm) {
-            skipped("a user of a process's own: all start as this program's");
+            skipped("the launcher starts all processes as this program's user");
             users.truncate(1);
         }
         users

@@ -93,7 +93,7 @@ pub fn assert_same_as(before: &LocalState) {
         if now == *before {
             return;
         }
-        assert!(start.elapsed() < DEADLINE, "the process has not what it had\nbefore: {before:#?}\nnow: {now:#?}");
+        assert!(start.elapsed() < DEADLINE, "the process differs from before\nbefore: {before:#?}\nnow: {now:#?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -269,7 +269,7 @@ fn find_missing() -> Option<String> {
     }
     let missing: Vec<_> = PROGRAMS.into_iter().filter(|name| find_program(name).is_none()).collect();
     if !missing.is_empty() {
-        return Some(format!("Slurm is not here (tests/run --slurm installs it): no {}", missing.join(", ")));
+        return Some(format!("Slurm is not installed (tests/run --slurm installs it): no {}", missing.join(", ")));
     }
     // Only a try shows whether the daemons work on this machine.
     let remote = Remote::start();
