@@ -1,9 +1,9 @@
 //! The ledgers of the ABI, abi/symbols.txt, abi/types.txt and abi/constants.txt: what a program relies on once it is
 //! linked.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package. The header must be up
-//! to date by then. The update removes and changes nothing: to break the ABI on purpose, which needs a new SONAME, edit
-//! the ledger.
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package. The header must
+//! be up to date by then. The update removes and changes nothing: to break the ABI on purpose, which needs a new SONAME,
+//! edit the ledger.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,8 @@
 //! All of the Rust API is in the C ABI, and all of the C ABI is in the Rust API. abi/rust_to_c.txt lists what
 //! corresponds.
 //!
-//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c` adds a line with a ? for each new name, and removes names that
-//! have gone. The test fails until each ? was replaced by the C functions or a reason.
+//! `SSHPM_UPDATE_ABI=1 cargo test --test c_api rust_and_c` adds a line with a ? for each new name, and removes names
+//! that have gone. The test fails until each ? was replaced by the C functions or a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
 //! Applications that attack their supervision by what they write, close and fill. No report is forged, no memory is
-//! filled, and other processes are not affected. `odd_applications` has applications that are merely strange.
+//! filled, and other processes are not affected. `starts::odd_applications` has applications that are merely strange.
 
 use std::ffi::OsString;
 use std::time::Duration;

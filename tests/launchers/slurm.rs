@@ -1,4 +1,4 @@
-//! What is special about Slurm, with a real cluster: munged, slurmctld and slurmd. launchers.rs tests what Slurm has in
+//! What is special about Slurm, with a real cluster: munged, slurmctld and slurmd. each.rs tests what Slurm has in
 //! common with the other launchers.
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Files on both sides are private, and what others have put in their places is neither followed nor a hindrance.
-//! `seed_metadata` tests metadata files in the user's own directory, `start_failures` the order of the directories, and
-//! `unshared` directories for sockets that cannot be used for other reasons.
+//! `parity::metadata` tests metadata files in the user's own directory, `failures` the order of the directories, and
+//! `links::unshared` directories for sockets that cannot be used for other reasons.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
