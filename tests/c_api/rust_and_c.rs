@@ -179,7 +179,7 @@ fn what_is_new_or_gone_is_found() {
 #[test]
 fn every_kind_of_public_item_is_seen() {
     let parse = |text: &str| syn::parse_file(text).unwrap().items;
-    let root = parse("mod a; pub use a::{E, S, f, C, T}; #[cfg(doctest)] struct Readme;");
+    let root = parse("mod a; pub use a::{E, I, S, f, C, T}; #[cfg(doctest)] struct Readme;");
     let module = "#[derive(Debug, Default)] pub struct S { pub seen: i32, hidden: i32 }
         impl S { pub fn new() -> S {} fn own() {} pub(crate) fn ours() {} pub const ONE: i32 = 1; }
         impl Drop for S {} impl From<time::Duration> for S {} impl From<Own> for S {} impl fmt::Debug for S {} impl<'de> Deserialize<'de> for S {}
@@ -187,7 +187,8 @@ fn every_kind_of_public_item_is_seen() {
         pub fn f() {} pub const C: i32 = 1; pub type T = i32; fn own() {} pub struct Own;
         #[cfg(test)] mod tests { fn test() {} }";
     let other = "struct S; impl S { pub fn other() {} } use crate::E; impl E { pub fn more() {} }";
-    let modules = [("a", module), ("b", other)].map(|(name, text)| (name.to_owned(), parse(text)));
+    let inner = "pub struct I; impl I { pub fn deep() {} }";
+    let modules = [("a", module), ("a::inner", inner), ("b", other)].map(|(name, text)| (name.to_owned(), parse(text)));
     let items = rust_api::items_of(&root, &BTreeMap::from(modules));
     let expected = [
         "C",
@@ -195,6 +196,8 @@ fn every_kind_of_public_item_is_seen() {
         "E::One",
         "E::Two",
         "E::more",
+        "I",
+        "I::deep",
         "S",
         "S: Default",
         "S: Deserialize",

@@ -1,7 +1,8 @@
-//! The public API of the crate, read from its sources: what `src/lib.rs` exports, with its methods, fields and variants.
+//! The public API of the crate, read from its sources: the items that `src/lib.rs` exports, with their methods, fields
+//! and variants.
 //!
-//! What every value has (Clone, Debug, comparisons, Hash) is no item here, and neither are fields of variants: C has
-//! those of a list of functions that takes the variant apart, or not at all, and the variant's line says so.
+//! Traits that every value has (Clone, Debug, comparisons, Hash) are no items here. Fields of variants are none either:
+//! C reads them by functions that the variant's line lists, or not at all, and then that line says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,18 +10,36 @@ use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Fields, GenericArgument, ImplItem, Item, PathArguments, Type, UseTree, Visibility};
 
-/// Traits that are no calls that C could miss.
+/// Traits that give C nothing to call.
 const OF_EVERY_VALUE: [&str; 8] = ["Clone", "Copy", "Debug", "PartialEq", "Eq", "Hash", "PartialOrd", "Ord"];
 
-/// All items, as `Manager::start_process`, `Error::Invalid`, `RuntimePids::remote`, `Signal: FromStr`.
+/// Returns all items: `Manager::start_process`, `Error::Invalid`, `RuntimePids::remote`, `Signal: FromStr`.
 pub fn items() -> BTreeSet<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files = fs::read_dir(&source).unwrap().flatten().map(|entry| entry.path());
-    let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect();
-    let module = |path: &PathBuf| (path.file_stem().unwrap().to_str().unwrap().to_owned(), parse(path));
-    let mut modules: BTreeMap<String, Vec<Item>> = files.iter().map(module).collect();
+    let module = |path: &PathBuf| (module_of(path.strip_prefix(&source).unwrap()), parse(path));
+    let mut modules: BTreeMap<String, Vec<Item>> = sources(&source).iter().map(module).collect();
     let root = modules.remove("lib").expect("src/lib.rs");
     items_of(&root, &modules)
+}
+
+/// Returns the sources below a directory, without those of the C ABI: they export nothing to Rust.
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() && !path.ends_with("src/capi") {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Returns the module of a file of src: `error::start` for error/start.rs, `error` for error/mod.rs.
+fn module_of(file: &Path) -> String {
+    let stem = file.with_extension("");
+    let names = stem.components().map(|part| part.as_os_str().to_str().unwrap().to_owned());
+    names.filter(|name| name != "mod").collect::<Vec<_>>().join("::")
 }
 
 fn parse(path: &Path) -> Vec<Item> {
@@ -45,9 +64,10 @@ pub fn items_of(root: &[Item], modules: &BTreeMap<String, Vec<Item>>) -> BTreeSe
     let all_types: BTreeSet<String> = modules.values().flat_map(|items| types(items)).collect();
     let mut items = BTreeSet::new();
     for (module, content) in modules {
-        // A type of the module's own can have the name of one that is exported from elsewhere.
+        // A type of the module's own can have the name of one that is exported from elsewhere. A module also has the
+        // types of its submodules.
         let own = types(content);
-        let is_here = |name: &str, home: &str| home == module || !own.contains(name);
+        let is_here = |name: &str, home: &str| module.split("::").any(|part| part == home) || !own.contains(name);
         let here = exported.iter().filter(|(name, home)| is_here(name, home)).map(|(name, _)| name.clone()).collect();
         let scope =
             Scope { names: here, private: all_types.iter().filter(|name| !exported.contains_key(*name)).collect() };
@@ -69,7 +89,7 @@ fn defined_type(item: &Item) -> Option<String> {
     }
 }
 
-/// What is exported, each with its module.
+/// The exported names, each with its module.
 type Names = BTreeMap<String, String>;
 
 fn is_public(visibility: &Visibility) -> bool {
@@ -85,15 +105,15 @@ fn names_of(tree: &UseTree, module: &str, names: &mut Names) {
     }
 }
 
-/// What names stand for in one module.
+/// The names that matter in one module.
 struct Scope<'a> {
     names: BTreeSet<String>,
-    /// The crate's types that nobody outside can name.
+    /// The crate's types that are not exported.
     private: BTreeSet<&'a String>,
 }
 
 impl Scope<'_> {
-    /// What is public of one item of the module, if it belongs to an exported name.
+    /// Adds what is public of one item of the module, if that item belongs to an exported name.
     fn items_in(&self, item: &Item, items: &mut BTreeSet<String>) {
         let exported = &self.names;
         let mut add = |name: String| {
@@ -140,7 +160,7 @@ impl Scope<'_> {
             Item::Trait(item) => {
                 assert!(!exported.contains(&item.ident.to_string()), "an exported trait: {}", item.ident)
             }
-            // It could make anything.
+            // A macro could define anything.
             Item::Macro(item) => {
                 let name = path_name(&item.mac.path);
                 assert!(name == "thread_local" || name == "macro_rules", "what {name}! makes is not seen here");
@@ -176,7 +196,7 @@ fn type_name(of: &Type) -> String {
     }
 }
 
-/// Its last part, as `From<Duration>`; without lifetimes.
+/// Returns the last part of a path, without lifetimes: `From<Duration>`.
 fn path_name(path: &syn::Path) -> String {
     let last = path.segments.last().unwrap();
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return last.ident.to_string() };
