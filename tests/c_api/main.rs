@@ -1,5 +1,5 @@
-//! The C API: the header, the library's symbols, the examples and the README's programs, and C, C++ and Python programs that
-//! link the library.
+//! The C API: the header, the library's symbols, the examples, the README's programs, and C, C++ and Python programs
+//! that use the library.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../c_header/mod.rs"]

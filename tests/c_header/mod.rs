@@ -1,15 +1,15 @@
 //! include/sshpm.h as a program reads it: its functions with their documentation, its constants and its types.
-// Each test program uses its own part of this.
+// Each test program uses only a part of this file.
 #![allow(dead_code)]
 
 pub const HEADER: &str = include_str!("../../include/sshpm.h");
 
-/// A function of sshpm.h: what stands above it, and what it is.
+/// A function of sshpm.h: the comment above it, and its declaration.
 pub struct Function {
     pub comment: String,
     pub gives: String,
     pub name: String,
-    /// Types and names.
+    /// The type and the name of each.
     pub parameters: Vec<(String, String)>,
 }
 
@@ -18,16 +18,16 @@ pub fn functions() -> Vec<Function> {
     declarations.split("/**").skip(1).map(function).collect()
 }
 
-/// One function from the text behind its comment's beginning.
+/// Parses one function from the text behind the beginning of its comment.
 pub fn function(text: &str) -> Function {
     let (comment, code) = text.split_once("*/").unwrap();
-    // One line, without what stands before each line of a comment.
+    // The comment as one line, without the star before each of its lines.
     let comment = comment.lines().map(|line| line.trim().trim_start_matches('*').trim());
     let comment = comment.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     let (declaration, _) = code.split_once(';').unwrap();
     let declaration = one_line(declaration);
     let (head, parameters) = declaration.split_once('(').unwrap();
-    // The type, and the name behind it.
+    // Returns the type and the name behind it.
     let split = |text: &str| {
         let name = text.rsplit([' ', '*']).next().unwrap();
         (text[..text.len() - name.len()].trim().to_owned(), name.to_owned())
@@ -39,13 +39,14 @@ pub fn function(text: &str) -> Function {
 }
 
 impl Function {
-    /// What a tag such as `@param name` is followed by.
+    /// Returns the text behind a tag such as `@param name`.
     pub fn tag(&self, tag: &str) -> Option<&str> {
         let (_, rest) = self.comment.split_once(&format!("{tag} "))?;
         Some(rest.split(" @").next().unwrap_or(rest))
     }
 
-    /// What it takes and gives. With the parameters' names: those of one type could change places unseen without.
+    /// Returns the declaration. It has the names of the parameters too: without them, nobody would notice when two
+    /// parameters of one type change places.
     pub fn signature(&self) -> String {
         let parameters: Vec<String> = self
             .parameters
@@ -60,7 +61,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The names SSHPM_... in a text; with a `true` for those that end with "...", which stand for several.
+/// Returns the names SSHPM_... in a text, with `true` for those that end with "...": they stand for several constants.
 pub fn constants(text: &str) -> Vec<(&str, bool)> {
     let names = text.match_indices("SSHPM_").map(|(at, _)| {
         let rest = &text[at..];
@@ -70,18 +71,18 @@ pub fn constants(text: &str) -> Vec<(&str, bool)> {
     names.collect()
 }
 
-/// The constants that the header defines, with their values.
+/// Returns the constants that the header defines, with their values.
 pub fn defined() -> Vec<(&'static str, &'static str)> {
     HEADER.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once(' ')).collect()
 }
 
-/// The types that only the library knows from inside.
+/// Returns the types that only the library can look into.
 pub fn handles() -> Vec<String> {
     let name = |line: &str| Some(line.strip_prefix("typedef struct ")?.split_once(' ')?.0.to_owned());
     HEADER.lines().filter_map(name).collect()
 }
 
-/// The types that are no handles, by name: numbers, and functions that the library calls.
+/// Returns the types that are no handles, with their names: numbers, and functions that the library calls.
 pub fn types() -> Vec<(String, String)> {
     let code: String = HEADER.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, rest)| rest)).collect();
     let typedefs = code.split("typedef ").skip(1).map(|text| one_line(text.split_once(';').unwrap().0));

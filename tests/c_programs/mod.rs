@@ -1,5 +1,5 @@
 //! The programs of tests/c: compiled against include/sshpm.h, and run against a private sshd.
-// Each test program uses its own part of this.
+// Each test program uses only a part of this file.
 #![allow(dead_code)]
 
 use std::fs;
@@ -14,10 +14,11 @@ pub const C99: &[&str] = &["-x", "c", "-std=c99", "-D_POSIX_C_SOURCE=200809L"];
 pub const CXX11: &[&str] = &["-x", "c++", "-std=c++11"];
 pub const CXX17: &[&str] = &["-x", "c++", "-std=c++17", "-Wshadow"];
 
-/// What rustc says a static library needs beside itself; tests/c_api/install.rs compares it.
+/// The libraries that a program with the static library needs too, as rustc lists them. tests/c_api/install.rs compares
+/// them.
 pub const NATIVE_LIBRARIES: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
 
-/// Where cargo has put the library that this test was built with. One directory up there can be an older one.
+/// Returns where cargo has put the library that this test was built with. One directory up there can be an older one.
 pub fn library_directory() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }
@@ -28,7 +29,7 @@ pub fn library(name: &str) -> PathBuf {
     file
 }
 
-/// A directory for what the tests make.
+/// Returns the directory for the files that the tests make.
 pub fn scratch() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
@@ -56,7 +57,7 @@ pub fn run(mut command: Command) -> String {
 pub enum Link {
     Dynamic,
     Static,
-    /// With the libsshpm.so of this directory.
+    /// The program is linked with the libsshpm.so of this directory.
     DynamicIn(PathBuf),
     /// The program loads the library by itself.
     Not,
@@ -68,7 +69,7 @@ pub fn compile(name: &str, link: Link) -> Command {
     Command::new(compile_as(name, variant, link, &[]))
 }
 
-/// Compiles tests/c/`name`.c, or .cpp, with more flags; the variant makes the name of the program unique.
+/// Compiles tests/c/`name`.c, or .cpp, with more flags. `variant` makes the name of the program unique.
 #[track_caller]
 pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> PathBuf {
     let program = scratch().join(format!("c-{name}-{variant}"));
@@ -78,8 +79,8 @@ pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> Path
     cc.args(flags).arg(source(if in_cxx { "cpp" } else { "c" })).args(["-x", "none"]);
     let dynamic = |cc: &mut Command, directory: &Path| {
         cc.arg(format!("-L{}", directory.display())).arg("-lsshpm");
-        // The old kind of rpath, which goes before LD_LIBRARY_PATH: cargo puts target/debug there, where an older
-        // library can be.
+        // The old kind of rpath, which has precedence over LD_LIBRARY_PATH: cargo puts target/debug there, where an
+        // older library can be.
         cc.arg("-Wl,--disable-new-dtags").arg(format!("-Wl,-rpath,{}", directory.display()));
     };
     match link {
@@ -103,7 +104,7 @@ pub fn compile_as(name: &str, variant: &str, link: Link, flags: &[&str]) -> Path
     program
 }
 
-/// Tells a program where its hosts are and what to start there, and a directory for what it starts on this machine.
+/// Tells a program by its environment where its hosts are, what to start there, and which home directory to use here.
 pub fn know(program: &mut Command, remote: &Remote) {
     let home = remote.dir().join("program");
     fs::create_dir_all(&home).unwrap();
@@ -125,7 +126,7 @@ pub fn run_command_with_remote(mut program: Command) -> String {
     output
 }
 
-/// The first block in that language behind the title.
+/// Returns the README's first block in this language behind this title.
 pub fn readme_block(title: &str, language: &str) -> String {
     let readme = include_str!("../../README.md");
     let (_, section) = readme.split_once(&format!("\n## {title}\n")).expect("the README has such a section");
@@ -133,11 +134,11 @@ pub fn readme_block(title: &str, language: &str) -> String {
     rest.split_once("```").expect("the block ends").0.to_owned()
 }
 
-/// Runs the README's C program, which has to start a process and to end it.
+/// Runs the README's C program, which must start a process and end it.
 #[track_caller]
 pub fn run_readme_program(mut program: Command) {
     let remote = Remote::start();
-    // It uses the ssh that PATH finds: one that knows the private sshd.
+    // The program uses the ssh that PATH finds: one that knows the private sshd.
     let bin = remote.dir().join("path");
     fs::create_dir(&bin).unwrap();
     let ssh = bin.join("ssh");
@@ -149,7 +150,7 @@ pub fn run_readme_program(mut program: Command) {
         .arg(json.to_string())
         // cargo puts target/debug there, where an older library can be.
         .env_remove("LD_LIBRARY_PATH")
-        // Its getchar returns at once; the application may not have its handlers by then.
+        // The getchar of the program returns at once. The application may not have its handlers by then.
         .stdin(Stdio::null())
         .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap()));
     let stdout = run(program);

@@ -1,14 +1,15 @@
-//! Shells that end before the program runs: somebody kills them, they lack memory, or they are no shells.
+//! Shells that end before the program runs: somebody kills them, they lack memory, or they are not shells at all.
 
 use sshpm::{BootRequest, LinkLossPolicy, Manager, StartFailure};
 
 use crate::life::{end_of, failure_of, file, finish};
 use crate::support::{By, Remote, launched_by};
 
-/// What the shell is, and why the start has failed, if it has.
+/// The name and the content of a shell, and why the start fails; `None` if it does not fail.
 type Case = (&'static str, Vec<u8>, Option<StartFailure>);
 
-/// One for each step of the hand-over. A shell's arguments are `-c TEXT STEM`, where STEM is that of the two fifos.
+/// Returns a case for each step at which a shell can end. A shell's arguments are `-c TEXT STEM`, where STEM is the
+/// common beginning of the names of two fifos.
 fn cases() -> [Case; 10] {
     use StartFailure::{Ended, ProgramNotFound, ShellNotFound};
     let dies = "kill -KILL $$\n";
@@ -34,7 +35,8 @@ fn cases() -> [Case; 10] {
     ]
 }
 
-/// Tries each of them without and with setup lines, kept and not kept, and with more to read than a pipe holds.
+/// Tries each shell without and with setup lines, kept and not kept, and with more to read than a pipe holds. Asserts
+/// that each start fails or ends as expected, and that nothing is left.
 #[track_caller]
 pub fn assert_leave_nothing(remote: &Remote, manager: &Manager) {
     for (name, content, expected) in cases() {

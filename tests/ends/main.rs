@@ -1,4 +1,4 @@
-//! Ends: exit codes, signals and kills, their order, and what a host program of the library keeps to itself.
+//! Ends of processes: exit codes, signals, kills, the order of reports, and what a program that uses the library keeps.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../life/mod.rs"]

@@ -1,4 +1,5 @@
-//! Kept processes (`LinkLossPolicy::Keep`): they outlive their links and their managers, and nothing of what they do is lost.
+//! Kept processes (`LinkLossPolicy::Keep`): they outlive their links and their managers, and neither their exits nor
+//! their output are lost.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../keeping/mod.rs"]

@@ -1,4 +1,4 @@
-//! Launchers: each of them passes the tests of behaviour, and what is particular to each.
+//! Launchers: each of them passes the tests of behaviour. Other tests are about what is particular to one launcher.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../keeping/mod.rs"]

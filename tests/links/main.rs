@@ -1,4 +1,4 @@
-//! Links and connections: ssh's configuration and its failures, shared connections, links that break, hosts that lie.
+//! Links and connections: ssh's configuration, ssh's failures, shared connections, links that break, hosts that lie.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../life/mod.rs"]

@@ -1,4 +1,4 @@
-//! Starts: what an application is given (arguments, environment, limits, set-up lines, files), and why starts fail.
+//! Starts: what an application gets (arguments, environment, limits, setup lines, files), and why starts fail.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../dying_shells/mod.rs"]
