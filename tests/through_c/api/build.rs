@@ -1,4 +1,4 @@
-//! Makes Rust's declarations of what include/sshpm.h declares: so this package can call nothing else.
+//! Makes Rust's declarations from include/sshpm.h, so that this package can call nothing else.
 
 #[path = "../../c_header/mod.rs"]
 mod c_header;
@@ -43,7 +43,7 @@ fn main() {
     std::fs::write(Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("c.rs"), code).unwrap();
 }
 
-/// A type and a name, as C has them.
+/// Returns a parameter of C as Rust declares it.
 fn parameter(text: &str) -> String {
     let name = text.rsplit([' ', '*']).next().unwrap();
     format!("{name}: {}", rust_type(text[..text.len() - name.len()].trim()))
@@ -53,7 +53,7 @@ fn rust_type(of: &str) -> String {
     let of = of.trim();
     if let Some(inner) = of.strip_suffix('*') {
         let inner = inner.trim();
-        // What is const is what the last star points to.
+        // A `const` is about what the last star points to.
         if let Some(inner) = inner.strip_suffix("const").filter(|inner| inner.ends_with('*')) {
             return format!("*const {}", rust_type(inner));
         }

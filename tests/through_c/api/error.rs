@@ -1,4 +1,4 @@
-//! The crate's errors, made again of C's codes and messages: a code and a message together tell all that an error has.
+//! Makes the crate's errors from C's codes and messages: a code and a message together say all that an error has.
 
 use std::io;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use crate::c;
 use crate::input::copied;
 use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure, StartStage};
 
-/// The error of the call that failed last in this thread.
+/// Returns the error of the last call that failed in this thread.
 pub(crate) fn last_error(code: c::sshpm_result) -> Error {
-    // SAFETY: the text is this thread's, until its next call that fails.
+    // SAFETY: the text belongs to this thread until its next call that fails.
     let message = unsafe { copied(c::sshpm_last_error_message()) }.unwrap();
     error(code, &message)
 }
 
 pub(crate) fn error(code: c::sshpm_result, message: &str) -> Error {
     let error = parse(code, message).unwrap_or_else(|| panic!("no error has code {code} and message {message:?}"));
-    // Nothing was lost, or made up.
+    // Nothing was lost or made up.
     assert_eq!(error.to_string(), message, "{error:?}");
     error
 }
@@ -103,7 +103,7 @@ fn launcher(code: c::sshpm_result, message: &str) -> Option<Error> {
         _ => return None,
     };
     let (who, said) = message.split_once(&format!(": {failure}"))?;
-    // A question to Slurm is about no host.
+    // A question to Slurm is not about a host.
     let (launcher, destination) = who.split_once(" on ").unwrap_or((who, ""));
     let (host, user) = destination_of(destination);
     let stderr = in_parentheses(said, "it said")?;
@@ -199,7 +199,7 @@ fn destination_of(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// " (WHAT: TEXT)", or nothing.
+/// Returns TEXT of " (WHAT: TEXT)"; an empty text if there is nothing.
 fn in_parentheses(rest: &str, what: &str) -> Option<String> {
     match rest {
         "" => Some(String::new()),
@@ -216,12 +216,12 @@ fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok().or(Some(Duration::MAX))
 }
 
-/// The first string in quotation marks, and what follows it.
+/// Returns the first string in quotation marks, and what follows it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     quoted_from(text.split_once('"')?.1)
 }
 
-/// The same from behind the first mark, as Rust writes it for `{:?}`.
+/// Returns the string that ends at the next quotation mark, and what follows it. Rust has written it for `{:?}`.
 fn quoted_from(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -107,7 +107,7 @@ impl Subscription {
 
 impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it is the subscription's as long as that lives.
+        // SAFETY: the descriptor belongs to the subscription as long as that lives.
         unsafe { BorrowedFd::borrow_raw(c::sshpm_subscription_get_fd(self.0.get())) }
     }
 }
@@ -118,10 +118,10 @@ pub struct CallbackId(pub(crate) u64);
 
 pub(crate) type Callback = Box<dyn Fn(&str, u64, std::result::Result<&ExitStatus, &Error>) + Send + Sync>;
 
-/// What C calls for each end.
+/// The function that C calls for each exit.
 ///
 /// # Safety
-/// As the header says of sshpm_exit_callback; the user data is a `Callback`.
+/// The parameters are as the header says of sshpm_exit_callback. The user data is a `Callback`.
 pub(crate) unsafe extern "C" fn called(
     uuid: *const c_char,
     start_number: u64,
@@ -130,7 +130,7 @@ pub(crate) unsafe extern "C" fn called(
     message: *const c_char,
     user_data: *mut c_void,
 ) {
-    // SAFETY: the caller's promise; all is copied.
+    // SAFETY: the caller's promise; all values are copied.
     let (callback, uuid, end): (&Callback, String, Result<ExitStatus>) = unsafe {
         let end = match copied(message) {
             Some(message) => Err(error(code, &message)),
@@ -138,7 +138,7 @@ pub(crate) unsafe extern "C" fn called(
         };
         (&*user_data.cast::<Callback>(), copied(uuid).unwrap(), end)
     };
-    // A callback of C must not throw.
+    // A callback of C must not unwind.
     let _ = catch_unwind(AssertUnwindSafe(|| callback(&uuid, start_number, end.as_ref())));
 }
 

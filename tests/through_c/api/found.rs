@@ -15,7 +15,7 @@ pub struct FoundProcess {
     pub state: FoundState,
 }
 
-/// What became of it.
+/// What has become of it.
 #[derive(Debug, Clone)]
 pub enum FoundState {
     Managed,

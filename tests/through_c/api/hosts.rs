@@ -1,4 +1,4 @@
-//! What is asked of hosts: logins, log files, metadata files.
+//! Calls about hosts: logins, log files, metadata files.
 
 use std::ffi::{c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use crate::input::{Owned, bytes, check, copied, pointer, read, seconds, text, te
 use crate::manager::Manager;
 use crate::{Destination, LinkLossPolicy, Result};
 
-/// What a login taught. What a progress is told has none of it: C's callback has no place for that.
+/// What a login has found out. A progress function gets none of it, because C's callback has no parameter for it.
 #[derive(Debug, Clone, Default)]
 pub struct HostInfo {
     pub round_trip: Duration,
@@ -46,7 +46,7 @@ impl HostInfo {
     }
 }
 
-/// What a metadata file says.
+/// The content of a metadata file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessMetadata {
     pub pid: i64,
@@ -119,7 +119,7 @@ pub fn metadata_file_path(uuid: &str) -> String {
     }
 }
 
-/// A log file as it grows.
+/// A log file while it grows.
 pub struct LogFollower(Owned<c::sshpm_log_follower>);
 
 impl LogFollower {
@@ -127,7 +127,7 @@ impl LogFollower {
         let mut piece = ptr::null_mut();
         // SAFETY: the follower is ours, and the output a local.
         match unsafe { c::sshpm_log_follower_next(self.0.get(), seconds(timeout), &mut piece) } {
-            // Rust has no error for it.
+            // Rust has no error for this.
             c::SSHPM_ERROR_TIMED_OUT => Ok(None),
             code => {
                 check(code)?;
@@ -137,19 +137,19 @@ impl LogFollower {
     }
 }
 
-/// What C's progress needs: the caller's function, and its panic.
+/// What C's progress callback needs: the caller's function, and its panic.
 struct Progress<'a> {
     call: &'a mut dyn FnMut(usize, &Result<HostInfo>),
     panic: Option<Box<dyn std::any::Any + Send>>,
 }
 
 /// # Safety
-/// As the header says of sshpm_host_progress_callback; the user data is a `Progress`.
+/// The parameters are as the header says of sshpm_host_progress_callback. The user data is a `Progress`.
 unsafe extern "C" fn progressed(index: usize, code: c::sshpm_result, message: *const c_char, user_data: *mut c_void) {
     // SAFETY: the caller's promise.
     let (progress, message) = unsafe { (&mut *user_data.cast::<Progress>(), copied(message).unwrap()) };
     let answer = if code == c::SSHPM_OK { Ok(HostInfo::default()) } else { Err(error(code, &message)) };
-    // A callback of C must not throw.
+    // A callback of C must not unwind.
     if let (None, Err(panic)) = (&progress.panic, catch_unwind(AssertUnwindSafe(|| (progress.call)(index, &answer)))) {
         progress.panic = Some(panic);
     }

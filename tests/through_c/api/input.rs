@@ -1,4 +1,4 @@
-//! What goes into C's functions and comes out of them: strings, times, handles.
+//! The input and the output of C's functions: strings, times, handles.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
@@ -8,7 +8,8 @@ use crate::c;
 use crate::error::last_error;
 use crate::{Error, Result};
 
-/// A string for C, which ends at a NUL: one inside is refused here, as by every caller that has strings with a length.
+/// Returns a string for C. Such a string ends at a NUL, so one with a NUL inside is refused here, as every caller must
+/// do whose strings have a length.
 pub(crate) fn text(field: &str, value: impl AsRef<[u8]>) -> Result<CString> {
     let value = value.as_ref();
     CString::new(value).map_err(|_| Error::Invalid {
@@ -26,7 +27,7 @@ pub(crate) fn pointer(text: &Option<CString>) -> *const c_char {
     text.as_ref().map_or(ptr::null(), |text| text.as_ptr())
 }
 
-/// What a function says that gives a code.
+/// Returns an error unless the code is SSHPM_OK.
 pub(crate) fn check(code: c::sshpm_result) -> Result<()> {
     if code == c::SSHPM_OK { Ok(()) } else { Err(last_error(code)) }
 }
@@ -35,7 +36,7 @@ pub(crate) fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
 }
 
-/// A copy of a text that C has.
+/// Copies a text of C.
 ///
 /// # Safety
 /// The pointer is to a string of C that lives during the call, or NULL.
@@ -45,25 +46,25 @@ pub(crate) unsafe fn copied(text: *const c_char) -> Option<String> {
     text.map(|text| text.to_str().expect("what C gives is UTF-8").to_owned())
 }
 
-/// A handle that is ours.
+/// A handle that this library must free.
 pub(crate) struct Owned<T> {
     handle: *mut T,
     free: unsafe extern "C" fn(*mut T),
 }
 
-// SAFETY: the header says of all handles that any thread may use them, those that are set up by one at a time.
+// SAFETY: the header says that any thread may use a handle, and that one thread at a time may set it up.
 unsafe impl<T> Send for Owned<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Owned<T> {}
 
 impl<T> Owned<T> {
-    /// Of a handle that C gave to be freed with this function.
+    /// Takes a handle that C gave and that `free` frees.
     pub(crate) fn new(handle: *mut T, free: unsafe extern "C" fn(*mut T)) -> Owned<T> {
         assert!(!handle.is_null(), "an output was not written");
         Owned { handle, free }
     }
 
-    /// What a function gives through its output, if it gives SSHPM_OK.
+    /// Returns the handle that a function gives through its output, if it returns SSHPM_OK.
     pub(crate) fn given(
         free: unsafe extern "C" fn(*mut T),
         call: impl FnOnce(*mut *mut T) -> c::sshpm_result,
@@ -80,7 +81,7 @@ impl<T> Owned<T> {
 
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
-        // SAFETY: C gave it, to be freed with this, and nobody else has it.
+        // SAFETY: C gave the handle, to be freed with this function, and nobody else has it.
         unsafe { (self.free)(self.handle) };
     }
 }
@@ -91,7 +92,7 @@ impl<T> std::fmt::Debug for Owned<T> {
     }
 }
 
-/// The strings of a list that a function gives.
+/// Returns the strings of the list that a function gives.
 pub(crate) fn strings(call: impl FnOnce(*mut *mut c::sshpm_string_list) -> c::sshpm_result) -> Result<Vec<String>> {
     let list = Owned::given(c::sshpm_string_list_free, call)?;
     // SAFETY: the list is ours, and what it lends is copied.
@@ -100,12 +101,12 @@ pub(crate) fn strings(call: impl FnOnce(*mut *mut c::sshpm_string_list) -> c::ss
     Ok((0..unsafe { c::sshpm_string_list_count(list.get()) }).map(string).collect())
 }
 
-/// The bytes of a buffer that a function gives, and how many came before them.
+/// Returns the bytes of the buffer that a function gives, and how many came before them.
 pub(crate) fn bytes(call: impl FnOnce(*mut *mut c::sshpm_buffer) -> c::sshpm_result) -> Result<(Vec<u8>, u64)> {
     Ok(read(&Owned::given(c::sshpm_buffer_free, call)?))
 }
 
-/// The bytes of a buffer, and how many came before them.
+/// Returns the bytes of a buffer, and how many came before them.
 pub(crate) fn read(buffer: &Owned<c::sshpm_buffer>) -> (Vec<u8>, u64) {
     // SAFETY: the buffer lives, and says where its bytes are and how many.
     unsafe {

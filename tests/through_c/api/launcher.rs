@@ -1,4 +1,4 @@
-//! Launchers. Rust's are values that are copied and changed, so the handle is made when one is used.
+//! Launchers. Those of Rust are values that can be copied and changed, so a handle is made when a launcher is used.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -30,9 +30,10 @@ impl Launcher {
         Launcher::Command(argv.into_iter().map(Into::into).collect())
     }
 
-    /// The launcher as C has it.
+    /// Returns the launcher as a handle of C.
     pub(crate) fn handle(&self) -> Result<Owned<c::sshpm_launcher>> {
-        // SAFETY, of all blocks below: an output that is a local, and strings, as many as it is told, that live during the call.
+        // SAFETY, of all blocks below: an output that is a local, and strings that live during the call, as many as it
+        // is told.
         let free = c::sshpm_launcher_free;
         match self {
             // SAFETY: as above.

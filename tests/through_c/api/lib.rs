@@ -1,8 +1,8 @@
-//! The Rust API once more, made of the functions of sshpm.h: what the behaviour tests run against a second time.
+//! The Rust API once more, made of the functions of sshpm.h. The behaviour tests run against it a second time.
 //!
-//! Plain values (errors, roles, signals, choices) are the crate's own types, made here of what C gave: numbers and texts.
-//! All that does something is a call of C. What the tests do not use is not here; a test that needs more tells so by not
-//! compiling, and it is added to the file of its noun.
+//! Plain values (errors, roles, signals, choices) are the crate's own types, made from the numbers and texts that C
+//! gives. Everything that has an effect is a call of C. What the tests do not use is missing: a test that needs more
+//! does not compile until the call is added to the file of its noun.
 
 #[allow(dead_code, missing_docs, non_camel_case_types)]
 mod c {

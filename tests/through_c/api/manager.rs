@@ -19,7 +19,7 @@ pub type KillResults = BTreeMap<String, Result<ExitStatus>>;
 /// How long a kill waits after each signal: for all processes, and for single ones.
 #[derive(Debug, Clone, Default)]
 pub struct KillTimeouts {
-    /// None: C's default.
+    /// `None` is C's default.
     all: Option<Duration>,
     by_uuid: HashMap<String, Duration>,
 }
@@ -54,7 +54,7 @@ impl Manager {
         self.0.get()
     }
 
-    /// Calls a function for a process, with its uuid.
+    /// Calls a function of C for one process.
     fn of(
         &self,
         uuid: &str,
@@ -113,7 +113,7 @@ impl Manager {
         Ok(ExitStatus::taken(status).expect("a status"))
     }
 
-    /// What a function gives that kills several.
+    /// Returns the results of a function that kills several processes.
     fn killed(
         &self,
         call: impl FnOnce(*mut c::sshpm_manager, *mut *mut c::sshpm_kill_results) -> c::sshpm_result,
@@ -160,7 +160,7 @@ impl Manager {
         })
     }
 
-    /// C has one time for all; with more, the processes are named.
+    /// C has one time for all processes. With more than one time, the processes are named.
     pub fn kill_all_processes(&self, timeouts: &KillTimeouts) -> Result<KillResults> {
         if !timeouts.by_uuid.is_empty() {
             return self.kill_processes(&self.active_process_keys(), timeouts);
@@ -287,7 +287,7 @@ impl Manager {
         self.of(uuid, |this, uuid| {
             // SAFETY: a manager that is ours, a string, and an output that is a local.
             match unsafe { c::sshpm_manager_wait_for_process_exit_code(this, uuid, seconds(timeout), &mut code) } {
-                // Rust has no error for it.
+                // Rust has no error for this.
                 c::SSHPM_ERROR_NO_EXIT_CODE => {
                     has_code = false;
                     c::SSHPM_OK
@@ -323,7 +323,7 @@ impl Manager {
         let code =
             unsafe { c::sshpm_manager_on_process_exit(self.get(), Some(called), data, Some(finalized), &mut id) };
         if code != c::SSHPM_OK {
-            // SAFETY: it was not registered, so the user data are still ours.
+            // SAFETY: the callback was not registered, so the user data are still ours.
             unsafe { finalized(data) };
         }
         check(code).map(|()| CallbackId(id))

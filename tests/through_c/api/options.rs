@@ -1,4 +1,4 @@
-//! What a manager is made with.
+//! The options of a manager.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use crate::c;
 use crate::input::{Owned, check, seconds, text};
 use crate::{HostKeyPolicy, KillScope, KillStep, Launcher, Result, Role};
 
-/// What the handle is set up with when a manager is made: Rust's options are a value that can be copied. What a setter refuses
-/// is told then.
+/// The calls that set up the handle when a manager is made: Rust's options are a value that can be copied. What a
+/// setter refuses is reported then.
 #[derive(Clone)]
 pub struct Options(Vec<Arc<Setter>>);
 
@@ -32,7 +32,7 @@ impl Options {
         self
     }
 
-    /// The options as C has them, if nothing is refused.
+    /// Returns the options as a handle of C, if no setter refuses a value.
     pub(crate) fn handle(&self) -> Result<Owned<c::sshpm_options>> {
         // SAFETY: the output is a local.
         let handle = Owned::given(c::sshpm_options_free, |out| unsafe { c::sshpm_options_new(out) })?;

@@ -1,4 +1,4 @@
-//! What applications write, as it comes.
+//! The output of applications while it arrives.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;

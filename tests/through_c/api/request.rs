@@ -1,4 +1,4 @@
-//! Boot requests. Rust's are values that are copied and changed, so the handle is made when one is used.
+//! Boot requests. Those of Rust are values that can be copied and changed, so a handle is made when a request is used.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Result, Role};
 
 #[derive(Debug, Clone, Default)]
 pub struct BootRequest {
-    /// What it was read from; nothing else is set then.
+    /// The JSON that it was read from. Nothing else is set then.
     json: Option<String>,
     host: String,
     argv: Vec<OsString>,
@@ -52,7 +52,7 @@ impl BootRequest {
         request.handle().map(|_| request)
     }
 
-    /// How many it has is all that is told of a list.
+    /// C says only how many entries a list has.
     pub fn list_from_json(json: &str) -> Result<Vec<BootRequest>> {
         let json = text("json", json)?;
         let list = Owned::given(c::sshpm_boot_request_list_free, |out| {
@@ -145,7 +145,7 @@ impl BootRequest {
         check(unsafe { c::sshpm_boot_request_check(self.handle()?.get()) })
     }
 
-    /// The request as C has it.
+    /// Returns the request as a handle of C.
     pub(crate) fn handle(&self) -> Result<Owned<c::sshpm_boot_request>> {
         if let Some(json) = &self.json {
             let json = text("json", json)?;

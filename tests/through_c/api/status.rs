@@ -1,4 +1,4 @@
-//! How a process ended, as C tells it.
+//! The exit of a process, as C reports it.
 
 use std::fmt;
 use std::ptr;
@@ -8,7 +8,7 @@ use crate::c;
 use crate::input::copied;
 use crate::{ExitSource, Signal};
 
-/// All that the functions of sshpm_exit_status tell of one.
+/// What the functions of sshpm_exit_status say of one status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitStatus {
     start_number: u64,
@@ -79,7 +79,7 @@ impl ExitStatus {
         }
     }
 
-    /// Takes over a status that C gave; none where it gave NULL.
+    /// Takes a status that C gave; `None` where it gave NULL.
     pub(crate) fn taken(status: *mut c::sshpm_exit_status) -> Option<ExitStatus> {
         if ptr::eq(status, ptr::null()) {
             return None;
