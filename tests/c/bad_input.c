@@ -1,4 +1,4 @@
-/* What must be refused, and how. No process is started here. */
+/* Input that the library must refuse, and the error for it. No process is started here. */
 #include <math.h>
 #include <signal.h>
 
@@ -39,7 +39,7 @@ static void nothing_is_freed(void)
     sshpm_subscription_free(NULL);
 }
 
-/* Functions that have no result code have a value for NULL. */
+/* Functions that return no result code return a fixed value for NULL. */
 static void nothing_has_no_values(void)
 {
     int32_t code = 7;

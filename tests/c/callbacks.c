@@ -1,4 +1,4 @@
-/* Callbacks: what may be called inside them, and what holds when they are removed. */
+/* Callbacks: what they may call, and what is certain once they are removed. */
 #include <math.h>
 #include <pthread.h>
 
@@ -19,7 +19,7 @@ static void add(int *value)
     __atomic_add_fetch(value, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Waits until it is at least this. */
+/* Waits until the value is at least this. */
 static void reaches(const int *value, int least)
 {
     for (int i = 0; get(value) < least; i++) {
@@ -28,7 +28,7 @@ static void reaches(const int *value, int least)
     }
 }
 
-/* What a callback is given, and what it has seen. */
+/* What a callback gets, and what it has seen. */
 struct watch {
     sshpm_manager *manager;
     sshpm_subscription *subscription;
@@ -111,7 +111,7 @@ static void what_may_be_called_inside(void)
     OK(sshpm_manager_on_process_exit(watch.manager, calls_inside, &watch, finalize, &watch.id));
     run(watch.manager, "outside");
     reaches(&watch.finalized, 1);
-    /* It was started inside; the callback has removed itself and is not called for it. */
+    /* The process was started inside the callback, which has removed itself and is not called for it. */
     OK(sshpm_manager_wait_for_process_exit_code(watch.manager, "from-inside", LONG_S, &code));
     sshpm_subscription_free(watch.subscription);
     sshpm_manager_free(watch.manager);
@@ -132,7 +132,7 @@ static void removing_waits(void)
     CHECK(watch.begun == 1 && watch.finalized == 1);
 }
 
-/* No callback for an end runs any more when the kill has given it. */
+/* When the kill has returned an exit, no callback for that exit runs any more. */
 static void killing_waits(void)
 {
     struct watch watch = {new_manager(), NULL, 0, 300, 0, 0, 0};
@@ -152,7 +152,7 @@ static void killing_waits(void)
     sshpm_manager_free(watch.manager);
 }
 
-/* Also longer than the 5 s in which the manager lets go of all else. */
+/* The callback may also take longer than the 5 s in which the manager lets go of everything else. */
 static void freeing_waits(int sleep_ms)
 {
     struct watch watch = {new_manager(), NULL, 0, sleep_ms, 0, 0, 0};
@@ -203,7 +203,7 @@ static void log_once(int32_t level, const char *target, const char *message, voi
     add(user_data);
 }
 
-/* A shutdown of a process logs which role it ends. */
+/* A shutdown logs the role of each process that it ends. */
 static void something_is_logged(void)
 {
     sshpm_manager *manager = new_manager();
@@ -229,7 +229,7 @@ static void the_log_is_turned_on_and_off(void)
     CHECK(get(&others) == before);
     OK(sshpm_set_log_callback(SSHPM_LOG_DEBUG, log_once, &once));
     something_is_logged();
-    /* Once for each thread that was in it already. */
+    /* Once for each thread that was inside the callback already. */
     CHECK(get(&once) >= 1);
 }
 
@@ -260,7 +260,7 @@ static void a_wait_can_be_ended(void)
     CHECK(pthread_join(thread, NULL) == 0);
     GIVES(sshpm_subscription_next(subscription, 0.0, &event), SSHPM_ERROR_NO_EVENT, "");
     CHECK(!readable(subscription));
-    /* Before the wait, and twice: seen once. */
+    /* Two wakes before the wait are seen once. */
     OK(sshpm_subscription_wake(subscription));
     OK(sshpm_subscription_wake(subscription));
     CHECK(readable(subscription));

@@ -1,4 +1,4 @@
-/* What the test programs share: checks that say where they failed, and with what message. */
+/* What the test programs share: checks that print where they failed, and the last message. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -11,9 +11,9 @@
 
 #include "sshpm.h"
 
-/* Longer than anything here takes; a program that hangs is ended by SIGALRM. */
+/* Longer than any program here takes. SIGALRM ends a program that hangs. */
 #define WATCHDOG_S 120
-/* How long what must come is waited for. */
+/* How long a test waits for what must happen. */
 #define LONG_S 60.0
 
 #define CHECK(condition)                                                                                             \
@@ -25,7 +25,8 @@
         }                                                                                                            \
     } while (0)
 
-/* Notes what a call has given, for tests/c_api/codes.rs, which compares it with the function's documentation. */
+/* Writes down the code that a call returned, for tests/c_api/codes.rs, which compares it with the function's
+ * documentation. */
 static inline void note_code(const char *call, sshpm_result code)
 {
     const char *name = getenv("SSHPM_TEST_CODES");
@@ -36,7 +37,7 @@ static inline void note_code(const char *call, sshpm_result code)
     }
 }
 
-/* The call gives this code, and where it is an error the message has this text. */
+/* Checks that the call returns this code, and that the message of an error contains this text. */
 #define GIVES(call, code, text)                                                                                      \
     do {                                                                                                             \
         sshpm_result got_ = (call);                                                                                  \
@@ -60,7 +61,7 @@ static inline const char *from_environment(const char *name)
     return value;
 }
 
-/* A manager that knows the hosts of the test: alpha, beta and gamma. */
+/* Returns a manager that knows the hosts of the test: alpha, beta and gamma. */
 static inline sshpm_manager *new_manager(void)
 {
     sshpm_options *options = NULL;
@@ -72,7 +73,7 @@ static inline sshpm_manager *new_manager(void)
     return manager;
 }
 
-/* A request to run test-app with a verb and its argument. */
+/* Returns a request to run test-app with a verb and its argument. */
 static inline sshpm_boot_request *new_request(const char *host, const char *verb, const char *argument)
 {
     const char *argv[3] = {from_environment("SSHPM_TEST_APP"), verb, argument};
@@ -89,7 +90,7 @@ static inline void start(sshpm_manager *manager, const char *uuid, const char *h
     sshpm_boot_request_free(request);
 }
 
-/* Waits until heartbeat has begun: before that, a signal would end it as it ends any program. Gives its pid. */
+/* Waits until heartbeat has begun: before that, a signal would end it like any program. Returns its pid. */
 static inline int64_t wait_for_heartbeat(const sshpm_manager *manager, const char *uuid)
 {
     int64_t pid = 0;
@@ -106,7 +107,7 @@ static inline int64_t wait_for_heartbeat(const sshpm_manager *manager, const cha
     return pid;
 }
 
-/* The next event, which must come and be of this type. */
+/* Returns the next event, which must come and must be of this type. */
 static inline sshpm_event *next_event(const sshpm_subscription *subscription, int32_t type)
 {
     sshpm_event *event = NULL;

@@ -1,4 +1,4 @@
-/* What the C++ test programs share, beside check.h. */
+/* What the C++ test programs share in addition to check.h. */
 #ifndef CHECK_HPP
 #define CHECK_HPP
 
@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr auto LONG = std::chrono::seconds(60);
 
-/* The call throws an error of this code, with this text in its message. */
+/* Checks that the call throws an error of this code, with this text in its message. */
 inline void throws(sshpm_result code, std::string_view text, const std::function<void()> &call)
 {
     try {
@@ -38,20 +38,20 @@ inline bool has(std::string_view text, std::string_view part)
     return text.find(part) != std::string_view::npos;
 }
 
-/* A manager that knows the hosts of the test: alpha, beta and gamma. */
+/* Returns a manager that knows the hosts of the test: alpha, beta and gamma. */
 inline sshpm::manager test_manager()
 {
     return sshpm::manager(sshpm::options().set_ssh_config(from_environment("SSHPM_TEST_SSH_CONFIG")));
 }
 
-/* A request to run test-app with these arguments. */
+/* Returns a request to run test-app with these arguments. */
 inline sshpm::boot_request test_request(std::string_view host, std::vector<std::string> arguments)
 {
     arguments.insert(arguments.begin(), from_environment("SSHPM_TEST_APP"));
     return sshpm::boot_request(host, arguments);
 }
 
-/* Waits until it holds. */
+/* Waits until the condition holds. */
 inline bool reaches(const std::function<bool()> &condition)
 {
     const auto deadline = std::chrono::steady_clock::now() + LONG;
@@ -64,7 +64,7 @@ inline bool reaches(const std::function<bool()> &condition)
     return true;
 }
 
-/* Waits until heartbeat has begun: before that, a signal would end it as it ends any program. Gives its pid. */
+/* Waits until heartbeat has begun: before that, a signal would end it like any program. Returns its pid. */
 inline std::int64_t heartbeat(const sshpm::manager &manager, std::string_view uuid)
 {
     const std::int64_t pid = manager.wait_until_started(uuid, LONG);
@@ -72,7 +72,7 @@ inline std::int64_t heartbeat(const sshpm::manager &manager, std::string_view uu
     return pid;
 }
 
-/* What a test program is: checks, none of which may throw past it. */
+/* Runs a test program: its checks, none of which may let an exception escape. */
 inline int run_checks(const std::function<void()> &checks)
 {
     alarm(WATCHDOG_S);

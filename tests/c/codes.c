@@ -1,4 +1,5 @@
-/* Each code that a function documents, got from it: tests/c_api/codes.rs compares. What needs no process is in bad_input.c too. */
+/* Provokes each code that a function documents. tests/c_api/codes.rs compares. What needs no process is in bad_input.c
+ * too. */
 #include <signal.h>
 
 #include "codes.h"
@@ -87,7 +88,7 @@ static void names(void)
     GIVES(sshpm_metadata_from_json("a", LATIN1, &metadata), SSHPM_ERROR_BAD_METADATA, "\"a\"");
 }
 
-/* What each function of a process makes of a name that is none and of one that nobody has. */
+/* The code of each function of a process for an invalid name, and for a name that no process has. */
 static void nobody(sshpm_manager *manager)
 {
     const char *const bad[1] = {LATIN1}, *const others[1] = {"nobody"};
@@ -150,7 +151,7 @@ static void nobody(sshpm_manager *manager)
     UNKNOWN(sshpm_manager_subscribe_output(manager, "nobody", &output));
 }
 
-/* Every way to ask for the end of one that did not come to run gives this code. */
+/* Every call that asks for the end of a process that did not start returns this code. */
 static void failed_starts(sshpm_manager *manager, const char *uuid, sshpm_result code)
 {
     const char *const argv[1] = {"/no/such/program"}, *const uuids[1] = {uuid};
@@ -267,7 +268,7 @@ static void calls_that_block(const char *uuid, uint64_t start_number, const sshp
     __atomic_store_n(&inside->called, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Runs, and ends by itself; then the callback is called. */
+/* Runs and ends by itself. Then the callback is called. */
 static void inside_a_callback(sshpm_manager *manager)
 {
     struct inside inside = {manager, NULL, NULL, NULL, 0};

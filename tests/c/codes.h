@@ -8,10 +8,10 @@
 #define NOT_UTF8(call) GIVES(call, SSHPM_ERROR_UTF8, "UTF-8")
 #define INVALID(call) GIVES(call, SSHPM_ERROR_INVALID, "invalid ")
 #define UNKNOWN(call) GIVES(call, SSHPM_ERROR_UNKNOWN_UUID, "nobody")
-/* The code of one that failed, which the family's functions give. */
+/* Checks that a call returns the code of a process that failed. The function documents the family of such codes. */
 #define FAILED(call, code) GIVES(call, code, "")
 
-/* No UTF-8. */
+/* Text that is not UTF-8. */
 #define LATIN1 "\xe9t\xe9"
 
 #endif

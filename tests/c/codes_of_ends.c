@@ -1,10 +1,10 @@
-/* The codes of files, hosts and ends, got from each function that documents them: tests/c_api/codes.rs compares. */
+/* Provokes the codes of files, hosts and ends by each function that documents them. tests/c_api/codes.rs compares. */
 #include <sys/types.h>
 #include <signal.h>
 
 #include "codes.h"
 
-/* A request for a script of /bin/sh. */
+/* Starts a script of /bin/sh. */
 static void start_script(sshpm_manager *manager, const char *uuid, const char *host, const char *script)
 {
     const char *argv[3] = {"/bin/sh", "-c", script};
@@ -15,7 +15,7 @@ static void start_script(sshpm_manager *manager, const char *uuid, const char *h
     sshpm_boot_request_free(request);
 }
 
-/* Waits until its output has begun: then it has set its traps. */
+/* Waits until the script's output has begun: then it has set its traps. */
 static void wait_ready(sshpm_manager *manager, const char *uuid)
 {
     size_t size = 0;
@@ -77,7 +77,7 @@ static void files_of_a_host(sshpm_manager *manager, sshpm_manager *without_ssh)
     sshpm_log_follower_free(follower);
 }
 
-/* A metadata file that no wrapper wrote: it is put where it would be, and taken away again. */
+/* A metadata file that no wrapper wrote. It is put in the place of a real one, and removed again. */
 static void metadata_files(sshpm_manager *manager, sshpm_manager *without_ssh)
 {
     const char *program = "mkdir -p -m 700 \"${XDG_RUNTIME_DIR:-/tmp}/drunc\" && "
@@ -98,7 +98,7 @@ static void metadata_files(sshpm_manager *manager, sshpm_manager *without_ssh)
     FAILED(sshpm_manager_read_process_metadata(manager, "bad", "alpha", NULL, 0.0, &metadata),
            SSHPM_ERROR_BAD_METADATA);
     CHECK(metadata == NULL);
-    /* One of that uuid replaces it, and takes its own away. */
+    /* A process of that uuid replaces the file, and removes its own. */
     start_script(manager, "bad", "alpha", "echo ready; sleep 1000");
     OK(sshpm_manager_wait_until_started(manager, "bad", LONG_S, &pid));
     OK(sshpm_manager_get_remote_pid(manager, "bad", &pid));
@@ -144,7 +144,7 @@ static void output(sshpm_manager *manager)
     OK(sshpm_output_subscription_next(subscription, LONG_S, &stream, &piece));
     sshpm_buffer_free(piece);
     sshpm_output_subscription_free(subscription);
-    /* Nothing is written from here on, until it ends. */
+    /* From here on, the process writes nothing until it ends. */
     OK(sshpm_manager_send_signal(manager, "writes", SIGSTOP));
     OK(sshpm_manager_subscribe_output(manager, "writes", &subscription));
     for (sshpm_result got = SSHPM_OK; got == SSHPM_OK;) {
@@ -163,7 +163,7 @@ static void output(sshpm_manager *manager)
     sshpm_output_subscription_free(subscription);
 }
 
-/* Of one that is deaf to all but KILL, and then of its link. */
+/* The codes for a process that ignores all signals but KILL, and then those for its lost link. */
 static void ends(void)
 {
     sshpm_options *options = NULL;
@@ -230,7 +230,7 @@ static void after_the_end(sshpm_manager *manager)
     GIVES(sshpm_subscription_next(subscription, LONG_S, &event), SSHPM_ERROR_SHUT_DOWN, "");
     sshpm_subscription_free(subscription);
 
-    /* One that was let go before it ran has ended, and did not fail. */
+    /* A process that the manager let go before it ran has ended. It did not fail. */
     manager = new_manager();
     start(manager, "let-go", "silent", "exit", "0");
     OK(sshpm_manager_detach(manager));

@@ -1,10 +1,10 @@
-/* The codes of kept applications, got from each function that documents them: tests/c_api/codes.rs compares. */
+/* Provokes the codes of kept processes by each function that documents them. tests/c_api/codes.rs compares. */
 #include "codes.h"
 #include "keep.h"
 
 static const char *const FOUR[4] = {"one", "two", "three", "four"};
 
-/* What each function says of an end that the manager will not learn, of four processes that it had. */
+/* The codes of all functions for exits that the manager will not learn, of four processes that it had. */
 static void not_ours_any_more(sshpm_manager *manager, sshpm_result code)
 {
     sshpm_exit_status *status = NULL;
@@ -23,7 +23,7 @@ static void not_ours_any_more(sshpm_manager *manager, sshpm_result code)
     CHECK(status == NULL);
 }
 
-/* Another manager adopts what the first one has no link to, and is then the one that lets go. */
+/* A second manager adopts the processes to which the first one has no link, and then lets go of them. */
 static void four_that_change_hands(const struct gate *gate)
 {
     sshpm_manager *first = new_gated_manager(gate, SSHPM_TIMEOUT_DEFAULT), *second = new_manager();
@@ -116,7 +116,8 @@ static void hosts(sshpm_manager *manager, sshpm_manager *without_ssh)
     CHECK(found == NULL && results == NULL);
 }
 
-/* Those that were let go of are adopted, but not by who has another of that uuid or was let go of itself. */
+/* Processes that a manager let go are adopted, but not by a manager that has another process of the uuid, nor by one
+ * that has let go itself. */
 static void adopted_or_not(sshpm_manager *manager)
 {
     sshpm_manager *late = new_manager();
@@ -140,7 +141,7 @@ static void adopted_or_not(sshpm_manager *manager)
     sshpm_manager_free(late);
 }
 
-/* Its end is not known when its link did not come back in time. */
+/* The exit is unknown when the link was not restored in time. */
 static void unknown_end(const struct gate *gate)
 {
     sshpm_manager *manager = new_gated_manager(gate, 0.0);
@@ -190,7 +191,7 @@ int main(void)
     four_that_change_hands(&gate);
     adopted_or_not(manager);
     unknown_end(&gate);
-    /* The others are ended. */
+    /* The other processes are ended. */
     for (int i = 1; i < 4; i++) {
         wait_until_found(manager, FOUR[i], SSHPM_FOUND_UNMANAGED);
     }

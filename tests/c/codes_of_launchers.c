@@ -1,4 +1,4 @@
-/* The codes of launchers, got from each function that documents them: tests/c_api/codes.rs compares. */
+/* Provokes the codes of launchers by each function that documents them. tests/c_api/codes.rs compares. */
 #include <signal.h>
 
 #include "codes.h"
@@ -67,7 +67,7 @@ static void refuses(sshpm_launcher *launcher, const char *host, const char *fiel
     sshpm_options_free(options);
 }
 
-/* What cannot work anywhere, and what one of them cannot do. */
+/* Launchers that cannot work at all, and requests that a launcher cannot fulfil. */
 static void refused(void)
 {
     sshpm_launcher *launcher = NULL;
@@ -125,7 +125,7 @@ static void hosts_of_jobs(void)
     NULL_ARGUMENT(sshpm_launcher_get_hosts(launcher, NULL));
     NULL_ARGUMENT(sshpm_launcher_get_hosts(NULL, &hosts));
     sshpm_launcher_free(launcher);
-    /* Who runs this may be in a job. */
+    /* The user of this program may be in a job. */
     CHECK(unsetenv("SLURM_JOB_ID") == 0 && unsetenv("SLURM_JOBID") == 0);
     hosts_are(NULL, SSHPM_ERROR_INVALID, "SLURM_JOB_ID");
     hosts_are("", SSHPM_ERROR_INVALID, "launcher.job");
@@ -141,7 +141,7 @@ static void hosts_of_jobs(void)
     CHECK(hosts == NULL);
 }
 
-/* One that did not come to run, of whose every function the code is to be got. */
+/* Provokes the code of a process that did not start, by each function of a process. */
 static void does_not_start(sshpm_manager *manager, const char *host, sshpm_result code, const char *text)
 {
     const char *const uuids[1] = {"u"};
@@ -243,7 +243,7 @@ static void no_shell_in_time(void)
     CHECK(unlink(own_path("hangs")) == 0);
 }
 
-/* As srun says it. */
+/* The messages are those of srun. */
 static void steps_that_are_none(void)
 {
     sshpm_manager *manager = manager_with(fake_slurm("1"));

@@ -1,4 +1,4 @@
-/* What is refused without a host, and what the types of sshpm.hpp promise. */
+/* Values that are refused without a host, and what the types of sshpm.hpp promise. */
 #include <csignal>
 #include <iterator>
 #include <type_traits>
@@ -24,21 +24,21 @@ static_assert(std::input_iterator<sshpm::subscription::iterator>);
 static_assert(std::input_iterator<sshpm::kill_results::const_iterator>);
 #endif
 
-/* Const handles give const handles of C. */
+/* A const handle gives a const handle of C. */
 static_assert(std::is_same_v<decltype(std::declval<const sshpm::manager &>().get()), const sshpm_manager *>);
 static_assert(std::is_same_v<decltype(std::declval<sshpm::manager &>().get()), sshpm_manager *>);
 
 static_assert(sshpm::timeout().seconds() == SSHPM_TIMEOUT_DEFAULT);
 static_assert(sshpm::timeout(1500ms).seconds() == 1.5 && sshpm::timeout(2min).seconds() == 120.0);
 
-/* A string that ends where its last byte is, in memory that goes on. */
+/* A string that has no NUL behind its last byte. */
 void views_need_no_nul()
 {
     const std::string_view text("hostile", 4);
     CHECK(sshpm::boot_request(text, {"true"}).get_host() == "host");
 }
 
-/* A null pointer is no string; where a string can be left out, it is none. */
+/* A null pointer is refused as a string. Where the string is optional, it means that there is none. */
 void null_pointers_are_refused_or_nothing()
 {
     const char *const null = nullptr;
@@ -70,7 +70,7 @@ void a_nul_inside_is_refused()
 void timeouts_are_checked()
 {
     CHECK(sshpm::timeout::infinite().seconds() > 1e300);
-    /* One of them is SSHPM_TIMEOUT_DEFAULT, but nobody means that by it. */
+    /* One of these is SSHPM_TIMEOUT_DEFAULT, but nobody who writes -1 s means the default. */
     throws(SSHPM_ERROR_INVALID, "-1.0", [] { static_cast<void>(sshpm::timeout(-1s)); });
     throws(SSHPM_ERROR_INVALID, "", [] {
         static_cast<void>(sshpm::timeout(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));

@@ -1,4 +1,4 @@
-/* Functions of C++ that the library calls: how long they live, and what becomes of what they throw. */
+/* Functions of C++ that the library calls: how long they live, and what happens to the exceptions that they throw. */
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -58,7 +58,7 @@ void a_failed_start_is_told()
     CHECK(reaches([&] { return told.load(); }));
 }
 
-/* What the function has captured lives as long as it can be called, and no longer. */
+/* What the function has captured lives as long as the function can be called, and no longer. */
 void functions_live_as_long_as_they_are_called()
 {
     const auto captured = std::make_shared<std::atomic<int>>(0);
@@ -75,14 +75,14 @@ void functions_live_as_long_as_they_are_called()
         CHECK(reaches([&] { return *captured == 1; }));
     }
     CHECK(captured.use_count() == 2);
-    /* It was never handed over. */
+    /* The function was never handed over. */
     auto moved_from = test_manager();
     auto manager = std::move(moved_from);
     throws(SSHPM_ERROR_NULL_ARGUMENT, "", [&] { moved_from.on_process_exit(count); });
     CHECK(captured.use_count() == 2);
 }
 
-/* No callback for an end runs any more when the kill has returned it. */
+/* When the kill has returned an exit, no callback for that exit runs any more. */
 void killing_waits()
 {
     auto manager = test_manager();
@@ -171,12 +171,12 @@ void the_log()
     something_is_logged();
     CHECK(messages > 0);
     const int before = messages;
-    /* One that is refused leaves the former one. */
+    /* A callback that is refused leaves the former one in its place. */
     throws(SSHPM_ERROR_INVALID, "level",
            [] { sshpm::set_log_callback(sshpm::log_level{99}, [](auto, auto, auto) {}); });
     something_is_logged();
     CHECK(messages > before);
-    /* It turns itself off from inside, and what it has captured is still there until it returns. */
+    /* The callback turns itself off from inside, and what it has captured still exists until it returns. */
     sshpm::set_log_callback(sshpm::log_level::debug, [&, kept = std::make_shared<int>(7)](auto, auto, auto) {
         sshpm::set_log_callback(sshpm::log_level::off, {});
         CHECK(*kept == 7);
@@ -185,7 +185,7 @@ void the_log()
     CHECK(captured.use_count() == 1);
     something_is_logged();
     CHECK(others > 0);
-    /* It is still on when the program ends: that turns it off. */
+    /* The callback is still on when the program ends, which turns it off. */
     sshpm::set_log_callback(sshpm::log_level::debug, [](auto, auto, auto) {});
 }
 

@@ -1,4 +1,4 @@
-/* Applications that are kept, by what sshpm.hpp has for them. */
+/* Kept processes, with what sshpm.hpp has for them. */
 #include <csignal>
 
 #include "check.hpp"
@@ -27,7 +27,7 @@ bool has_state(const sshpm::manager &manager, sshpm::found_state state)
     return false;
 }
 
-/* Starts it with a manager that is gone then. Gives its pid. */
+/* Starts a process with a manager that is gone afterwards. Returns its pid. */
 std::int64_t leave_one(const sshpm::manager &next)
 {
     std::int64_t pid = 0;
@@ -72,7 +72,7 @@ void cleaned_up()
         CHECK(result.get_outcome() == sshpm::clean_up_outcome::ended);
     }
     CHECK(manager.clean_up_host("alpha").size() == 0);
-    /* The answer is the test machine's. */
+    /* The answer depends on the test machine. */
     static_cast<void>(manager.validate_host_connection("alpha").ends_user_processes());
 }
 

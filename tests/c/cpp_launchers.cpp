@@ -1,4 +1,4 @@
-/* Processes without ssh, by what sshpm.hpp has for them. */
+/* Processes without ssh, with what sshpm.hpp has for them. */
 #include <csignal>
 
 #include "check.hpp"
@@ -11,7 +11,7 @@ sshpm::manager manager_of(const sshpm::launcher &launcher)
     return sshpm::manager(sshpm::options().set_launcher(launcher));
 }
 
-/* One is signalled, one killed, and one is ended with its manager. */
+/* One process is signalled, one is killed, and one is ended with its manager. */
 void lives(sshpm::manager manager, std::string_view host)
 {
     const sshpm::subscription events = manager.subscribe();
@@ -67,7 +67,7 @@ void refused()
     throws(SSHPM_ERROR_INVALID, "\"local\"", [&] { local.set_srun_program("srun"); });
     throws(SSHPM_ERROR_INVALID, "\"ssh\"", [] { sshpm::launcher::ssh().add_srun_option("--exclusive"); });
     throws(SSHPM_ERROR_INVALID, "launcher.command[0]", [] { manager_of(sshpm::launcher::command({})); });
-    /* One that was moved from is like NULL. */
+    /* A launcher that was moved from is like NULL. */
     const sshpm::launcher taken = std::move(local);
     throws(SSHPM_ERROR_NULL_ARGUMENT, "launcher", [&] { manager_of(local); });
     manager_of(taken);

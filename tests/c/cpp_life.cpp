@@ -1,4 +1,4 @@
-/* Processes from their requests to their ends, by every part of sshpm.hpp that a session uses. */
+/* Processes from their requests to their ends, with every part of sshpm.hpp that a session uses. */
 #include <csignal>
 
 #include "check.hpp"
@@ -51,7 +51,7 @@ sshpm::boot_request request_by_setters()
     return request;
 }
 
-/* Asked to end, and ended by itself with 0. */
+/* The process was asked to end, and ended by itself with 0. */
 template <class Status>
 void it_was_ended(const Status &status)
 {
@@ -114,7 +114,7 @@ void a_life()
     CHECK(has(all, "Heartbeat") && output.dropped() == 0);
     CHECK(output.next(1s).code() == SSHPM_ERROR_END_OF_OUTPUT);
 
-    /* Those that wait; then there is none. */
+    /* The events that wait are taken. Then there is none. */
     std::vector<sshpm::event> happened;
     for (sshpm::event &event : events.within(0s)) {
         happened.push_back(std::move(event));
@@ -175,7 +175,7 @@ void events_by_range_for()
     throws(SSHPM_ERROR_START_PROGRAM_NOT_FOUND, "", [&] { static_cast<void>(manager->get_exit_status("missing")); });
     manager->forget_process("missing");
 
-    /* The manager's end ends a loop too, when all events were taken. */
+    /* The end of the manager ends a loop too, once all events are taken. */
     manager->start_process("last", test_request("alpha", {"exit", "0"}));
     CHECK(manager->wait_for_process_exit_code("last", LONG) == 0);
     CHECK(reaches([&] { return poll(&readable, 1, 0) == 1; }));
@@ -243,7 +243,7 @@ void two_managers()
         CHECK(events->next(LONG).value().get_type() == sshpm::event_type::started);
         CHECK(events->next(LONG).value().get_status()->get_code() == (events == &of_first ? 1 : 2));
     }
-    /* The one that is overwritten is freed: its events come to their end. */
+    /* The manager that is overwritten is freed, so its events come to their end. */
     first = std::move(second);
     CHECK(of_first.next(LONG).code() == SSHPM_ERROR_SHUT_DOWN && of_second.next(0s).code() == SSHPM_ERROR_NO_EVENT);
     CHECK(first.get_exit_status("two")->get_code() == 2);
@@ -279,7 +279,8 @@ void moves()
     CHECK(nothing.view().empty() && nothing.size() == 0 && nothing.data() == nullptr);
 }
 
-/* Whatever is thrown while handles live, they are freed: else processes would be left, and the test would see them. */
+/* Handles are freed by any exception that is thrown while they live. Otherwise processes would be left, and the test
+ * would see them. */
 void exceptions_unwind()
 {
     try {

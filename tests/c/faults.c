@@ -1,4 +1,4 @@
-/* One fault, by its name: what a checker must find if it is on. */
+/* One fault, chosen by its name: a checker that is on must find it. */
 #include <pthread.h>
 
 #include "check.h"
@@ -19,7 +19,7 @@ static void *set(void *options)
     return NULL;
 }
 
-/* Two threads in the same function, without an order between them. */
+/* Runs two threads in the same function, without an order between them. */
 static void race(void *(*function)(void *), void *argument)
 {
     pthread_t one, two;
@@ -29,8 +29,8 @@ static void race(void *(*function)(void *), void *argument)
     CHECK(pthread_join(two, NULL) == 0);
 }
 
-/* The library's memory, that the program has lost; by a thread that is gone, because registers and stacks still point to what was
- * theirs. */
+/* Memory of the library that the program has lost. A thread that has ended did this, because registers and stacks still
+ * point to what was theirs. */
 static void *lose(void *argument)
 {
     sshpm_options *options = NULL;
@@ -48,7 +48,7 @@ static void *leave_its_name(void *argument)
     return argument;
 }
 
-/* A thread that has ended, and that nobody has joined. */
+/* A thread that has ended and that nobody has joined. */
 static void leave_thread(void)
 {
     pthread_t thread;
@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 {
     const char *fault = argc > 1 ? argv[1] : "";
     sshpm_options *options = NULL;
-    /* So that no compiler sees what is wrong. */
+    /* A compiler must not see what is wrong. */
     volatile int one = argc - 1;
     OK(sshpm_options_new(&options));
     if (strcmp(fault, "leak") == 0) {

@@ -1,6 +1,6 @@
 /* A host program with a large address space, SIGPIPE at its default and SIGCHLD ignored. It must survive the death of ssh
  * clients at any moment, and get exit codes although the kernel reaps its children. */
-/* For MAP_ANONYMOUS. */
+/* Needed for MAP_ANONYMOUS. */
 #define _DEFAULT_SOURCE
 #include <signal.h>
 #include <sys/mman.h>
@@ -9,7 +9,7 @@
 
 #include "check.h"
 
-/* A fork copies page tables, so it is touched pages that make it slow; more of them than this not every machine has. */
+/* A fork copies page tables, so touched pages make it slow. Not every machine has more of them than this. */
 #define HEAP ((size_t)8 << 30)
 #ifndef TOUCHED
 #define TOUCHED ((size_t)2 << 30)
@@ -45,7 +45,7 @@ int main(void)
         sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
     }
 
-    /* The client dies: the end is asked for on the host. */
+    /* The client dies, and the host is asked for the exit. */
     start(manager, "cut", "beta", "heartbeat", "1");
     wait_for_heartbeat(manager, "cut");
     sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
@@ -62,7 +62,7 @@ int main(void)
     sshpm_event_free(event);
     OK(sshpm_manager_forget_process(manager, "cut"));
 
-    /* The client dies while commands are written to it: a pipe without a reader at any of these calls. */
+    /* The client dies while commands are written to it, so that any of these calls can meet a pipe without a reader. */
     for (int i = 0; i < 3; i++) {
         sshpm_result result;
         start(manager, "torn", "gamma", "heartbeat", "1");
@@ -75,7 +75,7 @@ int main(void)
         sshpm_exit_status_free(status);
     }
 
-    /* A forked child frees what it has inherited: the process is the parent's, and lives on. */
+    /* A forked child frees what it has inherited. The process belongs to the parent, and lives on. */
     start(manager, "parents", "alpha", "heartbeat", "1");
     wait_for_heartbeat(manager, "parents");
     child = fork();
@@ -85,7 +85,8 @@ int main(void)
         sshpm_manager_free(manager);
         _exit(0);
     }
-    /* With SIGCHLD ignored it waits for the child's end all the same, and then there is no child. */
+    /* With SIGCHLD ignored, waitpid waits for the end of the child all the same, and then reports that there is no
+     * child. */
     CHECK(child > 0 && waitpid(child, NULL, 0) == -1);
     OK(sshpm_manager_send_signal(manager, "parents", SIGCONT));
     OK(sshpm_manager_kill_process(manager, "parents", LONG_S, &status));

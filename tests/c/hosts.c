@@ -1,5 +1,5 @@
-/* What a host may do that the library must bear: a thread that reaps all children, a locale with decimal commas, two
- * managers, and handles that are freed in any order. */
+/* What a host program may do without harm to the library: a thread that reaps all children, a locale with decimal
+ * commas, two managers, and handles that are freed in any order. */
 #include <locale.h>
 #include <math.h>
 #include <pthread.h>
@@ -12,9 +12,9 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int reaped;
 
-/* Takes every child of the program, as some hosts do, until it has taken the one that it is told. A thread that blocks in
- * waitpid is there when a child ends; a handler of SIGCHLD comes when the thread that has it gets to it, and under a
- * checker that is too late each time. */
+/* Reaps every child of the program, as some host programs do, until it has reaped the last one. A thread that blocks in
+ * waitpid is ready when a child ends. A handler of SIGCHLD runs only when its thread is scheduled, and under a checker
+ * that is always too late. */
 static void *reap(void *last)
 {
     pid_t pid;
@@ -36,7 +36,7 @@ static int reaped_yet(void)
     return count;
 }
 
-/* 1.5 is one and a half to the library, whatever the host's printf and strtod make of it. */
+/* To the library, 1.5 is one and a half, whatever the host program's printf and strtod make of it. */
 static void numbers_have_points(sshpm_manager *manager)
 {
     const char *json = "{\"host\": \"alpha\", \"argv\": [\"sh\", \"-c\", \"exit 6\"], \"grace\": 1.5, \"start_timeout\": 59.5}";
@@ -58,7 +58,7 @@ static void the_host_reaps(sshpm_manager *manager)
 {
     int32_t code = 0;
     pthread_t reaper;
-    /* With a child that stays, the reaper always has one to wait for. */
+    /* With a child that stays, the reaper always has a child to wait for. */
     pid_t last = fork();
     CHECK(last >= 0);
     if (last == 0) {
@@ -67,7 +67,7 @@ static void the_host_reaps(sshpm_manager *manager)
         }
     }
     CHECK(pthread_create(&reaper, NULL, reap, &last) == 0);
-    /* It takes children in a race with the library: more than one chance can be needed to see it win. */
+    /* The reaper takes children in a race with the library. It can need more than one chance to win. */
     while (reaped_yet() == 0) {
         start(manager, "reaped", "beta", "exit", "42");
         OK(sshpm_manager_wait_for_process_exit_code(manager, "reaped", LONG_S, &code));
@@ -90,7 +90,7 @@ static void managers_know_their_own(void)
     wait_for_heartbeat(second, "two");
     OK(sshpm_manager_is_process_alive(first, "two", &alive));
     CHECK(!alive);
-    /* The host knows it. */
+    /* The host knows that the uuid is in use. */
     start(second, "one", "alpha", "heartbeat", "1");
     GIVES(sshpm_manager_wait_until_started(second, "one", LONG_S, &pid), SSHPM_ERROR_START_UUID_IN_USE_ON_HOST, "one");
     sshpm_manager_free(first);
@@ -101,7 +101,7 @@ static void managers_know_their_own(void)
     sshpm_manager_free(second);
 }
 
-/* Everything that a manager has given, or was given, outlives it. */
+/* Every handle that a manager has given or was given outlives it. */
 static void handles_outlive_the_manager(void)
 {
     sshpm_options *options = NULL;

@@ -1,4 +1,4 @@
-/* Applications that are kept: one manager leaves them, the next one finds them, adopts them, and cleans up. */
+/* Kept processes: one manager leaves them, and the next one finds them, adopts them, and cleans up. */
 #include <math.h>
 #include <time.h>
 
@@ -8,7 +8,7 @@ static void it_ended_at(const sshpm_exit_status *status, double before, double a
 {
     double at = 0.0;
     OK(sshpm_exit_status_get_ended_at(status, &at));
-    /* What was learned later is in whole seconds. */
+    /* A time that was learned later is in whole seconds. */
     if (at + 1.0 < before || at > after) {
         fprintf(stderr, "it ended at %f, not between %f and %f\n", at, before, after);
         exit(1);
@@ -38,7 +38,7 @@ static void its_metadata_are_those_of_its_request(const sshpm_metadata *metadata
     CHECK(sshpm_metadata_get_grace(metadata) == 3.0 && sshpm_metadata_get_log_file(metadata) == NULL);
 }
 
-/* A manager that has gone leaves it: it runs on, and the next one has all of it. */
+/* A manager that has gone leaves the process: it runs on, and the next manager has all of its output. */
 static void left_and_adopted(void)
 {
     sshpm_manager *first = new_manager(), *second = new_manager();
@@ -99,7 +99,8 @@ static void left_and_adopted(void)
     sshpm_manager_free(second);
 }
 
-/* It ends while no manager is there: the next one is told how and when, and has all that it wrote. */
+/* The process ends while there is no manager. The next manager learns how and when it ended, and has all of its output.
+ * */
 static void ended_and_adopted(void)
 {
     sshpm_manager *first = new_manager(), *second = new_manager();
@@ -142,14 +143,14 @@ static void ended_and_adopted(void)
     it_ended_at(sshpm_event_get_status(event), before, now());
     sshpm_event_free(event);
     sshpm_subscription_free(subscription);
-    /* Nothing of it is left. */
+    /* Nothing of the process is left. */
     GIVES(sshpm_manager_adopt_process(second, "ends", "alpha", NULL, NULL), SSHPM_ERROR_NOT_ADOPTABLE,
           "does not have it");
     sshpm_manager_free(first);
     sshpm_manager_free(second);
 }
 
-/* The link is lost and comes back; then it is lost, and another manager is faster. */
+/* The link is lost and restored. Then it is lost, and another manager is faster. */
 static void lost_links(const struct gate *gate)
 {
     sshpm_manager *first = new_gated_manager(gate, SSHPM_TIMEOUT_DEFAULT), *second = new_manager();
@@ -194,7 +195,7 @@ static void lost_links(const struct gate *gate)
     sshpm_manager_free(second);
 }
 
-/* A link that is not restored in its time: then nothing is known of its end, and it runs on. */
+/* A link that is not restored in time: the exit is unknown then, and the process runs on. */
 static void given_up(const struct gate *gate)
 {
     sshpm_manager *first = new_gated_manager(gate, 0.0), *second = new_manager();
@@ -279,7 +280,7 @@ static void what_metadata_have(void)
     const char *least = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5}";
     const char *most = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5,\"link_loss\":\"keep\","
                        "\"log_file\":\"/tmp/a log\",\"grace\":2.5}";
-    /* As it is written for a request with sshpm_boot_request_set_grace(request, INFINITY). */
+    /* The wrapper writes this for a request with sshpm_boot_request_set_grace(request, INFINITY). */
     const char *endless = "{\"pid\":2,\"hostname\":\"h\",\"user\":\"u\",\"started_at\":1.5,"
                           "\"grace\":1.8446744073709552e19}";
     sshpm_metadata *metadata = NULL;
@@ -342,7 +343,7 @@ static void bad_arguments(void)
           "grace \"NaN\"");
     CHECK(found == NULL && results == NULL && at == 3.0);
 
-    /* A host where there is nothing. */
+    /* A host where there is no process. */
     OK(sshpm_manager_find_processes(manager, "alpha", NULL, &found));
     CHECK(sshpm_found_processes_count(found) == 0 && sshpm_found_processes_get_uuid(found, 0) == NULL);
     CHECK(sshpm_found_processes_get_metadata(found, 0) == NULL && sshpm_found_processes_get_state(found, 0) == 0);

@@ -1,4 +1,4 @@
-/* What the programs share that keep applications. */
+/* What the programs share that start kept processes. */
 #ifndef KEEP_H
 #define KEEP_H
 
@@ -8,26 +8,26 @@
 
 #include "check.h"
 
-/* Says on stderr which process it has started in a session of its own, and counts on stdout. SIGQUIT ends it with 17,
- * SIGHUP with 42, and SIGUSR1 with 7. */
+/* Writes on stderr which process it has started in a session of its own, and counts on stdout. It exits with 17 on
+ * SIGQUIT, with 42 on SIGHUP, and with 7 on SIGUSR1. */
 #define COUNTS                                                                                                       \
     "trap 'exit 17' QUIT; trap 'exit 42' HUP; trap 'exit 7' USR1\n"                                                  \
     "setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >&2\n"                                                   \
     "i=0; while :; do i=$((i+1)); echo out $i; sleep 0.05; done"
 
-/* A request to run COUNTS on alpha, which is kept. */
+/* Returns a request to run COUNTS on alpha as a kept process. */
 static inline sshpm_boot_request *new_kept_request(void)
 {
     const char *const argv[3] = {"/bin/sh", "-c", COUNTS};
     sshpm_boot_request *request = NULL;
     OK(sshpm_boot_request_new("alpha", argv, 3, &request));
     OK(sshpm_boot_request_set_link_loss(request, SSHPM_LINK_LOSS_KEEP));
-    /* What it has started is not of its group. */
+    /* The child of COUNTS is not in its group. */
     OK(sshpm_boot_request_set_kill_tree(request, true));
     return request;
 }
 
-/* How many lines there are of it, which must be all from the first on. */
+/* Returns the number of lines that a process has written, which must be complete from the first one on. */
 static inline long counted(const sshpm_manager *manager, const char *uuid)
 {
     sshpm_buffer *buffer = NULL;
@@ -51,7 +51,7 @@ static inline void wait_for_lines(const sshpm_manager *manager, const char *uuid
     }
 }
 
-/* Starts one that is kept, and waits until it counts. Gives its pid. */
+/* Starts a kept process, and waits until it counts. Returns its pid. */
 static inline int64_t start_kept(sshpm_manager *manager, const char *uuid)
 {
     sshpm_boot_request *request = new_kept_request();
@@ -63,7 +63,7 @@ static inline int64_t start_kept(sshpm_manager *manager, const char *uuid)
     return pid;
 }
 
-/* The process of it that has left its group. */
+/* Returns the pid of the child that has left the process's group. */
 static inline int64_t child_of(const sshpm_manager *manager, const char *uuid)
 {
     sshpm_buffer *buffer = NULL;
@@ -75,7 +75,8 @@ static inline int64_t child_of(const sshpm_manager *manager, const char *uuid)
     return pid;
 }
 
-/* The hosts are this machine. One that has ended stays as a zombie until its parent, whoever that is, has seen it. */
+/* Returns true if a process has ended. The hosts are this machine, and a process that has ended stays a zombie until
+ * its parent, whoever that is, has reaped it. */
 static inline bool is_dead(int64_t pid)
 {
     char path[64], stat[512] = "";
@@ -100,7 +101,7 @@ static inline void wait_for_death(int64_t pid)
     }
 }
 
-/* The place of a process in what was found; the count, where it is not there. */
+/* Returns the place of a process among the found ones; their number, if it is not there. */
 static inline size_t place_of(const sshpm_found_processes *found, const char *uuid)
 {
     size_t i = 0, count = sshpm_found_processes_count(found);
@@ -110,7 +111,7 @@ static inline size_t place_of(const sshpm_found_processes *found, const char *uu
     return i;
 }
 
-/* Waits until a process on alpha has this state. Gives what was found then, and its place there. */
+/* Waits until a process on alpha has this state. Returns what was found then, and the place of the process there. */
 static inline sshpm_found_processes *wait_for_found(const sshpm_manager *manager, const char *uuid, int32_t state,
                                                     size_t *out_place)
 {
@@ -133,8 +134,8 @@ static inline void wait_until_found(const sshpm_manager *manager, const char *uu
     sshpm_found_processes_free(wait_for_found(manager, uuid, state, &place));
 }
 
-/* An ssh that finds no host while a file is not there. It is made before any thread is: a program that another
- * thread's child has open for writing cannot be executed. */
+/* An ssh that finds no host while a file is missing. It is made before any thread: a program that the child of another
+ * thread has open for writing cannot be executed. */
 struct gate {
     char file[512], program[512];
 };
@@ -152,7 +153,7 @@ static inline void close_gate(const struct gate *gate)
 
 static inline struct gate new_gate(void)
 {
-    /* The directory of the test's hosts, which goes with them. */
+    /* The directory of the test's hosts, which is removed with them. */
     const char *config = from_environment("SSHPM_TEST_SSH_CONFIG"), *slash = strrchr(config, '/');
     struct gate gate;
     FILE *script;
@@ -171,7 +172,7 @@ static inline struct gate new_gate(void)
     return gate;
 }
 
-/* A manager with that ssh. */
+/* Returns a manager with that ssh. */
 static inline sshpm_manager *new_gated_manager(const struct gate *gate, double restore_timeout_s)
 {
     sshpm_options *options = NULL;
@@ -185,7 +186,7 @@ static inline sshpm_manager *new_gated_manager(const struct gate *gate, double r
     return manager;
 }
 
-/* Cuts the link to one that is kept, behind a gate that was closed. */
+/* Cuts the link to a kept process. The gate was closed before. */
 static inline void cut_link(sshpm_manager *manager, const char *uuid)
 {
     int64_t client = 0;

@@ -1,4 +1,4 @@
-/* Processes without ssh: on this machine, by commands, and as steps of a Slurm that is none. All live the same life. */
+/* Processes without ssh: on this machine, by commands, and as steps of a fake Slurm. All of them live the same life. */
 #include <signal.h>
 
 #include "launchers.h"
@@ -25,7 +25,7 @@ static void wait_for_text(const sshpm_manager *manager, const char *uuid, bool t
     }
 }
 
-/* Ended by itself, with this code and message. */
+/* The process ended by itself, with this code and message. */
 static void ended(sshpm_manager *manager, const char *uuid, int32_t expected)
 {
     sshpm_exit_status *status = NULL;
@@ -38,7 +38,7 @@ static void ended(sshpm_manager *manager, const char *uuid, int32_t expected)
     sshpm_exit_status_free(status);
 }
 
-/* Three of them: one is signalled, one crashed, one killed; and what they wrote is read, also from a file. */
+/* Three processes: one is signalled, one crashes, one is killed. Their output is read, also from a file. */
 static void lives(sshpm_manager *manager, const char *host)
 {
     sshpm_subscription *subscription = NULL;
@@ -98,7 +98,7 @@ static void on_this_machine(void)
     const char *script = "echo $$; echo \"$PWD\"; exec sleep 1000";
     int64_t pid = start_and_listen(manager, "here", script_request("any-name", script));
     char line[64];
-    /* The pid is one of this machine, and the environment and the home are this program's. */
+    /* The pid is one of this machine, and the environment and the home directory are those of this program. */
     snprintf(line, sizeof line, "%lld\n", (long long)pid);
     CHECK(kill((pid_t)pid, 0) == 0 && wrote(manager, "here", false, line));
     wait_for_text(manager, "here", false, getenv("HOME"));
@@ -108,7 +108,7 @@ static void on_this_machine(void)
     sshpm_manager_free(manager);
 }
 
-/* One is told by its environment what its command was told. */
+/* A process finds in its environment what its command got. */
 static void by_commands(void)
 {
     sshpm_options *options = NULL;
@@ -133,7 +133,7 @@ static void by_commands(void)
     sshpm_boot_request_free(request);
     ended(manager, "gamma", 0);
 
-    /* That of a request wins. */
+    /* The launcher of the request has precedence. */
     request = script_request("gamma", "[ \"$ASKED\" = u-1 ]");
     launcher = command("env", "ASKED={uuid}");
     OK(sshpm_boot_request_set_launcher(request, launcher));
@@ -181,8 +181,8 @@ static void as_steps_of_a_job(void)
     sshpm_manager_free(manager);
 }
 
-/* A wrapper clears away while its lease has hardly begun. One that does not come to that is ended by force when the
- * manager is freed, and leaves files. */
+/* A wrapper removes its files while its lease has hardly begun. A wrapper that has not done so when the manager is
+ * freed is ended by force, and leaves files. */
 static void many_that_end_at_once(void)
 {
     sshpm_manager *manager = manager_with(command("env", NULL));
@@ -202,7 +202,7 @@ static void many_that_end_at_once(void)
     sshpm_manager_free(manager);
 }
 
-/* A manager that is freed ends what it has. */
+/* A manager that is freed ends its processes. */
 static void freed_in_mid_run(void)
 {
     sshpm_manager *manager = manager_with(local());

@@ -8,12 +8,12 @@
 
 #include "check.h"
 
-/* Says what it was asked, counts, and ends with 17 of SIGQUIT and with 7 of SIGUSR1. */
+/* Writes what it was asked, counts, and exits with 17 on SIGQUIT and with 7 on SIGUSR1. */
 #define COUNTS                                                                                                       \
     "trap 'exit 17' QUIT; trap 'exit 7' USR1; echo ready in \"$PWD\" >&2\n"                                           \
     "i=0; while :; do i=$((i+1)); echo out $i; sleep 0.05; done"
 
-/* squeue, scontrol and srun, as far as they are needed; what srun says of each node is what srun 22.05 said. */
+/* squeue, scontrol and srun, as far as they are needed. What srun says of each node is what srun 22.05 said. */
 #define FAKE_SQUEUE                                                                                                  \
     "case $3 in\n"                                                                                                   \
     "--jobs=1) echo 'good,n-[1-2]' ;;\n"                                                                             \
@@ -39,7 +39,8 @@
     "esac\n"                                                                                                         \
     "EXPORTED=$export exec \"$@\""
 
-/* A path in the directory that the test has for what runs on this machine. Valid until the next call but three. */
+/* Returns a path in the directory that the test has for what runs on this machine. It is valid until the fourth call
+ * after this one. */
 static inline const char *own_path(const char *name)
 {
     static char paths[4][4096];
@@ -49,7 +50,7 @@ static inline const char *own_path(const char *name)
     return path;
 }
 
-/* What is started on this machine has its files in that directory too, and not among those of its user. */
+/* Makes processes on this machine put their files in that directory too, and not in the directories of the user. */
 static inline void live_in_own_directory(void)
 {
     CHECK(setenv("HOME", from_environment("SSHPM_TEST_HOME"), 1) == 0);
@@ -58,7 +59,7 @@ static inline void live_in_own_directory(void)
     CHECK(setenv("XDG_STATE_HOME", own_path("state"), 1) == 0);
 }
 
-/* A script of /bin/sh as a program in that directory. */
+/* Writes a script of /bin/sh as a program in that directory. */
 static inline void write_program(const char *name, const char *script)
 {
     FILE *file = fopen(own_path(name), "w");
@@ -78,8 +79,8 @@ static inline void remove_fake_slurm(void)
     CHECK(unlink(own_path("squeue")) == 0 && unlink(own_path("scontrol")) == 0 && unlink(own_path("srun")) == 0);
 }
 
-/* What the wrapper made is gone: a directory that is not empty cannot be removed. The wrapper ends a moment after its
- * application. */
+/* Removes a directory when it is empty, which shows that the files of the wrapper are gone. The wrapper ends a moment
+ * after its application. */
 static inline void remove_when_empty(const char *directory)
 {
     for (int i = 0; rmdir(directory) != 0 && errno != ENOENT; i++) {
@@ -99,7 +100,7 @@ static inline void leave_nothing(void)
     remove_when_empty(own_path("state"));
 }
 
-/* A manager whose launcher this is; the launcher is freed. */
+/* Returns a manager with this launcher, and frees the launcher. */
 static inline sshpm_manager *manager_with(sshpm_launcher *launcher)
 {
     sshpm_options *options = NULL;
@@ -119,7 +120,7 @@ static inline sshpm_launcher *local(void)
     return launcher;
 }
 
-/* A command that has one argument, or none. */
+/* Returns a launcher whose command has one argument, or none. */
 static inline sshpm_launcher *command(const char *program, const char *argument)
 {
     const char *const argv[2] = {program, argument};
@@ -128,7 +129,7 @@ static inline sshpm_launcher *command(const char *program, const char *argument)
     return launcher;
 }
 
-/* A job of the Slurm above. */
+/* Returns a launcher for a job of the Slurm above. */
 static inline sshpm_launcher *fake_slurm(const char *job)
 {
     sshpm_launcher *launcher = NULL;
@@ -137,7 +138,7 @@ static inline sshpm_launcher *fake_slurm(const char *job)
     return launcher;
 }
 
-/* A request for a script of /bin/sh. */
+/* Returns a request for a script of /bin/sh. */
 static inline sshpm_boot_request *script_request(const char *host, const char *script)
 {
     const char *const argv[3] = {"/bin/sh", "-c", script};
@@ -146,7 +147,7 @@ static inline sshpm_boot_request *script_request(const char *host, const char *s
     return request;
 }
 
-/* Starts it, and waits until it has written its first line. Gives its pid. */
+/* Starts a process, and waits until it has written its first line. Returns its pid. */
 static inline int64_t start_and_listen(sshpm_manager *manager, const char *uuid, sshpm_boot_request *request)
 {
     int64_t pid = 0;

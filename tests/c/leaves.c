@@ -1,5 +1,5 @@
-/* Calls exit without freeing anything, while processes run: it ends at once, with its own code, and they end with it.
- * Tells the pids of its ssh clients. */
+/* Calls exit without freeing anything while processes run. It ends at once with its own code, and they end with it. It
+ * prints the pids of its ssh clients. */
 #include "check.h"
 
 int main(void)

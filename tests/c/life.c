@@ -1,4 +1,4 @@
-/* Three processes from their requests to their ends, by every part of the interface that a session uses. */
+/* Three processes from their requests to their ends, with every part of the interface that a session uses. */
 #include <math.h>
 #include <signal.h>
 
@@ -119,7 +119,7 @@ static void it_wrote(const sshpm_manager *manager, const char *uuid, const char 
     sshpm_buffer_free(buffer);
 }
 
-/* Asked to end, and ended by itself with 0. */
+/* The process was asked to end, and ended by itself with 0. */
 static void it_was_ended(const sshpm_exit_status *status)
 {
     int32_t code = -1;

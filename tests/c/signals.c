@@ -1,6 +1,6 @@
 /* A host program with an event loop: SIGTERM is blocked in all threads for a signalfd, and is pending while processes
  * start and end. SIGINT is caught, and a timer interrupts system calls every millisecond. */
-/* For setitimer. */
+/* Needed for setitimer. */
 #define _DEFAULT_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -16,7 +16,7 @@ static void handle(int signal)
 {
     if (signal == SIGALRM) {
         alarms = alarms + 1;
-        /* The watchdog of the other programs is this very signal. */
+        /* The watchdog of the other programs uses this signal. */
         if (alarms > WATCHDOG_S * 1000) {
             abort();
         }

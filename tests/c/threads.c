@@ -24,7 +24,7 @@ static void count_exit(const char *uuid, uint64_t start_number, const sshpm_exit
     add(user_data);
 }
 
-/* A life, as in life.c, but for what only one thread may do. */
+/* A life as in life.c, without what only one thread may do. */
 static void *live(void *argument)
 {
     const char *uuid = argument;
@@ -35,7 +35,7 @@ static void *live(void *argument)
     int32_t code = -1, state = 0;
     sshpm_result result;
 
-    /* All at once. */
+    /* All threads begin at the same time. */
     for (add(&threads_begun); __atomic_load_n(&threads_begun, __ATOMIC_SEQ_CST) < THREADS;) {
         poll(NULL, 0, 1);
     }
@@ -50,7 +50,7 @@ static void *live(void *argument)
     sshpm_string_list_free(keys);
     OK(sshpm_manager_send_signal(manager, uuid, SIGCONT));
 
-    /* Each has its own last message. */
+    /* Each thread has its own last message. */
     snprintf(nobody, sizeof nobody, "nobody-%s", uuid);
     for (int i = 0; i < 100; i++) {
         GIVES(sshpm_manager_get_process_state(manager, nobody, &state), SSHPM_ERROR_UNKNOWN_UUID, nobody);
@@ -61,7 +61,7 @@ static void *live(void *argument)
     CHECK(code == 0);
     sshpm_exit_status_free(status);
 
-    /* All kill the same one. */
+    /* All threads kill the same process. */
     result = sshpm_manager_kill_process(manager, "everybodys", LONG_S, &status);
     CHECK(result == SSHPM_OK || result == SSHPM_ERROR_UNKNOWN_UUID);
     if (result == SSHPM_OK) {

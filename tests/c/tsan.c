@@ -1,5 +1,5 @@
-/* LLVM's instrumentation, which the library has, calls these; GCC's runtime, which the program has, does not know them. Its
- * memcpy and the others are checked as well. */
+/* The library has LLVM's instrumentation, which calls these functions. The program has GCC's runtime, which does not
+ * know them. So memcpy and the others are checked as well. */
 #include <string.h>
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-/* A plugin's life: the library is loaded, used and unloaded, twice. After sshpm_manager_free none of its threads runs;
- * and when the threads that have called it have ended too, nothing keeps it in memory. */
+/* The life of a plugin: the library is loaded, used and unloaded, twice. After sshpm_manager_free none of its threads
+ * runs. Once the threads that have called it have ended too, nothing keeps it in memory. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
         }                                                                    \
     } while (0)
 
-/* A function of the library by its name. ISO C has no cast to it from what dlsym gives. */
+/* Looks up a function of the library by its name. ISO C has no cast from what dlsym returns to a function pointer. */
 #define LOOK_UP(library, result, name, parameters)          \
     result(*name) parameters = NULL;                        \
     do {                                                    \
@@ -41,7 +41,7 @@ static bool is_mapped(void)
     return found;
 }
 
-/* Threads of this process whose names begin with "sshpm". */
+/* Returns the number of threads of this process whose names begin with "sshpm". */
 static int library_threads(void)
 {
     int count = 0;
@@ -91,12 +91,12 @@ static void *use(void *library)
     CHECK(sshpm_manager_start_process(manager, "plugin", request, NULL) == SSHPM_OK);
     CHECK(sshpm_manager_wait_for_process_exit_code(manager, "plugin", 60.0, &code) == SSHPM_OK);
     CHECK(code == 3);
-    /* A thread that ends while the directory is read can have the kernel leave out another one. */
+    /* While the directory is read, a thread that ends can make the kernel leave out another one. */
     for (int i = 0; i < 100 && threads == 0; i++) {
         threads = library_threads();
     }
     CHECK(threads > 0);
-    /* A message of this thread, which the library frees when the thread ends. */
+    /* A message of this thread. The library frees it when the thread ends. */
     CHECK(sshpm_manager_start_process(manager, "", request, NULL) == SSHPM_ERROR_INVALID);
     CHECK(strlen(sshpm_last_error_message()) > 0);
     sshpm_boot_request_free(request);
