@@ -1,5 +1,5 @@
-"""A program whose processes end while it ends itself, with callbacks registered. It does what the header says under
-"Ending the program".  tests/c_api/python_exit.rs runs it: python3 python_exit.py LIBRARY SSH_CONFIG WAY.
+"""A program that ends while its processes end, with callbacks registered. It does what the header says under "Ending
+the program". tests/c_api/python_exit.rs runs it: python3 python_exit.py LIBRARY SSH_CONFIG WAY
 WAY is "remove" (it removes the callback), "free" (it frees the manager) or "nothing" (it does not do what it should)."""
 
 import atexit
@@ -31,7 +31,7 @@ def get(name, *arguments, kind=ctypes.c_void_p):
 
 
 def work():
-    """Long enough for the interpreter to switch threads in the middle of it."""
+    """Takes long enough for the interpreter to switch threads in the middle of it."""
     sum(range(20_000))
 
 
@@ -39,7 +39,7 @@ in_callback, at_exit = threading.Event(), threading.Event()
 
 
 def wait_for_the_end(*_):
-    """Is still running when the program ends."""
+    """Is a callback that still runs when the program ends."""
     in_callback.set()
     at_exit.wait()
     work()

@@ -1,6 +1,7 @@
-"""The life of processes as the suite of the seed's class has it, through libsshpm.so by nothing but ctypes; and every
-other member of the seed, once.  tests/parity/python.rs runs it: python3 python.py LIBRARY SSH_CONFIG TEST_APP SCRATCH LOCAL.
-SCRATCH is a directory of the remote, LOCAL the same as this program sees it."""
+"""The life of processes as the suite of the seed's class tests it, through libsshpm.so with nothing but ctypes; and one
+call of every other member of the seed. tests/parity/python.rs runs it:
+python3 python.py LIBRARY SSH_CONFIG TEST_APP SCRATCH LOCAL
+SCRATCH is a directory of the remote, and LOCAL is the path by which this program sees that directory."""
 
 import ctypes
 import json
@@ -36,7 +37,7 @@ def argument(value):
 
 
 def value(restype, name, *arguments):
-    """A function that has no result code."""
+    """Calls a function that returns no result code, and returns its value."""
     function = getattr(SSHPM, "sshpm_" + name)
     function.restype = restype
     result = function(*map(argument, arguments))
@@ -57,7 +58,7 @@ def call(name, *arguments):
 
 
 def get(name, *arguments, kind=ctypes.c_void_p):
-    """What a function gives as its last output."""
+    """Calls a function, and returns its last output."""
     out = kind()
     call(name, *arguments, ctypes.byref(out))
     return out if kind is ctypes.c_void_p else out.value
@@ -103,7 +104,7 @@ def optional_code(status, which):
 
 
 def read_status(status):
-    """(source, sentence, reported code, the application's own code)"""
+    """Returns the source, the sentence, the reported code and the application's own code."""
     return (
         value(ctypes.c_char_p, "exit_status_get_source_name", status),
         value(ctypes.c_char_p, "exit_status_get_sentence", status),
@@ -166,7 +167,7 @@ class Manager:
     def wait_for_heartbeat(self, uuid):
         get("manager_wait_until_started", self.manager, uuid, LONG, kind=ctypes.c_int64)
         path = f"{LOCAL}/{uuid}.log"
-        # From here on signals end it as they should.
+        # Before that, a signal would end the application like any program.
         wait_until(f"a heartbeat of {uuid}", lambda: os.path.exists(path) and b"Heartbeat" in open(path, "rb").read())
 
     def boot(self, uuids, **more):
@@ -237,7 +238,7 @@ def roles_end_in_their_order():
         manager.start(uuid, tree_id=tree_id)
     for uuid in trees:
         manager.wait_for_heartbeat(uuid)
-    # Only those of a role.
+    # Only the processes of this role are killed.
     out = get("manager_kill_processes_by_role", manager.manager, "application", strings(["app-3", "server"]), 2, None)
     assert list(manager.results(out)) == ["app-3"]
     out = get("manager_kill_processes", manager.manager, strings(["server", "app-1", "app-2"]), 3, None)
@@ -307,10 +308,10 @@ def five_ways_to_die_at_the_same_time():
     assert answers["manager"] == ways["manager"] and answers["manager-client"] == ways["manager-client"], answers
     wait_until("five callbacks", lambda: len(manager.ends) >= 5)
     assert len(manager.ends) == 5 and dict(manager.ends) == ways, manager.ends
-    # What nobody has taken from the table yet gives the same again.
+    # Exits that nobody has taken from the table yet are returned again.
     left = {uuid: ways[uuid] for uuid in ["quit-client", "kill-client", "kill-remote"]}
     assert manager.kill_all() == left
-    assert len(manager.ends) == 5, "each end is told once"
+    assert len(manager.ends) == 5, "each exit is reported once"
     manager.close()
 
 
