@@ -19,6 +19,7 @@ use crate::destination::Destination;
 use crate::error::Error;
 use crate::launcher::{Launcher, Target};
 use crate::lease::Lease;
+use crate::nonce;
 use crate::output::{DIAGNOSIS, Tail};
 use crate::parameters;
 use crate::pool::Pool;
@@ -291,7 +292,7 @@ impl<'a> Master<'a> {
                 Arc::clone(connection.socket.lock().insert(socket))
             }
         };
-        let nonce = remote::nonce().map_err(MasterEnd::Failed)?;
+        let nonce = nonce::generate().map_err(MasterEnd::Failed)?;
         let lease = Lease::of(pool.options());
         let script = own_script(&nonce, lease);
         let target = Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None };

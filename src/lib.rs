@@ -74,6 +74,7 @@ mod log_file;
 mod manager;
 mod manager_kill;
 mod metadata;
+mod nonce;
 mod options;
 mod output;
 mod parameters;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use crate::client::{Chunk, Client, Lifeline, Pumped, StdoutAs, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::launcher::{Launcher, Target};
+use crate::nonce;
 use crate::options::Options;
 use crate::output::{DIAGNOSIS, Tail};
 use crate::pool::{NoSeat, Pool};
-use crate::report::{NONCE_BEGIN, NONCE_LENGTH, Piece, Report, Scanner};
+use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::shared::Shared;
@@ -83,7 +84,7 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
             NoSeat::Failed(error) => error,
             NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
         })?;
-        let nonce = nonce()?;
+        let nonce = nonce::generate()?;
         let client = spawn(pool, &options, &seat.route(), &target, (script.line)(&nonce))?;
         (script.opened)(client.lifeline());
         let error = match talk(client, place, nonce, &mut seat, sink) {
@@ -250,31 +251,4 @@ pub(crate) fn spawn(
         client.lifeline().own_group();
     }
     Ok(client)
-}
-
-/// A word that output has by chance only: 186 random bits, six in each character but the first.
-pub(crate) fn nonce() -> Result<[u8; NONCE_LENGTH]> {
-    const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.";
-    let random: [u8; NONCE_LENGTH] = sys::random().map_err(|e| Error::local("making a nonce", e))?;
-    let mut nonce = random.map(|byte| LETTERS[usize::from(byte) % LETTERS.len()]);
-    nonce[0] = NONCE_BEGIN;
-    Ok(nonce)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_passed_on_to_its_last_character() {
-        let mut scanner = Scanner::new(nonce().unwrap());
-        for last in (b' '..=b'~').chain(*b"\t\r\n") {
-            let mut passed = Vec::new();
-            scanner.push(&[b'>', last], &mut |piece| match piece {
-                Piece::Data(bytes) => passed.extend_from_slice(bytes),
-                _ => unreachable!("no nonce was pushed"),
-            });
-            assert_eq!(passed, [b'>', last]);
-        }
-    }
 }

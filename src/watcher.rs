@@ -19,6 +19,7 @@ use crate::exit_status::ClientEnd;
 use crate::gate::Retry;
 use crate::inquiry::{self, INQUIRY_TIMEOUT};
 use crate::lease::SilentCut;
+use crate::nonce;
 use crate::output::Tail;
 use crate::pool::NoSeat;
 use crate::process::Process;
@@ -199,7 +200,7 @@ impl Watcher {
     /// Runs one client to its end. An error is a local one: nothing was started.
     fn run_client(&mut self, purpose: Purpose, seat: &mut Seat) -> Result<()> {
         let Case { process, shared, .. } = &self.case;
-        let nonce = remote::nonce()?;
+        let nonce = nonce::generate()?;
         let line = self.script(purpose, &nonce, seat);
         let mut client = remote::spawn(&shared.pool, shared.options(), &seat.route(), &process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
