@@ -6,10 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::absolute_path::resolve_program;
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
 use crate::link_loss::LinkLossPolicy;
-use crate::options::resolve_program;
 use crate::script::BOOTSTRAP;
 use crate::slurm::Slurm;
 use crate::sys;

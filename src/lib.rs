@@ -40,6 +40,7 @@
 //! wrapper's own child. Between the comparison and the signal the process could end and another process could get its
 //! pid. For that, the host would have to use up all its pids within some microseconds; a shell cannot exclude it.
 
+mod absolute_path;
 mod callback_thread;
 mod capi;
 mod case;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::absolute_path::{resolve, resolve_program};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::launcher::Launcher;
@@ -286,20 +287,6 @@ impl Options {
             }
         }
         Ok(())
-    }
-}
-
-fn resolve(file: &mut PathBuf) {
-    // It fails where the current directory is gone: then there is nothing that a relative path could name.
-    if let Ok(absolute) = path::absolute(&*file) {
-        *file = absolute;
-    }
-}
-
-/// Makes the path of a program absolute; a name without a slash is looked up in PATH.
-pub(crate) fn resolve_program(program: &mut PathBuf) {
-    if program.as_os_str().as_bytes().contains(&b'/') {
-        resolve(program);
     }
 }
 

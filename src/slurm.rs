@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::absolute_path::resolve_program;
 use crate::callback_thread::refuse_inside_callback;
 use crate::check;
 use crate::error::{Error, LauncherFailure, Result};
 use crate::local_program;
-use crate::options::resolve_program;
 
 /// How long one of Slurm's programs may take; srun and squeue try for 9 s to reach a slurmctld that does not answer.
 const TIME: Duration = Duration::from_secs(20);
