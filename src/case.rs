@@ -14,12 +14,10 @@ use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::limit::Limit;
 use crate::output::{DIAGNOSIS, Tail};
 use crate::process::{self, Announcement, Outcome, Process};
-use crate::remote;
 use crate::report::{Failure, Step};
 use crate::request::BootRequest;
 use crate::shared::Shared;
 use crate::spool::Spool;
-use crate::ssh;
 use crate::state::{Action, Input, State};
 
 /// Identifies the application on its host: a pid can be used again, but not with this start time in this boot.
@@ -344,7 +342,7 @@ impl Case {
         if let (true, Some(why)) = (said.is_empty(), &self.client.connection_end) {
             said = why.clone().into_bytes();
         }
-        remote::diagnose(&self.process.target(), code, &said)
+        self.process.target().diagnose(code, &said)
     }
 
     /// Returns the name of the process for log lines.
@@ -359,9 +357,8 @@ impl Case {
             return why.clone();
         }
         let stderr = self.process.output.lock().stderr.last(DIAGNOSIS);
-        let launcher = &self.process.launcher;
-        let words = if launcher.is_ssh() { ssh::last_words(&stderr) } else { None };
-        let client = launcher.name();
+        let words = self.process.target().last_words(&stderr);
+        let client = self.process.launcher.name();
         match (words, self.client.end) {
             (Some(words), _) => words,
             (None, ClientEnd::Seen(code @ 0..)) => format!("{client} ended with {code}"),

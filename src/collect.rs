@@ -26,7 +26,7 @@ pub(crate) fn until(
         }
         piece => sink(piece),
     })?;
-    if has_all { Ok(()) } else { Err(remote::closed(&script.place)) }
+    if has_all { Ok(()) } else { Err(script.place.target.closed()) }
 }
 
 /// Runs a script that writes the content of a file, and returns the first `most` bytes of it, or why the host cannot

@@ -17,7 +17,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::destination::Destination;
 use crate::error::Error;
-use crate::launcher::{Launcher, Target};
+use crate::launch_ssh;
+use crate::launcher::Launcher;
 use crate::lease::Lease;
 use crate::nonce;
 use crate::output::{DIAGNOSIS, Tail};
@@ -25,10 +26,11 @@ use crate::parameters;
 use crate::pool::Pool;
 use crate::remote;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::route::Route;
 use crate::script::short_script;
 use crate::seat::Tries;
-use crate::ssh::{self, Route};
 use crate::sys;
+use crate::target::Target;
 use crate::wrapper::CONNECTION;
 
 /// How long after its clients a master may end, and its thread know why.
@@ -245,7 +247,7 @@ fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
                 break connection.end(why);
             }
             MasterEnd::Failed(error) => {
-                let was_dropped = ssh::is_worth_a_retry(&error);
+                let was_dropped = launch_ssh::is_worth_a_retry(&error);
                 if let Some(turn) = turn.filter(|_| was_dropped) {
                     turn.was_dropped();
                 }
@@ -284,7 +286,6 @@ struct Master<'a> {
 
 impl<'a> Master<'a> {
     fn open(connection: &'a Connection, pool: &'a Arc<Pool>) -> std::result::Result<Master<'a>, MasterEnd> {
-        let Destination { host, user } = &connection.destination;
         let socket = match connection.socket() {
             Some(socket) => socket,
             None => {
@@ -295,7 +296,7 @@ impl<'a> Master<'a> {
         let nonce = nonce::generate().map_err(MasterEnd::Failed)?;
         let lease = Lease::of(pool.options());
         let script = own_script(&nonce, lease);
-        let target = Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None };
+        let target = target(&connection.destination);
         let client =
             remote::spawn(pool, pool.options(), &Route::Master(socket), &target, script).map_err(MasterEnd::Failed)?;
         if !connection.runs(client.lifeline()) {
@@ -401,19 +402,23 @@ impl<'a> Master<'a> {
         }
         let said = self.diagnosis.get().bytes;
         if self.last_tick.is_none() {
-            let Destination { host, user } = &self.connection.destination;
-            let error = ssh::diagnose(host, user.as_deref(), code, &said);
-            return match ssh::cannot_share(&error) {
+            let error = target(&self.connection.destination).diagnose(code, &said);
+            return match launch_ssh::cannot_share(&error) {
                 true => MasterEnd::CannotShare(error.to_string()),
                 false => MasterEnd::Failed(error),
             };
         }
-        MasterEnd::Closed(ssh::last_words(&said).unwrap_or_else(|| match code {
+        MasterEnd::Closed(launch_ssh::last_words(&said).unwrap_or_else(|| match code {
             Some(code @ 0..) => format!("its ssh ended with {code}"),
             Some(signal) => format!("its ssh was ended by signal {}", -signal),
             None => "its ssh ended".to_owned(),
         }))
     }
+}
+
+fn target(destination: &Destination) -> Target<'_> {
+    let Destination { host, user } = destination;
+    Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None }
 }
 
 /// The script of a connection's own session.

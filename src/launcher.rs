@@ -1,18 +1,15 @@
 //! By what a shell is started on a host: ssh, nothing but a shell on this machine, a command of the caller's, or Slurm.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::mem;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::absolute_path::resolve_program;
 use crate::check;
-use crate::error::{Error, LauncherFailure, Result};
+use crate::error::{Error, Result};
 use crate::link_loss::LinkLossPolicy;
-use crate::script::BOOTSTRAP;
 use crate::slurm::Slurm;
-use crate::sys;
 
 /// By what a process gets the shell on its host that starts and watches it.
 ///
@@ -50,21 +47,6 @@ pub enum Launcher {
     Slurm(Slurm),
 }
 
-/// Whereto a shell is started, and for which process, if it is for one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target<'a> {
-    pub launcher: &'a Launcher,
-    pub host: &'a str,
-    pub user: Option<&'a str>,
-    pub uuid: Option<&'a str>,
-}
-
-/// The shell below is a child of the client, so that who kills the client kills no wrapper; the `exit` keeps shells from
-/// replacing themselves by their last command.
-const LOCAL: &str = r#"cd 2>/dev/null; /bin/sh -c "$0" sshpm; exit"#;
-/// srun would tell of an exit code among what the application says.
-const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
-
 impl Launcher {
     /// A [`Launcher::Command`].
     pub fn command<A: Into<OsString>>(argv: impl IntoIterator<Item = A>) -> Launcher {
@@ -88,12 +70,6 @@ impl Launcher {
         *self == Launcher::Ssh
     }
 
-    /// Whether what its client has started before there is a shell is to end with the client. Not for Slurm: srun's second process ends the
-    /// step when the first one is killed. What ssh starts sees the end of its streams.
-    pub(crate) fn owns_what_it_starts(&self) -> bool {
-        matches!(self, Launcher::Local | Launcher::Command(_))
-    }
-
     /// Makes the path of its program absolute, if it is a relative one.
     pub(crate) fn resolve_path(&mut self) {
         match self {
@@ -112,7 +88,7 @@ impl Launcher {
         match self {
             Launcher::Ssh | Launcher::Local => Ok(()),
             Launcher::Command(argv) => check_command(field, argv),
-            Launcher::Slurm(slurm) => slurm.check(field),
+            Launcher::Slurm(slurm) => slurm.check_fields(field),
         }
     }
 
@@ -129,132 +105,12 @@ impl Launcher {
     }
 }
 
-impl Target<'_> {
-    /// Refuses a host or a user that its launcher cannot come to.
-    pub(crate) fn check(&self) -> Result<()> {
-        check::destination(self.host, self.user)?;
-        match self.launcher {
-            Launcher::Ssh => Ok(()),
-            Launcher::Local => self.check_own_user("sudo -n -u {user}"),
-            Launcher::Command(argv) => self.check_places(argv),
-            Launcher::Slurm(_) => {
-                Slurm::check_node(self.host)?;
-                self.check_own_user("sudo -n -u {user} srun …")
-            }
-        }
-    }
-
-    fn check_own_user(&self, command: &str) -> Result<()> {
-        match self.user {
-            Some(user) if user != sys::user_name() => {
-                let name = self.launcher.name();
-                let reason = format!("{name} starts processes as its own user; a launcher command can be {command}");
-                Err(Error::invalid("user", user, reason))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_places(&self, argv: &[OsString]) -> Result<()> {
-        let names = |place: &str| argv.iter().any(|word| contains(word.as_bytes(), place.as_bytes()));
-        match self.user {
-            None if names("{user}") => {
-                Err(Error::invalid("user", "", "the launcher's command names {user}, and there is none"))
-            }
-            Some(user) if !names("{user}") => {
-                Err(Error::invalid("user", user, "the launcher's command does not name {user}: it would not be heeded"))
-            }
-            // Hosts and users never begin so.
-            _ if self.uuid.is_some_and(|uuid| uuid.starts_with('-')) && names("{uuid}") => Err(Error::invalid(
-                "uuid",
-                self.uuid.unwrap_or_default(),
-                "it would be an option of the launcher's command",
-            )),
-            _ if self.uuid.is_none() && names("{uuid}") => Err(Error::invalid(
-                "launcher",
-                self.launcher.name(),
-                "its command names {uuid}, and this call is about no process",
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// What starts the shell; not for ssh, which has arguments of its own.
-    pub(crate) fn command(&self) -> Result<Command> {
-        let shell = |script: &str| ["/bin/sh", "-c", script, "sshpm"].map(OsString::from);
-        let words = match self.launcher {
-            Launcher::Ssh => Vec::new(),
-            Launcher::Local => ["/bin/sh", "-c", LOCAL, BOOTSTRAP].map(OsString::from).to_vec(),
-            Launcher::Command(argv) => argv.iter().map(|word| self.fill_in(word)).chain(shell(BOOTSTRAP)).collect(),
-            Launcher::Slurm(slurm) => {
-                let mut words = slurm.arguments(self.host)?;
-                words.extend(shell(&format!("{STEP}{BOOTSTRAP}")));
-                words
-            }
-        };
-        let mut words = words.into_iter();
-        let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words);
-        if let Launcher::Slurm(_) = self.launcher {
-            Slurm::clear_environment(&mut command);
-        }
-        Ok(command)
-    }
-
-    fn fill_in(&self, word: &OsStr) -> OsString {
-        let places = [("{host}", Some(self.host)), ("{user}", self.user), ("{uuid}", self.uuid)];
-        let mut rest = word.as_bytes();
-        let mut filled = Vec::new();
-        while let Some(&first) = rest.first() {
-            let place =
-                places.iter().find_map(|(place, value)| Some((rest.strip_prefix(place.as_bytes())?, (*value)?)));
-            match place {
-                Some((behind, value)) => {
-                    filled.extend_from_slice(value.as_bytes());
-                    rest = behind;
-                }
-                None => {
-                    filled.push(first);
-                    rest = &rest[1..];
-                }
-            }
-        }
-        OsString::from_vec(filled)
-    }
-
-    /// Why it ended before the wrapper began.
-    pub(crate) fn diagnose(&self, code: Option<i32>, stderr: &[u8]) -> Error {
-        let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
-        let told = match self.launcher {
-            Launcher::Slurm(_) => Slurm::failure(&stderr),
-            _ => None,
-        };
-        let failure = match (told, code) {
-            (Some(failure), _) => failure,
-            (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
-            // By a signal, or nobody knows how.
-            (_, Some(_) | None) => LauncherFailure::Closed,
-        };
-        self.failed(failure, stderr)
-    }
-
-    pub(crate) fn failed(&self, failure: LauncherFailure, stderr: String) -> Error {
-        Error::Launcher {
-            launcher: self.launcher.name(),
-            host: self.host.to_owned(),
-            user: self.user.map(str::to_owned),
-            failure,
-            stderr,
-        }
-    }
-}
-
 fn check_command(field: &str, argv: &[OsString]) -> Result<()> {
     let field = |at: usize| format!("{field}.command[{at}]");
     let Some(program) = argv.first() else {
         return Err(Error::invalid(field(0), "", "it has no program"));
     };
-    if program.is_empty() || contains(program.as_bytes(), b"{") {
+    if program.is_empty() || program.as_bytes().contains(&b'{') {
         return Err(Error::invalid(field(0), program.as_bytes(), "it is the name or the path of a program"));
     }
     for (at, word) in argv.iter().enumerate() {
@@ -263,65 +119,9 @@ fn check_command(field: &str, argv: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(launcher: &Launcher, host: &str, user: Option<&str>) -> Vec<String> {
-        let target = Target { launcher, host, user, uuid: Some("u-1") };
-        let command = target.command().unwrap();
-        let all = std::iter::once(command.get_program()).chain(command.get_args());
-        all.map(|word| word.to_string_lossy().into_owned()).collect()
-    }
-
-    #[test]
-    fn places_are_filled_in_once_and_other_braces_stay() {
-        let launcher = Launcher::command(["x", "{host}:{user}", "{uuid}", "{hots}", "{", "a{host"]);
-        let words = words(&launcher, "{user}", Some("me"));
-        assert_eq!(words[..6], ["x", "{user}:me", "u-1", "{hots}", "{", "a{host"]);
-        assert_eq!(words[6..], ["/bin/sh", "-c", BOOTSTRAP, "sshpm"]);
-    }
-
-    #[test]
-    fn a_user_who_would_not_be_heeded_is_refused() {
-        let refused = |launcher: Launcher, user: Option<&str>, uuid: Option<&str>| match (Target {
-            launcher: &launcher,
-            host: "h",
-            user,
-            uuid,
-        })
-        .check()
-        {
-            Err(Error::Invalid { field, .. }) => field,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(refused(Launcher::Local, Some("somebody-else"), None), "user");
-        assert_eq!(refused(Launcher::Slurm(Slurm::new()), Some("somebody-else"), None), "user");
-        assert_eq!(refused(Launcher::command(["docker"]), Some("me"), None), "user");
-        assert_eq!(refused(Launcher::command(["sudo", "-u", "{user}"]), None, None), "user");
-        assert_eq!(refused(Launcher::command(["run", "{uuid}"]), None, None), "launcher");
-        assert_eq!(refused(Launcher::command(["run", "{uuid}"]), None, Some("-v")), "uuid");
-        let own = sys::user_name();
-        Target { launcher: &Launcher::Local, host: "h", user: Some(&own), uuid: None }.check().unwrap();
-    }
-
-    #[test]
-    fn a_launcher_that_was_killed_has_no_exit_code() {
-        let launcher = Launcher::command(["run"]);
-        let target = Target { launcher: &launcher, host: "h", user: None, uuid: None };
-        for (code, expected) in
-            [(Some(3), LauncherFailure::Ended(3)), (Some(-9), LauncherFailure::Closed), (None, LauncherFailure::Closed)]
-        {
-            match target.diagnose(code, b"") {
-                Error::Launcher { failure, .. } => assert_eq!(failure, expected, "{code:?}"),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
 
     #[test]
     fn a_command_that_is_none_is_refused_by_its_place() {

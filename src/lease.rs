@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::launcher::Launcher;
 use crate::options::Options;
 use crate::seconds;
 
@@ -28,18 +27,6 @@ pub(crate) enum SilentCut {
     Sshd(Lease),
     /// A lease of its own, which ends the session's input: it is not known which process carries the session.
     Input(Lease),
-}
-
-impl SilentCut {
-    /// Returns what ends a session that has no shared connection.
-    pub(crate) fn of(launcher: &Launcher, options: &Options) -> SilentCut {
-        match launcher {
-            Launcher::Ssh => SilentCut::Sshd(Lease::of(options)),
-            // No link is cut within this machine. But a manager can stand still, or a child that it has forked can
-            // keep the lifeline open.
-            Launcher::Local | Launcher::Command(_) | Launcher::Slurm(_) => SilentCut::Input(Lease::of(options)),
-        }
-    }
 }
 
 impl Lease {

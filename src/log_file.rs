@@ -204,7 +204,7 @@ impl LogScript {
         match problem {
             Some(problem) => Err(self.failed(problem)),
             None if closed() => Ok(()),
-            None => Err(remote::closed(&script.place)),
+            None => Err(script.place.target.closed()),
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::event::{Hub, refuse_inside_callback};
 use crate::instance::Instance;
 use crate::kill::{KillResults, KillTimeouts};
-use crate::launcher::Target;
 use crate::options::Options;
 use crate::pool::Pool;
 use crate::process::{Announcement, Outcome, Process};
@@ -26,6 +25,7 @@ use crate::request::BootRequest;
 use crate::shared::Shared;
 use crate::state::Input;
 use crate::sys;
+use crate::target::Target;
 use crate::watcher;
 
 /// The longest time that letting go of all processes may take.

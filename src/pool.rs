@@ -20,13 +20,13 @@ use crate::connection::{self, Connection};
 use crate::destination::Destination;
 use crate::error::{Error, StartStage};
 use crate::gate::Gate;
-use crate::launcher::Target;
 use crate::options::Options;
 use crate::seat::Seat;
 use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Waiter};
 use crate::socket_directory::SocketDirectory;
 use crate::ssh_version::{self, Version};
 use crate::sys;
+use crate::target::Target;
 
 /// How long a connection that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(5);
@@ -111,7 +111,7 @@ impl Pool {
         if cancelled() {
             return Err(NoSeat::Cancelled);
         }
-        if !target.launcher.is_ssh() {
+        if !target.traits().shares_connections {
             return self.own_seat(target.host, deadline, cancelled);
         }
         let destination = &Destination { host: target.host.to_owned(), user: target.user.map(str::to_owned) };

@@ -14,13 +14,14 @@ use crate::client::Lifeline;
 use crate::error::{Error, Result};
 use crate::exit_status::{ExitSource, ExitStatus};
 use crate::instance::Instance;
-use crate::launcher::{Launcher, Target};
+use crate::launcher::Launcher;
 use crate::link_loss::LinkLossPolicy;
 use crate::options::{KillScope, KillStep};
 use crate::output::OutputTails;
 use crate::request::BootRequest;
 use crate::signal::Signal;
 use crate::state::{Action, Input, ProcessState, State, decide};
+use crate::target::Target;
 
 /// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

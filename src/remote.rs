@@ -2,23 +2,22 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Client, Lifeline, Pumped, StdoutAs, Stream};
+use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
-use crate::launcher::{Launcher, Target};
 use crate::nonce;
 use crate::options::Options;
 use crate::output::{DIAGNOSIS, Tail};
 use crate::pool::{NoSeat, Pool};
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::route::Route;
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::shared::Shared;
-use crate::ssh::{self, Route};
 use crate::sys;
+use crate::target::{SshLogin, Target};
 
 /// Where a script runs, and how long it may take.
 pub(crate) struct Place<'a> {
@@ -82,7 +81,7 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
         };
         let mut seat = seat.map_err(|none| match none {
             NoSeat::Failed(error) => error,
-            NoSeat::TimedOut(_) | NoSeat::Cancelled => timed_out(place),
+            NoSeat::TimedOut(_) | NoSeat::Cancelled => place.target.timed_out(),
         })?;
         let nonce = nonce::generate()?;
         let client = spawn(pool, &options, &seat.route(), &target, (script.line)(&nonce))?;
@@ -164,21 +163,16 @@ fn talk(
             Err(error) => return Talk::Failed(Error::local("reading from a launcher", error)),
             Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
             Ok(Pumped::Ended(code)) => {
-                return Talk::NotBegun(diagnose(&place.target, code, &diagnosis.get().bytes));
+                return Talk::NotBegun(place.target.diagnose(code, &diagnosis.get().bytes));
             }
             // The deadlines hold for a host that talks without end, too: then there is always something to read.
             Ok(_) if is_over(last_until) => return Talk::Done,
             Ok(_) if is_over(place.deadline) && flow == Flow::Last => return Talk::Done,
-            Ok(_) if is_over(place.deadline) => return Talk::Failed(timed_out(place)),
+            Ok(_) if is_over(place.deadline) => return Talk::Failed(place.target.timed_out()),
             Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
             Ok(Pumped::Deadline | Pumped::Some) => {}
         }
     }
-}
-
-/// No session came in time.
-pub(crate) fn timed_out(place: &Place) -> Error {
-    without_a_word(place, SshFailure::TimedOut, LauncherFailure::TimedOut)
 }
 
 /// The error of a call with a timeout of its own: when the script's deadline came, it is that one's.
@@ -195,32 +189,6 @@ pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -
     }
 }
 
-/// The script ended before it had said all.
-pub(crate) fn closed(place: &Place) -> Error {
-    without_a_word(place, SshFailure::Closed, LauncherFailure::Closed)
-}
-
-/// What the client itself says nothing of.
-fn without_a_word(place: &Place, of_ssh: SshFailure, of_others: LauncherFailure) -> Error {
-    let target = &place.target;
-    match target.launcher {
-        Launcher::Ssh => ssh_error(target, of_ssh, String::new()),
-        _ => target.failed(of_others, String::new()),
-    }
-}
-
-fn ssh_error(target: &Target, failure: SshFailure, stderr: String) -> Error {
-    Error::Ssh { host: target.host.to_owned(), user: target.user.map(str::to_owned), failure, stderr }
-}
-
-/// Why a client ended before the wrapper began.
-pub(crate) fn diagnose(target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
-    match target.launcher {
-        Launcher::Ssh => ssh::diagnose(target.host, target.user, code, stderr),
-        _ => target.diagnose(code, stderr),
-    }
-}
-
 /// Starts the client of a session: the launcher's program on this machine.
 pub(crate) fn spawn(
     pool: &Pool,
@@ -229,25 +197,16 @@ pub(crate) fn spawn(
     target: &Target,
     line: Vec<Chunk>,
 ) -> Result<Client> {
-    let (command, stdout) = match target.launcher {
-        Launcher::Ssh => {
-            let mut command = Command::new(&options.ssh_program);
-            command.args(ssh::arguments(options, pool.ssh_version(), route, target.host, target.user));
-            (command, StdoutAs::Socket)
-        }
-        _ => (target.command()?, StdoutAs::Pipe),
-    };
-    let client = Client::spawn(&command, stdout, line).map_err(|error| match (error.kind(), target.launcher) {
-        (io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied, launcher) => {
-            let said = format!("{}: {error}", command.get_program().to_string_lossy());
-            match launcher {
-                Launcher::Ssh => ssh_error(target, SshFailure::SshNotFound, said),
-                _ => target.failed(LauncherFailure::NotFound, said),
-            }
+    let traits = target.traits();
+    let version = if target.launcher.is_ssh() { pool.ssh_version() } else { None };
+    let command = target.command(&SshLogin { options, version, route })?;
+    let client = Client::spawn(&command, traits.stdout, line).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            target.not_found(format!("{}: {error}", command.get_program().to_string_lossy()))
         }
         _ => Error::local(format!("starting {} to {}", target.launcher.name(), target.host), error),
     })?;
-    if target.launcher.owns_what_it_starts() {
+    if traits.kills_group_with_client {
         client.lifeline().own_group();
     }
     Ok(client)

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::gate::{Retry, Turn};
+use crate::launch_ssh::{self, NoSession};
 use crate::pool::Pool;
+use crate::route::Route;
 use crate::seats::Kind;
-use crate::ssh::{self, NoSession, Route};
 
 /// How many broken connections one session tries: one more would break too.
 const MOST_BROKEN: usize = 3;
@@ -110,12 +111,12 @@ impl<'p> Seat<'p> {
     pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again<'p> {
         match &self.place {
             _ if self.has_begun => Again::No,
-            Place::Own(Some(turn)) if ssh::is_worth_a_retry(error) => {
+            Place::Own(Some(turn)) if launch_ssh::is_worth_a_retry(error) => {
                 turn.was_dropped();
                 tries.next_login().map_or(Again::No, Again::At)
             }
             Place::Own(_) | Place::Returned => Again::No,
-            Place::Shared(connection, kind) => match ssh::no_session(error) {
+            Place::Shared(connection, kind) => match launch_ssh::no_session(error) {
                 None => Again::No,
                 Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.pool.may_recover(connection) => {
                     let pause = REFUSED_PAUSE * 2u32.pow(tries.refused);

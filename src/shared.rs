@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::event::Hub;
-use crate::launcher::Target;
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::target::Target;
 
 /// What the calls and the watchers of a manager share.
 pub(crate) struct Shared {

@@ -23,7 +23,7 @@ use crate::nonce;
 use crate::output::Tail;
 use crate::pool::NoSeat;
 use crate::process::Process;
-use crate::remote::{self, Place};
+use crate::remote;
 use crate::report::NONCE_LENGTH;
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
@@ -238,11 +238,11 @@ impl Watcher {
     /// Returns what a client writes to the shell on the host.
     fn script(&self, purpose: Purpose, nonce: &[u8; NONCE_LENGTH], seat: &Seat) -> Vec<Chunk> {
         let Case { process, shared, .. } = &self.case;
-        let Process { instance, request, launcher, .. } = &**process;
+        let Process { instance, request, .. } = &**process;
         // A shared connection has a lease of its own.
         let lease = match seat.connection() {
             Some(_) => SilentCut::Connection,
-            None => SilentCut::of(launcher, shared.options()),
+            None => process.target().silent_cut(shared.options()),
         };
         match purpose {
             Purpose::Start => wrapper::start_line(nonce, instance, request, &shared.name, lease),
@@ -329,7 +329,7 @@ impl Watcher {
                 (AttachOutcome::Gone, _) => return AttachEnd::Gone,
                 (_, Ok(error) | Err(NoSeat::Failed(error))) => error,
                 (_, Err(NoSeat::Cancelled)) => return AttachEnd::Released,
-                (_, Err(NoSeat::TimedOut(_))) => remote::timed_out(&Place { target: process.target(), deadline: None }),
+                (_, Err(NoSeat::TimedOut(_))) => process.target().timed_out(),
             };
             // Only when the reason changes: the attempts may go on for ever.
             let reason = kind_of(&error);

@@ -1,15 +1,18 @@
 //! ssh's arguments, and what its errors mean.
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::sync::Arc;
+use std::process::Command;
 
-use crate::error::{Error, SshFailure};
+use crate::client::StdoutAs;
+use crate::error::{Error, Result, SshFailure};
 use crate::kerberos;
+use crate::lease::SilentCut;
 use crate::options::{HostKeyPolicy, Options};
+use crate::route::Route;
 use crate::script::BOOTSTRAP;
 use crate::seconds;
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
+use crate::target::{Launch, SshLogin, Target, Traits};
 
 /// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
 /// changes these. EscapeChar and RequestTTY: bytes must arrive as they are. LogLevel: its messages are what failures are
@@ -34,49 +37,42 @@ const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkA
 /// without an answer.
 const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
-/// How a session comes to its host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// Over a connection of its own.
-    Own,
-    /// Over a connection of its own, which others can use by this socket.
-    Master(Arc<Path>),
-    /// Over the connection of this socket.
-    Shared(Arc<Path>),
-}
+/// The system's ssh.
+pub(crate) struct Ssh;
 
-impl Route {
-    fn name(&self) -> &'static str {
-        match self {
-            Route::Own | Route::Shared(_) => "sshpm",
-            Route::Master(_) => "sshpm-connection",
+impl Launch for Ssh {
+    /// ssh itself says what is wrong with a target.
+    fn check(&self, _: &Target) -> Result<()> {
+        Ok(())
+    }
+
+    fn command(&self, target: &Target, login: &SshLogin) -> Result<Command> {
+        let mut command = Command::new(&login.options.ssh_program);
+        command.args(arguments(login.options, login.version, login.route, target.host, target.user));
+        Ok(command)
+    }
+
+    fn diagnose(&self, target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
+        diagnose(target.host, target.user, code, stderr)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            shares_connections: true,
+            // What ssh starts sees the end of its streams.
+            kills_group_with_client: false,
+            silent_cut: SilentCut::Sshd,
+            stdout: StdoutAs::Socket,
         }
     }
 
-    /// The options that make it so, whatever ssh_config says of ControlMaster, ControlPath, ControlPersist and ProxyJump.
-    fn options(&self) -> Vec<OsString> {
-        let control_path = |socket: &Path| {
-            let mut option = OsString::from("ControlPath=");
-            option.push(socket);
-            option
-        };
-        match self {
-            // A client that becomes somebody's master outlives its process.
-            Route::Own => vec!["ControlMaster=no".into(), "ControlPath=none".into()],
-            // One that persists would not end with its lifeline.
-            Route::Master(socket) => {
-                vec!["ControlMaster=yes".into(), "ControlPersist=no".into(), control_path(socket)]
-            }
-            // When the master refuses a session, ssh goes on to log in by itself, without a word: the proxy forbids that.
-            Route::Shared(socket) => {
-                vec!["ControlMaster=no".into(), control_path(socket), "ProxyCommand=false".into()]
-            }
-        }
+    fn last_words(&self, stderr: &[u8]) -> Option<String> {
+        last_words(stderr)
     }
 }
 
 /// The arguments for a session that runs [`BOOTSTRAP`] on a host.
-pub(crate) fn arguments(
+fn arguments(
     options: &Options,
     version: Option<Version>,
     route: &Route,
@@ -228,7 +224,7 @@ const SHARING_MESSAGES: [&str; 5] =
     ["unix_listener", "muxserver_listen", "ControlPath too long", "ControlSocket", "control socket"];
 
 /// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
-pub(crate) fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
+fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
     let stderr = without_warnings(&String::from_utf8_lossy(stderr).replace('\r', ""));
     let told = MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure);
     let failure = match (code, told) {

@@ -1,0 +1,42 @@
+//! A shell on this machine.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use crate::client::StdoutAs;
+use crate::error::{Error, Result};
+use crate::lease::SilentCut;
+use crate::script::BOOTSTRAP;
+use crate::target::{Launch, SshLogin, Target, Traits, command_of};
+
+/// The shell below is a child of the client, so that who kills the client kills no wrapper; the `exit` keeps shells from
+/// replacing themselves by their last command.
+const LOCAL: &str = r#"cd 2>/dev/null; /bin/sh -c "$0" sshpm; exit"#;
+
+/// `/bin/sh` on this machine.
+pub(crate) struct Local;
+
+impl Launch for Local {
+    fn check(&self, target: &Target) -> Result<()> {
+        target.refuse_other_user("sudo -n -u {user}")
+    }
+
+    fn command(&self, _: &Target, _: &SshLogin) -> Result<Command> {
+        Ok(command_of(["/bin/sh", "-c", LOCAL, BOOTSTRAP].map(OsString::from)))
+    }
+
+    fn diagnose(&self, target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
+        target.diagnose_code(code, stderr, |_| None)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            shares_connections: false,
+            kills_group_with_client: true,
+            // No network lies in between, but this program can stand still while a child that it has forked holds the
+            // lifeline open.
+            silent_cut: SilentCut::Input,
+            stdout: StdoutAs::Pipe,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Slurm: srun's arguments, and what its errors mean.
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::callback_thread::refuse_inside_callback;
+use crate::client::StdoutAs;
+use crate::error::{Error, LauncherFailure, Result};
+use crate::lease::SilentCut;
+use crate::local_program;
+use crate::script::BOOTSTRAP;
+use crate::slurm::{Slurm, check_job};
+use crate::target::{Launch, SshLogin, Target, Traits, command_of, shell};
+
+/// How long one of Slurm's programs may take; srun and squeue try for 9 s to reach a slurmctld that does not answer.
+const TIME: Duration = Duration::from_secs(20);
+
+/// srun would tell of an exit code among what the application says.
+const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
+
+impl Launch for Slurm {
+    fn check(&self, target: &Target) -> Result<()> {
+        check_node(target.host)?;
+        target.refuse_other_user("sudo -n -u {user} srun …")
+    }
+
+    fn command(&self, target: &Target, _: &SshLogin) -> Result<Command> {
+        let mut words = self.arguments(target.host)?;
+        words.extend(shell(&format!("{STEP}{BOOTSTRAP}")));
+        let mut command = command_of(words);
+        clear_environment(&mut command);
+        Ok(command)
+    }
+
+    fn diagnose(&self, target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
+        target.diagnose_code(code, stderr, failure)
+    }
+
+    fn traits(&self) -> Traits {
+        Traits {
+            shares_connections: false,
+            // srun's second process ends the step when the first one is killed.
+            kills_group_with_client: false,
+            silent_cut: SilentCut::Input,
+            stdout: StdoutAs::Pipe,
+        }
+    }
+}
+
+impl Slurm {
+    /// The nodes of the job, which are the hosts for its processes, in Slurm's order. Blocks, at most for 40 s, and 80 s where
+    /// Slurm's programs do not end of KILL.
+    ///
+    /// # Errors
+    /// [`Error::Launcher`]: Slurm does not know the job, it has ended, no slurmctld answers, or squeue or scontrol is not here;
+    /// [`Error::Invalid`], [`Error::InsideCallback`].
+    pub fn hosts(&self) -> Result<Vec<String>> {
+        refuse_inside_callback()?;
+        self.check_fields("launcher")?;
+        let job = self.job_id()?;
+        let list = self.ask("squeue", &["--noheader", "--format=%N", &format!("--jobs={job}")])?;
+        let list = list.trim();
+        if list.is_empty() {
+            // Of a job that has ended squeue knows no nodes for some minutes, and then nothing.
+            return Err(failed(LauncherFailure::NoJob, format!("job {job} has no nodes")));
+        }
+        let hosts = self.ask("scontrol", &["show", "hostnames", list])?;
+        Ok(hosts.lines().map(str::to_owned).collect())
+    }
+
+    fn ask(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let path = self.srun_program.with_file_name(program);
+        let mut command = Command::new(&path);
+        clear_environment(command.args(arguments));
+        let Some(said) = local_program::run_command(&command, TIME) else {
+            return Err(failed(LauncherFailure::NotFound, format!("{} cannot be executed", path.display())));
+        };
+        let [stderr, stdout] = said.texts.map(|text| String::from_utf8_lossy(&text).into_owned());
+        match (said.code, failure(&stderr)) {
+            (Some(0), _) => Ok(stdout),
+            (_, Some(failure)) => Err(failed(failure, stderr)),
+            (Some(code), None) => Err(failed(LauncherFailure::Ended(code), stderr)),
+            // A host program that reaps all children leaves no code. What was cut has no end of line.
+            (None, None) if stdout.ends_with('\n') && stderr.is_empty() => Ok(stdout),
+            (None, None) => Err(failed(LauncherFailure::TimedOut, stderr)),
+        }
+    }
+
+    /// The job's number, from here or from the environment. Without one, srun would queue for an allocation of its own.
+    fn job_id(&self) -> Result<String> {
+        if let Some(job) = &self.job {
+            return Ok(job.clone());
+        }
+        let job = std::env::var("SLURM_JOB_ID").or_else(|_| std::env::var("SLURM_JOBID")).unwrap_or_default();
+        if job.is_empty() {
+            return Err(Error::invalid(
+                "launcher.job",
+                "",
+                "no job is given, and SLURM_JOB_ID is not set: salloc sets it",
+            ));
+        }
+        check_job("SLURM_JOB_ID", &job)?;
+        Ok(job)
+    }
+
+    /// srun and its arguments, before the command. Of an option that is given twice the last one holds.
+    fn arguments(&self, host: &str) -> Result<Vec<OsString>> {
+        let mut arguments = vec![OsString::from(&self.srun_program)];
+        arguments.extend(DEFAULTS.map(OsString::from));
+        arguments.extend(self.srun_options.iter().map(OsString::from));
+        arguments.push(format!("--jobid={}", self.job_id()?).into());
+        arguments.push(format!("--nodelist={host}").into());
+        arguments.extend(OURS.map(OsString::from));
+        arguments.push("--".into());
+        Ok(arguments)
+    }
+}
+
+/// A node goes to srun as a list, in which these characters mean more, and as a file where it has a slash.
+fn check_node(host: &str) -> Result<()> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if host.bytes().all(good) {
+        return Ok(());
+    }
+    Err(Error::invalid("host", host, "the name of a node has letters, digits, '.', '_' and '-'"))
+}
+
+/// Has Slurm's programs go by their arguments alone.
+fn clear_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let is_slurms = ["SLURM_", "SRUN_", "SQUEUE_", "SCONTROL_"].iter().any(|begin| text.starts_with(begin));
+        if is_slurms && !OF_THE_CLUSTER.contains(&&*text) {
+            command.env_remove(&name);
+        }
+    }
+}
+
+/// What srun's messages mean.
+fn failure(stderr: &str) -> Option<LauncherFailure> {
+    MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure)
+}
+
+fn failed(failure: LauncherFailure, stderr: String) -> Error {
+    Error::Launcher { launcher: "slurm".to_owned(), host: String::new(), user: None, failure, stderr }
+}
+
+/// What holds unless the caller's options say otherwise: the environment of this program; all memory and all CPUs that the job has on the
+/// node; and no MPI, which would cost each step its set-up.
+const DEFAULTS: [&str; 4] = ["--export=ALL", "--mem=0", "--cpu-bind=none", "--mpi=none"];
+
+/// One task, beside other steps, and the one that reads stdin. The directory is one that every node has: srun would say that it takes
+/// another. Not `--unbuffered`: the task's stdout would be a terminal. So what it writes comes when a line ends, as all reports do.
+const OURS: [&str; 6] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0", "--chdir=/"];
+
+/// Of Slurm's variables, those that name the cluster. srun takes most of the others for options (labels before lines, files in place of the
+/// streams, a prolog that writes to them), which often have no opposite that could be an argument; and a program that runs in a job has its
+/// own step's values in them. What a step's task has of them is set by slurmd.
+const OF_THE_CLUSTER: [&str; 3] = ["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"];
+
+/// Those of 22.05.
+const MESSAGES: [(&str, LauncherFailure); 8] = [
+    ("Invalid job id specified", LauncherFailure::NoJob),
+    ("has expired", LauncherFailure::NoJob),
+    // The job of somebody else.
+    ("Access/permission denied", LauncherFailure::NoJob),
+    ("Requested node configuration is not available", LauncherFailure::NotInJob),
+    ("Unable to contact slurm controller", LauncherFailure::NoController),
+    ("Could not establish a configuration source", LauncherFailure::NoController),
+    ("Protocol authentication error", LauncherFailure::NoController),
+    ("Munge encode failed", LauncherFailure::NoController),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_options_come_between_the_defaults_and_ours() {
+        let slurm =
+            Slurm::new().job("42").srun_program("/opt/bin/srun").srun_option("--export=NONE").srun_option("--nodes=2");
+        let words = slurm.arguments("n-1").unwrap();
+        let line = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            line,
+            "/opt/bin/srun --export=ALL --mem=0 --cpu-bind=none --mpi=none --export=NONE --nodes=2 --jobid=42 \
+             --nodelist=n-1 --nodes=1 --ntasks=1 --overlap --quiet --input=0 --chdir=/ --"
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_no_single_node_is_refused() {
+        for host in ["n[1-3]", "n1,n2", "./n1", "^n1"] {
+            assert!(check_node(host).is_err(), "{host}");
+        }
+    }
+
+    /// As srun 22.05 said it.
+    #[test]
+    fn messages_are_told_apart() {
+        for (text, failure) in [
+            (
+                "srun: error: Unable to confirm allocation for job 4242: Invalid job id specified",
+                Some(LauncherFailure::NoJob),
+            ),
+            ("srun: error: Slurm job 4 has expired", Some(LauncherFailure::NoJob)),
+            ("srun: error: Unable to create step for job 1: Access/permission denied", Some(LauncherFailure::NoJob)),
+            (
+                "srun: error: Unable to create step for job 2: Requested node configuration is not available",
+                Some(LauncherFailure::NotInJob),
+            ),
+            (
+                "srun: error: Unable to confirm allocation for job 1: Unable to contact slurm controller (connect failure)",
+                Some(LauncherFailure::NoController),
+            ),
+            ("srun: fatal: Could not establish a configuration source", Some(LauncherFailure::NoController)),
+            ("slurm_load_jobs error: Invalid job id specified", Some(LauncherFailure::NoJob)),
+            ("srun: unrecognized option '--bogus'", None),
+        ] {
+            assert_eq!(failure(text), failure, "{text}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A host and how a shell is obtained on it; what each launcher's file provides for that.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use crate::client::StdoutAs;
+use crate::error::{Error, LauncherFailure, Result, SshFailure};
+use crate::launcher::Launcher;
+use crate::lease::{Lease, SilentCut};
+use crate::options::Options;
+use crate::route::Route;
+use crate::ssh_version::Version;
+use crate::sys;
+
+/// Where a shell is started, and for which process, if for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub launcher: &'a Launcher,
+    pub host: &'a str,
+    pub user: Option<&'a str>,
+    pub uuid: Option<&'a str>,
+}
+
+/// How ssh logs in. Other launchers do not need it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SshLogin<'a> {
+    pub options: &'a Options,
+    /// `None`: it is unknown, or the launcher is not ssh.
+    pub version: Option<Version>,
+    pub route: &'a Route,
+}
+
+/// The properties of a launcher.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traits {
+    /// Whether several sessions on one host can share a connection.
+    pub shares_connections: bool,
+    /// Whether the client's process group is killed with the client, until the wrapper has begun.
+    pub kills_group_with_client: bool,
+    /// What the lease of a session without a shared connection ends when its link is cut in silence.
+    pub silent_cut: fn(Lease) -> SilentCut,
+    /// What the client's stdout is.
+    pub stdout: StdoutAs,
+}
+
+/// What the file of each launcher provides.
+pub(crate) trait Launch {
+    /// Refuses a host, a user or a uuid that this launcher cannot use.
+    fn check(&self, target: &Target) -> Result<()>;
+
+    /// Returns the command of the client: a program on this machine that runs [`BOOTSTRAP`](crate::script::BOOTSTRAP)
+    /// in `/bin/sh` on the host.
+    fn command(&self, target: &Target, login: &SshLogin) -> Result<Command>;
+
+    /// Returns why the client ended before the shell reported, by its exit code or minus its signal and by its stderr.
+    fn diagnose(&self, target: &Target, code: Option<i32>, stderr: &[u8]) -> Error;
+
+    /// Returns the properties of this launcher.
+    fn traits(&self) -> Traits;
+
+    /// Returns what the client said last of its link, among what the application said.
+    fn last_words(&self, _stderr: &[u8]) -> Option<String> {
+        None
+    }
+}
+
+/// Returns the words that run a script in `/bin/sh`.
+pub(crate) fn shell(script: &str) -> [OsString; 4] {
+    ["/bin/sh", "-c", script, "sshpm"].map(OsString::from)
+}
+
+/// Returns the command of these words, the first of which is the program.
+pub(crate) fn command_of(words: impl IntoIterator<Item = OsString>) -> Command {
+    let mut words = words.into_iter();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+impl Target<'_> {
+    /// Refuses another user than that of this program. `command` is what a [`Launcher::Command`] can be for that user.
+    pub(crate) fn refuse_other_user(&self, command: &str) -> Result<()> {
+        match self.user {
+            Some(user) if user != sys::user_name() => {
+                let name = self.launcher.name();
+                let reason = format!("{name} starts processes as its own user; a launcher command can be {command}");
+                Err(Error::invalid("user", user, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns why a client other than ssh ended before the shell reported: what its messages mean, if that is `known`,
+    /// or else its exit code.
+    pub(crate) fn diagnose_code(
+        &self,
+        code: Option<i32>,
+        stderr: &[u8],
+        known: impl FnOnce(&str) -> Option<LauncherFailure>,
+    ) -> Error {
+        let stderr = String::from_utf8_lossy(stderr).replace('\r', "");
+        let failure = match (known(&stderr), code) {
+            (Some(failure), _) => failure,
+            (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
+            // By a signal, or nobody knows how.
+            (_, Some(_) | None) => LauncherFailure::Closed,
+        };
+        self.launcher_failed(failure, stderr)
+    }
+
+    /// Returns the error of a client that cannot be executed.
+    pub(crate) fn not_found(&self, said: String) -> Error {
+        self.failed(SshFailure::SshNotFound, LauncherFailure::NotFound, said)
+    }
+
+    /// Returns the error of a session that did not come, or did not end, in time.
+    pub(crate) fn timed_out(&self) -> Error {
+        self.failed(SshFailure::TimedOut, LauncherFailure::TimedOut, String::new())
+    }
+
+    /// Returns the error of a session that ended before the host had said all.
+    pub(crate) fn closed(&self) -> Error {
+        self.failed(SshFailure::Closed, LauncherFailure::Closed, String::new())
+    }
+
+    fn failed(&self, of_ssh: SshFailure, of_others: LauncherFailure, stderr: String) -> Error {
+        match self.launcher {
+            Launcher::Ssh => self.ssh_failed(of_ssh, stderr),
+            _ => self.launcher_failed(of_others, stderr),
+        }
+    }
+
+    fn ssh_failed(&self, failure: SshFailure, stderr: String) -> Error {
+        Error::Ssh { host: self.host.to_owned(), user: self.user.map(str::to_owned), failure, stderr }
+    }
+
+    fn launcher_failed(&self, failure: LauncherFailure, stderr: String) -> Error {
+        Error::Launcher {
+            launcher: self.launcher.name(),
+            host: self.host.to_owned(),
+            user: self.user.map(str::to_owned),
+            failure,
+            stderr,
+        }
+    }
+}
