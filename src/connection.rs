@@ -24,13 +24,13 @@ use crate::nonce;
 use crate::output::{DIAGNOSIS, Tail};
 use crate::parameters;
 use crate::pool::Pool;
-use crate::remote;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::route::Route;
 use crate::script::short_script;
 use crate::seat::Tries;
+use crate::spawn_client::spawn_client;
 use crate::sys;
-use crate::target::Target;
+use crate::target::{SshLogin, Target};
 use crate::wrapper::CONNECTION;
 
 /// How long after its clients a master may end, and its thread know why.
@@ -297,8 +297,8 @@ impl<'a> Master<'a> {
         let lease = Lease::of(pool.options());
         let script = own_script(&nonce, lease);
         let target = target(&connection.destination);
-        let client =
-            remote::spawn(pool, pool.options(), &Route::Master(socket), &target, script).map_err(MasterEnd::Failed)?;
+        let (options, version, route) = (pool.options(), pool.ssh_version(), &Route::Master(socket));
+        let client = spawn_client(&target, &SshLogin { options, version, route }, script).map_err(MasterEnd::Failed)?;
         if !connection.runs(client.lifeline()) {
             client.lifeline().close();
             client.lifeline().kill_client();

@@ -104,6 +104,7 @@ mod shared;
 mod signal;
 mod slurm;
 mod socket_directory;
+mod spawn_client;
 mod spool;
 mod ssh_version;
 mod state;

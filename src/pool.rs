@@ -92,6 +92,11 @@ impl Pool {
         *self.version.get_or_init(|| ssh_version::ask(&self.options.ssh_program))
     }
 
+    /// Returns ssh's version where the target's launcher is ssh.
+    pub(crate) fn ssh_version_for(&self, target: &Target) -> Option<Version> {
+        if target.launcher.is_ssh() { self.ssh_version() } else { None }
+    }
+
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }

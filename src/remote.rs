@@ -1,23 +1,20 @@
 //! Short remote work: a script on a host.
 
 use std::borrow::Cow;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::nonce;
-use crate::options::Options;
 use crate::output::{DIAGNOSIS, Tail};
-use crate::pool::{NoSeat, Pool};
+use crate::pool::NoSeat;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::route::Route;
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
 use crate::shared::Shared;
 use crate::sys;
-use crate::target::{SshLogin, Target};
+use crate::target::Target;
 
 /// Where a script runs, and how long it may take.
 pub(crate) struct Place<'a> {
@@ -84,7 +81,7 @@ pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) 
             NoSeat::TimedOut(_) | NoSeat::Cancelled => place.target.timed_out(),
         })?;
         let nonce = nonce::generate()?;
-        let client = spawn(pool, &options, &seat.route(), &target, (script.line)(&nonce))?;
+        let client = seat.spawn_client(&options, &target, (script.line)(&nonce))?;
         (script.opened)(client.lifeline());
         let error = match talk(client, place, nonce, &mut seat, sink) {
             Talk::Done => return Ok(()),
@@ -187,27 +184,4 @@ pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -
         }
         other => other,
     }
-}
-
-/// Starts the client of a session: the launcher's program on this machine.
-pub(crate) fn spawn(
-    pool: &Pool,
-    options: &Options,
-    route: &Route,
-    target: &Target,
-    line: Vec<Chunk>,
-) -> Result<Client> {
-    let traits = target.traits();
-    let version = if target.launcher.is_ssh() { pool.ssh_version() } else { None };
-    let command = target.command(&SshLogin { options, version, route })?;
-    let client = Client::spawn(&command, traits.stdout, line).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
-            target.not_found(format!("{}: {error}", command.get_program().to_string_lossy()))
-        }
-        _ => Error::local(format!("starting {} to {}", target.launcher.name(), target.host), error),
-    })?;
-    if traits.kills_group_with_client {
-        client.lifeline().own_group();
-    }
-    Ok(client)
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::client::{Chunk, Client};
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::gate::{Retry, Turn};
 use crate::launch_ssh::{self, NoSession};
+use crate::options::Options;
 use crate::pool::Pool;
 use crate::route::Route;
 use crate::seats::Kind;
+use crate::spawn_client::spawn_client;
+use crate::target::{SshLogin, Target};
 
 /// How many broken connections one session tries: one more would break too.
 const MOST_BROKEN: usize = 3;
@@ -74,7 +78,16 @@ impl<'p> Seat<'p> {
         Seat { pool, place: Place::Shared(connection, kind), has_begun: false }
     }
 
-    pub(crate) fn route(&self) -> Route {
+    /// Starts the client of the session.
+    ///
+    /// # Errors
+    /// Those of [`spawn_client`].
+    pub(crate) fn spawn_client(&self, options: &Options, target: &Target, script: Vec<Chunk>) -> Result<Client> {
+        let version = self.pool.ssh_version_for(target);
+        spawn_client(target, &SshLogin { options, version, route: &self.route() }, script)
+    }
+
+    fn route(&self) -> Route {
         match &self.place {
             Place::Own(_) | Place::Returned => Route::Own,
             Place::Shared(connection, _) => connection.socket().map_or(Route::Own, Route::Shared),

@@ -23,7 +23,6 @@ use crate::nonce;
 use crate::output::Tail;
 use crate::pool::NoSeat;
 use crate::process::Process;
-use crate::remote;
 use crate::report::NONCE_LENGTH;
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
@@ -202,7 +201,7 @@ impl Watcher {
         let Case { process, shared, .. } = &self.case;
         let nonce = nonce::generate()?;
         let line = self.script(purpose, &nonce, seat);
-        let mut client = remote::spawn(&shared.pool, shared.options(), &seat.route(), &process.target(), line)?;
+        let mut client = seat.spawn_client(shared.options(), &process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
         process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
         process.set_lifeline(Some(Arc::clone(&lifeline)));

@@ -1,0 +1,26 @@
+//! The start of a client: the launcher's program on this machine, which gets a shell on the host.
+
+use std::io;
+
+use crate::client::{Chunk, Client};
+use crate::error::{Error, Result};
+use crate::target::{SshLogin, Target};
+
+/// Starts the client of a session, and has `script` written to the shell on the host.
+///
+/// # Errors
+/// The launcher's program cannot be executed; there is no job; a local error. Nothing runs then.
+pub(crate) fn spawn_client(target: &Target, login: &SshLogin, script: Vec<Chunk>) -> Result<Client> {
+    let traits = target.traits();
+    let command = target.command(login)?;
+    let client = Client::spawn(&command, traits.stdout, script).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            target.not_found(format!("{}: {error}", command.get_program().to_string_lossy()))
+        }
+        _ => Error::local(format!("starting {} to {}", target.launcher.name(), target.host), error),
+    })?;
+    if traits.kills_group_with_client {
+        client.lifeline().own_group();
+    }
+    Ok(client)
+}
