@@ -1,10 +1,12 @@
 //! Reads everything that a script on a host reports and writes. A script that ends before its last report has failed.
 
+use std::sync::Arc;
+
+use crate::call::{self, Flow, ScriptRun};
 use crate::error::{FileProblem, Result};
 use crate::output::Head;
-use crate::remote::{self, Flow, Script};
+use crate::pool::Pool;
 use crate::report::{Piece, Report};
-use crate::shared::Shared;
 
 /// Runs a script until its report `last` arrives, and hands each piece before this report to `sink`. Blocks, at most
 /// until the script's deadline.
@@ -14,19 +16,19 @@ use crate::shared::Shared;
 /// before the report `last`.
 pub(crate) fn until(
     last: &Report,
-    shared: &Shared,
-    script: &Script,
+    pool: &Arc<Pool>,
+    script: &ScriptRun,
     sink: &mut dyn FnMut(Piece) -> Flow,
 ) -> Result<()> {
     let mut has_all = false;
-    remote::run(shared, script, &mut |piece| match piece {
+    call::run(pool, script, &mut |piece| match piece {
         Piece::Report(report) if report == *last => {
             has_all = true;
             Flow::Last
         }
         piece => sink(piece),
     })?;
-    if has_all { Ok(()) } else { Err(script.place.target.closed()) }
+    if has_all { Ok(()) } else { Err(script.target.closed()) }
 }
 
 /// Runs a script that writes the content of a file, and returns the first `most` bytes of it, or why the host cannot
@@ -35,9 +37,13 @@ pub(crate) fn until(
 /// # Errors
 /// There was no session on the host; the deadline is over; a local error; the script ended before it had written
 /// everything.
-pub(crate) fn file(shared: &Shared, script: &Script, most: usize) -> Result<std::result::Result<Vec<u8>, FileProblem>> {
+pub(crate) fn file(
+    pool: &Arc<Pool>,
+    script: &ScriptRun,
+    most: usize,
+) -> Result<std::result::Result<Vec<u8>, FileProblem>> {
     let (mut content, mut problem) = (Head::of(most), None);
-    let ended = until(&Report::Eof, shared, script, &mut |piece| match piece {
+    let ended = until(&Report::Eof, pool, script, &mut |piece| match piece {
         Piece::Data(bytes) => {
             content.push(bytes);
             Flow::GoOn

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::call::{Flow, ScriptRun};
 use crate::case::Remote;
 use crate::check;
 use crate::collect;
@@ -16,7 +17,6 @@ use crate::metadata::{LARGEST, ProcessMetadata};
 use crate::output::Head;
 use crate::parameters;
 use crate::process::{self, Announcement, Process};
-use crate::remote::{Flow, Place, Script};
 use crate::report::{Cleaned, Found, Piece, Report};
 use crate::request::BootRequest;
 use crate::role::Role;
@@ -204,9 +204,9 @@ impl Manager {
             .saturating_add(EACH)
             .saturating_mul(u32::try_from(self.find_on(host, user, "*")?.len()).unwrap_or(u32::MAX));
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT).saturating_add(each);
-        let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Long, &line);
+        let script = ScriptRun::new(target, sys::deadline(timeout), Kind::Long, &line);
         let mut cleaned = Vec::new();
-        collect::until(&Report::Clean, &self.shared, &script, &mut |piece| match piece {
+        collect::until(&Report::Clean, &self.shared.pool, &script, &mut |piece| match piece {
             Piece::Report(Report::Cleaned { uuid, outcome, left }) if cleaned.len() < MOST_FOUND => {
                 cleaned.push(CleanedUp { uuid, outcome: outcome.into(), left });
                 Flow::GoOn
@@ -222,9 +222,9 @@ impl Manager {
         let values = [(parameters::UUID, uuid.as_bytes())];
         let line = |nonce: &_| short_script(nonce, &values, LIST);
         let timeout = self.shared.options().connect_timeout.saturating_add(HOST_TIMEOUT);
-        let script = Script::new(Place { target, deadline: sys::deadline(timeout) }, Kind::Short, &line);
+        let script = ScriptRun::new(target, sys::deadline(timeout), Kind::Short, &line);
         let mut listing = Listing::default();
-        collect::until(&Report::Eof, &self.shared, &script, &mut |piece| match piece {
+        collect::until(&Report::Eof, &self.shared.pool, &script, &mut |piece| match piece {
             Piece::Report(Report::Found { uuid, state }) => {
                 listing.begin(uuid, state);
                 Flow::GoOn

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
+use crate::call::{Flow, ScriptRun};
 use crate::collect;
 use crate::destination::Destination;
 use crate::error::{Error, Result, StartFailure};
@@ -14,7 +15,6 @@ use crate::log_file::{self, LogFollower};
 use crate::manager::Manager;
 use crate::metadata::{self, ProcessMetadata};
 use crate::output::Head;
-use crate::remote::{Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::short_script;
 use crate::seats::Kind;
@@ -160,11 +160,10 @@ fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option
     }
     // Twice: once for the connection, and once for the script.
     let deadline = sys::deadline(shared.options().connect_timeout.saturating_mul(2));
-    let place = Place { target, deadline };
     let line = |nonce: &_| short_script(nonce, &[], VALIDATE);
     let (mut asked, mut round_trip, mut text) = (Instant::now(), None, Head::of(LARGEST));
-    let script = Script { auth_methods: auth_method, ..Script::new(place, Kind::Short, &line) };
-    collect::until(&Report::Eof, shared, &script, &mut |piece| match piece {
+    let script = ScriptRun { auth_methods: auth_method, ..ScriptRun::new(target, deadline, Kind::Short, &line) };
+    collect::until(&Report::Eof, &shared.pool, &script, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
             asked = Instant::now();
             Flow::Send("ping\n")

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::call::{self, Flow, ScriptRun};
 use crate::case::{Case, Remote, ReportedExit};
 use crate::error::{Result, StartFailure};
 use crate::gate::Retry;
 use crate::process::Process;
-use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::seats::Kind;
 use crate::seconds;
@@ -72,14 +72,14 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
     let grace = seconds::whole_seconds(request.grace).saturating_add(2);
     let deadline =
         until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
-    let place = Place { target: case.process.target(), deadline };
     let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, wrapper_pid, remote, grace);
     let mut answer = None;
     let cancelled = || case.process.is_released();
     let opened = |lifeline: &_| case.process.set_inquiry(lifeline);
     // The script waits for the end of the application's grace.
-    let script = Script { cancelled: &cancelled, opened: &opened, ..Script::new(place, Kind::Long, &line) };
-    let asked = remote::run(&case.shared, &script, &mut |piece| match piece {
+    let script = ScriptRun::new(case.process.target(), deadline, Kind::Long, &line);
+    let script = ScriptRun { cancelled: &cancelled, opened: &opened, ..script };
+    let asked = call::run(&case.shared.pool, &script, &mut |piece| match piece {
         Piece::Report(Report::Exit { end, ran }) => {
             answer = Some(InquiryResult::Ended(ReportedExit { end, ran }));
             // The script removes the word of the exit now.

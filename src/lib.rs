@@ -41,6 +41,7 @@
 //! pid. For that, the host would have to use up all its pids within some microseconds; a shell cannot exclude it.
 
 mod absolute_path;
+mod call;
 mod callback_thread;
 mod capi;
 mod case;
@@ -91,7 +92,6 @@ mod process;
 mod protocol_doc;
 mod query;
 mod queue;
-mod remote;
 mod report;
 mod request;
 mod role;

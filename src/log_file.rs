@@ -8,13 +8,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::call::{self, Flow, ScriptRun};
 use crate::check;
 use crate::client::{Chunk, Lifeline};
 use crate::collect;
 use crate::error::{Error, FileProblem, Result};
 use crate::event::refuse_inside_callback;
 use crate::parameters;
-use crate::remote::{self, Flow, Place, Script};
 use crate::report::{Piece, Report};
 use crate::script::{literal_path, short_script};
 use crate::seats::Kind;
@@ -39,10 +39,10 @@ pub(crate) fn read(
     let target = shared.target(host, user, None)?;
     let script = LogScript::new(host, path, lines)?;
     let line = |nonce: &_| script.line(nonce, READ_LOG);
-    let place = Place { target, deadline: sys::deadline(timeout) };
-    let run = Script::new(place, Kind::Short, &line);
+    let deadline = sys::deadline(timeout);
+    let run = ScriptRun::new(target, deadline, Kind::Short, &line);
     let what = || format!("the last lines of {:?} on {host}", script.path);
-    let read = collect::file(shared, &run, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))?;
+    let read = collect::file(&shared.pool, &run, LARGEST).map_err(|error| call::timed_out_in(error, timeout, what))?;
     read.map_err(|problem| script.failed(problem))
 }
 
@@ -181,7 +181,7 @@ impl LogScript {
         link: &Mutex<Link>,
         pieces: &Sender<Result<Vec<u8>>>,
     ) -> Result<()> {
-        let place = Place { target: shared.target(&self.host, user, None)?, deadline: None };
+        let target = shared.target(&self.host, user, None)?;
         let line = |nonce: &_| self.line(nonce, FOLLOW_LOG);
         let closed = || matches!(*link.lock(), Link::Closed);
         let open = |lifeline: &Arc<Lifeline>| {
@@ -192,8 +192,8 @@ impl LogScript {
             }
         };
         let mut problem = None;
-        let script = Script { cancelled: &closed, opened: &open, ..Script::new(place, Kind::Long, &line) };
-        remote::run(shared, &script, &mut |piece| match piece {
+        let script = ScriptRun { cancelled: &closed, opened: &open, ..ScriptRun::new(target, None, Kind::Long, &line) };
+        call::run(&shared.pool, &script, &mut |piece| match piece {
             Piece::Data(bytes) if pieces.send(Ok(bytes.to_vec())).is_err() => Flow::Enough,
             Piece::Report(Report::Problem(why)) => {
                 problem = Some(why);
@@ -204,7 +204,7 @@ impl LogScript {
         match problem {
             Some(problem) => Err(self.failed(problem)),
             None if closed() => Ok(()),
-            None => Err(script.place.target.closed()),
+            None => Err(script.target.closed()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::call::{self, ScriptRun};
 use crate::check;
 use crate::collect;
 use crate::error::{Error, FileProblem, Result};
@@ -12,7 +13,6 @@ use crate::inquiry::INQUIRY_TIMEOUT;
 use crate::json;
 use crate::link_loss::LinkLossPolicy;
 use crate::parameters;
-use crate::remote::{self, Place, Script};
 use crate::script::short_script;
 use crate::seats::Kind;
 use crate::seconds;
@@ -112,12 +112,12 @@ pub(crate) fn read(
     let target = shared.target(host, user, Some(uuid))?;
     let tenths = (timeout.as_millis() / 100).min(36_000).to_string();
     let values = [(parameters::UUID, uuid.as_bytes()), (parameters::WAIT_TENTHS, tenths.as_bytes())];
-    let place = Place { target, deadline: sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT)) };
+    let deadline = sys::deadline(timeout.saturating_add(INQUIRY_TIMEOUT));
     let line = |nonce: &_| short_script(nonce, &values, READ_METADATA);
     // Long, because it can wait for the file.
-    let script = Script::new(place, Kind::Long, &line);
+    let script = ScriptRun::new(target, deadline, Kind::Long, &line);
     let what = || format!("the metadata file of process {uuid:?} on {host}");
-    match collect::file(shared, &script, LARGEST).map_err(|error| remote::timed_out_in(error, timeout, what))? {
+    match collect::file(&shared.pool, &script, LARGEST).map_err(|error| call::timed_out_in(error, timeout, what))? {
         Ok(json) => ProcessMetadata::from_json(uuid, &json),
         Err(_) => {
             let (host, path) = (host.to_owned(), metadata_file_path(uuid));

@@ -8,20 +8,12 @@ use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::nonce;
 use crate::output::{DIAGNOSIS, Tail};
-use crate::pool::NoSeat;
+use crate::pool::{NoSeat, Pool};
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
 use crate::seat::{Again, Seat, Tries};
 use crate::seats::Kind;
-use crate::shared::Shared;
 use crate::sys;
 use crate::target::Target;
-
-/// Where a script runs, and how long it may take.
-pub(crate) struct Place<'a> {
-    pub target: Target<'a>,
-    /// None: as long as it takes.
-    pub deadline: Option<Instant>,
-}
 
 /// What a script's sink answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +28,13 @@ pub(crate) enum Flow {
 }
 
 /// How a script is run.
-pub(crate) struct Script<'a> {
-    pub place: Place<'a>,
+pub(crate) struct ScriptRun<'a> {
+    pub target: Target<'a>,
+    /// `None`: as long as it takes.
+    pub deadline: Option<Instant>,
     pub kind: Kind,
-    /// The line that runs it.
-    pub line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>,
+    /// Makes the script, for this nonce.
+    pub script: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>,
     pub cancelled: &'a dyn Fn() -> bool,
     /// Gets the lifeline of each client: another thread may want to end it.
     pub opened: &'a dyn Fn(&Arc<Lifeline>),
@@ -48,9 +42,14 @@ pub(crate) struct Script<'a> {
     pub auth_methods: Option<&'a str>,
 }
 
-impl<'a> Script<'a> {
-    pub(crate) fn new(place: Place<'a>, kind: Kind, line: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>) -> Script<'a> {
-        Script { place, kind, line, cancelled: &|| false, opened: &|_| {}, auth_methods: None }
+impl<'a> ScriptRun<'a> {
+    pub(crate) fn new(
+        target: Target<'a>,
+        deadline: Option<Instant>,
+        kind: Kind,
+        script: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>,
+    ) -> ScriptRun<'a> {
+        ScriptRun { target, deadline, kind, script, cancelled: &|| false, opened: &|_| {}, auth_methods: None }
     }
 }
 
@@ -59,39 +58,37 @@ impl<'a> Script<'a> {
 ///
 /// # Errors
 /// Why there was no session; the deadline; a local error. Not the script's own code.
-pub(crate) fn run(shared: &Shared, script: &Script, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
-    let Script { place, .. } = script;
-    let target = place.target;
-    let (pool, options) = (&shared.pool, shared.options());
-    let mut options = Cow::Borrowed(options);
-    if let Some(methods) = script.auth_methods {
+pub(crate) fn run(pool: &Arc<Pool>, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
+    let (target, deadline) = (run.target, run.deadline);
+    let mut options = Cow::Borrowed(pool.options());
+    if let Some(methods) = run.auth_methods {
         // Of ssh's options the first one wins.
         options.to_mut().ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
     }
     let mut tries = Tries::new(options.connect_timeout);
     let mut kept = None;
     loop {
-        let seat = match (kept.take(), script.auth_methods) {
+        let seat = match (kept.take(), run.auth_methods) {
             (Some(seat), _) => Ok(seat),
-            (None, None) => pool.seat(&target, script.kind, place.deadline, script.cancelled),
-            (None, Some(_)) => pool.own_seat(target.host, place.deadline, script.cancelled),
+            (None, None) => pool.seat(&target, run.kind, deadline, run.cancelled),
+            (None, Some(_)) => pool.own_seat(target.host, deadline, run.cancelled),
         };
         let mut seat = seat.map_err(|none| match none {
             NoSeat::Failed(error) => error,
-            NoSeat::TimedOut(_) | NoSeat::Cancelled => place.target.timed_out(),
+            NoSeat::TimedOut(_) | NoSeat::Cancelled => target.timed_out(),
         })?;
         let nonce = nonce::generate()?;
-        let client = seat.spawn_client(&options, &target, (script.line)(&nonce))?;
-        (script.opened)(client.lifeline());
-        let error = match talk(client, place, nonce, &mut seat, sink) {
+        let client = seat.spawn_client(&options, &target, (run.script)(&nonce))?;
+        (run.opened)(client.lifeline());
+        let error = match talk(client, run, nonce, &mut seat, sink) {
             Talk::Done => return Ok(()),
             Talk::Failed(error) => return Err(error),
             Talk::NotBegun(error) => error,
         };
         match seat.after(&error, &mut tries) {
             Again::Now => {}
-            Again::Here(seat, time) if pool.gate().pause(time, script.cancelled) => kept = Some(seat),
-            Again::At(time) if pool.gate().pause(time, script.cancelled) => {}
+            Again::Here(seat, time) if pool.gate().pause(time, run.cancelled) => kept = Some(seat),
+            Again::At(time) if pool.gate().pause(time, run.cancelled) => {}
             Again::Here(..) | Again::At(_) | Again::No => return Err(error),
         }
     }
@@ -110,11 +107,12 @@ const LAST: Duration = Duration::from_millis(250);
 
 fn talk(
     mut client: Client,
-    place: &Place,
+    run: &ScriptRun,
     nonce: [u8; NONCE_LENGTH],
     seat: &mut Seat,
     sink: &mut dyn FnMut(Piece) -> Flow,
 ) -> Talk {
+    let (target, deadline) = (run.target, run.deadline);
     let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
     let mut diagnosis = Tail::default();
     let (mut output_begun, mut flow) = (false, Flow::GoOn);
@@ -122,8 +120,8 @@ fn talk(
     let lifeline = Arc::clone(client.lifeline());
     loop {
         let look = if seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
-        let deadline = [place.deadline, look, last_until].into_iter().flatten().min();
-        let pumped = client.pump(deadline, |stream, bytes| {
+        let until = [deadline, look, last_until].into_iter().flatten().min();
+        let pumped = client.pump(until, |stream, bytes| {
             let scanner = match stream {
                 Stream::Stdout => &mut stdout,
                 Stream::Stderr => &mut stderr,
@@ -160,12 +158,12 @@ fn talk(
             Err(error) => return Talk::Failed(Error::local("reading from a launcher", error)),
             Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
             Ok(Pumped::Ended(code)) => {
-                return Talk::NotBegun(place.target.diagnose(code, &diagnosis.get().bytes));
+                return Talk::NotBegun(target.diagnose(code, &diagnosis.get().bytes));
             }
             // The deadlines hold for a host that talks without end, too: then there is always something to read.
             Ok(_) if is_over(last_until) => return Talk::Done,
-            Ok(_) if is_over(place.deadline) && flow == Flow::Last => return Talk::Done,
-            Ok(_) if is_over(place.deadline) => return Talk::Failed(place.target.timed_out()),
+            Ok(_) if is_over(deadline) && flow == Flow::Last => return Talk::Done,
+            Ok(_) if is_over(deadline) => return Talk::Failed(target.timed_out()),
             Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
             Ok(Pumped::Deadline | Pumped::Some) => {}
         }
