@@ -8,9 +8,9 @@ use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
 use crate::error::{Error, LauncherFailure, Result, SshFailure};
 use crate::nonce;
 use crate::output::{DIAGNOSIS, Tail};
-use crate::pool::{NoSeat, Pool};
+use crate::pool::{Attempts, NoSeat, Pool};
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::seat::{Again, Seat, Tries};
+use crate::seat::Seat;
 use crate::seats::Kind;
 use crate::sys;
 use crate::target::Target;
@@ -65,13 +65,11 @@ pub(crate) fn run(pool: &Arc<Pool>, run: &ScriptRun, sink: &mut dyn FnMut(Piece)
         // Of ssh's options the first one wins.
         options.to_mut().ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
     }
-    let mut tries = Tries::new(options.connect_timeout);
-    let mut kept = None;
+    let mut attempts = Attempts::new(pool, target.host);
     loop {
-        let seat = match (kept.take(), run.auth_methods) {
-            (Some(seat), _) => Ok(seat),
-            (None, None) => pool.seat(&target, run.kind, deadline, run.cancelled),
-            (None, Some(_)) => pool.own_seat(target.host, deadline, run.cancelled),
+        let seat = match run.auth_methods {
+            None => attempts.seat(&target, run.kind, deadline, run.cancelled),
+            Some(_) => pool.own_seat(target.host, deadline, run.cancelled),
         };
         let mut seat = seat.map_err(|none| match none {
             NoSeat::Failed(error) => error,
@@ -85,11 +83,8 @@ pub(crate) fn run(pool: &Arc<Pool>, run: &ScriptRun, sink: &mut dyn FnMut(Piece)
             Talk::Failed(error) => return Err(error),
             Talk::NotBegun(error) => error,
         };
-        match seat.after(&error, &mut tries) {
-            Again::Now => {}
-            Again::Here(seat, time) if pool.gate().pause(time, run.cancelled) => kept = Some(seat),
-            Again::At(time) if pool.gate().pause(time, run.cancelled) => {}
-            Again::Here(..) | Again::At(_) | Again::No => return Err(error),
+        if !attempts.again(seat, &error, run.cancelled) {
+            return Err(error);
         }
     }
 }

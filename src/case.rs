@@ -222,7 +222,7 @@ impl Case {
 
     /// Waits until the time, or until the manager lets go of the process.
     pub(crate) fn pause(&self, until: Instant) {
-        self.shared.pool.gate().pause(until, || self.process.is_released());
+        self.shared.pool.pause(until, || self.process.is_released());
     }
 
     /// Sends an event of this start to the subscribers, and to the callbacks if the process ends with it.

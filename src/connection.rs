@@ -25,9 +25,9 @@ use crate::output::{DIAGNOSIS, Tail};
 use crate::parameters;
 use crate::pool::Pool;
 use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::retry::Logins;
 use crate::route::Route;
 use crate::script::short_script;
-use crate::seat::Tries;
 use crate::spawn_client::spawn_client;
 use crate::sys;
 use crate::target::{SshLogin, Target};
@@ -216,17 +216,17 @@ pub(crate) fn keep(connection: &Connection, pool: &Arc<Pool>) {
 
 /// Opens a connection, keeps it, and tells the pool of it.
 fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
-    let mut tries = Tries::new(pool.options().connect_timeout);
+    let mut logins = Logins::new(pool.options().connect_timeout);
     let mut has_been_made_again = false;
     let unwanted = || connection.is_given_up() || !pool.wants(connection);
     loop {
-        let Some(turn) = pool.gate().wait_turn(&connection.destination.host, None, unwanted) else {
+        let Some(permit) = pool.limiter().wait_for_permit(&connection.destination.host, None, unwanted) else {
             break connection.end("nobody wanted it".to_owned());
         };
         pool.connects(connection);
-        let mut turn = Some(turn);
+        let mut permit = Some(permit);
         let end = match Master::open(connection, pool) {
-            Ok(master) => master.run(&mut || turn = None),
+            Ok(master) => master.run(&mut || permit = None),
             Err(end) => end,
         };
         match end {
@@ -247,14 +247,10 @@ fn open_and_keep(connection: &Connection, pool: &Arc<Pool>) {
                 break connection.end(why);
             }
             MasterEnd::Failed(error) => {
-                let was_dropped = launch_ssh::is_worth_a_retry(&error);
-                if let Some(turn) = turn.filter(|_| was_dropped) {
-                    turn.was_dropped();
-                }
-                let again = was_dropped.then(|| tries.next_login()).flatten();
+                let again = logins.after(&error, permit);
                 connection.rests();
                 match again {
-                    Some(next) if pool.gate().pause(next, unwanted) => {}
+                    Some(next) if pool.pause(next, unwanted) => {}
                     // Given up in the meantime: its failure is nobody's.
                     Some(_) => break connection.end(error.to_string()),
                     None => {

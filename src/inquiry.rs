@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crate::call::{self, Flow, ScriptRun};
 use crate::case::{Case, Remote, ReportedExit};
 use crate::error::{Result, StartFailure};
-use crate::gate::Retry;
 use crate::process::Process;
 use crate::report::{Piece, Report};
+use crate::retry::Backoff;
 use crate::seats::Kind;
 use crate::seconds;
 use crate::state::Input;
@@ -31,7 +31,7 @@ enum InquiryResult {
 /// which must not live on.
 pub(crate) fn learn_end(case: &Case) {
     let process = &case.process;
-    let mut retry = Retry::for_ever();
+    let mut retry = Backoff::for_ever();
     let until = sys::deadline(case.shared.options().lost_timeout);
     while !process.is_released() {
         let is_settled = process.state().is_settled();

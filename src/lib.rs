@@ -57,7 +57,6 @@ mod event;
 mod exit_status;
 #[cfg(test)]
 mod fuzz;
-mod gate;
 #[cfg(test)]
 mod heap;
 mod hosts;
@@ -74,6 +73,7 @@ mod launch_ssh;
 mod launcher;
 mod lease;
 mod limit;
+mod limiter;
 mod link_loss;
 mod local;
 mod local_program;
@@ -94,6 +94,7 @@ mod query;
 mod queue;
 mod report;
 mod request;
+mod retry;
 mod role;
 mod route;
 mod script;

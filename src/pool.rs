@@ -19,9 +19,9 @@ use parking_lot::{Condvar, Mutex};
 use crate::connection::{self, Connection};
 use crate::destination::Destination;
 use crate::error::{Error, StartStage};
-use crate::gate::Gate;
+use crate::limiter::ConnectLimiter;
 use crate::options::Options;
-use crate::seat::Seat;
+use crate::seat::{Retry, Seat, Tries};
 use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Waiter};
 use crate::socket_directory::SocketDirectory;
 use crate::ssh_version::{self, Version};
@@ -50,7 +50,7 @@ pub(crate) enum NoSeat {
 pub(crate) struct Pool {
     options: Options,
     version: OnceLock<Option<Version>>,
-    gate: Gate,
+    limiter: ConnectLimiter,
     directory: SocketDirectory,
     table: Mutex<Table>,
     /// A connection has ended.
@@ -75,7 +75,7 @@ impl Pool {
         Pool {
             version: OnceLock::new(),
             options,
-            gate: Gate::default(),
+            limiter: ConnectLimiter::default(),
             directory: SocketDirectory::new(),
             table: Mutex::default(),
             ended: Condvar::new(),
@@ -97,8 +97,14 @@ impl Pool {
         if target.launcher.is_ssh() { self.ssh_version() } else { None }
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
+    pub(crate) fn limiter(&self) -> &ConnectLimiter {
+        &self.limiter
+    }
+
+    /// Waits until the time, or until `cancelled`, and returns false in that case. Whoever makes that true calls
+    /// [`Pool::wake`].
+    pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
+        self.limiter.pause(until, cancelled)
     }
 
     pub(crate) fn directory(&self) -> &SocketDirectory {
@@ -141,8 +147,8 @@ impl Pool {
         deadline: Option<Instant>,
         cancelled: &dyn Fn() -> bool,
     ) -> std::result::Result<Seat<'_>, NoSeat> {
-        match self.gate.wait_turn(host, deadline, cancelled) {
-            Some(turn) => Ok(Seat::own(self, turn)),
+        match self.limiter.wait_for_permit(host, deadline, cancelled) {
+            Some(permit) => Ok(Seat::own(self, permit)),
             None if cancelled() => Err(NoSeat::Cancelled),
             None => Err(NoSeat::TimedOut(StartStage::Queued)),
         }
@@ -237,7 +243,7 @@ impl Pool {
         for connection in given_up {
             connection.give_up();
         }
-        self.gate.wake();
+        self.limiter.wake();
     }
 
     /// Opens what those who wait for this host need, beyond what is coming.
@@ -275,7 +281,7 @@ impl Pool {
             }
         }
         drop(table);
-        self.gate.wake();
+        self.limiter.wake();
     }
 
     /// Whether a connection that is not open yet is still to be.
@@ -329,7 +335,7 @@ impl Pool {
         }
         drop(table);
         self.ended.notify_all();
-        self.gate.wake();
+        self.limiter.wake();
     }
 
     /// A connection could not be shared, for a reason of this machine's.
@@ -457,7 +463,7 @@ impl Pool {
             let unused = entries.filter(|entry| entry.is_unused());
             unused.map(|entry| Arc::clone(&entry.connection)).collect()
         };
-        self.gate.wake();
+        self.limiter.wake();
         for connection in &unused {
             connection.close();
         }
@@ -485,6 +491,56 @@ impl Pool {
                 return;
             }
         }
+    }
+}
+
+/// The attempts to have one session on a host: those that did not begin are repeated where that can help.
+pub(crate) struct Attempts<'p> {
+    pool: &'p Arc<Pool>,
+    /// Whose they are, in log messages.
+    name: &'p str,
+    tries: Tries,
+    /// The seat of the next attempt, if it stays on its connection.
+    kept: Option<Seat<'p>>,
+}
+
+impl<'p> Attempts<'p> {
+    pub(crate) fn new(pool: &'p Arc<Pool>, name: &'p str) -> Attempts<'p> {
+        Attempts { pool, name, tries: Tries::new(pool.options.connect_timeout), kept: None }
+    }
+
+    /// Waits for the seat of the next attempt, as [`Pool::seat`] does.
+    pub(crate) fn seat(
+        &mut self,
+        target: &Target,
+        kind: Kind,
+        deadline: Option<Instant>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> std::result::Result<Seat<'p>, NoSeat> {
+        match self.kept.take() {
+            Some(seat) => Ok(seat),
+            None => self.pool.seat(target, kind, deadline, cancelled),
+        }
+    }
+
+    /// Waits until the next attempt after one that ended with this error, or until `cancelled`, which the next
+    /// [`Attempts::seat`] answers. Returns whether there is to be one.
+    pub(crate) fn again(&mut self, seat: Seat<'p>, error: &Error, cancelled: &dyn Fn() -> bool) -> bool {
+        match seat.after(error, &mut self.tries) {
+            Retry::No => return false,
+            Retry::Elsewhere => log::debug!("{}: {error}; on another connection", self.name),
+            Retry::SameConnection(seat, time) => {
+                log::debug!("{}: {error}; again on this connection", self.name);
+                if self.pool.pause(time, cancelled) {
+                    self.kept = Some(seat);
+                }
+            }
+            Retry::At(time) => {
+                log::debug!("{}: {error}; trying again", self.name);
+                self.pool.pause(time, cancelled);
+            }
+        }
+        true
     }
 }
 

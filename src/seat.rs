@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use crate::client::{Chunk, Client};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::gate::{Retry, Turn};
 use crate::launch_ssh::{self, NoSession};
+use crate::limiter::ConnectPermit;
 use crate::options::Options;
 use crate::pool::Pool;
+use crate::retry::Logins;
 use crate::route::Route;
 use crate::seats::Kind;
 use crate::spawn_client::spawn_client;
@@ -21,14 +22,14 @@ const MOST_BROKEN: usize = 3;
 /// The right to have one session; it is given back when dropped.
 pub(crate) struct Seat<'p> {
     pool: &'p Arc<Pool>,
-    place: Place<'p>,
+    grant: Grant<'p>,
     /// Then something may have run.
     has_begun: bool,
 }
 
-enum Place<'p> {
+enum Grant<'p> {
     /// The turn ends when the session has begun.
-    Own(Option<Turn<'p>>),
+    Own(Option<ConnectPermit<'p>>),
     Shared(Arc<Connection>, Kind),
     Returned,
 }
@@ -39,30 +40,26 @@ const MOST_REFUSED: u32 = 6;
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a session that did not begin is tried again.
-pub(crate) enum Again<'p> {
-    Now,
+pub(crate) enum Retry<'p> {
+    /// At once, on another connection.
+    Elsewhere,
+    /// By another login, at this time.
     At(Instant),
-    /// On the same connection.
-    Here(Seat<'p>, Instant),
+    /// On the same connection, at this time.
+    SameConnection(Seat<'p>, Instant),
     No,
 }
 
 /// What one session has tried.
 pub(crate) struct Tries {
-    connect_timeout: Duration,
-    retry: Option<Retry>,
+    logins: Logins,
     broken: usize,
     refused: u32,
 }
 
 impl Tries {
     pub(crate) fn new(connect_timeout: Duration) -> Tries {
-        Tries { connect_timeout, retry: None, broken: 0, refused: 0 }
-    }
-
-    /// The time of the next login, after one that sshd has dropped.
-    pub(crate) fn next_login(&mut self) -> Option<Instant> {
-        self.retry.get_or_insert_with(|| Retry::within(self.connect_timeout)).next_try()
+        Tries { logins: Logins::new(connect_timeout), broken: 0, refused: 0 }
     }
 }
 
@@ -70,12 +67,12 @@ impl<'p> Seat<'p> {
     /// How long after a session was asked for, and how often then, is looked whether its connection hangs.
     pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(3);
 
-    pub(crate) fn own(pool: &'p Arc<Pool>, turn: Turn<'p>) -> Seat<'p> {
-        Seat { pool, place: Place::Own(Some(turn)), has_begun: false }
+    pub(crate) fn own(pool: &'p Arc<Pool>, permit: ConnectPermit<'p>) -> Seat<'p> {
+        Seat { pool, grant: Grant::Own(Some(permit)), has_begun: false }
     }
 
     pub(crate) fn shared(pool: &'p Arc<Pool>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
-        Seat { pool, place: Place::Shared(connection, kind), has_begun: false }
+        Seat { pool, grant: Grant::Shared(connection, kind), has_begun: false }
     }
 
     /// Starts the client of the session.
@@ -88,26 +85,26 @@ impl<'p> Seat<'p> {
     }
 
     fn route(&self) -> Route {
-        match &self.place {
-            Place::Own(_) | Place::Returned => Route::Own,
-            Place::Shared(connection, _) => connection.socket().map_or(Route::Own, Route::Shared),
+        match &self.grant {
+            Grant::Own(_) | Grant::Returned => Route::Own,
+            Grant::Shared(connection, _) => connection.socket().map_or(Route::Own, Route::Shared),
         }
     }
 
     pub(crate) fn connection(&self) -> Option<&Connection> {
-        match &self.place {
-            Place::Shared(connection, _) => Some(connection),
-            Place::Own(_) | Place::Returned => None,
+        match &self.grant {
+            Grant::Shared(connection, _) => Some(connection),
+            Grant::Own(_) | Grant::Returned => None,
         }
     }
 
     /// The session has begun.
     pub(crate) fn begun(&mut self) {
         self.has_begun = true;
-        match &mut self.place {
-            Place::Own(turn) => drop(turn.take()),
-            Place::Shared(connection, _) => self.pool.proven(connection),
-            Place::Returned => {}
+        match &mut self.grant {
+            Grant::Own(permit) => drop(permit.take()),
+            Grant::Shared(connection, _) => self.pool.proven(connection),
+            Grant::Returned => {}
         }
     }
 
@@ -121,30 +118,27 @@ impl<'p> Seat<'p> {
     }
 
     /// What to do after a session that ended with this error. Before it has begun nothing has run.
-    pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Again<'p> {
-        match &self.place {
-            _ if self.has_begun => Again::No,
-            Place::Own(Some(turn)) if launch_ssh::is_worth_a_retry(error) => {
-                turn.was_dropped();
-                tries.next_login().map_or(Again::No, Again::At)
-            }
-            Place::Own(_) | Place::Returned => Again::No,
-            Place::Shared(connection, kind) => match launch_ssh::no_session(error) {
-                None => Again::No,
+    pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Retry<'p> {
+        match &mut self.grant {
+            _ if self.has_begun => Retry::No,
+            Grant::Own(permit) => tries.logins.after(error, permit.take()).map_or(Retry::No, Retry::At),
+            Grant::Returned => Retry::No,
+            Grant::Shared(connection, kind) => match launch_ssh::no_session(error) {
+                None => Retry::No,
                 Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.pool.may_recover(connection) => {
                     let pause = REFUSED_PAUSE * 2u32.pow(tries.refused);
                     tries.refused += 1;
-                    Again::Here(self, Instant::now() + pause)
+                    Retry::SameConnection(self, Instant::now() + pause)
                 }
                 Some(NoSession::Refused) => {
                     self.pool.refused(connection, *kind);
-                    self.place = Place::Returned;
-                    Again::Now
+                    self.grant = Grant::Returned;
+                    Retry::Elsewhere
                 }
                 Some(NoSession::Broken) => {
                     self.pool.broken(connection, error);
                     tries.broken += 1;
-                    if tries.broken >= MOST_BROKEN { Again::No } else { Again::Now }
+                    if tries.broken >= MOST_BROKEN { Retry::No } else { Retry::Elsewhere }
                 }
             },
         }
@@ -153,7 +147,7 @@ impl<'p> Seat<'p> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if let Place::Shared(connection, kind) = &self.place {
+        if let Grant::Shared(connection, kind) = &self.grant {
             self.pool.release(connection, *kind);
         }
     }

@@ -16,15 +16,15 @@ use crate::client::{Chunk, Lifeline};
 use crate::error::{Error, LauncherFailure, Result, SshFailure, StartStage};
 use crate::event::EventKind;
 use crate::exit_status::ClientEnd;
-use crate::gate::Retry;
 use crate::inquiry::{self, INQUIRY_TIMEOUT};
 use crate::lease::SilentCut;
 use crate::nonce;
 use crate::output::Tail;
-use crate::pool::NoSeat;
+use crate::pool::{Attempts, NoSeat};
 use crate::process::Process;
 use crate::report::NONCE_LENGTH;
-use crate::seat::{Again, Seat, Tries};
+use crate::retry::Backoff;
+use crate::seat::Seat;
 use crate::seats::Kind;
 use crate::seconds;
 use crate::shared::Shared;
@@ -39,7 +39,7 @@ const STEADY: Duration = Duration::from_secs(30);
 struct Watcher {
     case: Case,
     /// The pauses between links that did not last.
-    pauses: Retry,
+    pauses: Backoff,
 }
 
 /// How all attempts to get a link ended.
@@ -67,7 +67,7 @@ pub(crate) fn watch(
 ) {
     process.set_pids(|pids| pids.client_monitoring = Some(sys::thread_id()));
     let _end = EndWatchOnDrop(Arc::clone(&process));
-    let mut watcher = Watcher { case: Case::new(process, shared, adopted), pauses: Retry::for_ever() };
+    let mut watcher = Watcher { case: Case::new(process, shared, adopted), pauses: Backoff::for_ever() };
     // A panic must not leave callers waiting for ever. The program's logger runs on this thread and can panic.
     let run = || {
         watcher.wait_for_predecessors(predecessors);
@@ -141,13 +141,9 @@ impl Watcher {
     ) -> std::result::Result<Error, NoSeat> {
         let shared = Arc::clone(&self.case.shared);
         let process = Arc::clone(self.process());
-        let mut tries = Tries::new(shared.options().connect_timeout);
-        let mut kept = None;
+        let mut attempts = Attempts::new(&shared.pool, process.uuid());
         loop {
-            let mut seat = match kept.take() {
-                Some(seat) => seat,
-                None => shared.pool.seat(&process.target(), Kind::Long, deadline, cancelled)?,
-            };
+            let mut seat = attempts.seat(&process.target(), Kind::Long, deadline, cancelled)?;
             if purpose == Purpose::Start {
                 self.begin_timing();
                 deadline = self.case.start.deadline;
@@ -155,20 +151,8 @@ impl Watcher {
             let error = self.run_client(purpose, &mut seat).err().unwrap_or_else(|| self.case.diagnose());
             // A client that was ended on purpose must not come back.
             let was_ended = cancelled() || process.client_killed_as().is_some();
-            let again = if was_ended { Again::No } else { seat.after(&error, &mut tries) };
-            match again {
-                Again::Now => log::debug!("{}: {error}; on another connection", process.uuid()),
-                Again::Here(seat, time) => {
-                    log::debug!("{}: {error}; again on this connection", process.uuid());
-                    if shared.pool.gate().pause(time, cancelled) {
-                        kept = Some(seat);
-                    }
-                }
-                Again::At(time) => {
-                    log::debug!("{}: {error}; trying again", process.uuid());
-                    shared.pool.gate().pause(time, cancelled);
-                }
-                Again::No => return Ok(error),
+            if was_ended || !attempts.again(seat, &error, cancelled) {
+                return Ok(error);
             }
         }
     }
@@ -260,7 +244,7 @@ impl Watcher {
         if let AttachEnd::Linked(error) = end {
             self.case.settle_client_ended(&error);
             if began.elapsed() > STEADY {
-                self.pauses = Retry::for_ever();
+                self.pauses = Backoff::for_ever();
             } else if let Some(next) = self.pauses.next_try().filter(|_| self.process().state() == State::LinkLost) {
                 self.case.pause(next);
             }
@@ -280,7 +264,7 @@ impl Watcher {
     /// Removes what the host keeps of a process whose exit the program has taken, if the link broke before the host
     /// could remove it.
     fn clear_remains(&mut self) {
-        let mut retry = Retry::for_ever();
+        let mut retry = Backoff::for_ever();
         while self.case.remains == Remains::OnHost && self.wait_for_acknowledgement() {
             match self.attach() {
                 // This link can have broken, too.
@@ -315,7 +299,7 @@ impl Watcher {
         let process = Arc::clone(self.process());
         let released = || process.is_released();
         let until = sys::deadline(self.case.shared.options().restore_timeout);
-        let mut retry = Retry::for_ever();
+        let mut retry = Backoff::for_ever();
         let mut announced = None;
         loop {
             self.case.link.attach_outcome = AttachOutcome::NoAnswer;

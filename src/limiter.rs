@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::sys;
-
 const PER_HOST: usize = 8;
 const IN_ALL: usize = 64;
 /// A host that drops what it is sent answers later or never: it must not hold up the others.
@@ -19,7 +17,7 @@ const STALLED: Duration = Duration::from_secs(1);
 
 /// Hands out the turns to connect.
 #[derive(Default)]
-pub(crate) struct Gate {
+pub(crate) struct ConnectLimiter {
     /// Under it, `cancelled` looks at the pool's table, a connection's state or a process's: all of them leaf locks.
     open: Mutex<Connecting>,
     changed: Condvar,
@@ -27,8 +25,8 @@ pub(crate) struct Gate {
 
 #[derive(Default)]
 struct Connecting {
-    turns: Vec<(u64, Instant)>,
-    next_turn: u64,
+    permits: Vec<(u64, Instant)>,
+    next_permit: u64,
     by_host: HashMap<String, Here>,
 }
 
@@ -43,23 +41,23 @@ struct Here {
 }
 
 /// A turn to connect; it ends when dropped.
-pub(crate) struct Turn<'a> {
-    gate: &'a Gate,
+pub(crate) struct ConnectPermit<'a> {
+    limiter: &'a ConnectLimiter,
     host: String,
     id: u64,
 }
 
-impl Gate {
-    /// Waits for a turn, until the deadline or until `cancelled`: whoever makes that true calls [`Gate::wake`].
-    pub(crate) fn wait_turn(
+impl ConnectLimiter {
+    /// Waits for a turn, until the deadline or until `cancelled`: whoever makes that true calls [`ConnectLimiter::wake`].
+    pub(crate) fn wait_for_permit(
         &self,
         host: &str,
         deadline: Option<Instant>,
         cancelled: impl Fn() -> bool,
-    ) -> Option<Turn<'_>> {
+    ) -> Option<ConnectPermit<'_>> {
         let mut connecting = self.open.lock();
         connecting.here(host).waiting += 1;
-        let turn = loop {
+        let permit = loop {
             if cancelled() {
                 break None;
             }
@@ -75,7 +73,7 @@ impl Gate {
         };
         connecting.here(host).waiting -= 1;
         connecting.forget(host);
-        turn.map(|id| Turn { gate: self, host: host.to_owned(), id })
+        permit.map(|id| ConnectPermit { limiter: self, host: host.to_owned(), id })
     }
 
     /// Waits until the time, or until `cancelled`; false in that case.
@@ -130,15 +128,15 @@ impl Connecting {
         let first = self.by_host.values().filter(|here| here.open == 0 && here.waiting > 0).count();
         let kept = if open == 0 { 0 } else { first };
         let now = Instant::now();
-        let mut young = self.turns.iter().map(|(_, began)| *began + STALLED).filter(|stalled| *stalled > now);
+        let mut young = self.permits.iter().map(|(_, began)| *began + STALLED).filter(|stalled| *stalled > now);
         if young.clone().count() + kept < IN_ALL { Room::Free } else { Room::After(young.next()) }
     }
 
     fn open(&mut self, host: &str) -> u64 {
         self.here(host).open += 1;
-        self.next_turn += 1;
-        self.turns.push((self.next_turn, Instant::now()));
-        self.next_turn
+        self.next_permit += 1;
+        self.permits.push((self.next_permit, Instant::now()));
+        self.next_permit
     }
 
     /// What was learned of a host is kept.
@@ -150,7 +148,7 @@ impl Connecting {
     }
 }
 
-impl Turn<'_> {
+impl ConnectPermit<'_> {
     /// sshd has dropped this one: its host gets half as many at a time from now on, but never none. Those that were under way
     /// together count once.
     pub(crate) fn was_dropped(&self) {
@@ -160,53 +158,25 @@ impl Turn<'_> {
     }
 
     fn learn(&self) -> Option<usize> {
-        let mut connecting = self.gate.open.lock();
-        let next_turn = connecting.next_turn + 1;
+        let mut connecting = self.limiter.open.lock();
+        let next_permit = connecting.next_permit + 1;
         let here = connecting.here(&self.host);
         if self.id < here.learned_before || here.most == 1 {
             return None;
         }
         here.most = here.open.min(here.most).div_ceil(2).max(1);
-        here.learned_before = next_turn;
+        here.learned_before = next_permit;
         Some(here.most)
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for ConnectPermit<'_> {
     fn drop(&mut self) {
-        let mut connecting = self.gate.open.lock();
-        connecting.turns.retain(|(id, _)| *id != self.id);
+        let mut connecting = self.limiter.open.lock();
+        connecting.permits.retain(|(id, _)| *id != self.id);
         connecting.here(&self.host).open -= 1;
         connecting.forget(&self.host);
-        self.gate.changed.notify_all();
-    }
-}
-
-/// When to try again: the pauses double, and are spread, so that those who were dropped together do not come together.
-pub(crate) struct Retry {
-    pause: Duration,
-    longest: Duration,
-    until: Option<Instant>,
-}
-
-impl Retry {
-    const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-    /// Tries within this time from now.
-    pub(crate) fn within(time: Duration) -> Retry {
-        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
-    }
-
-    /// Tries for ever.
-    pub(crate) fn for_ever() -> Retry {
-        Retry { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
-    }
-
-    /// The time of the next try; none when no time is left.
-    pub(crate) fn next_try(&mut self) -> Option<Instant> {
-        let next = sys::deadline(self.pause.mul_f64(sys::jitter()))?;
-        self.pause = (self.pause * 2).min(self.longest);
-        self.until.is_none_or(|until| next < until).then_some(next)
+        self.limiter.changed.notify_all();
     }
 }
 
@@ -218,55 +188,56 @@ mod tests {
         Some(Instant::now())
     }
 
-    fn turns<'a>(gate: &'a Gate, host: &str, count: usize) -> Vec<Turn<'a>> {
-        (0..count).filter_map(|_| gate.wait_turn(host, soon(), || false)).collect()
+    fn permits<'a>(limiter: &'a ConnectLimiter, host: &str, count: usize) -> Vec<ConnectPermit<'a>> {
+        (0..count).filter_map(|_| limiter.wait_for_permit(host, soon(), || false)).collect()
     }
 
     #[test]
     fn a_host_has_its_turns_and_another_is_not_held_up() {
-        let gate = Gate::default();
-        let held = turns(&gate, "a", 9);
+        let limiter = ConnectLimiter::default();
+        let held = permits(&limiter, "a", 9);
         assert_eq!(held.len(), PER_HOST);
-        assert!(gate.wait_turn("b", soon(), || false).is_some());
+        assert!(limiter.wait_for_permit("b", soon(), || false).is_some());
         drop(held);
-        assert!(gate.wait_turn("a", soon(), || false).is_some());
-        assert!(gate.open.lock().by_host.is_empty());
+        assert!(limiter.wait_for_permit("a", soon(), || false).is_some());
+        assert!(limiter.open.lock().by_host.is_empty());
     }
 
     #[test]
     fn a_host_that_drops_connections_gets_half_as_many_and_never_none() {
-        let gate = Gate::default();
+        let limiter = ConnectLimiter::default();
         for expected in [4, 2, 1, 1] {
-            let held = turns(&gate, "a", 9);
-            held.iter().for_each(Turn::was_dropped);
+            let held = permits(&limiter, "a", 9);
+            held.iter().for_each(ConnectPermit::was_dropped);
             drop(held);
-            assert_eq!(turns(&gate, "a", 9).len(), expected);
+            assert_eq!(permits(&limiter, "a", 9).len(), expected);
         }
-        assert_eq!(turns(&gate, "b", 9).len(), PER_HOST);
+        assert_eq!(permits(&limiter, "b", 9).len(), PER_HOST);
     }
 
     #[test]
     fn hosts_that_do_not_answer_do_not_hold_up_the_others() {
-        let gate = Gate::default();
-        let mut held: Vec<_> = (0..IN_ALL).map(|n| gate.wait_turn(&n.to_string(), soon(), || false).unwrap()).collect();
-        assert!(gate.wait_turn("b", soon(), || false).is_none());
+        let limiter = ConnectLimiter::default();
+        let mut held: Vec<_> =
+            (0..IN_ALL).map(|n| limiter.wait_for_permit(&n.to_string(), soon(), || false).unwrap()).collect();
+        assert!(limiter.wait_for_permit("b", soon(), || false).is_none());
         // As if a second had passed.
-        for (_, began) in &mut gate.open.lock().turns {
+        for (_, began) in &mut limiter.open.lock().permits {
             *began -= STALLED;
         }
-        held.extend(gate.wait_turn("b", soon(), || false));
+        held.extend(limiter.wait_for_permit("b", soon(), || false));
         assert_eq!(held.len(), IN_ALL + 1);
     }
 
     #[test]
     fn a_cancel_ends_the_wait() {
-        let gate = Gate::default();
+        let limiter = ConnectLimiter::default();
         let cancelled = std::sync::atomic::AtomicBool::new(false);
         let until = Instant::now() + Duration::from_secs(3600);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.pause(until, || cancelled.load(std::sync::atomic::Ordering::SeqCst)));
+            let waiting = scope.spawn(|| limiter.pause(until, || cancelled.load(std::sync::atomic::Ordering::SeqCst)));
             cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
-            gate.wake();
+            limiter.wake();
             assert!(!waiting.join().unwrap());
         });
     }

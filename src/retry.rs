@@ -1,0 +1,62 @@
+//! When a login or a session that failed is tried again.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::launch_ssh;
+use crate::limiter::ConnectPermit;
+use crate::sys;
+
+/// The pauses between attempts: they double, and are spread, so that those who were dropped together do not come back
+/// together.
+pub(crate) struct Backoff {
+    pause: Duration,
+    longest: Duration,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+    /// Allows attempts within this time from now.
+    pub(crate) fn within(time: Duration) -> Backoff {
+        Backoff { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
+    }
+
+    /// Allows attempts for ever.
+    pub(crate) fn for_ever() -> Backoff {
+        Backoff { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
+    }
+
+    /// Returns the time of the next attempt; `None` when no time is left.
+    pub(crate) fn next_try(&mut self) -> Option<Instant> {
+        let next = sys::deadline(self.pause.mul_f64(sys::jitter()))?;
+        self.pause = (self.pause * 2).min(self.longest);
+        self.until.is_none_or(|until| next < until).then_some(next)
+    }
+}
+
+/// The attempts to log in for one session or one connection.
+pub(crate) struct Logins {
+    connect_timeout: Duration,
+    /// It begins with the first login that failed.
+    backoff: Option<Backoff>,
+}
+
+impl Logins {
+    pub(crate) fn new(connect_timeout: Duration) -> Logins {
+        Logins { connect_timeout, backoff: None }
+    }
+
+    /// Returns when to log in again after a login that failed with this error, and gives its permit back. `None`: another
+    /// login cannot help, or no time is left.
+    pub(crate) fn after(&mut self, error: &Error, permit: Option<ConnectPermit>) -> Option<Instant> {
+        if !launch_ssh::is_worth_a_retry(error) {
+            return None;
+        }
+        if let Some(permit) = permit {
+            permit.was_dropped();
+        }
+        self.backoff.get_or_insert_with(|| Backoff::within(self.connect_timeout)).next_try()
+    }
+}
