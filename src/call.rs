@@ -58,7 +58,7 @@ impl<'a> ScriptRun<'a> {
 ///
 /// # Errors
 /// Why there was no session; the deadline; a local error. Not the script's own code.
-pub(crate) fn run(pool: &Arc<Pool>, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
+pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
     let (target, deadline) = (run.target, run.deadline);
     let mut options = Cow::Borrowed(pool.options());
     if let Some(methods) = run.auth_methods {

@@ -1,7 +1,5 @@
 //! Reads everything that a script on a host reports and writes. A script that ends before its last report has failed.
 
-use std::sync::Arc;
-
 use crate::call::{self, Flow, ScriptRun};
 use crate::error::{FileProblem, Result};
 use crate::output::Head;
@@ -14,12 +12,7 @@ use crate::report::{Piece, Report};
 /// # Errors
 /// There was no session on the host; the deadline is over; a local error; the script ended, or `sink` stopped it,
 /// before the report `last`.
-pub(crate) fn until(
-    last: &Report,
-    pool: &Arc<Pool>,
-    script: &ScriptRun,
-    sink: &mut dyn FnMut(Piece) -> Flow,
-) -> Result<()> {
+pub(crate) fn until(last: &Report, pool: &Pool, script: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
     let mut has_all = false;
     call::run(pool, script, &mut |piece| match piece {
         Piece::Report(report) if report == *last => {
@@ -37,11 +30,7 @@ pub(crate) fn until(
 /// # Errors
 /// There was no session on the host; the deadline is over; a local error; the script ended before it had written
 /// everything.
-pub(crate) fn file(
-    pool: &Arc<Pool>,
-    script: &ScriptRun,
-    most: usize,
-) -> Result<std::result::Result<Vec<u8>, FileProblem>> {
+pub(crate) fn file(pool: &Pool, script: &ScriptRun, most: usize) -> Result<std::result::Result<Vec<u8>, FileProblem>> {
     let (mut content, mut problem) = (Head::of(most), None);
     let ended = until(&Report::Eof, pool, script, &mut |piece| match piece {
         Piece::Data(bytes) => {

@@ -8,12 +8,13 @@ use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::launch_ssh::{self, NoSession};
 use crate::limiter::ConnectPermit;
+use crate::master;
 use crate::options::Options;
-use crate::pool::Pool;
 use crate::retry::Logins;
 use crate::route::Route;
 use crate::seats::Kind;
 use crate::spawn_client::spawn_client;
+use crate::table::ConnectionTable;
 use crate::target::{SshLogin, Target};
 
 /// How many broken connections one session tries: one more would break too.
@@ -21,7 +22,7 @@ const MOST_BROKEN: usize = 3;
 
 /// The right to have one session; it is given back when dropped.
 pub(crate) struct Seat<'p> {
-    pool: &'p Arc<Pool>,
+    table: &'p Arc<ConnectionTable>,
     grant: Grant<'p>,
     /// Then something may have run.
     has_begun: bool,
@@ -67,12 +68,12 @@ impl<'p> Seat<'p> {
     /// How long after a session was asked for, and how often then, is looked whether its connection hangs.
     pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(3);
 
-    pub(crate) fn own(pool: &'p Arc<Pool>, permit: ConnectPermit<'p>) -> Seat<'p> {
-        Seat { pool, grant: Grant::Own(Some(permit)), has_begun: false }
+    pub(crate) fn own(table: &'p Arc<ConnectionTable>, permit: ConnectPermit<'p>) -> Seat<'p> {
+        Seat { table, grant: Grant::Own(Some(permit)), has_begun: false }
     }
 
-    pub(crate) fn shared(pool: &'p Arc<Pool>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
-        Seat { pool, grant: Grant::Shared(connection, kind), has_begun: false }
+    pub(crate) fn shared(table: &'p Arc<ConnectionTable>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
+        Seat { table, grant: Grant::Shared(connection, kind), has_begun: false }
     }
 
     /// Starts the client of the session.
@@ -80,7 +81,7 @@ impl<'p> Seat<'p> {
     /// # Errors
     /// Those of [`spawn_client`].
     pub(crate) fn spawn_client(&self, options: &Options, target: &Target, script: Vec<Chunk>) -> Result<Client> {
-        let version = self.pool.ssh_version_for(target);
+        let version = self.table.ssh_version_for(target);
         spawn_client(target, &SshLogin { options, version, route: &self.route() }, script)
     }
 
@@ -103,7 +104,7 @@ impl<'p> Seat<'p> {
         self.has_begun = true;
         match &mut self.grant {
             Grant::Own(permit) => drop(permit.take()),
-            Grant::Shared(connection, _) => self.pool.proven(connection),
+            Grant::Shared(connection, _) => self.table.proven(connection),
             Grant::Returned => {}
         }
     }
@@ -125,18 +126,20 @@ impl<'p> Seat<'p> {
             Grant::Returned => Retry::No,
             Grant::Shared(connection, kind) => match launch_ssh::no_session(error) {
                 None => Retry::No,
-                Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.pool.may_recover(connection) => {
+                Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.table.may_recover(connection) => {
                     let pause = REFUSED_PAUSE * 2u32.pow(tries.refused);
                     tries.refused += 1;
                     Retry::SameConnection(self, Instant::now() + pause)
                 }
                 Some(NoSession::Refused) => {
-                    self.pool.refused(connection, *kind);
+                    self.table.refused(connection, *kind);
+                    // For others that wait for the seats that it does not have.
+                    master::open_connections(self.table, &connection.destination);
                     self.grant = Grant::Returned;
                     Retry::Elsewhere
                 }
                 Some(NoSession::Broken) => {
-                    self.pool.broken(connection, error);
+                    self.table.broken(connection, error);
                     tries.broken += 1;
                     if tries.broken >= MOST_BROKEN { Retry::No } else { Retry::Elsewhere }
                 }
@@ -148,7 +151,7 @@ impl<'p> Seat<'p> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         if let Grant::Shared(connection, kind) = &self.grant {
-            self.pool.release(connection, *kind);
+            self.table.release(connection, *kind);
         }
     }
 }
