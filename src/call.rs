@@ -15,16 +15,16 @@ use crate::seats::Kind;
 use crate::sys;
 use crate::target::Target;
 
-/// What a script's sink answers.
+/// What a script's sink wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    GoOn,
+pub(crate) enum SinkAction {
+    Continue,
     /// The script is to read this.
     Send(&'static str),
-    /// Nothing more is wanted, and the script ends by itself: sshd counts its session until then.
-    Last,
-    /// Nothing more is wanted: the script is ended.
-    Enough,
+    /// The sink wants nothing more. The script ends by itself, and until then sshd counts its session.
+    Drain,
+    /// The sink wants nothing more. The script is ended.
+    Stop,
 }
 
 /// How a script is run.
@@ -58,7 +58,7 @@ impl<'a> ScriptRun<'a> {
 ///
 /// # Errors
 /// Why there was no session; the deadline; a local error. Not the script's own code.
-pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
+pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> SinkAction) -> Result<()> {
     let (target, deadline) = (run.target, run.deadline);
     let mut options = Cow::Borrowed(pool.options());
     if let Some(methods) = run.auth_methods {
@@ -105,12 +105,12 @@ fn talk(
     run: &ScriptRun,
     nonce: [u8; NONCE_LENGTH],
     seat: &mut Seat,
-    sink: &mut dyn FnMut(Piece) -> Flow,
+    sink: &mut dyn FnMut(Piece) -> SinkAction,
 ) -> Talk {
     let (target, deadline) = (run.target, run.deadline);
     let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
     let mut diagnosis = Tail::default();
-    let (mut output_begun, mut flow) = (false, Flow::GoOn);
+    let (mut output_begun, mut action) = (false, SinkAction::Continue);
     let mut last_until = None;
     let lifeline = Arc::clone(client.lifeline());
     loop {
@@ -126,26 +126,26 @@ fn talk(
                 Piece::Report(Report::Begin { .. }) => {
                     seat.begun();
                     lifeline.begun();
-                    if flow == Flow::GoOn {
-                        flow = sink(piece);
+                    if action == SinkAction::Continue {
+                        action = sink(piece);
                     }
                 }
-                _ if matches!(flow, Flow::Last | Flow::Enough) => {}
+                _ if matches!(action, SinkAction::Drain | SinkAction::Stop) => {}
                 Piece::Report(Report::OutputBegin) => output_begun = true,
                 Piece::Data(bytes) if stream == Stream::Stderr => diagnosis.push(bytes, DIAGNOSIS),
                 // What start-up files say.
                 Piece::Data(_) if !output_begun => {}
-                piece => flow = sink(piece),
+                piece => action = sink(piece),
             });
         });
-        match flow {
-            Flow::Enough => return Talk::Done,
-            Flow::Last => last_until = last_until.or(sys::deadline(LAST)),
-            Flow::Send(line) => {
+        match action {
+            SinkAction::Stop => return Talk::Done,
+            SinkAction::Drain => last_until = last_until.or(sys::deadline(LAST)),
+            SinkAction::Send(line) => {
                 client.lifeline().send(line);
-                flow = Flow::GoOn;
+                action = SinkAction::Continue;
             }
-            Flow::GoOn => {}
+            SinkAction::Continue => {}
         }
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
@@ -157,7 +157,7 @@ fn talk(
             }
             // The deadlines hold for a host that talks without end, too: then there is always something to read.
             Ok(_) if is_over(last_until) => return Talk::Done,
-            Ok(_) if is_over(deadline) && flow == Flow::Last => return Talk::Done,
+            Ok(_) if is_over(deadline) && action == SinkAction::Drain => return Talk::Done,
             Ok(_) if is_over(deadline) => return Talk::Failed(target.timed_out()),
             Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
             Ok(Pumped::Deadline | Pumped::Some) => {}

@@ -1,6 +1,6 @@
 //! Reads everything that a script on a host reports and writes. A script that ends before its last report has failed.
 
-use crate::call::{self, Flow, ScriptRun};
+use crate::call::{self, ScriptRun, SinkAction};
 use crate::error::{FileProblem, Result};
 use crate::output::Head;
 use crate::pool::Pool;
@@ -12,12 +12,17 @@ use crate::report::{Piece, Report};
 /// # Errors
 /// There was no session on the host; the deadline is over; a local error; the script ended, or `sink` stopped it,
 /// before the report `last`.
-pub(crate) fn until(last: &Report, pool: &Pool, script: &ScriptRun, sink: &mut dyn FnMut(Piece) -> Flow) -> Result<()> {
+pub(crate) fn until(
+    last: &Report,
+    pool: &Pool,
+    script: &ScriptRun,
+    sink: &mut dyn FnMut(Piece) -> SinkAction,
+) -> Result<()> {
     let mut has_all = false;
     call::run(pool, script, &mut |piece| match piece {
         Piece::Report(report) if report == *last => {
             has_all = true;
-            Flow::Last
+            SinkAction::Drain
         }
         piece => sink(piece),
     })?;
@@ -35,13 +40,13 @@ pub(crate) fn file(pool: &Pool, script: &ScriptRun, most: usize) -> Result<std::
     let ended = until(&Report::Eof, pool, script, &mut |piece| match piece {
         Piece::Data(bytes) => {
             content.push(bytes);
-            Flow::GoOn
+            SinkAction::Continue
         }
         Piece::Report(Report::Problem(why)) => {
             problem = Some(why);
-            Flow::Last
+            SinkAction::Drain
         }
-        _ => Flow::GoOn,
+        _ => SinkAction::Continue,
     });
     match problem {
         Some(problem) => Ok(Err(problem)),

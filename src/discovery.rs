@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{Flow, ScriptRun};
+use crate::call::{ScriptRun, SinkAction};
 use crate::case::Remote;
 use crate::check;
 use crate::collect;
@@ -209,9 +209,9 @@ impl Manager {
         collect::until(&Report::Clean, &self.shared.pool, &script, &mut |piece| match piece {
             Piece::Report(Report::Cleaned { uuid, outcome, left }) if cleaned.len() < MOST_FOUND => {
                 cleaned.push(CleanedUp { uuid, outcome: outcome.into(), left });
-                Flow::GoOn
+                SinkAction::Continue
             }
-            _ => Flow::GoOn,
+            _ => SinkAction::Continue,
         })?;
         Ok(cleaned)
     }
@@ -227,13 +227,13 @@ impl Manager {
         collect::until(&Report::Eof, &self.shared.pool, &script, &mut |piece| match piece {
             Piece::Report(Report::Found { uuid, state }) => {
                 listing.begin(uuid, state);
-                Flow::GoOn
+                SinkAction::Continue
             }
             Piece::Data(bytes) => {
                 listing.metadata(bytes);
-                Flow::GoOn
+                SinkAction::Continue
             }
-            _ => Flow::GoOn,
+            _ => SinkAction::Continue,
         })?;
         Ok(listing.finish(host))
     }

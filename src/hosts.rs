@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
-use crate::call::{Flow, ScriptRun};
+use crate::call::{ScriptRun, SinkAction};
 use crate::collect;
 use crate::destination::Destination;
 use crate::error::{Error, Result, StartFailure};
@@ -166,17 +166,17 @@ fn validate(shared: &Shared, host: &str, user: Option<&str>, auth_method: Option
     collect::until(&Report::Eof, &shared.pool, &script, &mut |piece| match piece {
         Piece::Report(Report::Begin { .. }) => {
             asked = Instant::now();
-            Flow::Send("ping\n")
+            SinkAction::Send("ping\n")
         }
         Piece::Report(Report::Pong) => {
             round_trip = Some(asked.elapsed());
-            Flow::GoOn
+            SinkAction::Continue
         }
         Piece::Data(bytes) => {
             text.push(bytes);
-            Flow::GoOn
+            SinkAction::Continue
         }
-        _ => Flow::GoOn,
+        _ => SinkAction::Continue,
     })?;
     host_info(&text.into_bytes(), round_trip).ok_or_else(|| Error::StartFailed {
         uuid: String::new(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::{self, Flow, ScriptRun};
+use crate::call::{self, ScriptRun, SinkAction};
 use crate::case::{Case, Remote, ReportedExit};
 use crate::error::{Result, StartFailure};
 use crate::process::Process;
@@ -83,14 +83,14 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
         Piece::Report(Report::Exit { end, ran }) => {
             answer = Some(InquiryResult::Ended(ReportedExit { end, ran }));
             // The script removes the word of the exit now.
-            Flow::Send("bye\n")
+            SinkAction::Send("bye\n")
         }
         Piece::Report(Report::Gone) => {
             answer = Some(InquiryResult::Gone);
-            Flow::Last
+            SinkAction::Drain
         }
-        Piece::Report(Report::Clean) => Flow::Last,
-        _ => Flow::GoOn,
+        Piece::Report(Report::Clean) => SinkAction::Drain,
+        _ => SinkAction::Continue,
     });
     // An answer counts, however the channel ended after it.
     if let (None, Err(error)) = (&answer, asked) {

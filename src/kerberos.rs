@@ -11,5 +11,5 @@ const TIME: Duration = Duration::from_secs(2);
 /// Whether there is none, or only an expired one: `klist -s` says so by its code, that of MIT and that of Heimdal. False where there is
 /// no klist, too. Blocks for 4 s at the most.
 pub(crate) fn has_no_ticket() -> bool {
-    local_program::run(Path::new("klist"), &["-s"], TIME).is_some_and(|said| said.code == Some(1))
+    local_program::run(Path::new("klist"), &["-s"], TIME).is_some_and(|captured| captured.code == Some(1))
 }

@@ -34,7 +34,7 @@ impl Launch for Slurm {
     }
 
     fn diagnose(&self, target: &Target, code: Option<i32>, stderr: &[u8]) -> Error {
-        target.diagnose_code(code, stderr, failure)
+        target.diagnose_code(code, stderr, recognize)
     }
 
     fn traits(&self) -> Traits {
@@ -73,11 +73,12 @@ impl Slurm {
         let path = self.srun_program.with_file_name(program);
         let mut command = Command::new(&path);
         clear_environment(command.args(arguments));
-        let Some(said) = local_program::run_command(&command, TIME) else {
+        let Some(captured) = local_program::run_command(&command, TIME) else {
             return Err(failed(LauncherFailure::NotFound, format!("{} cannot be executed", path.display())));
         };
-        let [stderr, stdout] = said.texts.map(|text| String::from_utf8_lossy(&text).into_owned());
-        match (said.code, failure(&stderr)) {
+        let [stdout, stderr] =
+            [&captured.stdout, &captured.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        match (captured.code, recognize(&stderr)) {
             (Some(0), _) => Ok(stdout),
             (_, Some(failure)) => Err(failed(failure, stderr)),
             (Some(code), None) => Err(failed(LauncherFailure::Ended(code), stderr)),
@@ -138,7 +139,7 @@ fn clear_environment(command: &mut Command) {
 }
 
 /// What srun's messages mean.
-fn failure(stderr: &str) -> Option<LauncherFailure> {
+fn recognize(stderr: &str) -> Option<LauncherFailure> {
     MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure)
 }
 
@@ -218,7 +219,7 @@ mod tests {
             ("slurm_load_jobs error: Invalid job id specified", Some(LauncherFailure::NoJob)),
             ("srun: unrecognized option '--bogus'", None),
         ] {
-            assert_eq!(failure(text), failure, "{text}");
+            assert_eq!(recognize(text), failure, "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::call::{self, Flow, ScriptRun};
+use crate::call::{self, ScriptRun, SinkAction};
 use crate::check;
 use crate::client::{Chunk, Lifeline};
 use crate::collect;
@@ -194,12 +194,12 @@ impl LogScript {
         let mut problem = None;
         let script = ScriptRun { cancelled: &closed, opened: &open, ..ScriptRun::new(target, None, Kind::Long, &line) };
         call::run(&shared.pool, &script, &mut |piece| match piece {
-            Piece::Data(bytes) if pieces.send(Ok(bytes.to_vec())).is_err() => Flow::Enough,
+            Piece::Data(bytes) if pieces.send(Ok(bytes.to_vec())).is_err() => SinkAction::Stop,
             Piece::Report(Report::Problem(why)) => {
                 problem = Some(why);
-                Flow::Last
+                SinkAction::Drain
             }
-            _ => Flow::GoOn,
+            _ => SinkAction::Continue,
         })?;
         match problem {
             Some(problem) => Err(self.failed(problem)),

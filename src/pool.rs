@@ -15,9 +15,9 @@ use crate::error::{Error, StartStage};
 use crate::master;
 use crate::options::Options;
 use crate::seat::{Retry, Seat, Tries};
-use crate::seats::{Answer, Kind};
+use crate::seats::{Kind, Offer};
 use crate::ssh_version::Version;
-use crate::table::{Asked, ConnectionTable};
+use crate::table::{ConnectionTable, SeatRequest};
 use crate::target::Target;
 
 /// Why there is no seat.
@@ -78,17 +78,17 @@ impl Pool {
             return self.own_seat(target.host, deadline, cancelled);
         }
         let destination = &Destination { host: target.host.to_owned(), user: target.user.map(str::to_owned) };
-        let answer = match self.table.ask(destination, kind) {
-            Asked::Answered(answer) => answer,
-            Asked::Waits(id, answers) => {
+        let offer = match self.table.request_seat(destination, kind) {
+            SeatRequest::Offered(offer) => offer,
+            SeatRequest::Queued(id, offers) => {
                 master::open_connections(&self.table, destination);
-                self.wait(destination, kind, id, &answers, deadline, cancelled)?
+                self.wait(destination, kind, id, &offers, deadline, cancelled)?
             }
         };
-        match answer {
-            Answer::Seat(connection) => Ok(Seat::shared(&self.table, connection, kind)),
-            Answer::Failed(error) => Err(NoSeat::Failed(error)),
-            Answer::Own | Answer::Look => self.own_seat(target.host, deadline, cancelled),
+        match offer {
+            Offer::Seat(connection) => Ok(Seat::shared(&self.table, connection, kind)),
+            Offer::Failed(error) => Err(NoSeat::Failed(error)),
+            Offer::Own | Offer::Recheck => self.own_seat(target.host, deadline, cancelled),
         }
     }
 
@@ -111,28 +111,28 @@ impl Pool {
         destination: &Destination,
         kind: Kind,
         id: u64,
-        answers: &Receiver<Answer>,
+        offers: &Receiver<Offer>,
         deadline: Option<Instant>,
         cancelled: &dyn Fn() -> bool,
-    ) -> std::result::Result<Answer, NoSeat> {
+    ) -> std::result::Result<Offer, NoSeat> {
         let why = loop {
             if cancelled() {
                 break NoSeat::Cancelled;
             }
-            let answer = match deadline {
-                Some(deadline) => answers.recv_deadline(deadline),
-                None => answers.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let offer = match deadline {
+                Some(deadline) => offers.recv_deadline(deadline),
+                None => offers.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            match answer {
-                Ok(Answer::Look) => {}
-                Ok(answer) => return Ok(answer),
+            match offer {
+                Ok(Offer::Recheck) => {}
+                Ok(offer) => return Ok(offer),
                 Err(_) => break NoSeat::TimedOut(self.table.stage(destination)),
             }
         };
         self.table.leave(destination, id);
         // What was given in the meantime goes to the next one.
-        while let Ok(answer) = answers.try_recv() {
-            if let Answer::Seat(connection) = answer {
+        while let Ok(offer) = offers.try_recv() {
+            if let Offer::Seat(connection) = offer {
                 drop(Seat::shared(&self.table, connection, kind));
             }
         }
@@ -170,7 +170,7 @@ impl<'p> Attempts<'p> {
     }
 
     /// Waits until the next attempt after one that ended with this error, or until `cancelled`, which the next
-    /// [`Attempts::seat`] answers. Returns whether there is to be one.
+    /// [`Attempts::seat`] reports. Returns whether there is to be one.
     pub(crate) fn again(&mut self, seat: Seat<'p>, error: &Error, cancelled: &dyn Fn() -> bool) -> bool {
         match seat.after(error, &mut self.tries) {
             Retry::No => return false,

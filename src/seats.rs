@@ -68,14 +68,14 @@ pub(crate) enum EntryState {
 pub(crate) struct Waiter {
     pub id: u64,
     pub kind: Kind,
-    /// Has room for one [`Answer::Look`] and one other.
-    pub tell: Sender<Answer>,
+    /// Has room for one [`Offer::Recheck`] and one other.
+    pub offers: Sender<Offer>,
 }
 
 /// What a waiter is told.
-pub(crate) enum Answer {
+pub(crate) enum Offer {
     /// Something may have been cancelled.
-    Look,
+    Recheck,
     Seat(Arc<Connection>),
     /// This host's connections are not shared.
     Own,
@@ -83,9 +83,9 @@ pub(crate) enum Answer {
 }
 
 impl Waiter {
-    pub(crate) fn answer(&self, answer: Answer) {
+    pub(crate) fn offer(&self, offer: Offer) {
         // It has room for this one: it is taken from the queue with it.
-        let _ = self.tell.try_send(answer);
+        let _ = self.offers.try_send(offer);
     }
 }
 
@@ -152,7 +152,7 @@ impl HostSeats {
     /// Those who wait log in by themselves.
     pub(crate) fn stop_waiting(&mut self) {
         for waiter in self.queue.drain(..) {
-            waiter.answer(Answer::Own);
+            waiter.offer(Offer::Own);
         }
     }
 
@@ -173,7 +173,7 @@ impl HostSeats {
             match self.take_seat(self.queue[at].kind) {
                 Some(connection) => {
                     if let Some(waiter) = self.queue.remove(at) {
-                        waiter.answer(Answer::Seat(connection));
+                        waiter.offer(Offer::Seat(connection));
                     }
                 }
                 // There may be one for a short script, behind those that are long.
@@ -262,15 +262,15 @@ mod tests {
         connection
     }
 
-    fn wait(host: &mut HostSeats, kind: Kind) -> Receiver<Answer> {
-        let (tell, answers) = bounded(2);
+    fn wait(host: &mut HostSeats, kind: Kind) -> Receiver<Offer> {
+        let (sender, offers) = bounded(2);
         let id = host.queue.len() as u64;
-        host.queue.push_back(Waiter { id, kind, tell });
-        answers
+        host.queue.push_back(Waiter { id, kind, offers: sender });
+        offers
     }
 
-    fn has_seat(answers: &Receiver<Answer>) -> bool {
-        matches!(answers.try_recv(), Ok(Answer::Seat(_)))
+    fn has_seat(offers: &Receiver<Offer>) -> bool {
+        matches!(offers.try_recv(), Ok(Offer::Seat(_)))
     }
 
     #[test]

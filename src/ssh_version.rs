@@ -48,8 +48,8 @@ pub(crate) fn ask(program: &Path) -> Option<Version> {
 }
 
 fn ask_within(program: &Path, time: Duration) -> Option<Version> {
-    let said = local_program::run(program, &["-V"], time)?;
-    said.texts.iter().find_map(|text| parse(&String::from_utf8_lossy(text)))
+    let captured = local_program::run(program, &["-V"], time)?;
+    [captured.stderr, captured.stdout].iter().find_map(|text| parse(&String::from_utf8_lossy(text)))
 }
 
 #[cfg(test)]

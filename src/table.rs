@@ -16,7 +16,7 @@ use crate::destination::Destination;
 use crate::error::{Error, StartStage};
 use crate::limiter::ConnectLimiter;
 use crate::options::Options;
-use crate::seats::{Answer, Entry, EntryState, HostSeats, Kind, Waiter};
+use crate::seats::{Entry, EntryState, HostSeats, Kind, Offer, Waiter};
 use crate::socket_directory::SocketDirectory;
 use crate::ssh_version::{self, Version};
 use crate::sys;
@@ -92,23 +92,23 @@ impl ConnectionTable {
     }
 
     /// Takes a free seat, or has the caller wait for one.
-    pub(crate) fn ask(&self, destination: &Destination, kind: Kind) -> Asked {
+    pub(crate) fn request_seat(&self, destination: &Destination, kind: Kind) -> SeatRequest {
         let mut state = self.state.lock();
         if state.closing || !self.options.share_connections {
-            return Asked::Answered(Answer::Own);
+            return SeatRequest::Offered(Offer::Own);
         }
         state.next_waiter += 1;
         let id = state.next_waiter;
         let host = state.hosts.entry(destination.clone()).or_default();
         if !host.shares_now() {
-            return Asked::Answered(Answer::Own);
+            return SeatRequest::Offered(Offer::Own);
         }
         if let Some(connection) = host.take_seat(kind) {
-            return Asked::Answered(Answer::Seat(connection));
+            return SeatRequest::Offered(Offer::Seat(connection));
         }
-        let (tell, answers) = bounded(2);
-        host.queue.push_back(Waiter { id, kind, tell });
-        Asked::Waits(id, answers)
+        let (sender, offers) = bounded(2);
+        host.queue.push_back(Waiter { id, kind, offers: sender });
+        SeatRequest::Queued(id, offers)
     }
 
     /// How far the host's connections have come.
@@ -177,9 +177,9 @@ impl ConnectionTable {
     pub(crate) fn wake(&self) {
         let state = self.state.lock();
         for waiter in state.hosts.values().flat_map(|host| &host.queue) {
-            if waiter.tell.is_empty() {
+            if waiter.offers.is_empty() {
                 // It has room for two, and only this function sends more than one.
-                let _ = waiter.tell.try_send(Answer::Look);
+                let _ = waiter.offers.try_send(Offer::Recheck);
             }
         }
         drop(state);
@@ -232,7 +232,7 @@ impl ConnectionTable {
         }
         for _ in 0..host.excess() {
             if let Some(waiter) = host.queue.pop_back() {
-                waiter.answer(Answer::Failed(error.clone()));
+                waiter.offer(Offer::Failed(error.clone()));
             }
         }
         drop(state);
@@ -356,7 +356,7 @@ impl ConnectionTable {
             let mut state = self.state.lock();
             state.closing = true;
             for waiter in state.hosts.values_mut().flat_map(|host| host.queue.drain(..)) {
-                waiter.answer(Answer::Own);
+                waiter.offer(Offer::Own);
             }
             let entries = state.hosts.values_mut().flat_map(|host| &mut host.connections);
             let unused = entries.filter(|entry| entry.is_unused());
@@ -394,9 +394,9 @@ impl ConnectionTable {
 }
 
 /// The answer to one who asks for a seat.
-pub(crate) enum Asked {
-    Answered(Answer),
-    Waits(u64, Receiver<Answer>),
+pub(crate) enum SeatRequest {
+    Offered(Offer),
+    Queued(u64, Receiver<Offer>),
 }
 
 /// Takes the threads for which it is so.
