@@ -1,4 +1,4 @@
-//! Ways to get a shell on a host: each launcher has a file of its own, and the choice among them is made here.
+//! Ways to get a shell on a host. Each launcher has a file of its own; [`Target`] chooses among them here.
 
 use std::process::Command;
 
@@ -27,7 +27,7 @@ impl Target<'_> {
         self.launch().check(self)
     }
 
-    /// Returns the command of the client, which starts a shell on the host.
+    /// Returns the command of the client: the program on this machine that gets a shell on the host.
     pub(crate) fn command(&self, login: &SshLogin) -> Result<Command> {
         self.launch().command(self, login)
     }
@@ -42,7 +42,7 @@ impl Target<'_> {
         self.launch().traits()
     }
 
-    /// Returns what the client said last of its link, among what the application said.
+    /// Returns the client's last message about its link. `stderr` can contain output of the application too.
     pub(crate) fn last_words(&self, stderr: &[u8]) -> Option<String> {
         self.launch().last_words(stderr)
     }

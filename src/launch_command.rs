@@ -10,7 +10,7 @@ use crate::lease::SilentCut;
 use crate::script::BOOTSTRAP;
 use crate::target::{Launch, SshLogin, Target, Traits, command_of, shell};
 
-/// The program and the arguments of the command.
+/// The words are the program of the command and its arguments.
 impl Launch for Vec<OsString> {
     fn check(&self, target: &Target) -> Result<()> {
         check_places(target, self)
@@ -35,31 +35,32 @@ impl Launch for Vec<OsString> {
     }
 }
 
+/// Refuses a target for which a name in the command has no value, or whose user the command does not name.
 fn check_places(target: &Target, argv: &[OsString]) -> Result<()> {
     let names = |place: &str| argv.iter().any(|word| contains(word.as_bytes(), place.as_bytes()));
     match target.user {
         None if names("{user}") => {
-            Err(Error::invalid("user", "", "the launcher's command names {user}, and there is none"))
+            Err(Error::invalid("user", "", "must be set, because the launcher's command names {user}"))
         }
         Some(user) if !names("{user}") => {
-            Err(Error::invalid("user", user, "the launcher's command does not name {user}: it would not be heeded"))
+            Err(Error::invalid("user", user, "must not be set, because the launcher's command does not name {user}"))
         }
-        // Hosts and users never begin so.
+        // Hosts and users never begin with '-'.
         _ if target.uuid.is_some_and(|uuid| uuid.starts_with('-')) && names("{uuid}") => Err(Error::invalid(
             "uuid",
             target.uuid.unwrap_or_default(),
-            "it would be an option of the launcher's command",
+            "must not begin with '-', because the launcher's command would take it for an option",
         )),
         _ if target.uuid.is_none() && names("{uuid}") => Err(Error::invalid(
             "launcher",
             target.launcher.name(),
-            "its command names {uuid}, and this call is about no process",
+            "must not name {uuid} in its command, because this call concerns no process",
         )),
         _ => Ok(()),
     }
 }
 
-/// Puts the target's values in the place of their names in a word of the command.
+/// Returns a word of the command with the values of the target in place of their names. Braces in a value stay.
 fn fill_in(target: &Target, word: &OsStr) -> OsString {
     let places = [("{host}", Some(target.host)), ("{user}", target.user), ("{uuid}", target.uuid)];
     let mut rest = word.as_bytes();

@@ -9,8 +9,8 @@ use crate::lease::SilentCut;
 use crate::script::BOOTSTRAP;
 use crate::target::{Launch, SshLogin, Target, Traits, command_of};
 
-/// The shell below is a child of the client, so that who kills the client kills no wrapper; the `exit` keeps shells from
-/// replacing themselves by their last command.
+/// Starts the wrapper's shell as a child of the client, so that killing the client does not kill the wrapper. Without
+/// `exit`, some shells would replace themselves by their last command.
 const LOCAL: &str = r#"cd 2>/dev/null; /bin/sh -c "$0" sshpm; exit"#;
 
 /// `/bin/sh` on this machine.
@@ -33,7 +33,7 @@ impl Launch for Local {
         Traits {
             shares_connections: false,
             kills_group_with_client: true,
-            // No network lies in between, but this program can stand still while a child that it has forked holds the
+            // There is no network that could be cut, but this program can stop while a child that it has forked holds the
             // lifeline open.
             silent_cut: SilentCut::Input,
             stdout: StdoutAs::Pipe,

@@ -1,4 +1,4 @@
-//! Slurm: srun's arguments, and what its errors mean.
+//! A step of a Slurm job: the arguments of srun, and what its messages mean.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -13,10 +13,10 @@ use crate::script::BOOTSTRAP;
 use crate::slurm::{Slurm, check_job};
 use crate::target::{Launch, SshLogin, Target, Traits, command_of, shell};
 
-/// How long one of Slurm's programs may take; srun and squeue try for 9 s to reach a slurmctld that does not answer.
+/// How long one of Slurm's programs may take. srun and squeue try for 9 s to reach a slurmctld that does not answer.
 const TIME: Duration = Duration::from_secs(20);
 
-/// srun would tell of an exit code among what the application says.
+/// The code is always 0, because srun would report another one in the middle of the application's stderr.
 const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
 
 impl Launch for Slurm {
@@ -49,12 +49,12 @@ impl Launch for Slurm {
 }
 
 impl Slurm {
-    /// The nodes of the job, which are the hosts for its processes, in Slurm's order. Blocks, at most for 40 s, and 80 s where
-    /// Slurm's programs do not end of KILL.
+    /// Asks Slurm for the nodes of the job, and returns them in Slurm's order. They are the hosts for its processes.
+    /// Blocks for at most 40 s, or 80 s if KILL does not end Slurm's programs.
     ///
     /// # Errors
-    /// [`Error::Launcher`]: Slurm does not know the job, it has ended, no slurmctld answers, or squeue or scontrol is not here;
-    /// [`Error::Invalid`], [`Error::InsideCallback`].
+    /// [`Error::Launcher`] if Slurm does not know the job, the job has ended, no slurmctld answers, or squeue or scontrol
+    /// cannot be executed. [`Error::Invalid`] if a value is invalid or no job is set. [`Error::InsideCallback`].
     pub fn hosts(&self) -> Result<Vec<String>> {
         refuse_inside_callback()?;
         self.check_fields("launcher")?;
@@ -62,13 +62,14 @@ impl Slurm {
         let list = self.ask("squeue", &["--noheader", "--format=%N", &format!("--jobs={job}")])?;
         let list = list.trim();
         if list.is_empty() {
-            // Of a job that has ended squeue knows no nodes for some minutes, and then nothing.
+            // For some minutes squeue lists a job that has ended, without nodes. Then it does not know the job.
             return Err(failed(LauncherFailure::NoJob, format!("job {job} has no nodes")));
         }
         let hosts = self.ask("scontrol", &["show", "hostnames", list])?;
         Ok(hosts.lines().map(str::to_owned).collect())
     }
 
+    /// Runs one of Slurm's programs, and returns what it writes to stdout.
     fn ask(&self, program: &str, arguments: &[&str]) -> Result<String> {
         let path = self.srun_program.with_file_name(program);
         let mut command = Command::new(&path);
@@ -82,30 +83,28 @@ impl Slurm {
             (Some(0), _) => Ok(stdout),
             (_, Some(failure)) => Err(failed(failure, stderr)),
             (Some(code), None) => Err(failed(LauncherFailure::Ended(code), stderr)),
-            // A host program that reaps all children leaves no code. What was cut has no end of line.
+            // A host program that reaps all children leaves no code. Output that was cut does not end with a newline.
             (None, None) if stdout.ends_with('\n') && stderr.is_empty() => Ok(stdout),
             (None, None) => Err(failed(LauncherFailure::TimedOut, stderr)),
         }
     }
 
-    /// The job's number, from here or from the environment. Without one, srun would queue for an allocation of its own.
+    /// Returns the number of the job: the one that was set, or that of the environment. Without a number, srun would
+    /// queue for a new allocation.
     fn job_id(&self) -> Result<String> {
         if let Some(job) = &self.job {
             return Ok(job.clone());
         }
         let job = std::env::var("SLURM_JOB_ID").or_else(|_| std::env::var("SLURM_JOBID")).unwrap_or_default();
         if job.is_empty() {
-            return Err(Error::invalid(
-                "launcher.job",
-                "",
-                "no job is given, and SLURM_JOB_ID is not set: salloc sets it",
-            ));
+            return Err(Error::invalid("launcher.job", "", "must be set, or SLURM_JOB_ID must be, as salloc sets it"));
         }
         check_job("SLURM_JOB_ID", &job)?;
         Ok(job)
     }
 
-    /// srun and its arguments, before the command. Of an option that is given twice the last one holds.
+    /// Returns srun and its arguments, without the command that it runs. If an option is given twice, srun takes the last
+    /// one.
     fn arguments(&self, host: &str) -> Result<Vec<OsString>> {
         let mut arguments = vec![OsString::from(&self.srun_program)];
         arguments.extend(DEFAULTS.map(OsString::from));
@@ -118,16 +117,16 @@ impl Slurm {
     }
 }
 
-/// A node goes to srun as a list, in which these characters mean more, and as a file where it has a slash.
+/// Refuses a host that srun would take for a list of nodes, or for a file, which is what it takes a slash for.
 fn check_node(host: &str) -> Result<()> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if host.bytes().all(good) {
         return Ok(());
     }
-    Err(Error::invalid("host", host, "the name of a node has letters, digits, '.', '_' and '-'"))
+    Err(Error::invalid("host", host, "must be the name of a node: letters, digits, '.', '_' and '-'"))
 }
 
-/// Has Slurm's programs go by their arguments alone.
+/// Removes the variables that Slurm's programs would take for options.
 fn clear_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -138,7 +137,7 @@ fn clear_environment(command: &mut Command) {
     }
 }
 
-/// What srun's messages mean.
+/// Returns what the messages of a program of Slurm mean, if they are known.
 fn recognize(stderr: &str) -> Option<LauncherFailure> {
     MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure)
 }
@@ -147,24 +146,25 @@ fn failed(failure: LauncherFailure, stderr: String) -> Error {
     Error::Launcher { launcher: "slurm".to_owned(), host: String::new(), user: None, failure, stderr }
 }
 
-/// What holds unless the caller's options say otherwise: the environment of this program; all memory and all CPUs that the job has on the
-/// node; and no MPI, which would cost each step its set-up.
+/// The options that the caller's options can replace: a step has the environment of this program, all memory and all
+/// CPUs of the job on the node, and no MPI, whose set-up would cost time in each step.
 const DEFAULTS: [&str; 4] = ["--export=ALL", "--mem=0", "--cpu-bind=none", "--mpi=none"];
 
-/// One task, beside other steps, and the one that reads stdin. The directory is one that every node has: srun would say that it takes
-/// another. Not `--unbuffered`: the task's stdout would be a terminal. So what it writes comes when a line ends, as all reports do.
+/// The options that the caller's options cannot replace: one task, which runs beside other steps and reads stdin. Every
+/// node has the directory; for a missing one srun would write a message. `--unbuffered` would make the task's stdout a
+/// terminal. Without it, output arrives when its line ends, as all reports do.
 const OURS: [&str; 6] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0", "--chdir=/"];
 
-/// Of Slurm's variables, those that name the cluster. srun takes most of the others for options (labels before lines, files in place of the
-/// streams, a prolog that writes to them), which often have no opposite that could be an argument; and a program that runs in a job has its
-/// own step's values in them. What a step's task has of them is set by slurmd.
+/// The variables of Slurm that name the cluster, which its programs need. srun takes most of the others for options
+/// (labels before lines, files in place of the streams, a prolog that writes to them), and often no argument undoes them.
+/// In a program that runs in a job, they have the values of that program's own step. slurmd sets them for the new step.
 const OF_THE_CLUSTER: [&str; 3] = ["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"];
 
-/// Those of 22.05.
+/// The messages of Slurm 22.05.
 const MESSAGES: [(&str, LauncherFailure); 8] = [
     ("Invalid job id specified", LauncherFailure::NoJob),
     ("has expired", LauncherFailure::NoJob),
-    // The job of somebody else.
+    // The job belongs to another user.
     ("Access/permission denied", LauncherFailure::NoJob),
     ("Requested node configuration is not available", LauncherFailure::NotInJob),
     ("Unable to contact slurm controller", LauncherFailure::NoController),
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// As srun 22.05 said it.
+    /// srun 22.05 wrote these messages.
     #[test]
     fn messages_are_told_apart() {
         for (text, failure) in [

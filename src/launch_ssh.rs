@@ -1,4 +1,4 @@
-//! ssh's arguments, and what its errors mean.
+//! The system's ssh: its arguments, and what its messages mean.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -14,9 +14,9 @@ use crate::seconds;
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 use crate::target::{Launch, SshLogin, Target, Traits};
 
-/// What this crate relies on. On the command line, ssh's first value wins, so no ssh_config and no option of the user
-/// changes these. EscapeChar and RequestTTY: bytes must arrive as they are. LogLevel: its messages are what failures are
-/// told by.
+/// The options that this crate relies on. ssh takes the first value of an option, and these come first, so no ssh_config
+/// and no option of the user changes them. EscapeChar and RequestTTY make bytes arrive unchanged. LogLevel keeps the
+/// messages by which failures are recognized.
 const OURS: [&str; 10] = [
     "BatchMode=yes",
     "ClearAllForwardings=yes",
@@ -30,18 +30,19 @@ const OURS: [&str; 10] = [
     "VisualHostKey=no",
 ];
 
-/// The same, where this ssh knows them: an older one refuses the keywords, and no ssh_config has them.
+/// Options that this crate relies on too, for an ssh that knows them. An older ssh refuses these keywords, and no
+/// ssh_config can contain them.
 const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
 
-/// What holds unless the caller's options say otherwise: a link that is cut in silence is noticed after three pings
-/// without an answer.
+/// The options that the caller's options can replace: ssh ends a link that was cut in silence after three pings without an
+/// answer.
 const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// The system's ssh.
 pub(crate) struct Ssh;
 
 impl Launch for Ssh {
-    /// ssh itself says what is wrong with a target.
+    /// Accepts every target, because ssh itself reports what is wrong with it.
     fn check(&self, _: &Target) -> Result<()> {
         Ok(())
     }
@@ -59,7 +60,7 @@ impl Launch for Ssh {
     fn traits(&self) -> Traits {
         Traits {
             shares_connections: true,
-            // What ssh starts sees the end of its streams.
+            // What ssh starts, such as a ProxyCommand, ends when its streams end.
             kills_group_with_client: false,
             silent_cut: SilentCut::Sshd,
             stdout: StdoutAs::Socket,
@@ -71,7 +72,7 @@ impl Launch for Ssh {
     }
 }
 
-/// The arguments for a session that runs [`BOOTSTRAP`] on a host.
+/// Returns the arguments for a session that runs [`BOOTSTRAP`] on a host.
 fn arguments(
     options: &Options,
     version: Option<Version>,
@@ -99,7 +100,7 @@ fn arguments(
         option(format!("{keyword}={value}").into());
     }
     if let Some(file) = options.known_hosts_file.as_ref().filter(|_| !ignores_host_key(options, host)) {
-        // ssh splits the value at spaces, unless they are in quotes.
+        // ssh splits the value at spaces outside quotes.
         let mut value = OsString::from("UserKnownHostsFile=\"");
         value.push(file);
         value.push("\"");
@@ -119,6 +120,7 @@ fn arguments(
     arguments
 }
 
+/// Returns whether ssh is not to check the key of this host.
 fn ignores_host_key(options: &Options, host: &str) -> bool {
     match options.host_key_policy {
         HostKeyPolicy::Disabled => true,
@@ -127,9 +129,10 @@ fn ignores_host_key(options: &Options, host: &str) -> bool {
     }
 }
 
+/// Returns the options for the policy on host keys.
 fn host_key_options(options: &Options, host: &str) -> &'static [(&'static str, &'static str)] {
     match options.host_key_policy {
-        // /dev/null: a changed key would else end the connection, and nothing may be remembered.
+        // With /dev/null, a changed key does not end the connection, and ssh remembers no key.
         _ if ignores_host_key(options, host) => &[
             ("StrictHostKeyChecking", "no"),
             ("UserKnownHostsFile", "/dev/null"),
@@ -141,14 +144,15 @@ fn host_key_options(options: &Options, host: &str) -> &'static [(&'static str, &
     }
 }
 
-/// localhost, 127.0.0.0/8 and ::1.
+/// Returns whether this is localhost, an address of 127.0.0.0/8, or ::1.
 fn is_localhost(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What ssh's messages mean. The first that fits holds: what comes later is more general, or follows from what is before.
+/// What ssh's messages mean. The first entry that ssh's stderr contains decides: later entries are more general, or follow
+/// from earlier ones.
 const MESSAGES: [(&str, SshFailure); 25] = [
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", SshFailure::HostKeyChanged),
     ("has changed and you have requested strict checking", SshFailure::HostKeyChanged),
@@ -168,10 +172,10 @@ const MESSAGES: [(&str, SshFailure); 25] = [
     ("No route to host", SshFailure::Unreachable),
     ("Network is unreachable", SshFailure::Unreachable),
     ("Host is down", SshFailure::Unreachable),
-    // A route of type prohibit.
+    // The kernel says this for a route of type prohibit.
     (": Permission denied", SshFailure::Unreachable),
     ("Not allowed at this time", SshFailure::Throttled),
-    // What a ProxyCommand that ended looks like: its own words, if any, were before.
+    // A ProxyCommand has ended. If it is an ssh, its own messages match an entry above.
     ("UNKNOWN port 65535", SshFailure::Closed),
     (BEFORE_BANNER, SshFailure::Throttled),
     ("Connection closed by", SshFailure::Closed),
@@ -179,14 +183,14 @@ const MESSAGES: [(&str, SshFailure); 25] = [
     ("closed by remote host", SshFailure::Closed),
 ];
 
-/// ssh prefixes with this whatever ends a connection before sshd's banner: most often MaxStartups.
+/// ssh begins every message about a connection that ended before sshd's banner like this. The usual cause is MaxStartups.
 const BEFORE_BANNER: &str = "kex_exchange_identification:";
 
-/// Whether trying again can help, and is safe: sshd dropped the connection before it was one, so nothing has run.
+/// Returns whether another login can help and is safe: sshd dropped the connection before the login, so nothing has run.
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     match error {
         Error::Ssh { failure: SshFailure::Throttled, .. } => true,
-        // The same drop behind a jump host.
+        // sshd behind a jump host dropped the connection.
         Error::Ssh { failure: SshFailure::Closed, stderr, .. } => stderr.contains(BEFORE_BANNER),
         _ => false,
     }
@@ -197,11 +201,11 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
 pub(crate) enum NoSession {
     /// The host allows no more on one connection (MaxSessions).
     Refused,
-    /// The connection has gone or hangs, or this ssh cannot share.
+    /// The connection has ended or hangs, or this ssh cannot share connections.
     Broken,
 }
 
-/// Whether it was the shared connection that failed, not what is behind it. Nothing has run then.
+/// Returns how the shared connection failed. Then nothing has run. Returns `None` if the failure lies elsewhere.
 pub(crate) fn no_session(error: &Error) -> Option<NoSession> {
     let Error::Ssh { failure, stderr, .. } = error else { return None };
     match failure {
@@ -211,26 +215,27 @@ pub(crate) fn no_session(error: &Error) -> Option<NoSession> {
     }
 }
 
-/// Whether a connection failed because it was to be shared: by an ssh that is too old for that, or where the socket
-/// could not be made.
+/// Returns whether a connection failed because it was to be shared: ssh is too old to share it, or could not create the
+/// socket.
 pub(crate) fn cannot_share(error: &Error) -> bool {
     let Error::Ssh { failure, stderr, .. } = error else { return false };
-    // The keywords are told as they were written, or in lower case.
+    // ssh quotes the keywords as they were written, or in lower case.
     let is_keyword_of_ours = *failure == SshFailure::Configuration && stderr.to_ascii_lowercase().contains("control");
     is_keyword_of_ours || SHARING_MESSAGES.iter().any(|message| stderr.contains(message))
 }
 
+/// Parts of ssh's messages about a connection that it cannot share.
 const SHARING_MESSAGES: [&str; 5] =
     ["unix_listener", "muxserver_listen", "ControlPath too long", "ControlSocket", "control socket"];
 
-/// Why ssh ended before the wrapper began: told by its messages, which are English whatever the locale, and its code.
+/// Returns why ssh ended before the wrapper began, by its messages, which are English in every locale, and by its code.
 fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) -> Error {
     let stderr = without_warnings(&String::from_utf8_lossy(stderr).replace('\r', ""));
     let told = MESSAGES.iter().find(|(text, _)| stderr.contains(text)).map(|(_, failure)| *failure);
     let failure = match (code, told) {
-        // ssh's own failures are 255; any other code is the login shell's, and its words are not ssh's.
+        // ssh's own failures have code 255. Any other code comes from the login shell, and so do the messages.
         (Some(code @ 0..=254), _) => SshFailure::RemoteShell(code),
-        // Its methods stand there in brackets.
+        // The message lists the methods of authentication in brackets.
         (_, Some(SshFailure::AuthenticationFailed)) if stderr.contains("gssapi") && kerberos::has_no_ticket() => {
             SshFailure::NoTicket
         }
@@ -240,18 +245,18 @@ fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) ->
     Error::Ssh { host: host.to_owned(), user: user.map(str::to_owned), failure, stderr }
 }
 
-/// How lines begin that ssh writes although nothing has failed: a new host key was remembered; the key exchange is an
-/// old one, three lines since OpenSSH 10.1; X11 cannot be forwarded.
+/// The beginnings of lines that ssh writes although nothing has failed: it has remembered a new host key; the key exchange
+/// is an old one (three lines since OpenSSH 10.1); it cannot forward X11.
 const WARNINGS: [&str; 4] =
     ["Warning: Permanently added ", "** ", "Warning: untrusted X11 forwarding", "Warning: No xauth data"];
 
-/// What ssh said, without what is no reason for a failure.
+/// Returns what ssh wrote, without its warnings, which are not the reason of a failure.
 fn without_warnings(stderr: &str) -> String {
     let is_warning = |line: &&str| WARNINGS.iter().any(|begin| line.starts_with(begin));
     stderr.split_inclusive('\n').filter(|line| !is_warning(line)).collect()
 }
 
-/// How ssh's own messages begin when a link breaks that had been open.
+/// The beginnings of ssh's messages about a link that was open and broke.
 const LINK_MESSAGES: [&str; 7] = [
     "Connection to ",
     "Connection closed ",
@@ -262,7 +267,7 @@ const LINK_MESSAGES: [&str; 7] = [
     "Disconnected from ",
 ];
 
-/// What ssh said last, among what the application said.
+/// Returns ssh's last message about its link. `stderr` can contain output of the application too.
 pub(crate) fn last_words(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
     let words = text.lines().map(str::trim).rfind(|line| LINK_MESSAGES.iter().any(|begin| line.starts_with(begin)));

@@ -1,4 +1,4 @@
-//! By what a shell is started on a host: ssh, nothing but a shell on this machine, a command of the caller's, or Slurm.
+//! How sshpm obtains a shell on a host: by ssh, by a shell on this machine, by a command of the caller, or by Slurm.
 
 use std::ffi::OsString;
 use std::mem;
@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::link_loss::LinkLossPolicy;
 use crate::slurm::Slurm;
 
-/// By what a process gets the shell on its host that starts and watches it.
+/// How sshpm obtains the shell that starts and supervises a process on its host.
 ///
-/// All else is the same for all of them: states, events, kills, reports, output. What one of them cannot do is refused with
+/// States, events, kills, reports and output do not depend on the launcher. What a launcher cannot do is refused with
 /// [`Error::Invalid`](crate::Error::Invalid) before anything starts.
 ///
 /// ```
@@ -33,27 +33,28 @@ pub enum Launcher {
     /// The system's ssh.
     #[default]
     Ssh,
-    /// `/bin/sh` on this machine, as this program's user, with its environment and, at first, in its home directory (HOME; where that is
-    /// not set, where this program is). The host is a name and no more: every host is this machine.
+    /// `/bin/sh` on this machine. It runs as the user of this program and with the environment of this program, and
+    /// begins in the home directory (HOME), or in the current directory if HOME is not set. The host is only a name:
+    /// every host is this machine.
     Local,
-    /// A command that runs what is appended to it, as `docker exec -i {host}` does: `/bin/sh`, `-c`, a script, and `sshpm`, four
-    /// arguments, none of which another shell may read. `{host}`, `{user}` and `{uuid}` stand for those of the process. It has to pass
-    /// stdin, stdout and stderr on as they are, without a terminal, and the end of its stdin too. The environment and the first
-    /// directory are what the command gives. Where its program is a relative path, that is resolved against the current
-    /// directory of [`Manager::new`](crate::Manager::new) or, for a boot request, of
-    /// [`start_process`](crate::Manager::start_process).
+    /// A command that runs the program that is appended to it, as `docker exec -i {host}` does. sshpm appends four
+    /// arguments, which no other shell may interpret: `/bin/sh`, `-c`, a script, and `sshpm`. It replaces `{host}`,
+    /// `{user}` and `{uuid}` by the values of the process. The command must pass on stdin, stdout and stderr unchanged
+    /// and without a terminal, and the end of its stdin too. It decides on the environment and the first directory. If
+    /// its program is a relative path, [`Manager::new`](crate::Manager::new) resolves the path against the current
+    /// directory or, for the launcher of a boot request, [`start_process`](crate::Manager::start_process) does.
     Command(Vec<OsString>),
-    /// A step of a Slurm job: the host is one of its nodes.
+    /// A step of a Slurm job. The host is one of the job's nodes.
     Slurm(Slurm),
 }
 
 impl Launcher {
-    /// A [`Launcher::Command`].
+    /// Returns a [`Launcher::Command`] with this program and these arguments.
     pub fn command<A: Into<OsString>>(argv: impl IntoIterator<Item = A>) -> Launcher {
         Launcher::Command(argv.into_iter().map(Into::into).collect())
     }
 
-    /// Its name: for messages.
+    /// Returns its name, for messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Launcher::Ssh => "ssh".to_owned(),
@@ -66,11 +67,12 @@ impl Launcher {
         }
     }
 
+    /// Returns whether it is the system's ssh.
     pub(crate) fn is_ssh(&self) -> bool {
         *self == Launcher::Ssh
     }
 
-    /// Makes the path of its program absolute, if it is a relative one.
+    /// Makes the path of its program absolute if it is relative.
     pub(crate) fn resolve_path(&mut self) {
         match self {
             Launcher::Ssh | Launcher::Local => {}
@@ -83,7 +85,7 @@ impl Launcher {
         }
     }
 
-    /// Refuses what could not work anywhere.
+    /// Refuses values that could not work on any host. `field` names the launcher in errors.
     pub(crate) fn check(&self, field: &str) -> Result<()> {
         match self {
             Launcher::Ssh | Launcher::Local => Ok(()),
@@ -92,26 +94,31 @@ impl Launcher {
         }
     }
 
-    /// Refuses what could not work for this process.
+    /// Refuses a link loss policy that it cannot carry out.
     pub(crate) fn check_policy(&self, policy: LinkLossPolicy) -> Result<()> {
         match (self, policy) {
             (Launcher::Slurm(_), LinkLossPolicy::Keep) => Err(Error::invalid(
                 "link_loss",
                 "keep",
-                "Slurm ends what is left of a step when its link has ended; take ssh where it lets you into the nodes of a job",
+                "must not be keep: Slurm ends what is left of a step when its link has ended; use ssh if it lets you into the nodes of a job",
             )),
             _ => Ok(()),
         }
     }
 }
 
+/// Refuses a command that could not work on any host.
 fn check_command(field: &str, argv: &[OsString]) -> Result<()> {
     let field = |at: usize| format!("{field}.command[{at}]");
     let Some(program) = argv.first() else {
-        return Err(Error::invalid(field(0), "", "it has no program"));
+        return Err(Error::invalid(field(0), "", "must name a program"));
     };
     if program.is_empty() || program.as_bytes().contains(&b'{') {
-        return Err(Error::invalid(field(0), program.as_bytes(), "it is the name or the path of a program"));
+        return Err(Error::invalid(
+            field(0),
+            program.as_bytes(),
+            "must be the name or the path of a program, without '{'",
+        ));
     }
     for (at, word) in argv.iter().enumerate() {
         check::text(&field(at), word.as_bytes(), check::LONGEST_STRING)?;

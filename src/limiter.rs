@@ -1,46 +1,53 @@
-//! How many connections are opened at a time.
+//! Limits how many logins are under way at the same time.
 //!
-//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100), so no more than 8 are opened
-//! to one host at a time, which leaves room for others, and fewer where sshd has dropped one. No more than 64 in all are
-//! opened at a time, because each costs this machine some 60 ms of CPU: those that have not succeeded within a second
-//! cost none, and do not count.
+//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100). So at most 8 logins to one host
+//! are under way at a time, which leaves room for other users, and fewer to a host whose sshd has dropped one. At most 64
+//! are under way in total, because each costs this machine some 60 ms of CPU. A login that has not succeeded within a
+//! second costs none, and does not count.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+/// How many logins to one host are under way at a time, unless its sshd drops some of them.
 const PER_HOST: usize = 8;
+/// How many logins are under way at a time in total.
 const IN_ALL: usize = 64;
-/// A host that drops what it is sent answers later or never: it must not hold up the others.
+/// After this time a login does not count in total: a host that does not answer must not hold up the others.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// Hands out the turns to connect.
+/// Hands out the permits to log in.
 #[derive(Default)]
 pub(crate) struct ConnectLimiter {
-    /// Under it, `cancelled` looks at the pool's table, a connection's state or a process's: all of them leaf locks.
+    /// While it is held, `cancelled` takes the lock of the connection table, of a connection's state or of a process:
+    /// all of them are leaf locks.
     open: Mutex<Connecting>,
+    /// A permit was given back, or somebody may have been cancelled.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Connecting {
+    /// The permits in use: their numbers, and when they were handed out.
     permits: Vec<(u64, Instant)>,
     next_permit: u64,
     by_host: HashMap<String, Here>,
 }
 
-/// The turns of one host.
+/// The permits of one host.
 struct Here {
+    /// How many are in use.
     open: usize,
+    /// How many callers wait for one.
     waiting: usize,
-    /// How many it gets, as learned.
+    /// How many can be in use at a time, as the host has taught.
     most: usize,
-    /// Which turns were handed out after that was learned.
+    /// Permits with smaller numbers were handed out before that was learned.
     learned_before: u64,
 }
 
-/// A turn to connect; it ends when dropped.
+/// The permit to log in to a host. It is given back when dropped.
 pub(crate) struct ConnectPermit<'a> {
     limiter: &'a ConnectLimiter,
     host: String,
@@ -48,7 +55,8 @@ pub(crate) struct ConnectPermit<'a> {
 }
 
 impl ConnectLimiter {
-    /// Waits for a turn, until the deadline or until `cancelled`: whoever makes that true calls [`ConnectLimiter::wake`].
+    /// Waits for a permit, until the deadline or until `cancelled` returns true. Whoever makes it return true calls
+    /// [`ConnectLimiter::wake`]. Returns `None` if there is no permit by then.
     pub(crate) fn wait_for_permit(
         &self,
         host: &str,
@@ -76,7 +84,8 @@ impl ConnectLimiter {
         permit.map(|id| ConnectPermit { limiter: self, host: host.to_owned(), id })
     }
 
-    /// Waits until the time, or until `cancelled`; false in that case.
+    /// Waits until this time, or until `cancelled` returns true, and returns false in that case. Whoever makes it return
+    /// true calls [`ConnectLimiter::wake`].
     pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
         let mut connecting = self.open.lock();
         while !cancelled() {
@@ -87,7 +96,7 @@ impl ConnectLimiter {
         false
     }
 
-    /// True when the time has come.
+    /// Waits for a change or for this time, and returns whether the time has come.
     fn wait(&self, connecting: &mut MutexGuard<Connecting>, until: Option<Instant>) -> bool {
         match until {
             Some(until) => self.changed.wait_until(connecting, until).timed_out(),
@@ -98,18 +107,18 @@ impl ConnectLimiter {
         }
     }
 
-    /// Makes all who wait look again.
+    /// Makes all callers that wait check again whether they are cancelled.
     pub(crate) fn wake(&self) {
-        // Under the lock, so that nobody is between the look and the wait.
+        // The lock is held so that no caller is between its check and its wait.
         let _connecting = self.open.lock();
         self.changed.notify_all();
     }
 }
 
-/// Whether one more can connect.
+/// Whether there is room for one more login.
 enum Room {
     Free,
-    /// Not before another turn ends, or this time.
+    /// Not before a permit is given back, or this time.
     After(Option<Instant>),
 }
 
@@ -124,7 +133,7 @@ impl Connecting {
         if open >= most {
             return Room::After(None);
         }
-        // A host's first turn goes before another's second.
+        // The first permit of one host goes before the second permit of another.
         let first = self.by_host.values().filter(|here| here.open == 0 && here.waiting > 0).count();
         let kept = if open == 0 { 0 } else { first };
         let now = Instant::now();
@@ -139,7 +148,7 @@ impl Connecting {
         self.next_permit
     }
 
-    /// What was learned of a host is kept.
+    /// Forgets a host that nobody uses, unless it has taught how many logins it takes.
     fn forget(&mut self, host: &str) {
         let here = self.here(host);
         if here.open == 0 && here.waiting == 0 && here.most == PER_HOST {
@@ -149,8 +158,8 @@ impl Connecting {
 }
 
 impl ConnectPermit<'_> {
-    /// sshd has dropped this one: its host gets half as many at a time from now on, but never none. Those that were under way
-    /// together count once.
+    /// Learns that sshd has dropped this login: its host gets half as many permits at a time from now on, but at least
+    /// one. The drops of logins that were under way together count once.
     pub(crate) fn was_dropped(&self) {
         if let Some(most) = self.learn() {
             log::debug!("{}: sshd drops connections; {most} at a time from now on", self.host);

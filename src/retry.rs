@@ -1,4 +1,4 @@
-//! When a login or a session that failed is tried again.
+//! Decides when a failed login is repeated.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use crate::launch_ssh;
 use crate::limiter::ConnectPermit;
 use crate::sys;
 
-/// The pauses between attempts: they double, and are spread, so that those who were dropped together do not come back
-/// together.
+/// The pauses between attempts. They double, and are random in part, so that logins that were dropped together do not
+/// come back together.
 pub(crate) struct Backoff {
     pause: Duration,
     longest: Duration,
@@ -18,12 +18,12 @@ pub(crate) struct Backoff {
 impl Backoff {
     const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-    /// Allows attempts within this time from now.
+    /// Returns pauses of up to 2 s, for attempts within this time from now.
     pub(crate) fn within(time: Duration) -> Backoff {
         Backoff { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(2), until: sys::deadline(time) }
     }
 
-    /// Allows attempts for ever.
+    /// Returns pauses of up to 30 s, for attempts without end.
     pub(crate) fn for_ever() -> Backoff {
         Backoff { pause: Self::FIRST_PAUSE, longest: Duration::from_secs(30), until: None }
     }
@@ -39,7 +39,7 @@ impl Backoff {
 /// The attempts to log in for one session or one connection.
 pub(crate) struct Logins {
     connect_timeout: Duration,
-    /// It begins with the first login that failed.
+    /// It starts with the first failed login.
     backoff: Option<Backoff>,
 }
 
@@ -48,8 +48,8 @@ impl Logins {
         Logins { connect_timeout, backoff: None }
     }
 
-    /// Returns when to log in again after a login that failed with this error, and gives its permit back. `None`: another
-    /// login cannot help, or no time is left.
+    /// Returns when to log in again after a login failed with this error, and gives its permit back. Returns `None` if
+    /// another login cannot help, or if no time is left.
     pub(crate) fn after(&mut self, error: &Error, permit: Option<ConnectPermit>) -> Option<Instant> {
         if !launch_ssh::is_worth_a_retry(error) {
             return None;

@@ -1,4 +1,4 @@
-//! Where the sockets of shared connections are: a private directory of the user's.
+//! The private directory of the user that contains the sockets of shared connections.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
@@ -11,31 +11,34 @@ use parking_lot::Mutex;
 
 use crate::sys::{self, Lock};
 
-/// A socket's path has at most 107 bytes (sun_path in unix(7)), and ssh makes it under a name that is 17 bytes longer.
+/// A socket's path must have fewer bytes: it can have at most 107 (sun_path in unix(7)), and ssh first creates the socket
+/// under a name that is 17 bytes longer.
 const LONGEST_PATH: usize = 90;
-/// Random digits: 64 bits.
+/// How many random digits name a socket: 64 bits.
 const NAME_LENGTH: usize = 16;
-/// How often a directory is made again that others remove.
+/// How often to create a directory again that others remove.
 const TRIES: usize = 100;
 
-/// The directory for sockets: below XDG_RUNTIME_DIR, else below TMPDIR or /tmp.
+/// The directory for sockets: in XDG_RUNTIME_DIR, or else in TMPDIR or /tmp.
 ///
-/// Who uses it holds a shared lock on it; only who gets it alone removes it. A socket comes into it long after its name was
-/// chosen, so that it may be empty while it is in use.
+/// Every manager that uses the directory holds a shared lock on it, and a manager removes it only if it gets an exclusive
+/// lock. Whether the directory is empty does not tell whether it is in use: ssh creates a socket long after its name was
+/// chosen.
 pub(crate) struct SocketDirectory {
+    /// The directories to use, the best first.
     candidates: Vec<PathBuf>,
     /// A leaf lock.
     held: Mutex<Vec<Held>>,
 }
 
-/// A directory that is not removed while this lives.
+/// A directory that no manager removes while this value lives.
 struct Held {
     directory: PathBuf,
     lock: fs::File,
 }
 
 impl Held {
-    /// Whether it is the directory that stands there now.
+    /// Returns whether this is the directory that has this path now.
     fn is(&self, directory: &Path) -> bool {
         let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let there = fs::symlink_metadata(directory).ok().map(id);
@@ -44,6 +47,7 @@ impl Held {
 }
 
 impl SocketDirectory {
+    /// Returns the directories of this user, without creating one.
     pub(crate) fn new() -> SocketDirectory {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let bases = runtime.into_iter().chain([std::env::temp_dir()]);
@@ -51,10 +55,10 @@ impl SocketDirectory {
         SocketDirectory { candidates: bases.map(|base| base.join(&name)).collect(), held: Mutex::default() }
     }
 
-    /// A path for a new socket. Makes the directory where it is missing: somebody may have cleaned up.
+    /// Returns a path for a new socket. Creates the directory if it is missing: another program may have cleaned up.
     ///
     /// # Errors
-    /// Why none of the places can be used.
+    /// The reasons why none of the directories can be used.
     pub(crate) fn new_socket(&self) -> Result<PathBuf, String> {
         let random = sys::random::<{ NAME_LENGTH / 2 }>().map_err(|e| format!("no random name for a socket: {e}"))?;
         let name = format!("{:016x}", u64::from_ne_bytes(random));
@@ -68,8 +72,8 @@ impl SocketDirectory {
         Err(reasons.join("; "))
     }
 
-    /// Makes a directory, and holds it. Where it cannot be locked (no descriptor, a file system without locks), it is used
-    /// all the same.
+    /// Creates a directory, and holds a lock on it. If the directory cannot be locked (no descriptor, a file system without
+    /// locks), it is used without a lock.
     fn prepare(&self, directory: &Path, name: &str) -> Result<(), String> {
         for _ in 0..TRIES {
             prepare(directory, name)?;
@@ -77,7 +81,7 @@ impl SocketDirectory {
                 return Ok(());
             }
             match sys::lock_directory(directory, Lock::Shared) {
-                // It counts when it is still there, which is looked at next.
+                // The lock counts only if the directory is still there, which is checked next.
                 Ok(lock) => self.hold(Held { directory: directory.to_owned(), lock }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(_) => return Ok(()),
@@ -92,14 +96,14 @@ impl SocketDirectory {
         held.push(new);
     }
 
-    /// Removes sockets that a manager and its connections left when they were killed, and the directory when it is empty.
+    /// Removes the sockets that killed managers and connections have left, and the directory if it is empty and unused.
     pub(crate) fn remove(&self) {
         self.held.lock().clear();
         for directory in &self.candidates {
             if is_private(directory).is_ok() {
                 remove_stale(directory);
                 if let Ok(_alone) = sys::lock_directory(directory, Lock::Alone) {
-                    // It fails when it is not empty.
+                    // This fails if the directory is not empty.
                     let _ = fs::remove_dir(directory);
                 }
             }
@@ -107,21 +111,22 @@ impl SocketDirectory {
     }
 }
 
+/// Creates a directory, or checks that an existing one is private, for a socket of this name.
 fn prepare(directory: &Path, name: &str) -> Result<(), String> {
     let length = directory.as_os_str().len() + 1 + name.len();
     if length >= LONGEST_PATH {
-        return Err(format!("the path of a socket would have {length} bytes, and can have {}", LONGEST_PATH - 1));
+        return Err(format!("the path of a socket must have at most {} bytes, and has {length}", LONGEST_PATH - 1));
     }
     // ssh expands % and environment variables in the path, and splits it at spaces.
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._+@-".contains(byte);
     if !directory.is_absolute() || !directory.as_os_str().as_bytes().iter().all(plain) {
-        return Err("the path is relative, or has characters that ssh_config gives a meaning".to_owned());
+        return Err("the path is relative, or contains characters that have a meaning in ssh_config".to_owned());
     }
-    // Whoever owns what is above could put another directory in its place.
+    // The owner of the directory above could replace this directory by another one.
     let base = directory.parent().unwrap_or(directory);
     let owner = fs::metadata(base).map_err(|error| error.to_string())?.uid();
     if owner != 0 && owner != sys::user_id() {
-        return Err(format!("{} belongs to the user {owner}", base.display()));
+        return Err(format!("{} belongs to user {owner}", base.display()));
     }
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => Ok(()),
@@ -130,14 +135,14 @@ fn prepare(directory: &Path, name: &str) -> Result<(), String> {
     }
 }
 
-/// Another user's directory or a symbolic link in the way is refused, not followed.
+/// Refuses another user's directory, one that others may enter, and a symbolic link, which it does not follow.
 fn is_private(directory: &Path) -> Result<(), String> {
     let metadata = fs::symlink_metadata(directory).map_err(|error| error.to_string())?;
     if !metadata.is_dir() {
-        return Err("it is no directory".to_owned());
+        return Err("it is not a directory".to_owned());
     }
     if metadata.uid() != sys::user_id() {
-        return Err(format!("it belongs to the user {}", metadata.uid()));
+        return Err(format!("it belongs to user {}", metadata.uid()));
     }
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err("others may enter it".to_owned());
@@ -145,22 +150,24 @@ fn is_private(directory: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Removes the sockets of this crate that nobody listens on: ssh links a socket to its name when it listens.
+/// Removes the sockets of this crate on which nobody listens. ssh gives a socket its name after it has begun to listen.
 fn remove_stale(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
         if is_socket && is_ours(&entry.file_name()) && is_dead(&entry.path()) {
-            // It fails when it is gone already.
+            // This fails if the socket was removed meanwhile.
             let _ = fs::remove_file(entry.path());
         }
     }
 }
 
+/// Returns whether this is the name of a socket of this crate.
 fn is_ours(name: &OsStr) -> bool {
     name.len() == NAME_LENGTH && name.as_bytes().iter().all(u8::is_ascii_hexdigit)
 }
 
+/// Returns whether nobody listens on the socket.
 fn is_dead(socket: &Path) -> bool {
     sys::connects(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
@@ -193,7 +200,7 @@ mod tests {
         remove_in_time(&directory, private);
     }
 
-    /// A child that another test starts at this moment has our descriptors until it executes its program.
+    /// Removes the directory in the end: a child of another test has our descriptors until it executes its program.
     fn remove_in_time(directory: &SocketDirectory, private: &Path) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while private.exists() && std::time::Instant::now() < deadline {
@@ -225,7 +232,7 @@ mod tests {
         let target = base.path().join("target");
         DirBuilder::new().mode(0o700).create(&target).unwrap();
         symlink(&target, base.path().join("sshpm")).unwrap();
-        assert!(directory_in(base.path()).new_socket().unwrap_err().contains("no directory"));
+        assert!(directory_in(base.path()).new_socket().unwrap_err().contains("not a directory"));
         fs::remove_file(base.path().join("sshpm")).unwrap();
         DirBuilder::new().mode(0o750).create(base.path().join("sshpm")).unwrap();
         fs::set_permissions(base.path().join("sshpm"), fs::Permissions::from_mode(0o750)).unwrap();

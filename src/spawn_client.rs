@@ -1,4 +1,4 @@
-//! The start of a client: the launcher's program on this machine, which gets a shell on the host.
+//! Starts clients: the programs on this machine that get a shell on a host.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use crate::client::{Chunk, Client};
 use crate::error::{Error, Result};
 use crate::target::{SshLogin, Target};
 
-/// Starts the client of a session, and has `script` written to the shell on the host.
+/// Starts the client of a session, and has it write `script` to the shell on the host.
 ///
 /// # Errors
-/// The launcher's program cannot be executed; there is no job; a local error. Nothing runs then.
+/// The launcher's program cannot be executed, there is no Slurm job, or a local error. Then nothing runs.
 pub(crate) fn spawn_client(target: &Target, login: &SshLogin, script: Vec<Chunk>) -> Result<Client> {
     let traits = target.traits();
     let command = target.command(login)?;

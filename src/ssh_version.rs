@@ -1,27 +1,28 @@
-//! Which OpenSSH the ssh program is. Some keywords of ssh_config are younger than the oldest ssh that works, and an ssh
-//! that does not know a keyword on its command line does nothing at all. IgnoreUnknown is no way out: ours would replace
-//! the user's, whose own ssh_config may need it.
+//! Finds out which version of OpenSSH the ssh program is. Some keywords of ssh_config are younger than the oldest ssh that
+//! works with this crate, and ssh fails if its command line contains a keyword that it does not know. IgnoreUnknown does
+//! not help: on the command line it would replace the user's own IgnoreUnknown, which the ssh_config may need.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::local_program;
 
-/// OpenSSH's version: what stands before the `p` of its portable release. Later is greater.
+/// A version of OpenSSH, without the `p` and the number of its portable release. A later version is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     pub major: u32,
     pub minor: u32,
 }
 
-/// The first with SessionType, StdinNull and ForkAfterAuthentication. Before it, no ssh_config can have them either.
+/// The first version that knows SessionType, StdinNull and ForkAfterAuthentication. An ssh_config for an older version
+/// cannot contain them.
 pub(crate) const SESSION_KEYWORDS_SINCE: Version = Version { major: 8, minor: 7 };
 
-/// How long the program may take to tell its version, and then to end.
+/// How long the program may take to print its version, and then to end.
 const TIME: Duration = Duration::from_secs(2);
 
-/// The version in what `ssh -V` says: "OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17 1 Jul 2025". `None` where it is no
-/// OpenSSH. A program that wraps ssh may have said something before.
+/// Returns the version in the output of `ssh -V`: "OpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17 1 Jul 2025". Returns
+/// `None` if the program is not OpenSSH. A program that wraps ssh may have written something before it.
 pub(crate) fn parse(text: &str) -> Option<Version> {
     text.match_indices("OpenSSH_").find_map(|(at, name)| {
         let rest = &text[at + name.len()..];
@@ -40,9 +41,9 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
-/// Asks the program. `None` where it cannot be run, says nothing that is known, or says nothing in time.
+/// Asks the program for its version. Returns `None` if it cannot be executed, or prints no version of OpenSSH in time.
 ///
-/// It blocks for four seconds at the most, unless the kernel itself hangs on the program's file. Nothing is left running.
+/// Blocks for at most 4 s, unless the kernel itself hangs on the program's file. Leaves nothing running.
 pub(crate) fn ask(program: &Path) -> Option<Version> {
     ask_within(program, TIME)
 }

@@ -1,4 +1,4 @@
-//! A host and how a shell is obtained on it; what each launcher's file provides for that.
+//! A host and the launcher for it, and what the file of each launcher provides.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -12,20 +12,21 @@ use crate::route::Route;
 use crate::ssh_version::Version;
 use crate::sys;
 
-/// Where a shell is started, and for which process, if for one.
+/// Where to start a shell, and by which launcher.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub launcher: &'a Launcher,
     pub host: &'a str,
     pub user: Option<&'a str>,
+    /// The process that the shell is for, if any.
     pub uuid: Option<&'a str>,
 }
 
-/// How ssh logs in. Other launchers do not need it.
+/// How ssh logs in. Other launchers do not use it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SshLogin<'a> {
     pub options: &'a Options,
-    /// `None`: it is unknown, or the launcher is not ssh.
+    /// `None` if it is unknown, or if the launcher is not ssh.
     pub version: Option<Version>,
     pub route: &'a Route,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Traits {
     pub shares_connections: bool,
     /// Whether the client's process group is killed with the client, until the wrapper has begun.
     pub kills_group_with_client: bool,
-    /// What the lease of a session without a shared connection ends when its link is cut in silence.
+    /// What ends a session without a shared connection when its link is cut in silence, by its lease.
     pub silent_cut: fn(Lease) -> SilentCut,
     /// What the client's stdout is.
     pub stdout: StdoutAs,
@@ -58,7 +59,7 @@ pub(crate) trait Launch {
     /// Returns the properties of this launcher.
     fn traits(&self) -> Traits;
 
-    /// Returns what the client said last of its link, among what the application said.
+    /// Returns the client's last message about its link. `stderr` can contain output of the application too.
     fn last_words(&self, _stderr: &[u8]) -> Option<String> {
         None
     }
@@ -78,20 +79,21 @@ pub(crate) fn command_of(words: impl IntoIterator<Item = OsString>) -> Command {
 }
 
 impl Target<'_> {
-    /// Refuses another user than that of this program. `command` is what a [`Launcher::Command`] can be for that user.
+    /// Refuses any user but that of this program. `command` is the [`Launcher::Command`] that the error suggests.
     pub(crate) fn refuse_other_user(&self, command: &str) -> Result<()> {
         match self.user {
             Some(user) if user != sys::user_name() => {
                 let name = self.launcher.name();
-                let reason = format!("{name} starts processes as its own user; a launcher command can be {command}");
+                let reason =
+                    format!("must not be another user for the launcher {name}; use the launcher command {command}");
                 Err(Error::invalid("user", user, reason))
             }
             _ => Ok(()),
         }
     }
 
-    /// Returns why a client other than ssh ended before the shell reported: what its messages mean, if that is `known`,
-    /// or else its exit code.
+    /// Returns why a client other than ssh ended before the shell reported. `known` returns what its messages mean, if it
+    /// knows them; otherwise the exit code decides.
     pub(crate) fn diagnose_code(
         &self,
         code: Option<i32>,
@@ -102,23 +104,23 @@ impl Target<'_> {
         let failure = match (known(&stderr), code) {
             (Some(failure), _) => failure,
             (_, Some(code @ 0..)) => LauncherFailure::Ended(code),
-            // By a signal, or nobody knows how.
+            // A signal ended it, or its code is unknown.
             (_, Some(_) | None) => LauncherFailure::Closed,
         };
         self.launcher_failed(failure, stderr)
     }
 
-    /// Returns the error of a client that cannot be executed.
+    /// Returns the error for a client that cannot be executed.
     pub(crate) fn not_found(&self, said: String) -> Error {
         self.failed(SshFailure::SshNotFound, LauncherFailure::NotFound, said)
     }
 
-    /// Returns the error of a session that did not come, or did not end, in time.
+    /// Returns the error for a session that did not begin or did not end in time.
     pub(crate) fn timed_out(&self) -> Error {
         self.failed(SshFailure::TimedOut, LauncherFailure::TimedOut, String::new())
     }
 
-    /// Returns the error of a session that ended before the host had said all.
+    /// Returns the error for a session that ended before the script had written everything.
     pub(crate) fn closed(&self) -> Error {
         self.failed(SshFailure::Closed, LauncherFailure::Closed, String::new())
     }

@@ -359,7 +359,7 @@ fn what_stands_in_the_place_of_the_socket_directory_is_refused_and_not_followed(
             remove(&place);
             let warnings = logged::warnings();
             assert_eq!(warnings.len(), number + 1, "{obstacle}: {warnings:#?}");
-            let why = if obstacle == "directory" { "it belongs to the user" } else { "it is no directory" };
+            let why = if obstacle == "directory" { "it belongs to user" } else { "it is not a directory" };
             let why = if obstacle == "directory" && me == owner { "others may enter it" } else { why };
             assert!(warnings[number].contains(why), "{obstacle}: {warnings:#?}");
         }
