@@ -1,4 +1,4 @@
-//! One shared connection, as all who use it see it: where its sessions come in, whether it answers, and why it ended.
+//! The record of one shared connection: where its sessions enter, whether it answers, and why it ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,32 +12,34 @@ use crate::destination::Destination;
 use crate::lease::Lease;
 use crate::sys;
 
-/// How long after its clients a master may end, and its thread know why.
+/// How much later than its clients a master may end, and its thread learn why.
 const MASTER_AFTER_CLIENT: Duration = Duration::from_millis(500);
-/// How much later than its time a tick may come from a connection that works.
+/// How late a tick of a working connection may be.
 const LATE: Duration = Duration::from_secs(3);
 
-/// One shared connection, as its thread and those who use it have it.
+/// One shared connection. Its master's thread changes it, and the threads of its sessions read it.
 pub(crate) struct Connection {
     pub id: u64,
     pub destination: Destination,
-    /// `None` before its first client.
+    /// `None` until its master is first started. A leaf lock.
     socket: Mutex<Option<Arc<Path>>>,
     made_at: Instant,
-    /// Milliseconds from then to when it is expected to have ticked again; 0: it is not open.
+    /// The time by which its next tick must come, in milliseconds after `made_at`; 0 if it is not open.
     good_until: AtomicU64,
     /// A leaf lock.
     state: Mutex<ConnectionState>,
+    /// The state has become `Ended`.
     ended: Condvar,
 }
 
 enum ConnectionState {
-    /// No client yet, or none any more while sshd is busy.
+    /// Its master has not been started, or is to be started again.
     Waiting,
-    /// Nobody wants it any more.
+    /// Nobody needs it, and its master is not to be started.
     GivenUp,
+    /// Its master runs.
     Running(Arc<Lifeline>),
-    /// Why.
+    /// It has ended, for this reason.
     Ended(String),
 }
 
@@ -54,17 +56,17 @@ impl Connection {
         }
     }
 
-    /// Where its sessions come in. `None` before its first client.
+    /// Returns the socket at which its sessions enter; `None` until its master is first started.
     pub(crate) fn socket(&self) -> Option<Arc<Path>> {
         self.socket.lock().clone()
     }
 
-    /// Whether ssh has logged in: it makes its socket then.
+    /// Returns whether ssh has logged in, which is when it creates its socket.
     pub(crate) fn has_logged_in(&self) -> bool {
         self.socket().is_some_and(|socket| socket.exists())
     }
 
-    /// Returns where its sessions come in, and takes a new path for that from `new` before its first client.
+    /// Returns the socket at which its sessions enter, and takes the path of it from `new` the first time.
     pub(crate) fn socket_or(&self, new: impl FnOnce() -> Result<PathBuf, String>) -> Result<Arc<Path>, String> {
         if let Some(socket) = self.socket() {
             return Ok(socket);
@@ -73,21 +75,23 @@ impl Connection {
         Ok(Arc::clone(self.socket.lock().insert(socket)))
     }
 
+    /// Returns whether the directory of its socket was removed.
     pub(crate) fn has_lost_directory(&self) -> bool {
         self.socket().is_some_and(|socket| socket.parent().is_some_and(|directory| !directory.exists()))
     }
 
-    /// Whether it has told in time that it works.
+    /// Returns whether it is open and its last tick came in time.
     pub(crate) fn answers(&self) -> bool {
         self.made_at.elapsed().as_millis() < u128::from(self.good_until.load(Ordering::Relaxed))
     }
 
+    /// Notes that a tick has come now.
     pub(crate) fn ticked(&self, lease: Lease) {
         let good_until = self.made_at.elapsed() + lease.period + LATE;
         self.good_until.store(u64::try_from(good_until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Ends it before it is open: nobody wants it.
+    /// Ends it before it is open, because nobody needs it.
     pub(crate) fn give_up(&self) {
         let lifeline = {
             let mut state = self.state.lock();
@@ -106,7 +110,7 @@ impl Connection {
         }
     }
 
-    /// Ends its own session: ssh goes on until the last of the others has ended.
+    /// Ends its own session. ssh runs on until the last of the other sessions has ended.
     pub(crate) fn close(&self) {
         match self.lifeline() {
             Some(lifeline) => lifeline.close(),
@@ -114,6 +118,7 @@ impl Connection {
         }
     }
 
+    /// Kills its master, if that runs.
     pub(crate) fn kill(&self) {
         if let Some(lifeline) = self.lifeline() {
             lifeline.kill_client();
@@ -127,25 +132,26 @@ impl Connection {
         }
     }
 
-    /// Its client has ended, and another may follow.
-    pub(crate) fn rests(&self) {
+    /// Notes that its master has ended and may be started again.
+    pub(crate) fn set_waiting(&self) {
         let mut state = self.state.lock();
         if let ConnectionState::Running(_) = *state {
             *state = ConnectionState::Waiting;
         }
     }
 
+    /// Returns whether it was given up before its master was started.
     pub(crate) fn is_given_up(&self) -> bool {
         matches!(*self.state.lock(), ConnectionState::GivenUp)
     }
 
-    /// Whether it runs; false also when it was given up.
+    /// Returns whether its master runs; false also if the connection was given up.
     pub(crate) fn is_running(&self) -> bool {
         matches!(*self.state.lock(), ConnectionState::Running(_))
     }
 
-    /// A client runs. False when it is not wanted any more.
-    pub(crate) fn runs(&self, lifeline: &Arc<Lifeline>) -> bool {
+    /// Notes that its master runs. Returns false if the connection was given up, so that the master has to be ended.
+    pub(crate) fn set_running(&self, lifeline: &Arc<Lifeline>) -> bool {
         let mut state = self.state.lock();
         match *state {
             ConnectionState::GivenUp => false,
@@ -156,14 +162,15 @@ impl Connection {
         }
     }
 
+    /// Notes that it has ended, and why.
     pub(crate) fn end(&self, why: String) {
         self.good_until.store(0, Ordering::Relaxed);
         *self.state.lock() = ConnectionState::Ended(why);
         self.ended.notify_all();
     }
 
-    /// Why it has ended, if it has. Its clients end with it, and some of them a moment before it: this waits that long for one
-    /// that `has_lost` it without a word.
+    /// Returns why it has ended, or `None` if it has not. A client can end a moment before the master that carried it:
+    /// waits up to 500 ms for the master, if the client `has_lost` the connection or the master has ended.
     pub(crate) fn why_ended(&self, has_lost: bool) -> Option<String> {
         let mut state = self.state.lock();
         let until = sys::deadline(MASTER_AFTER_CLIENT);

@@ -1,8 +1,9 @@
-//! The thread of a shared connection: it runs an ssh client that is a master for others, with a session of its own.
+//! The thread of a shared connection. It runs the master: an ssh client that shares its connection with others, and has a
+//! session of its own.
 //!
-//! That session reads its input: so the connection ends with the manager, however that ends. And it holds the lease: it
-//! reports a tick every few seconds, which is answered by a ping; without pings the remote side ends the connection, and
-//! without ticks this side does.
+//! The script of that session reads its input, so the connection ends with the manager, however the manager ends. It also
+//! keeps the lease: it reports a tick every few seconds, and the thread answers with a ping. Without pings the remote side
+//! ends the connection; without ticks this side does.
 
 use std::io;
 use std::mem;
@@ -30,18 +31,20 @@ use crate::table::ConnectionTable;
 use crate::target::{SshLogin, Target};
 use crate::wrapper::CONNECTION;
 
-/// How long a login may take beyond the connect timeout: authentication, and the start-up files.
+/// How much longer than the connect timeout a login may take, for authentication and the start-up files.
 const LONGEST_LOGIN: Duration = Duration::from_secs(60);
-/// What a master's client came to.
+
+/// How a master ended.
 enum MasterEnd {
     /// It was never open.
     Failed(Error),
-    /// Its socket could not be made.
+    /// It was never open, because its connection cannot be shared, for this reason.
     CannotShare(String),
+    /// It was open, and ended for this reason.
     Closed(String),
 }
 
-/// Opens the connections that those who wait for this host need, beyond those that are coming.
+/// Opens the connections that the waiters for this host need in addition to those that are being opened.
 pub(crate) fn open_connections(table: &Arc<ConnectionTable>, destination: &Destination) {
     while let Some(connection) = table.next_connection(destination) {
         let (kept, thread_table) = (Arc::clone(&connection), Arc::clone(table));
@@ -53,9 +56,9 @@ pub(crate) fn open_connections(table: &Arc<ConnectionTable>, destination: &Desti
     }
 }
 
-/// The body of a connection's thread.
+/// Runs a connection to its end. This is the body of its thread.
 fn keep(connection: &Connection, table: &Arc<ConnectionTable>) {
-    // A host's logger, which runs here, can panic: who waits for the connection must not wait for ever.
+    // The logger of the host program runs on this thread and can panic. Waiters must not wait for ever then.
     if panic::catch_unwind(AssertUnwindSafe(|| open_and_keep(connection, table))).is_err() {
         connection.kill();
         connection.end("its thread panicked".to_owned());
@@ -64,16 +67,16 @@ fn keep(connection: &Connection, table: &Arc<ConnectionTable>) {
     }
 }
 
-/// Opens a connection, keeps it, and tells the pool of it.
+/// Opens a connection, keeps it open, and keeps its entry in the table up to date.
 fn open_and_keep(connection: &Connection, table: &Arc<ConnectionTable>) {
     let mut logins = Logins::new(table.options().connect_timeout);
-    let mut has_been_made_again = false;
+    let mut has_replaced_directory = false;
     let unwanted = || connection.is_given_up() || !table.wants(connection);
     loop {
         let Some(permit) = table.limiter().wait_for_permit(&connection.destination.host, None, unwanted) else {
             break connection.end("nobody wanted it".to_owned());
         };
-        table.connects(connection);
+        table.set_connecting(connection);
         let mut permit = Some(permit);
         let end = match Master::open(connection, table) {
             Ok(master) => master.run(&mut || permit = None),
@@ -85,11 +88,11 @@ fn open_and_keep(connection: &Connection, table: &Arc<ConnectionTable>) {
                 break connection.end(why);
             }
             MasterEnd::Failed(error) if unwanted() => break connection.end(error.to_string()),
-            // Somebody has cleaned up while ssh logged in.
-            MasterEnd::CannotShare(_) if !has_been_made_again && connection.has_lost_directory() => {
-                has_been_made_again = true;
-                connection.rests();
-                // Why it cannot be made is told by the next try.
+            // Another program has removed the directory while ssh logged in.
+            MasterEnd::CannotShare(_) if !has_replaced_directory && connection.has_lost_directory() => {
+                has_replaced_directory = true;
+                connection.set_waiting();
+                // If this fails, the next attempt reports why.
                 let _ = table.directory().new_socket();
             }
             MasterEnd::CannotShare(why) => {
@@ -98,10 +101,10 @@ fn open_and_keep(connection: &Connection, table: &Arc<ConnectionTable>) {
             }
             MasterEnd::Failed(error) => {
                 let again = logins.after(&error, permit);
-                connection.rests();
+                connection.set_waiting();
                 match again {
                     Some(next) if table.limiter().pause(next, unwanted) => {}
-                    // Given up in the meantime: its failure is nobody's.
+                    // It was given up meanwhile, so nobody is to get its error.
                     Some(_) => break connection.end(error.to_string()),
                     None => {
                         connection.end(error.to_string());
@@ -112,27 +115,28 @@ fn open_and_keep(connection: &Connection, table: &Arc<ConnectionTable>) {
         }
     }
     table.ended(connection);
-    // Others may have waited for one of its seats.
+    // Others may wait for one of its seats.
     open_connections(table, &connection.destination);
 }
 
-/// A master's client, as its thread has it.
+/// A running master.
 struct Master<'a> {
     connection: &'a Connection,
     table: &'a Arc<ConnectionTable>,
     client: Client,
     reports: Scanner,
     lease: Lease,
-    /// When it counts as dead if it has not opened.
+    /// When it counts as dead if it is not open by then.
     open_until: Option<Instant>,
-    /// None: it is not open yet.
+    /// `None` until it is open.
     last_tick: Option<Instant>,
-    /// The host cannot keep the lease.
+    /// The host cannot keep the lease, so ticks are not expected.
     is_unleased: bool,
     diagnosis: Tail,
 }
 
 impl<'a> Master<'a> {
+    /// Starts the master, which begins to log in.
     fn open(connection: &'a Connection, table: &'a Arc<ConnectionTable>) -> std::result::Result<Master<'a>, MasterEnd> {
         let socket = connection.socket_or(|| table.directory().new_socket()).map_err(MasterEnd::CannotShare)?;
         let nonce = nonce::generate().map_err(MasterEnd::Failed)?;
@@ -141,7 +145,7 @@ impl<'a> Master<'a> {
         let target = target(&connection.destination);
         let (options, version, route) = (table.options(), table.ssh_version(), &Route::Master(socket));
         let client = spawn_client(&target, &SshLogin { options, version, route }, script).map_err(MasterEnd::Failed)?;
-        if !connection.runs(client.lifeline()) {
+        if !connection.set_running(client.lifeline()) {
             client.lifeline().close();
             client.lifeline().kill_client();
         }
@@ -151,13 +155,13 @@ impl<'a> Master<'a> {
         Ok(Master { connection, table, client, reports, lease, open_until, last_tick, is_unleased, diagnosis })
     }
 
-    /// Until the client has ended. `opened` is called once it can be used.
+    /// Runs the master to its end. Calls `opened` when the connection is open.
     fn run(mut self, opened: &mut dyn FnMut()) -> MasterEnd {
         let mut is_stuck = false;
         loop {
             let deadline = self.deadline().filter(|_| !is_stuck);
             let Master { client, reports, diagnosis, .. } = &mut self;
-            // One of each kind: a host that repeats itself fills no memory.
+            // Only one report of each kind, so that a host that repeats itself does not fill the memory.
             let mut heard: Vec<Report> = Vec::new();
             let pumped = client.pump(deadline, |stream, bytes| match stream {
                 Stream::Stdout => {}
@@ -172,9 +176,9 @@ impl<'a> Master<'a> {
                 }),
             });
             for report in heard {
-                self.hear(&report, opened);
+                self.handle_report(&report, opened);
             }
-            // Looked at while there is something to read, too: what is no tick does not count.
+            // This is checked after each read, because data that is no tick does not extend the lease.
             let is_over = self.deadline().is_some_and(|deadline| deadline <= Instant::now());
             match pumped {
                 Ok(Pumped::Some | Pumped::Deadline) if is_stuck || !is_over => {}
@@ -189,6 +193,7 @@ impl<'a> Master<'a> {
         }
     }
 
+    /// Returns when the master counts as dead; `None` for never.
     fn deadline(&self) -> Option<Instant> {
         match self.last_tick {
             None => self.open_until,
@@ -197,12 +202,12 @@ impl<'a> Master<'a> {
         }
     }
 
-    fn hear(&mut self, report: &Report, opened: &mut dyn FnMut()) {
+    fn handle_report(&mut self, report: &Report, opened: &mut dyn FnMut()) {
         match report {
             Report::Begin { .. } => {
                 self.ticked();
                 opened();
-                self.table.opened(self.connection);
+                self.table.set_open(self.connection);
             }
             Report::Tick => {
                 self.ticked();
@@ -212,7 +217,7 @@ impl<'a> Master<'a> {
                     self.client.lifeline().send("ping\n");
                 }
             }
-            // ssh's own ServerAlive remains. Told once.
+            // Only ssh's own ServerAlive is left. One warning is enough.
             Report::Unleased if self.is_unleased => {}
             Report::Unleased => {
                 log::warn!(
@@ -220,7 +225,7 @@ impl<'a> Master<'a> {
                     self.connection.destination.host
                 );
                 self.is_unleased = true;
-                self.table.retreat(self.connection);
+                self.table.take_out_of_use(self.connection);
             }
             _ => {}
         }
@@ -231,6 +236,7 @@ impl<'a> Master<'a> {
         self.connection.ticked(self.lease);
     }
 
+    /// Returns how the master has ended, by the exit code of its client, or minus its signal.
     fn ended(mut self, code: Option<i32>) -> MasterEnd {
         let diagnosis = &mut self.diagnosis;
         self.reports.finish(&mut |piece| {
@@ -238,7 +244,7 @@ impl<'a> Master<'a> {
                 diagnosis.push(bytes, DIAGNOSIS);
             }
         });
-        // ssh removes it, unless it was killed.
+        // ssh removes its socket, unless it was killed.
         if let Some(socket) = self.connection.socket() {
             let _ = std::fs::remove_file(socket);
         }
@@ -258,12 +264,13 @@ impl<'a> Master<'a> {
     }
 }
 
+/// Returns the target of the master's own session.
 fn target(destination: &Destination) -> Target<'_> {
     let Destination { host, user } = destination;
     Target { launcher: &Launcher::Ssh, host, user: user.as_deref(), uuid: None }
 }
 
-/// The script of a connection's own session.
+/// Returns the script of the master's own session.
 fn own_script(nonce: &[u8; NONCE_LENGTH], lease: Lease) -> Vec<Chunk> {
     let (period, ticks) = (lease.period.as_secs().to_string(), lease.ticks.to_string());
     let values = [(parameters::LEASE_PERIOD, period.as_bytes()), (parameters::LEASE_TICKS, ticks.as_bytes())];

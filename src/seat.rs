@@ -104,7 +104,7 @@ impl<'p> Seat<'p> {
         self.has_begun = true;
         match &mut self.grant {
             Grant::Own(permit) => drop(permit.take()),
-            Grant::Shared(connection, _) => self.table.proven(connection),
+            Grant::Shared(connection, _) => self.table.set_proven(connection),
             Grant::Returned => {}
         }
     }
@@ -132,14 +132,14 @@ impl<'p> Seat<'p> {
                     Retry::SameConnection(self, Instant::now() + pause)
                 }
                 Some(NoSession::Refused) => {
-                    self.table.refused(connection, *kind);
+                    self.table.session_refused(connection, *kind);
                     // For others that wait for the seats that it does not have.
                     master::open_connections(self.table, &connection.destination);
                     self.grant = Grant::Returned;
                     Retry::Elsewhere
                 }
                 Some(NoSession::Broken) => {
-                    self.table.broken(connection, error);
+                    self.table.session_failed(connection, error);
                     tries.broken += 1;
                     if tries.broken >= MOST_BROKEN { Retry::No } else { Retry::Elsewhere }
                 }

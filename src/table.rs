@@ -1,6 +1,7 @@
-//! The table of shared connections, which those who need seats and the threads of the connections change.
+//! The table of a manager's shared connections. Seats and masters change it from their threads.
 //!
-//! Its lock is a leaf: nothing is spawned, written to or waited for under it.
+//! Its lock is a leaf lock: while it is held, no other lock is taken but that of a queue, and nothing is spawned, written
+//! or waited for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,24 +25,23 @@ use crate::target::Target;
 
 /// How long a connection that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(5);
-/// How much longer than the connect timeout a login may take before those who come later no longer count on it.
+/// How much longer than the connect timeout a login may take before new waiters do not count on its connection.
 const LATE: Duration = Duration::from_secs(5);
-/// For how long connections are not shared after the sockets could not be made: a full disk does not stay full.
+/// How long a host's connections are not shared after sharing has failed: a full disk does not stay full.
 const NOT_SHARED: Duration = Duration::from_secs(60);
-
-/// What of the time for closing is left for masters that have to be killed.
+/// How much of the time for closing is reserved for masters that have to be killed.
 const KILL_RESERVE: Duration = Duration::from_millis(200);
 
-/// All shared connections of a manager.
+/// The shared connections of a manager, and what opens them.
 pub(crate) struct ConnectionTable {
     options: Options,
     version: OnceLock<Option<Version>>,
     limiter: ConnectLimiter,
     directory: SocketDirectory,
     state: Mutex<State>,
-    /// A connection has ended.
+    /// A connection has left the table.
     ended: Condvar,
-    /// That connections are not shared was told.
+    /// The warning that connections are not shared was logged.
     warned: AtomicBool,
 }
 
@@ -50,9 +50,9 @@ struct State {
     hosts: HashMap<Destination, HostSeats>,
     next_connection: u64,
     next_waiter: u64,
-    /// The manager lets go: nothing new is shared, and a connection closes with its last session.
+    /// The manager closes: nothing new is shared, and a connection closes with its last session.
     closing: bool,
-    /// By the number of the connection.
+    /// The threads of masters, and the numbers of their connections.
     threads: Vec<(u64, JoinHandle<()>)>,
 }
 
@@ -73,12 +73,14 @@ impl ConnectionTable {
         &self.options
     }
 
-    /// Asks ssh for its version the first time: blocks for some milliseconds.
+    /// Returns ssh's version. Asks ssh for it the first time, which blocks for some milliseconds, or for 4 s if ssh does
+    /// not answer.
     pub(crate) fn ssh_version(&self) -> Option<Version> {
         *self.version.get_or_init(|| ssh_version::ask(&self.options.ssh_program))
     }
 
-    /// Returns ssh's version where the target's launcher is ssh.
+    /// Returns ssh's version if the target's launcher is ssh. Blocks the first time, as [`ConnectionTable::ssh_version`]
+    /// says.
     pub(crate) fn ssh_version_for(&self, target: &Target) -> Option<Version> {
         if target.launcher.is_ssh() { self.ssh_version() } else { None }
     }
@@ -91,7 +93,7 @@ impl ConnectionTable {
         &self.limiter
     }
 
-    /// Takes a free seat, or has the caller wait for one.
+    /// Takes a free seat, or adds a waiter for one to the queue.
     pub(crate) fn request_seat(&self, destination: &Destination, kind: Kind) -> SeatRequest {
         let mut state = self.state.lock();
         if state.closing || !self.options.share_connections {
@@ -111,7 +113,7 @@ impl ConnectionTable {
         SeatRequest::Queued(id, offers)
     }
 
-    /// How far the host's connections have come.
+    /// Returns how far the connections that are being opened to this host have come.
     pub(crate) fn stage(&self, destination: &Destination) -> StartStage {
         let connecting: Vec<_> = {
             let state = self.state.lock();
@@ -128,7 +130,7 @@ impl ConnectionTable {
         }
     }
 
-    /// A waiter goes; with the last one, what would only be opened for it is given up.
+    /// Removes a waiter. If it was the last one, gives up the connections that were being opened for it.
     pub(crate) fn leave(&self, destination: &Destination, id: u64) {
         let given_up: Vec<_> = {
             let mut state = self.state.lock();
@@ -139,7 +141,7 @@ impl ConnectionTable {
             }
             let opening = host.connections.iter_mut().filter(|entry| entry.is_coming());
             let give_up = |entry: &mut Entry| {
-                // Whoever comes now must not wait for it.
+                // New waiters must not count on it.
                 entry.state = EntryState::Broken;
                 Arc::clone(&entry.connection)
             };
@@ -151,7 +153,8 @@ impl ConnectionTable {
         self.limiter.wake();
     }
 
-    /// Adds one more connection to this host, if those who wait for it need one beyond those that are coming.
+    /// Adds a connection to this host if its waiters need one in addition to those that are being opened. Returns the
+    /// connection, whose master the caller starts.
     pub(crate) fn next_connection(&self, destination: &Destination) -> Option<Arc<Connection>> {
         let (connection, ended) = {
             let mut state = self.state.lock();
@@ -169,16 +172,17 @@ impl ConnectionTable {
         Some(connection)
     }
 
+    /// Stores the thread of a connection's master, which is joined when it has ended.
     pub(crate) fn add_thread(&self, connection: &Connection, thread: JoinHandle<()>) {
         self.state.lock().threads.push((connection.id, thread));
     }
 
-    /// Makes all who wait look whether they are cancelled.
+    /// Makes all waiters check whether they are cancelled.
     pub(crate) fn wake(&self) {
         let state = self.state.lock();
         for waiter in state.hosts.values().flat_map(|host| &host.queue) {
             if waiter.offers.is_empty() {
-                // It has room for two, and only this function sends more than one.
+                // The queue has room for two offers, and only this function can send more than one.
                 let _ = waiter.offers.try_send(Offer::Recheck);
             }
         }
@@ -186,7 +190,7 @@ impl ConnectionTable {
         self.limiter.wake();
     }
 
-    /// Whether a connection that is not open yet is still to be.
+    /// Returns whether a connection that is not open yet is still needed.
     pub(crate) fn wants(&self, connection: &Connection) -> bool {
         let state = self.state.lock();
         let Some(host) = state.hosts.get(&connection.destination) else { return false };
@@ -194,8 +198,8 @@ impl ConnectionTable {
         !state.closing && !host.queue.is_empty() && host.connections.iter().any(is_coming)
     }
 
-    /// A connection has got its turn.
-    pub(crate) fn connects(&self, connection: &Connection) {
+    /// Notes that a connection has its permit and logs in.
+    pub(crate) fn set_connecting(&self, connection: &Connection) {
         let late = self.options.connect_timeout.saturating_add(LATE);
         self.change(connection, |entry| {
             if entry.is_coming() {
@@ -205,8 +209,8 @@ impl ConnectionTable {
         });
     }
 
-    /// A connection can be used.
-    pub(crate) fn opened(&self, connection: &Connection) {
+    /// Notes that a connection is open, and gives out its seats.
+    pub(crate) fn set_open(&self, connection: &Connection) {
         self.change(connection, |entry| {
             if entry.is_coming() {
                 entry.state = EntryState::Open;
@@ -215,8 +219,9 @@ impl ConnectionTable {
         });
     }
 
-    /// A connection did not come to be, for a reason that no further try mends. Those who would not fit on the others
-    /// get that; where no connection has ever been open, those that wait for their turn would fail as well.
+    /// Removes a connection that could not be opened and is not tried again. The waiters for whom the remaining connections
+    /// have no room get the error. If none of the host's connections is open, those that wait for a permit are removed
+    /// too, because they would fail as well.
     pub(crate) fn failed(&self, connection: &Connection, error: &Error) {
         let mut state = self.state.lock();
         let Some(host) = state.hosts.get_mut(&connection.destination) else { return };
@@ -240,7 +245,7 @@ impl ConnectionTable {
         self.limiter.wake();
     }
 
-    /// A connection could not be shared, for a reason of this machine's.
+    /// Notes that a host's connections cannot be shared for a while. Its waiters log in by themselves.
     pub(crate) fn cannot_share(&self, connection: &Connection, why: &str) {
         if let Some(host) = self.state.lock().hosts.get_mut(&connection.destination) {
             host.not_shared_until = sys::deadline(NOT_SHARED);
@@ -255,7 +260,7 @@ impl ConnectionTable {
         }
     }
 
-    /// A connection's client has ended, or it was not wanted any more.
+    /// Removes a connection whose master has ended, or which nobody needs.
     pub(crate) fn ended(&self, connection: &Connection) {
         {
             let mut state = self.state.lock();
@@ -266,7 +271,7 @@ impl ConnectionTable {
         self.ended.notify_all();
     }
 
-    /// Takes a connection out of use, if nobody has used it for some seconds: true when it is to be closed.
+    /// Takes a connection out of use if nobody has used it for some seconds. Returns whether it is to be closed.
     pub(crate) fn retire(&self, connection: &Connection) -> bool {
         let mut retired = false;
         self.change(connection, |entry| {
@@ -278,7 +283,7 @@ impl ConnectionTable {
         retired
     }
 
-    /// Changes a connection's entry, and gives out the seats that it has then.
+    /// Changes the entry of a connection, and then gives out the free seats of its host.
     fn change(&self, connection: &Connection, change: impl FnOnce(&mut Entry)) {
         let mut state = self.state.lock();
         let Some(host) = state.hosts.get_mut(&connection.destination) else { return };
@@ -288,6 +293,7 @@ impl ConnectionTable {
         }
     }
 
+    /// Gives a seat back. Its session has ended.
     pub(crate) fn release(&self, connection: &Connection, kind: Kind) {
         let mut unused = false;
         self.change(connection, |entry| {
@@ -299,15 +305,15 @@ impl ConnectionTable {
         }
     }
 
-    /// Whether sshd may only not have heard yet that a session on a connection has ended.
+    /// Returns whether a refusal may be due to a session that has ended here and that sshd still counts.
     pub(crate) fn may_recover(&self, connection: &Connection) -> bool {
         let mut touched = false;
         self.change(connection, |entry| touched = entry.is_touched());
         touched
     }
 
-    /// sshd has refused one more session on a connection.
-    pub(crate) fn refused(&self, connection: &Connection, kind: Kind) {
+    /// Notes that sshd has refused a session on a connection, and takes its seat back. Learns MaxSessions from that.
+    pub(crate) fn session_refused(&self, connection: &Connection, kind: Kind) {
         let (learned, shares) = {
             let mut state = self.state.lock();
             let Some(host) = state.hosts.get_mut(&connection.destination) else { return };
@@ -328,18 +334,19 @@ impl ConnectionTable {
         }
     }
 
-    /// A session has begun on a connection.
-    pub(crate) fn proven(&self, connection: &Connection) {
+    /// Notes that a session has begun on a connection, so that sharing works.
+    pub(crate) fn set_proven(&self, connection: &Connection) {
         self.change(connection, |entry| entry.proven = true);
     }
 
-    /// A connection takes no further sessions.
-    pub(crate) fn retreat(&self, connection: &Connection) {
+    /// Notes that a connection is to carry no further sessions.
+    pub(crate) fn take_out_of_use(&self, connection: &Connection) {
         self.change(connection, |entry| entry.state = EntryState::Broken);
     }
 
-    /// A connection has given no session. One that never has gives reason to think that none ever will here.
-    pub(crate) fn broken(&self, connection: &Connection, error: &Error) {
+    /// Takes a connection out of use on which a session has failed. If it answers and no session has ever begun on it, its
+    /// host's connections count as ones that cannot be shared.
+    pub(crate) fn session_failed(&self, connection: &Connection, error: &Error) {
         let mut proven = true;
         self.change(connection, |entry| {
             entry.state = EntryState::Broken;
@@ -350,7 +357,7 @@ impl ConnectionTable {
         }
     }
 
-    /// Closes what nobody uses, and the rest with its last session. Waits for the former until the deadline.
+    /// Closes the unused connections, and waits for that until the deadline. The others close with their last sessions.
     pub(crate) fn close(&self, deadline: Instant) {
         let unused: Vec<_> = {
             let mut state = self.state.lock();
@@ -366,7 +373,7 @@ impl ConnectionTable {
         for connection in &unused {
             connection.close();
         }
-        // Its thread takes the socket away, and the directory is removed behind that.
+        // The thread of a connection removes its socket, and only then can the directory be removed.
         for until in [deadline.checked_sub(KILL_RESERVE).unwrap_or(deadline), deadline] {
             self.wait_for_ends(&unused, until);
             for connection in unused.iter().filter(|connection| connection.is_running()) {
@@ -375,7 +382,7 @@ impl ConnectionTable {
         }
         let threads = {
             let State { hosts, threads, .. } = &mut *self.state.lock();
-            // Whose connection has gone has nothing more to do than to return.
+            // A thread whose connection has left the table is about to return.
             let keeps = |id| hosts.values().flat_map(|host| &host.connections).any(|entry| entry.connection.id == id);
             take(threads, |id, _| !keeps(id))
         };
@@ -383,6 +390,7 @@ impl ConnectionTable {
         self.directory.remove();
     }
 
+    /// Waits until none of these connections is in the table, or until this time.
     fn wait_for_ends(&self, connections: &[Arc<Connection>], until: Instant) {
         let mut state = self.state.lock();
         while state.hosts.values().any(|host| connections.iter().any(|connection| host.has(connection))) {
@@ -393,13 +401,14 @@ impl ConnectionTable {
     }
 }
 
-/// The answer to one who asks for a seat.
+/// The answer to a request for a seat.
 pub(crate) enum SeatRequest {
     Offered(Offer),
+    /// The waiter with this number is in the queue, and gets its offers here.
     Queued(u64, Receiver<Offer>),
 }
 
-/// Takes the threads for which it is so.
+/// Removes the threads for which `is` returns true, and returns them.
 fn take(
     threads: &mut Vec<(u64, JoinHandle<()>)>,
     is: impl Fn(u64, &JoinHandle<()>) -> bool,
