@@ -1,4 +1,4 @@
-//! Short remote work: a script on a host.
+//! Calls of a host: runs a script there that is no process of the manager, and hands on what it reports and writes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::target::Target;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SinkAction {
     Continue,
-    /// The script is to read this.
+    /// The script gets this line to read.
     Send(&'static str),
     /// The sink wants nothing more. The script ends by itself, and until then sshd counts its session.
     Drain,
@@ -27,22 +27,25 @@ pub(crate) enum SinkAction {
     Stop,
 }
 
-/// How a script is run.
+/// A script, where it runs, and how.
 pub(crate) struct ScriptRun<'a> {
     pub target: Target<'a>,
-    /// `None`: as long as it takes.
+    /// When the call fails; `None` for never.
     pub deadline: Option<Instant>,
     pub kind: Kind,
-    /// Makes the script, for this nonce.
+    /// Returns the script, whose reports carry this nonce.
     pub script: &'a dyn Fn(&[u8; NONCE_LENGTH]) -> Vec<Chunk>,
+    /// Returns true when the result is not needed. Whoever makes it return true calls [`Pool::wake`].
     pub cancelled: &'a dyn Fn() -> bool,
-    /// Gets the lifeline of each client: another thread may want to end it.
+    /// Gets the lifeline of each client, so that another thread can end it.
     pub opened: &'a dyn Fn(&Arc<Lifeline>),
-    /// Ways to log in, if not the manager's: that is no matter of a connection that is open.
+    /// The authentication methods to use in place of the manager's. Then the call logs in anew, because the login of an
+    /// open connection has used others.
     pub auth_methods: Option<&'a str>,
 }
 
 impl<'a> ScriptRun<'a> {
+    /// Returns a run that cannot be cancelled, with the manager's authentication methods.
     pub(crate) fn new(
         target: Target<'a>,
         deadline: Option<Instant>,
@@ -53,16 +56,17 @@ impl<'a> ScriptRun<'a> {
     }
 }
 
-/// Runs a script, and gives what it reports and writes to stdout to `sink`, until the sink has enough or the script has
-/// ended. Sessions that did not begin are tried again where that can help; nothing has run then.
+/// Runs a script, and hands what it reports and writes to stdout to `sink`, until the sink wants nothing more or the
+/// script has ended. A session that did not begin is tried again if that can help, because nothing has run then. Blocks
+/// until the end of the script or the deadline of the run.
 ///
 /// # Errors
-/// Why there was no session; the deadline; a local error. Not the script's own code.
+/// The reason why there was no session, the end of the time, or a local error. The script's own exit code is no error.
 pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> SinkAction) -> Result<()> {
     let (target, deadline) = (run.target, run.deadline);
     let mut options = Cow::Borrowed(pool.options());
     if let Some(methods) = run.auth_methods {
-        // Of ssh's options the first one wins.
+        // ssh takes the first value of an option.
         options.to_mut().ssh_options.insert(0, format!("PreferredAuthentications={methods}"));
     }
     let mut attempts = Attempts::new(pool, target.host);
@@ -89,17 +93,18 @@ pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> S
     }
 }
 
-/// What one session of a script came to.
+/// How one session of a script ended.
 enum Talk {
     Done,
     Failed(Error),
-    /// Nothing has run.
+    /// The session did not begin, so nothing has run.
     NotBegun(Error),
 }
 
-/// How long a script that has said its last may take to end.
-const LAST: Duration = Duration::from_millis(250);
+/// How long a script may take to end after its last report.
+const DRAIN: Duration = Duration::from_millis(250);
 
+/// Runs one session of a script to its end.
 fn talk(
     mut client: Client,
     run: &ScriptRun,
@@ -111,18 +116,18 @@ fn talk(
     let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
     let mut diagnosis = Tail::default();
     let (mut output_begun, mut action) = (false, SinkAction::Continue);
-    let mut last_until = None;
+    let mut drain_until = None;
     let lifeline = Arc::clone(client.lifeline());
     loop {
         let look = if seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
-        let until = [deadline, look, last_until].into_iter().flatten().min();
+        let until = [deadline, look, drain_until].into_iter().flatten().min();
         let pumped = client.pump(until, |stream, bytes| {
             let scanner = match stream {
                 Stream::Stdout => &mut stdout,
                 Stream::Stderr => &mut stderr,
             };
             scanner.push(bytes, &mut |piece| match piece {
-                // The two streams have no order: it can come last.
+                // Stdout and stderr have no order between them, so this report can come last.
                 Piece::Report(Report::Begin { .. }) => {
                     seat.begun();
                     lifeline.begun();
@@ -133,14 +138,14 @@ fn talk(
                 _ if matches!(action, SinkAction::Drain | SinkAction::Stop) => {}
                 Piece::Report(Report::OutputBegin) => output_begun = true,
                 Piece::Data(bytes) if stream == Stream::Stderr => diagnosis.push(bytes, DIAGNOSIS),
-                // What start-up files say.
+                // Start-up files of the login shell wrote this.
                 Piece::Data(_) if !output_begun => {}
                 piece => action = sink(piece),
             });
         });
         match action {
             SinkAction::Stop => return Talk::Done,
-            SinkAction::Drain => last_until = last_until.or(sys::deadline(LAST)),
+            SinkAction::Drain => drain_until = drain_until.or(sys::deadline(DRAIN)),
             SinkAction::Send(line) => {
                 client.lifeline().send(line);
                 action = SinkAction::Continue;
@@ -155,8 +160,8 @@ fn talk(
             Ok(Pumped::Ended(code)) => {
                 return Talk::NotBegun(target.diagnose(code, &diagnosis.get().bytes));
             }
-            // The deadlines hold for a host that talks without end, too: then there is always something to read.
-            Ok(_) if is_over(last_until) => return Talk::Done,
+            // The deadlines also hold for a host that writes without end, so that there is always something to read.
+            Ok(_) if is_over(drain_until) => return Talk::Done,
             Ok(_) if is_over(deadline) && action == SinkAction::Drain => return Talk::Done,
             Ok(_) if is_over(deadline) => return Talk::Failed(target.timed_out()),
             Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
@@ -165,10 +170,10 @@ fn talk(
     }
 }
 
-/// The error of a call with a timeout of its own: when the script's deadline came, it is that one's.
+/// Returns the error of a call with a timeout of its own: [`Error::TimedOut`] if the script's deadline came.
 pub(crate) fn timed_out_in(error: Error, waited: Duration, what: impl FnOnce() -> String) -> Error {
     match error {
-        // ssh's own timeout has ssh's words.
+        // A timeout that ssh itself reports has a message of ssh.
         Error::Ssh { failure: SshFailure::TimedOut, stderr, .. }
         | Error::Launcher { failure: LauncherFailure::TimedOut, stderr, .. }
             if stderr.is_empty() =>

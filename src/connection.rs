@@ -140,7 +140,7 @@ impl Connection {
         }
     }
 
-    /// Returns whether it was given up before its master was started.
+    /// Returns whether it was given up while its master did not run.
     pub(crate) fn is_given_up(&self) -> bool {
         matches!(*self.state.lock(), ConnectionState::GivenUp)
     }

@@ -33,8 +33,8 @@ impl Launch for Local {
         Traits {
             shares_connections: false,
             kills_group_with_client: true,
-            // There is no network that could be cut, but this program can stop while a child that it has forked holds the
-            // lifeline open.
+            // There is no network that could be cut, but this program can stop while a child that it has forked holds
+            // the lifeline open.
             silent_cut: SilentCut::Input,
             stdout: StdoutAs::Pipe,
         }

@@ -53,8 +53,9 @@ impl Slurm {
     /// Blocks for at most 40 s, or 80 s if KILL does not end Slurm's programs.
     ///
     /// # Errors
-    /// [`Error::Launcher`] if Slurm does not know the job, the job has ended, no slurmctld answers, or squeue or scontrol
-    /// cannot be executed. [`Error::Invalid`] if a value is invalid or no job is set. [`Error::InsideCallback`].
+    /// [`Error::Launcher`] if Slurm does not know the job, the job has ended, no slurmctld answers, or squeue or
+    /// scontrol cannot be executed. [`Error::Invalid`] if a value is invalid or no job is set.
+    /// [`Error::InsideCallback`].
     pub fn hosts(&self) -> Result<Vec<String>> {
         refuse_inside_callback()?;
         self.check_fields("launcher")?;
@@ -103,8 +104,8 @@ impl Slurm {
         Ok(job)
     }
 
-    /// Returns srun and its arguments, without the command that it runs. If an option is given twice, srun takes the last
-    /// one.
+    /// Returns srun and its arguments, without the command that it runs. If an option is given twice, srun takes the
+    /// last one.
     fn arguments(&self, host: &str) -> Result<Vec<OsString>> {
         let mut arguments = vec![OsString::from(&self.srun_program)];
         arguments.extend(DEFAULTS.map(OsString::from));
@@ -156,8 +157,9 @@ const DEFAULTS: [&str; 4] = ["--export=ALL", "--mem=0", "--cpu-bind=none", "--mp
 const OURS: [&str; 6] = ["--nodes=1", "--ntasks=1", "--overlap", "--quiet", "--input=0", "--chdir=/"];
 
 /// The variables of Slurm that name the cluster, which its programs need. srun takes most of the others for options
-/// (labels before lines, files in place of the streams, a prolog that writes to them), and often no argument undoes them.
-/// In a program that runs in a job, they have the values of that program's own step. slurmd sets them for the new step.
+/// (labels before lines, files in place of the streams, a prolog that writes to them), and often no argument undoes
+/// them. In a program that runs in a job, they have the values of that program's own step. slurmd sets them for the new
+/// step.
 const OF_THE_CLUSTER: [&str; 3] = ["SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"];
 
 /// The messages of Slurm 22.05.

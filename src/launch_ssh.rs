@@ -14,9 +14,9 @@ use crate::seconds;
 use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 use crate::target::{Launch, SshLogin, Target, Traits};
 
-/// The options that this crate relies on. ssh takes the first value of an option, and these come first, so no ssh_config
-/// and no option of the user changes them. EscapeChar and RequestTTY make bytes arrive unchanged. LogLevel keeps the
-/// messages by which failures are recognized.
+/// The options that this crate relies on. ssh takes the first value of an option, and these come first, so no
+/// ssh_config and no option of the user changes them. EscapeChar and RequestTTY make bytes arrive unchanged. LogLevel
+/// keeps the messages by which failures are recognized.
 const OURS: [&str; 10] = [
     "BatchMode=yes",
     "ClearAllForwardings=yes",
@@ -34,8 +34,8 @@ const OURS: [&str; 10] = [
 /// ssh_config can contain them.
 const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
 
-/// The options that the caller's options can replace: ssh ends a link that was cut in silence after three pings without an
-/// answer.
+/// The options that the caller's options can replace: ssh ends a link that was cut in silence after three pings without
+/// an answer.
 const DEFAULTS: [&str; 2] = ["ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// The system's ssh.
@@ -151,8 +151,8 @@ fn is_localhost(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// What ssh's messages mean. The first entry that ssh's stderr contains decides: later entries are more general, or follow
-/// from earlier ones.
+/// What ssh's messages mean. The first entry that ssh's stderr contains decides: later entries are more general, or
+/// follow from earlier ones.
 const MESSAGES: [(&str, SshFailure); 25] = [
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", SshFailure::HostKeyChanged),
     ("has changed and you have requested strict checking", SshFailure::HostKeyChanged),
@@ -183,10 +183,12 @@ const MESSAGES: [(&str, SshFailure); 25] = [
     ("closed by remote host", SshFailure::Closed),
 ];
 
-/// ssh begins every message about a connection that ended before sshd's banner like this. The usual cause is MaxStartups.
+/// ssh begins every message about a connection that ended before sshd's banner like this. The usual cause is
+/// MaxStartups.
 const BEFORE_BANNER: &str = "kex_exchange_identification:";
 
-/// Returns whether another login can help and is safe: sshd dropped the connection before the login, so nothing has run.
+/// Returns whether another login can help and is safe: sshd dropped the connection before the login, so nothing has
+/// run.
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     match error {
         Error::Ssh { failure: SshFailure::Throttled, .. } => true,
@@ -245,8 +247,8 @@ fn diagnose(host: &str, user: Option<&str>, code: Option<i32>, stderr: &[u8]) ->
     Error::Ssh { host: host.to_owned(), user: user.map(str::to_owned), failure, stderr }
 }
 
-/// The beginnings of lines that ssh writes although nothing has failed: it has remembered a new host key; the key exchange
-/// is an old one (three lines since OpenSSH 10.1); it cannot forward X11.
+/// The beginnings of lines that ssh writes although nothing has failed: it has remembered a new host key; the key
+/// exchange is an old one (three lines since OpenSSH 10.1); it cannot forward X11.
 const WARNINGS: [&str; 4] =
     ["Warning: Permanently added ", "** ", "Warning: untrusted X11 forwarding", "Warning: No xauth data"];
 

@@ -100,7 +100,8 @@ impl Launcher {
             (Launcher::Slurm(_), LinkLossPolicy::Keep) => Err(Error::invalid(
                 "link_loss",
                 "keep",
-                "must not be keep: Slurm ends what is left of a step when its link has ended; use ssh if it lets you into the nodes of a job",
+                "must not be keep: Slurm ends what is left of a step when its link has ended; use ssh if it lets you \
+                 into the nodes of a job",
             )),
             _ => Ok(()),
         }

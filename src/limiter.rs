@@ -1,9 +1,9 @@
 //! Limits how many logins are under way at the same time.
 //!
-//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100). So at most 8 logins to one host
-//! are under way at a time, which leaves room for other users, and fewer to a host whose sshd has dropped one. At most 64
-//! are under way in total, because each costs this machine some 60 ms of CPU. A login that has not succeeded within a
-//! second costs none, and does not count.
+//! sshd drops connections at random once 10 are unauthenticated (MaxStartups 10:30:100). So at most 8 logins to one
+//! host are under way at a time, which leaves room for other users, and fewer to a host whose sshd has dropped one. At
+//! most 64 are under way in total, because each costs this machine some 60 ms of CPU. A login that has not succeeded
+//! within a second costs none, and does not count.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -84,8 +84,8 @@ impl ConnectLimiter {
         permit.map(|id| ConnectPermit { limiter: self, host: host.to_owned(), id })
     }
 
-    /// Waits until this time, or until `cancelled` returns true, and returns false in that case. Whoever makes it return
-    /// true calls [`ConnectLimiter::wake`].
+    /// Waits until this time, or until `cancelled` returns true, and returns false in that case. Whoever makes it
+    /// return true calls [`ConnectLimiter::wake`].
     pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
         let mut connecting = self.open.lock();
         while !cancelled() {

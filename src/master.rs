@@ -1,9 +1,9 @@
-//! The thread of a shared connection. It runs the master: an ssh client that shares its connection with others, and has a
-//! session of its own.
+//! The thread of a shared connection. It runs the master: an ssh client that shares its connection with others, and has
+//! a session of its own.
 //!
-//! The script of that session reads its input, so the connection ends with the manager, however the manager ends. It also
-//! keeps the lease: it reports a tick every few seconds, and the thread answers with a ping. Without pings the remote side
-//! ends the connection; without ticks this side does.
+//! The script of that session reads its input, so the connection ends with the manager, however the manager ends. It
+//! also keeps the lease: it reports a tick every few seconds, and the thread answers with a ping. Without pings the
+//! remote side ends the connection; without ticks this side does.
 
 use std::io;
 use std::mem;

@@ -1,9 +1,10 @@
-//! The shared connections of a manager: who gets a seat on which, and when one more is opened.
+//! The pool of a manager's shared connections: hands out seats, and opens connections for them.
 //!
-//! A host's sshd allows a number of sessions on one connection (MaxSessions, 10 unless it says otherwise). One is the
-//! connection's own, one is kept for short scripts, the rest carry processes and whatever else is long. Who finds no seat
-//! waits in a queue; a further connection is opened only for those of it who will not fit on the ones that are coming. A
-//! refusal teaches the host's number, once and for all.
+//! The sshd of a host allows a limited number of sessions on one connection (MaxSessions, 10 by default). One of them
+//! is the connection's own, one is reserved for short scripts, and the rest carry processes and other long sessions. A
+//! caller for whom there is no free seat waits in a queue. The pool opens another connection only for waiters who will
+//! find no seat on the connections that are being opened. It learns a host's limit from sshd's refusals, and remembers
+//! it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,50 +21,56 @@ use crate::ssh_version::Version;
 use crate::table::{ConnectionTable, SeatRequest};
 use crate::target::Target;
 
-/// Why there is no seat.
+/// Why a caller gets no seat.
 pub(crate) enum NoSeat {
-    /// The deadline came, while the host's connection was at this stage.
+    /// The deadline came while the host's connection was at this stage.
     TimedOut(StartStage),
+    /// The caller has cancelled its request.
     Cancelled,
+    /// The connection failed.
     Failed(Error),
 }
 
-/// All shared connections of a manager.
+/// The shared connections of a manager.
 pub(crate) struct Pool {
     table: Arc<ConnectionTable>,
 }
 
 impl Pool {
+    /// Returns a pool without connections. Starts nothing.
     pub(crate) fn new(options: Options) -> Pool {
         Pool { table: Arc::new(ConnectionTable::new(options)) }
     }
 
+    /// Returns the manager's options.
     pub(crate) fn options(&self) -> &Options {
         self.table.options()
     }
 
-    /// Returns ssh's version. Asks ssh for it the first time, which blocks for some milliseconds.
+    /// Returns ssh's version. Asks ssh for it the first time, which blocks for some milliseconds, or for 4 s if ssh
+    /// does not answer.
     pub(crate) fn ssh_version(&self) -> Option<Version> {
         self.table.ssh_version()
     }
 
-    /// Waits until the time, or until `cancelled`, and returns false in that case. Whoever makes that true calls
-    /// [`Pool::wake`].
+    /// Waits until this time, or until `cancelled` returns true, and returns false in that case. Whoever makes it
+    /// return true calls [`Pool::wake`].
     pub(crate) fn pause(&self, until: Instant, cancelled: impl Fn() -> bool) -> bool {
         self.table.limiter().pause(until, cancelled)
     }
 
-    /// Makes all who wait look whether they are cancelled.
+    /// Makes all callers that wait check whether they are cancelled.
     pub(crate) fn wake(&self) {
         self.table.wake();
     }
 
-    /// Closes what nobody uses, and the rest with its last session. Waits for the former until the deadline.
+    /// Closes the unused connections, and waits for that until the deadline. The others close with their last sessions.
     pub(crate) fn close(&self, deadline: Instant) {
         self.table.close(deadline);
     }
 
-    /// Waits for a seat, until the deadline or until `cancelled`: whoever makes that true calls [`Pool::wake`].
+    /// Waits for a seat for a session of this kind, until the deadline or until `cancelled` returns true. Whoever makes
+    /// it return true calls [`Pool::wake`]. The seat is on a shared connection where connections are shared.
     pub(crate) fn seat(
         &self,
         target: &Target,
@@ -92,7 +99,8 @@ impl Pool {
         }
     }
 
-    /// A connection of its own, which is made with its session.
+    /// Waits for the seat of a session that logs in by itself. Takes the deadline and `cancelled` as [`Pool::seat`]
+    /// does.
     pub(crate) fn own_seat(
         &self,
         host: &str,
@@ -106,6 +114,7 @@ impl Pool {
         }
     }
 
+    /// Waits for an offer to the waiter with this number.
     fn wait(
         &self,
         destination: &Destination,
@@ -130,7 +139,7 @@ impl Pool {
             }
         };
         self.table.leave(destination, id);
-        // What was given in the meantime goes to the next one.
+        // A seat that was offered meanwhile goes to the next waiter.
         while let Ok(offer) = offers.try_recv() {
             if let Offer::Seat(connection) = offer {
                 drop(Seat::shared(&self.table, connection, kind));
@@ -140,17 +149,18 @@ impl Pool {
     }
 }
 
-/// The attempts to have one session on a host: those that did not begin are repeated where that can help.
+/// The attempts to have one session on a host. A session that did not begin is tried again if that can help.
 pub(crate) struct Attempts<'p> {
     pool: &'p Pool,
-    /// Whose they are, in log messages.
+    /// Names their owner in log messages.
     name: &'p str,
     tries: Tries,
-    /// The seat of the next attempt, if it stays on its connection.
+    /// The seat of the next attempt, if it is on the same connection as the last one.
     kept: Option<Seat<'p>>,
 }
 
 impl<'p> Attempts<'p> {
+    /// Returns the attempts of an owner with this name, which log messages contain.
     pub(crate) fn new(pool: &'p Pool, name: &'p str) -> Attempts<'p> {
         Attempts { pool, name, tries: Tries::new(pool.options().connect_timeout), kept: None }
     }
@@ -169,8 +179,8 @@ impl<'p> Attempts<'p> {
         }
     }
 
-    /// Waits until the next attempt after one that ended with this error, or until `cancelled`, which the next
-    /// [`Attempts::seat`] reports. Returns whether there is to be one.
+    /// Returns whether to try again after an attempt that ended with this error. If so, waits until it is time for
+    /// that, or until `cancelled` returns true; then the next call of [`Attempts::seat`] returns [`NoSeat::Cancelled`].
     pub(crate) fn again(&mut self, seat: Seat<'p>, error: &Error, cancelled: &dyn Fn() -> bool) -> bool {
         match seat.after(error, &mut self.tries) {
             Retry::No => return false,

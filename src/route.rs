@@ -39,7 +39,8 @@ impl Route {
             Route::Master(socket) => {
                 vec!["ControlMaster=yes".into(), "ControlPersist=no".into(), control_path(socket)]
             }
-            // When the master refuses a session, ssh would log in by itself, without a message. The proxy prevents that.
+            // When the master refuses a session, ssh would log in by itself, without a message. The proxy prevents
+            // that.
             Route::Shared(socket) => {
                 vec!["ControlMaster=no".into(), control_path(socket), "ProxyCommand=false".into()]
             }

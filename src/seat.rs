@@ -1,4 +1,4 @@
-//! The right to have one session on a host: on a shared connection, or by a login of its own.
+//! A seat: the right to have one session on a host, on a shared connection or by a login of its own.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,27 +17,31 @@ use crate::spawn_client::spawn_client;
 use crate::table::ConnectionTable;
 use crate::target::{SshLogin, Target};
 
-/// How many broken connections one session tries: one more would break too.
+/// How many connections may break under one session before it fails: another connection would break too.
 const MOST_BROKEN: usize = 3;
 
-/// The right to have one session; it is given back when dropped.
+/// The right to have one session. It is given back when dropped.
 pub(crate) struct Seat<'p> {
     table: &'p Arc<ConnectionTable>,
     grant: Grant<'p>,
-    /// Then something may have run.
+    /// Whether the session has begun. From then on, something may have run.
     has_begun: bool,
 }
 
+/// What the right consists of.
 enum Grant<'p> {
-    /// The turn ends when the session has begun.
+    /// A login of its own. The permit is given back when the session has begun.
     Own(Option<ConnectPermit<'p>>),
+    /// A session on this connection.
     Shared(Arc<Connection>, Kind),
+    /// It was given back.
     Returned,
 }
 
-/// How often a session is asked for again on the same connection, and the first pause before that; it doubles. sshd counts
-/// a session that has ended here until it has heard so, and that may come in one piece with the next one's request.
+/// How often a refused session is requested again on the same connection. sshd counts a session that has ended here
+/// until it has read so, and it may read that together with the request for the next session.
 const MOST_REFUSED: u32 = 6;
+/// The first pause before such a request. Each further pause is twice as long.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a session that did not begin is tried again.
@@ -51,7 +55,7 @@ pub(crate) enum Retry<'p> {
     No,
 }
 
-/// What one session has tried.
+/// The failed attempts to have one session.
 pub(crate) struct Tries {
     logins: Logins,
     broken: usize,
@@ -65,26 +69,29 @@ impl Tries {
 }
 
 impl<'p> Seat<'p> {
-    /// How long after a session was asked for, and how often then, is looked whether its connection hangs.
+    /// How often to check whether the connection of a session that has not begun hangs.
     pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(3);
 
+    /// Returns a seat that logs in by itself.
     pub(crate) fn own(table: &'p Arc<ConnectionTable>, permit: ConnectPermit<'p>) -> Seat<'p> {
         Seat { table, grant: Grant::Own(Some(permit)), has_begun: false }
     }
 
+    /// Returns a seat on a shared connection, whose table counts it already.
     pub(crate) fn shared(table: &'p Arc<ConnectionTable>, connection: Arc<Connection>, kind: Kind) -> Seat<'p> {
         Seat { table, grant: Grant::Shared(connection, kind), has_begun: false }
     }
 
-    /// Starts the client of the session.
+    /// Starts the client of the session, and has it write `script` to the shell on the host.
     ///
     /// # Errors
-    /// Those of [`spawn_client`].
+    /// The errors of [`spawn_client`].
     pub(crate) fn spawn_client(&self, options: &Options, target: &Target, script: Vec<Chunk>) -> Result<Client> {
         let version = self.table.ssh_version_for(target);
         spawn_client(target, &SshLogin { options, version, route: &self.route() }, script)
     }
 
+    /// Returns how the client reaches the host.
     fn route(&self) -> Route {
         match &self.grant {
             Grant::Own(_) | Grant::Returned => Route::Own,
@@ -92,6 +99,7 @@ impl<'p> Seat<'p> {
         }
     }
 
+    /// Returns the shared connection, if the seat is on one.
     pub(crate) fn connection(&self) -> Option<&Connection> {
         match &self.grant {
             Grant::Shared(connection, _) => Some(connection),
@@ -99,7 +107,7 @@ impl<'p> Seat<'p> {
         }
     }
 
-    /// The session has begun.
+    /// Notes that the session has begun.
     pub(crate) fn begun(&mut self) {
         self.has_begun = true;
         match &mut self.grant {
@@ -109,16 +117,18 @@ impl<'p> Seat<'p> {
         }
     }
 
+    /// Returns whether the session has begun.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// Whether the connection hangs, so that a session may never begin on it.
+    /// Returns whether the shared connection hangs, so that the session may never begin.
     pub(crate) fn hangs(&self) -> bool {
         self.connection().is_some_and(|connection| !connection.answers())
     }
 
-    /// What to do after a session that ended with this error. Before it has begun nothing has run.
+    /// Decides whether to try again after the session ended with this error. Only a session that did not begin is tried
+    /// again, because nothing has run then.
     pub(crate) fn after(mut self, error: &Error, tries: &mut Tries) -> Retry<'p> {
         match &mut self.grant {
             _ if self.has_begun => Retry::No,
@@ -133,7 +143,7 @@ impl<'p> Seat<'p> {
                 }
                 Some(NoSession::Refused) => {
                     self.table.session_refused(connection, *kind);
-                    // For others that wait for the seats that it does not have.
+                    // Others may wait for the seats that this connection turned out not to have.
                     master::open_connections(self.table, &connection.destination);
                     self.grant = Grant::Returned;
                     Retry::Elsewhere

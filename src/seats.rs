@@ -1,6 +1,6 @@
-//! The seats on the shared connections of one user and host: who has one, and who waits.
+//! The seats on the shared connections of one user to one host: who has a seat, and who waits for one.
 //!
-//! All is decided here, and nothing done: the pool has the lock, the threads and the connections.
+//! These are decisions only. The table has the lock, and the threads of the masters.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,80 +11,88 @@ use crossbeam_channel::Sender;
 use crate::connection::Connection;
 use crate::error::Error;
 
-/// sshd's default for MaxSessions.
+/// sshd's default for MaxSessions: how many sessions it allows on one connection.
 const USUAL_SESSIONS: usize = 10;
-/// With fewer, nothing would be left for processes beside the connection's own session and a short script.
+/// With fewer sessions, none would be left for processes beside the connection's own session and a short script.
 const FEWEST_SESSIONS: usize = 3;
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A process, or whatever else takes its time.
+    /// A process, or another session that lasts.
     Long,
-    /// A script that ends by itself.
+    /// A short script, which ends by itself.
     Short,
 }
 
-/// The connections of one user and host, who sits on them, and who waits for a seat.
+/// The connections of one user to one host, their seats, and the queue of waiters.
 pub(crate) struct HostSeats {
-    /// Its sockets could not be made a moment ago: until then its connections are not shared.
+    /// Until when the connections are not shared, because sharing has failed.
     pub not_shared_until: Option<Instant>,
-    /// How many sessions its sshd allows on a connection, as far as is known.
+    /// How many sessions sshd allows on a connection, as far as is known.
     pub sessions: usize,
     pub connections: Vec<Entry>,
     pub queue: VecDeque<Waiter>,
 }
 
-/// One connection, as the pool has it.
+/// One connection and its seats.
 pub(crate) struct Entry {
     pub connection: Arc<Connection>,
     pub state: EntryState,
-    /// How many sessions there can be beside its own.
+    /// How many sessions it can carry beside its own.
     pub most: usize,
+    /// How many long sessions it carries.
     pub long: usize,
+    /// How many short sessions it carries.
     pub short: usize,
-    /// No session of it has ended: then sshd counts what is counted here. sshd counts a session whose client was killed
-    /// until its wrapper has ended.
+    /// No session on it has ended yet, so sshd counts the same sessions as this entry. Later sshd may count more: it
+    /// counts a session whose client was killed until the wrapper has ended.
     pub untouched: bool,
-    /// A session has begun on it: sharing works.
+    /// A session has begun on it, so sharing works.
     pub proven: bool,
+    /// Since when it has carried no session, if it carries none.
     pub unused_since: Instant,
-    /// When a login that has not ended is late.
+    /// When its login is late, so that new waiters do not count on it.
     pub late_at: Option<Instant>,
 }
 
-/// How far a connection has come.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryState {
-    /// It waits for its turn.
+    /// It waits for a permit to log in.
     Queued,
+    /// It logs in.
     Connecting,
+    /// It carries sessions.
     Open,
-    /// It takes no further sessions.
+    /// It gets no further sessions.
     Broken,
 }
 
-/// Who waits for a seat.
+/// A caller that waits for a seat.
 pub(crate) struct Waiter {
     pub id: u64,
     pub kind: Kind,
-    /// Has room for one [`Offer::Recheck`] and one other.
+    /// Has room for one [`Offer::Recheck`] and one other offer.
     pub offers: Sender<Offer>,
 }
 
-/// What a waiter is told.
+/// What a waiter gets.
 pub(crate) enum Offer {
-    /// Something may have been cancelled.
+    /// The waiter is to check whether it is cancelled, and waits on if not.
     Recheck,
+    /// A seat on this connection.
     Seat(Arc<Connection>),
-    /// This host's connections are not shared.
+    /// The host's connections are not shared: the waiter logs in by itself.
     Own,
+    /// The connection that the waiter needed has failed.
     Failed(Error),
 }
 
 impl Waiter {
+    /// Sends an offer, which must not be [`Offer::Recheck`], to a waiter that was taken from the queue.
     pub(crate) fn offer(&self, offer: Offer) {
-        // It has room for this one: it is taken from the queue with it.
+        // There is room, because a waiter gets one such offer in all.
         let _ = self.offers.try_send(offer);
     }
 }
@@ -96,36 +104,41 @@ impl Default for HostSeats {
 }
 
 impl HostSeats {
-    /// How many of a connection's sessions can be long.
+    /// Returns how many sessions of a connection can be long.
     fn most_long(&self) -> usize {
         self.sessions.saturating_sub(2)
     }
 
-    /// How many of those who wait will find no seat on the connections that are coming.
+    /// Returns how many waiters will find no seat on the connections that are being opened.
     pub(crate) fn excess(&self) -> usize {
         let now = Instant::now();
         let in_time = |entry: &&Entry| entry.is_coming() && entry.late_at.is_none_or(|late| now < late);
         let coming = self.connections.iter().filter(in_time).count();
-        // A host that allows too few sessions is about to be shared no more.
+        // With 0, sshd allows too few sessions, and these connections will soon not be shared.
         self.queue.len().saturating_sub(coming * self.most_long().max(1))
     }
 
+    /// Returns whether the connection is one of these.
     pub(crate) fn has(&self, connection: &Connection) -> bool {
         self.connections.iter().any(|entry| entry.connection.id == connection.id)
     }
 
+    /// Returns the entry of a connection.
     pub(crate) fn entry(&mut self, connection: &Connection) -> Option<&mut Entry> {
         self.connections.iter_mut().find(|entry| entry.connection.id == connection.id)
     }
 
+    /// Adds a connection, which waits for a permit.
     pub(crate) fn add(&mut self, connection: &Arc<Connection>) {
         self.connections.push(Entry::new(Arc::clone(connection), self.sessions - 1));
     }
 
+    /// Removes a connection.
     pub(crate) fn remove(&mut self, connection: &Connection) {
         self.connections.retain(|entry| entry.connection.id != connection.id);
     }
 
+    /// Takes a free seat, if there is one, and returns its connection.
     pub(crate) fn take_seat(&mut self, kind: Kind) -> Option<Arc<Connection>> {
         let (sessions, most_long) = (self.sessions, self.most_long());
         let entry = self.connections.iter_mut().find(|entry| entry.has_room(kind, sessions, most_long))?;
@@ -136,7 +149,8 @@ impl HostSeats {
         Some(Arc::clone(&entry.connection))
     }
 
-    /// sshd has refused a session on a connection. Gives how many it allows, if that was learned by it.
+    /// Notes that sshd has refused a session on a connection, and takes its seat back. Returns how many sessions sshd
+    /// allows, if the refusal taught that.
     pub(crate) fn refuse(&mut self, connection: &Connection, kind: Kind) -> Option<usize> {
         let entry = self.entry(connection)?;
         entry.let_go(kind);
@@ -149,24 +163,24 @@ impl HostSeats {
         is_new.then_some(sessions)
     }
 
-    /// Those who wait log in by themselves.
+    /// Empties the queue: the waiters log in by themselves.
     pub(crate) fn stop_waiting(&mut self) {
         for waiter in self.queue.drain(..) {
             waiter.offer(Offer::Own);
         }
     }
 
-    /// Whether its connections can carry anything.
+    /// Returns whether sshd allows enough sessions on a connection to share it.
     pub(crate) fn shares(&self) -> bool {
         self.sessions >= FEWEST_SESSIONS
     }
 
-    /// Whether they are shared now.
+    /// Returns whether new sessions share connections now.
     pub(crate) fn shares_now(&self) -> bool {
         self.shares() && self.not_shared_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// Gives the free seats to those who have waited longest.
+    /// Gives the free seats to the waiters that have waited longest.
     pub(crate) fn give_out(&mut self) {
         let mut at = 0;
         while at < self.queue.len() {
@@ -176,7 +190,7 @@ impl HostSeats {
                         waiter.offer(Offer::Seat(connection));
                     }
                 }
-                // There may be one for a short script, behind those that are long.
+                // There may be a seat for a short script that waits behind long sessions.
                 None if self.queue[at].kind == Kind::Long => match self.next_short(at) {
                     Some(short) => at = short,
                     None => return,
@@ -186,12 +200,14 @@ impl HostSeats {
         }
     }
 
+    /// Returns the place in the queue of the first short session from this place on.
     fn next_short(&self, from: usize) -> Option<usize> {
         self.queue.iter().skip(from).position(|waiter| waiter.kind == Kind::Short).map(|at| from + at)
     }
 }
 
 impl Entry {
+    /// Returns the entry of a connection that waits for a permit.
     pub(crate) fn new(connection: Arc<Connection>, most: usize) -> Entry {
         Entry {
             connection,
@@ -206,14 +222,17 @@ impl Entry {
         }
     }
 
+    /// Returns whether the connection is being opened.
     pub(crate) fn is_coming(&self) -> bool {
         matches!(self.state, EntryState::Queued | EntryState::Connecting)
     }
 
+    /// Returns whether the connection carries no session but its own.
     pub(crate) fn is_unused(&self) -> bool {
         self.long + self.short == 0
     }
 
+    /// Returns whether the connection has a free seat for a session of this kind.
     pub(crate) fn has_room(&self, kind: Kind, sessions: usize, most_long: usize) -> bool {
         self.state == EntryState::Open
             && self.long + self.short < self.most.min(sessions - 1)
@@ -221,12 +240,12 @@ impl Entry {
             && self.connection.answers()
     }
 
-    /// A session of it has ended, and it is open.
+    /// Returns whether the connection is open and a session on it has ended, which sshd may still count.
     pub(crate) fn is_touched(&self) -> bool {
         self.state == EntryState::Open && !self.untouched
     }
 
-    /// A session has ended.
+    /// Notes that a session has ended.
     pub(crate) fn release(&mut self, kind: Kind) {
         self.untouched = false;
         self.let_go(kind);

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use crate::sys::{self, Lock};
 
-/// A socket's path must have fewer bytes: it can have at most 107 (sun_path in unix(7)), and ssh first creates the socket
-/// under a name that is 17 bytes longer.
+/// A socket's path must have fewer bytes: it can have at most 107 (sun_path in unix(7)), and ssh first creates the
+/// socket under a name that is 17 bytes longer.
 const LONGEST_PATH: usize = 90;
 /// How many random digits name a socket: 64 bits.
 const NAME_LENGTH: usize = 16;
@@ -21,9 +21,9 @@ const TRIES: usize = 100;
 
 /// The directory for sockets: in XDG_RUNTIME_DIR, or else in TMPDIR or /tmp.
 ///
-/// Every manager that uses the directory holds a shared lock on it, and a manager removes it only if it gets an exclusive
-/// lock. Whether the directory is empty does not tell whether it is in use: ssh creates a socket long after its name was
-/// chosen.
+/// Every manager that uses the directory holds a shared lock on it, and a manager removes it only if it gets an
+/// exclusive lock. Whether the directory is empty does not tell whether it is in use: ssh creates a socket long after
+/// its name was chosen.
 pub(crate) struct SocketDirectory {
     /// The directories to use, the best first.
     candidates: Vec<PathBuf>,
@@ -72,8 +72,8 @@ impl SocketDirectory {
         Err(reasons.join("; "))
     }
 
-    /// Creates a directory, and holds a lock on it. If the directory cannot be locked (no descriptor, a file system without
-    /// locks), it is used without a lock.
+    /// Creates a directory, and holds a lock on it. If the directory cannot be locked (no descriptor, a file system
+    /// without locks), it is used without a lock.
     fn prepare(&self, directory: &Path, name: &str) -> Result<(), String> {
         for _ in 0..TRIES {
             prepare(directory, name)?;

@@ -1,6 +1,7 @@
-//! Finds out which version of OpenSSH the ssh program is. Some keywords of ssh_config are younger than the oldest ssh that
-//! works with this crate, and ssh fails if its command line contains a keyword that it does not know. IgnoreUnknown does
-//! not help: on the command line it would replace the user's own IgnoreUnknown, which the ssh_config may need.
+//! Finds out which version of OpenSSH the ssh program is. Some keywords of ssh_config are younger than the oldest ssh
+//! that works with this crate, and ssh fails if its command line contains a keyword that it does not know.
+//! IgnoreUnknown does not help: on the command line it would replace the user's own IgnoreUnknown, which the ssh_config
+//! may need.
 
 use std::path::Path;
 use std::time::Duration;
@@ -127,8 +128,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (draft, program) = (dir.path().join("draft"), dir.path().join("ssh"));
         fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
-        // By another process, because a program that is open for writing cannot run (ETXTBSY), and another thread's child
-        // may hold our descriptor for a moment.
+        // By another process, because a program that is open for writing cannot run (ETXTBSY), and another thread's
+        // child may hold our descriptor for a moment.
         let mut install = Command::new("install");
         assert!(install.args(["-m", "755"]).args([&draft, &program]).status().unwrap().success());
         (dir, program)

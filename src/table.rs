@@ -1,7 +1,7 @@
 //! The table of a manager's shared connections. Seats and masters change it from their threads.
 //!
-//! Its lock is a leaf lock: while it is held, no other lock is taken but that of a queue, and nothing is spawned, written
-//! or waited for.
+//! Its lock is a leaf lock: while it is held, no other lock is taken but that of a queue, and nothing is spawned,
+//! written or waited for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,14 +73,14 @@ impl ConnectionTable {
         &self.options
     }
 
-    /// Returns ssh's version. Asks ssh for it the first time, which blocks for some milliseconds, or for 4 s if ssh does
-    /// not answer.
+    /// Returns ssh's version. Asks ssh for it the first time, which blocks for some milliseconds, or for 4 s if ssh
+    /// does not answer.
     pub(crate) fn ssh_version(&self) -> Option<Version> {
         *self.version.get_or_init(|| ssh_version::ask(&self.options.ssh_program))
     }
 
-    /// Returns ssh's version if the target's launcher is ssh. Blocks the first time, as [`ConnectionTable::ssh_version`]
-    /// says.
+    /// Returns ssh's version if the target's launcher is ssh. Blocks the first time, as
+    /// [`ConnectionTable::ssh_version`] says.
     pub(crate) fn ssh_version_for(&self, target: &Target) -> Option<Version> {
         if target.launcher.is_ssh() { self.ssh_version() } else { None }
     }
@@ -219,9 +219,9 @@ impl ConnectionTable {
         });
     }
 
-    /// Removes a connection that could not be opened and is not tried again. The waiters for whom the remaining connections
-    /// have no room get the error. If none of the host's connections is open, those that wait for a permit are removed
-    /// too, because they would fail as well.
+    /// Removes a connection that could not be opened and is not tried again. The waiters for whom the remaining
+    /// connections have no room get the error. If none of the host's connections is open, those that wait for a permit
+    /// are removed too, because they would fail as well.
     pub(crate) fn failed(&self, connection: &Connection, error: &Error) {
         let mut state = self.state.lock();
         let Some(host) = state.hosts.get_mut(&connection.destination) else { return };
@@ -344,8 +344,8 @@ impl ConnectionTable {
         self.change(connection, |entry| entry.state = EntryState::Broken);
     }
 
-    /// Takes a connection out of use on which a session has failed. If it answers and no session has ever begun on it, its
-    /// host's connections count as ones that cannot be shared.
+    /// Takes a connection out of use on which a session has failed. If it answers and no session has ever begun on it,
+    /// its host's connections count as ones that cannot be shared.
     pub(crate) fn session_failed(&self, connection: &Connection, error: &Error) {
         let mut proven = true;
         self.change(connection, |entry| {

@@ -92,8 +92,8 @@ impl Target<'_> {
         }
     }
 
-    /// Returns why a client other than ssh ended before the shell reported. `known` returns what its messages mean, if it
-    /// knows them; otherwise the exit code decides.
+    /// Returns why a client other than ssh ended before the shell reported. `known` returns what its messages mean, if
+    /// it knows them; otherwise the exit code decides.
     pub(crate) fn diagnose_code(
         &self,
         code: Option<i32>,
