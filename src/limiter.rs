@@ -230,7 +230,7 @@ mod tests {
         let mut held: Vec<_> =
             (0..IN_ALL).map(|n| limiter.wait_for_permit(&n.to_string(), soon(), || false).unwrap()).collect();
         assert!(limiter.wait_for_permit("b", soon(), || false).is_none());
-        // As if a second had passed.
+        // A second seems to have passed.
         for (_, began) in &mut limiter.open.lock().permits {
             *began -= STALLED;
         }

@@ -272,7 +272,7 @@ mod tests {
         (HostSeats::default(), 0)
     }
 
-    /// Adds a connection, open or not.
+    /// Adds a connection in this state, whose last tick came in time.
     fn add(host: &mut HostSeats, id: u64, state: EntryState) -> Arc<Connection> {
         let connection = Arc::new(Connection::new(id, Destination { host: "h".to_owned(), user: None }));
         connection.ticked(Lease::of(&Options::new()));
@@ -338,7 +338,7 @@ mod tests {
             let (mut host, _) = host();
             let connection = add(&mut host, 1, EntryState::Open);
             while host.take_seat(Kind::Long).is_some() {}
-            // Its own session is one of them.
+            // The connection's own session is one of those that are allowed.
             let learned: Vec<_> = (allowed..9).map(|_| host.refuse(&connection, Kind::Long)).collect();
             assert_eq!(learned.last().copied().flatten(), Some(allowed), "{learned:?}");
             assert_eq!((host.sessions, host.shares()), (allowed, allowed >= 3));
@@ -357,7 +357,7 @@ mod tests {
         host.take_seat(Kind::Long).unwrap();
         assert_eq!(host.refuse(&connection, Kind::Long), None);
         assert_eq!(host.sessions, USUAL_SESSIONS);
-        // But the connection gets no further ones for now.
+        // But the connection gets no further sessions for now.
         assert!(host.take_seat(Kind::Long).is_none());
     }
 }

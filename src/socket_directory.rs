@@ -217,7 +217,7 @@ mod tests {
         other.new_socket().unwrap();
         other.remove();
         assert!(private.exists());
-        // Somebody has cleaned up: it is made again, and held again.
+        // Another program removes the directory. It is created again, and held again.
         fs::remove_dir(&private).unwrap();
         one.new_socket().unwrap();
         other.new_socket().unwrap();

@@ -123,35 +123,35 @@ mod tests {
         }
     }
 
-    /// A program that is this script for /bin/sh; `$0.pids` is for pids of what it started.
+    /// Creates a program that runs this script in /bin/sh. The script writes the pids of what it starts to `$0.pids`.
     fn program(script: &str) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let (draft, program) = (dir.path().join("draft"), dir.path().join("ssh"));
         fs::write(&draft, format!("#!/bin/sh\n{script}\n")).unwrap();
-        // By another process, because a program that is open for writing cannot run (ETXTBSY), and another thread's
-        // child may hold our descriptor for a moment.
+        // Another process writes the program: a program that is open for writing cannot run (ETXTBSY), and a child of
+        // another thread may hold our descriptor for a moment.
         let mut install = Command::new("install");
         assert!(install.args(["-m", "755"]).args([&draft, &program]).status().unwrap().success());
         (dir, program)
     }
 
-    /// Waits until all have ended that the script has written the pids of; how many these are.
+    /// Waits until all processes have ended whose pids the script has written, and returns how many these are.
     fn all_ended(program: &Path) -> usize {
         let pids = fs::read_to_string(program.with_extension("pids")).unwrap_or_default();
         let lives = |pid: &str| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            // Who reaps it is not ours to say.
+            // A process that nobody has reaped yet has ended too.
             stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
         };
         let deadline = Instant::now() + Duration::from_secs(10);
         while pids.split_whitespace().any(lives) {
-            assert!(Instant::now() < deadline, "of {pids:?} some live on");
+            assert!(Instant::now() < deadline, "some of {pids:?} still run");
             std::thread::sleep(Duration::from_millis(1));
         }
         pids.split_whitespace().count()
     }
 
-    /// Asks a program that never ends, with more time if it had not the time to start what it starts.
+    /// Asks a program that never ends. Asks again with more time if it has not started all its children.
     fn ask_endless(program: &Path, starts: usize) -> Option<Version> {
         for milliseconds in [200, 2000, 20_000] {
             let answer = ask_within(program, Duration::from_millis(milliseconds));
@@ -191,7 +191,7 @@ mod tests {
     fn one_that_never_ends_is_ended_with_what_it_started() {
         let (_dir, silent) = program("sleep 1000 & echo $$ $! >$0.pids; wait");
         assert_eq!(ask_endless(&silent, 2), None);
-        // What it has said counts all the same.
+        // Its output counts although it does not end.
         let (_dir, slow) = program("echo OpenSSH_8.4p1; sleep 1000 & echo $$ $! >$0.pids; wait");
         assert_eq!(ask_endless(&slow, 2), version(8, 4));
         let (_dir, deaf) = program("trap '' HUP INT QUIT TERM; echo $$ >$0.pids; while :; do sleep 1000; done");
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(ask_endless(&program, 1), None);
     }
 
-    /// In a process of its own, because how children end is a matter of the whole process.
+    /// Runs in a process of its own, because SIGCHLD belongs to the whole process.
     #[test]
     fn it_is_asked_where_the_host_ignores_its_children() {
         const NAME: &str = "ssh_version::tests::it_is_asked_where_the_host_ignores_its_children";
@@ -231,14 +231,14 @@ mod tests {
             assert!(output.status.success() && text.contains("1 passed"), "{text}");
             return;
         }
-        // SAFETY: SIG_IGN is no function of ours.
+        // SAFETY: SIG_IGN is not a function of this program.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         assert!(ask(Path::new("ssh")).is_some());
         assert_eq!(ask(Path::new("/nonexistent/ssh")), None);
-        // SAFETY: as above, and the default.
+        // SAFETY: SIG_DFL is not a function of this program.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
         let (_dir, endless) = program("sleep 1000 & echo $$ $! >$0.pids; wait");
-        // SAFETY: as above.
+        // SAFETY: SIG_IGN is not a function of this program.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         assert_eq!(ask_endless(&endless, 2), None);
     }
