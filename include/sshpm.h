@@ -1,58 +1,69 @@
 /**
  * @file sshpm.h
- * Starts, watches and ends processes on remote hosts over the system's ssh, or by another launcher: on this machine,
- * in containers, in a Slurm job.
+ * Starts, watches and ends processes on remote hosts over the system's ssh, or by another launcher: on this machine, in
+ * containers, in a Slurm job.
  *
- * This file is generated from src/capi; change it there.
+ * This file is generated from src/capi. Make changes there.
  *
- * Results: every function that can fail returns an sshpm_result, SSHPM_OK or an error; sshpm_last_error_message then
- * has the full text. Outputs are written only on SSHPM_OK, and must not be NULL unless it says so. Every function can
- * also return SSHPM_ERROR_PANIC, which is a bug in the library.
+ * Results: every function that can fail returns an sshpm_result: SSHPM_OK or an error. After an error,
+ * sshpm_last_error_message returns the full text. Outputs are written only on SSHPM_OK. They must not be NULL unless
+ * their description allows it. Every function can also return SSHPM_ERROR_PANIC, which is a bug in the library.
  *
- * Handles: what a function gives with `_new`, or as an output that is the caller's, is freed with the `_free` function
- * of its type. `_free(NULL)` does nothing. What is borrowed is never freed by the caller.
+ * Handles: a function whose name contains `_new` returns a handle that belongs to the caller, and so does every output
+ * that is described as the caller's. Free it with the `_free` function of its type. `_free(NULL)` does nothing. The
+ * caller never frees what belongs to another handle.
  *
- * Strings that go in are NUL-terminated and copied. Names (hosts, users, uuids, roles, variables) must be UTF-8;
- * arguments, values of variables, setup lines and paths are any bytes.
+ * Strings: the library copies the strings that it receives. They must end with a NUL byte. Names (hosts, users, uuids,
+ * roles, variables) must be UTF-8; arguments, values of variables, setup lines and paths can contain any bytes.
  *
  * Timeouts are seconds: a number from 0 on, INFINITY for no limit, or SSHPM_TIMEOUT_DEFAULT.
  *
- * Threads: each function says from where it can be called, and how long it can block. The library's own threads have
- * all signals blocked and never unblock one. It installs no signal handler, and a broken link raises no SIGPIPE.
+ * Unknown uuids: a process that has ended stays in the manager's table until a kill, sshpm_manager_forget_process or
+ * sshpm_manager_pop_early_exit_status removes it, or a start or an adoption with its uuid replaces it. When the table
+ * has no process with a uuid, a function that needs the process returns SSHPM_ERROR_UNKNOWN_UUID, and a function that
+ * ends several processes has this code in its results. Five queries return no error: sshpm_manager_is_process_alive and
+ * _is_monitoring_remotely get false, _get_runtime_pids gets no pid, and _get_exit_status and _pop_early_exit_status get
+ * NULL.
  *
- * Children on this machine, ssh or another launcher, are started by posix_spawn. Each begins with an empty signal mask,
- * the default action for every signal, a process group of its own, and no descriptor but its three streams, whatever the
- * program blocks, ignores or has open. The program may ignore SIGCHLD or reap all children: exit codes come from the
- * hosts.
+ * Threads: each function says which threads can call it, and how long it can block. The library's own threads block all
+ * signals and never unblock one. The library installs no signal handler, and a broken link raises no SIGPIPE.
  *
- * System: Linux with glibc 2.24 or newer, and no older glibc than that of the machine where the library was built.
+ * Children on this machine (ssh or another launcher) are started by posix_spawn. Each begins with an empty signal mask,
+ * the default action for every signal, a process group of its own, and no descriptor but its three streams, whatever
+ * the program blocks, ignores or has open. The program may ignore SIGCHLD or reap all children, because exit codes come
+ * from the hosts.
  *
- * Order: when a process ends, its event is first in the queue of every subscription; then the exit callbacks run, one
- * after another; then the functions that ended the process return: sshpm_manager_kill_process, _kill_processes,
- * _kill_processes_by_role, _kill_all_processes, _kill_process_without_metadata and _shutdown. So when one of these has
- * given the end of a process, no callback for that end runs any more, whether or not the uuid has been started again.
- * They wait for callbacks only as long as their timeouts allow: a kill as long as the waits of all its steps add up to,
- * counted from the call; _kill_process_without_metadata as long as its timeout; _shutdown as long as it may block.
- * After that they give the end although a callback still runs. Functions that only wait or look may give an end before
- * the callbacks have run: sshpm_manager_wait_for_process_exit_code, _get_exit_status and _pop_early_exit_status.
+ * System: Linux with glibc 2.24 or newer. The glibc must not be older than that of the machine on which the library was
+ * built.
+ *
+ * Order of reports: when a process ends, its event is put in the queue of every subscription first. Then the exit
+ * callbacks run, one after another. Then the functions that ended the process return: sshpm_manager_kill_process,
+ * _kill_processes, _kill_processes_by_role, _kill_all_processes, _kill_process_without_metadata and _shutdown. So when
+ * one of these functions has returned the exit of a process, no callback for this exit runs any more, whether or not
+ * the uuid has been started again. These functions wait for callbacks only as long as their timeouts allow: a kill as
+ * long as the waits of all its steps add up to, counted from the call; _kill_process_without_metadata as long as its
+ * timeout; _shutdown as long as it may block. After that they return the exit although a callback still runs. Functions
+ * that only wait or query may return an exit before the callbacks have run: sshpm_manager_wait_for_process_exit_code,
+ * _get_exit_status and _pop_early_exit_status.
  *
  * Kept processes: the host of a process with SSHPM_LINK_LOSS_KEEP keeps its exit status and its output until this
- * program has got the end: until a subscription has given the event, an exit callback has returned, or a function has
- * given the end or dropped it (sshpm_manager_forget_process, a start that replaces it). When none of that has happened
- * before the manager is detached or freed or dies, the next manager can adopt the process and gets its end.
+ * program has acknowledged the exit. The program does so when a subscription has returned the event, when an exit
+ * callback has returned, or when a function has returned the exit or dropped it (sshpm_manager_forget_process, a start
+ * that replaces the process). If none of this has happened before the manager is detached or freed or dies, the next
+ * manager can adopt the process and learns how it ended.
  *
  * Ending the program: the library's threads call callbacks until the very end of the program, also while exit() runs
  * destructors and while an interpreter is finalized. So before that, remove each exit callback with
  * sshpm_manager_remove_callback, or free the manager with sshpm_manager_free; and turn the log off with
- * sshpm_set_log_callback(SSHPM_LOG_OFF, NULL, NULL). These functions wait for a callback that runs, but
- * sshpm_manager_free waits 5 s at most: then the callback can go on. In Python, call them in a function that atexit
- * runs: later, the interpreter ends foreign threads inside their callbacks, which crashes the program. Load the library
- * with ctypes.CDLL, which releases the GIL during each call. With ctypes.PyDLL, a call that waits for a callback holds
- * the GIL, for which the callback waits: the two wait for each other.
+ * sshpm_set_log_callback(SSHPM_LOG_OFF, NULL, NULL). These functions wait as long as a callback runs. In Python, call
+ * them in a function that atexit runs: later, the interpreter ends foreign threads inside their callbacks, which
+ * crashes the program. Load the library with ctypes.CDLL, which releases the GIL during each call. With ctypes.PyDLL, a
+ * call that waits for a callback holds the GIL, and the callback waits for the GIL: the two wait for each other.
  *
  * Unloading: a program that has loaded the library with dlopen may dlclose it when no manager is left, no log callback
- * is set, and no thread is inside of one of its functions; with a manager, its threads would run in memory that has gone.
- * It must stay as well when sshpm_manager_free had to leave a thread behind, of which there is a warning in the log.
+ * is set, and no thread is inside one of its functions. If a manager were left, its threads would run in memory that is
+ * no longer mapped. Do not unload the library either when sshpm_manager_free had to leave a thread behind, of which the
+ * log has a warning.
  */
 
 #ifndef SSHPM_H
@@ -62,7 +73,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** The version of this header; that of the library is sshpm_version(). */
+/** The version of this header. sshpm_version() returns the version of the library. */
 #define SSHPM_VERSION "0.2.0"
 /** The first number of the version. */
 #define SSHPM_VERSION_MAJOR 0
@@ -71,12 +82,12 @@
 /** The third number of the version. */
 #define SSHPM_VERSION_PATCH 0
 
-/** The value of a resource limit that is none. */
+/** As the value of a resource limit: no limit. */
 #define SSHPM_UNLIMITED UINT64_MAX
 
 
 /**
- * It worked.
+ * The call succeeded.
  */
 #define SSHPM_OK 0
 
@@ -86,7 +97,7 @@
 #define SSHPM_ERROR_NULL_ARGUMENT 1
 
 /**
- * A value was refused before anything was started; the message names the field and the value.
+ * A value is not valid. Nothing was started. The message names the field and the value.
  */
 #define SSHPM_ERROR_INVALID 2
 
@@ -96,12 +107,13 @@
 #define SSHPM_ERROR_UTF8 3
 
 /**
- * It is no JSON, or not what it should be; the message names the key, the line and the column.
+ * The text is not JSON, or the JSON does not have the expected content. The message names the key, the line and the
+ * column.
  */
 #define SSHPM_ERROR_JSON 4
 
 /**
- * No process of that uuid is in the manager's table.
+ * The manager's table has no process with this uuid.
  */
 #define SSHPM_ERROR_UNKNOWN_UUID 5
 
@@ -111,14 +123,14 @@
 #define SSHPM_ERROR_UUID_IN_USE 6
 
 /**
- * The process was asked to end and had not ended when the time was over. It can be killed again.
+ * The process has not ended. A kill returns this when its time is over; the process can be killed again.
  */
 #define SSHPM_ERROR_STILL_RUNNING 7
 
 /**
- * The remote pid is not known: not yet, or the start failed before there was one.
+ * The remote pid is not known: either not yet, or the start failed before there was one.
  */
-#define SSHPM_ERROR_NO_METADATA 8
+#define SSHPM_ERROR_NO_REMOTE_PID 8
 
 /**
  * The process has ended or never started.
@@ -126,27 +138,27 @@
 #define SSHPM_ERROR_NOT_RUNNING 9
 
 /**
- * The process is gone, or its host has no such signal.
+ * The process has gone, or its host does not have this signal.
  */
 #define SSHPM_ERROR_SIGNAL_REFUSED 10
 
 /**
- * The link to the process does not take commands: it is lost, being closed, or its buffers are full.
+ * The link to the process accepts no commands: it is lost, it is being closed, or its buffers are full.
  */
 #define SSHPM_ERROR_LINK_DOWN 11
 
 /**
- * A local resource ran out, or a local call failed.
+ * A resource of this machine ran out, or a system call on this machine failed.
  */
 #define SSHPM_ERROR_LOCAL 12
 
 /**
- * A call that blocks was made inside a callback on process exit, where it could never be answered.
+ * A call that blocks was made inside an exit callback, where it could wait for ever.
  */
 #define SSHPM_ERROR_INSIDE_CALLBACK 13
 
 /**
- * The time of a wait was over.
+ * The time for a wait was over.
  */
 #define SSHPM_ERROR_TIMED_OUT 14
 
@@ -156,32 +168,32 @@
 #define SSHPM_ERROR_SHUT_DOWN 15
 
 /**
- * No event came in the time that was given.
+ * No event came within the timeout.
  */
 #define SSHPM_ERROR_NO_EVENT 16
 
 /**
- * The wait was ended by sshpm_subscription_wake.
+ * sshpm_subscription_wake ended the wait.
  */
 #define SSHPM_ERROR_WOKEN 17
 
 /**
- * There is no such code: the end says nothing about it, or is unknown.
+ * There is no such code: none was reported, or the exit is unknown.
  */
 #define SSHPM_ERROR_NO_EXIT_CODE 18
 
 /**
- * The program has another logger of Rust's `log` already.
+ * The program already has another logger of Rust's `log`.
  */
 #define SSHPM_ERROR_LOGGER_SET 19
 
 /**
- * A bug in this library. The message tells where; the handles can only be freed.
+ * The library has a bug, and the message says where. The handles of the call can only be freed.
  */
 #define SSHPM_ERROR_PANIC 20
 
 /**
- * The file does not exist on the host, or did not come to exist in time.
+ * The file does not exist on the host, or it was not created in time.
  */
 #define SSHPM_ERROR_FILE_MISSING 21
 
@@ -191,17 +203,17 @@
 #define SSHPM_ERROR_FILE_IS_DIRECTORY 22
 
 /**
- * The file on the host may not be read by the user.
+ * The user may not read the file on the host.
  */
 #define SSHPM_ERROR_FILE_UNREADABLE 23
 
 /**
- * The metadata file on the host is not what a wrapper writes; nothing was done with it.
+ * The content of the metadata file is not valid. Nothing was done with it.
  */
 #define SSHPM_ERROR_BAD_METADATA 24
 
 /**
- * The process has ended, and all its output was taken.
+ * The process has ended, and all of its output was received.
  */
 #define SSHPM_ERROR_END_OF_OUTPUT 25
 
@@ -211,107 +223,108 @@
 #define SSHPM_ERROR_FILE_NOT_REGULAR 26
 
 /**
- * The manager has let go of the process, which is kept: it goes on, and can be adopted.
+ * The manager was detached from the kept process. The process goes on, and a manager can adopt it.
  */
 #define SSHPM_ERROR_DETACHED 27
 
 /**
- * Another manager has the process, or its own manager lives.
+ * Another live manager controls the process. An adoption returns this also when this manager controls it.
  */
 #define SSHPM_ERROR_TAKEN_OVER 28
 
 /**
- * The process on the host cannot be adopted: it is not kept, or nothing of it is left; the message says what.
+ * The process on the host cannot be adopted: it is not kept, or nothing of it is left. The message says which.
  */
 #define SSHPM_ERROR_NOT_ADOPTABLE 29
 
 /**
- * When the process ended is not known.
+ * The time at which the process ended is not known.
  */
 #define SSHPM_ERROR_NO_END_TIME 30
 
 /**
- * ssh: the name of the host has no address.
+ * ssh: the host name has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100
 
 /**
- * ssh: nothing listens there.
+ * ssh: the host refused the connection, because nothing listens on that port.
  */
 #define SSHPM_ERROR_SSH_REFUSED 101
 
 /**
- * ssh: no route to the host or its network.
+ * ssh: there is no route to the host or its network.
  */
 #define SSHPM_ERROR_SSH_UNREACHABLE 102
 
 /**
- * ssh: no answer in the connect timeout.
+ * ssh: the host did not answer within the connect timeout.
  */
 #define SSHPM_ERROR_SSH_TIMED_OUT 103
 
 /**
- * ssh: the host did not accept this user by any key, ticket or agent that can be used without asking.
+ * ssh: the host did not accept this user with any key, ticket or agent that ssh can use without questions.
  */
 #define SSHPM_ERROR_SSH_AUTHENTICATION_FAILED 104
 
 /**
- * ssh: the host's key is not known.
+ * ssh: the key of the host is not known.
  */
 #define SSHPM_ERROR_SSH_HOST_KEY_UNKNOWN 105
 
 /**
- * ssh: the host's key is not the one that is known.
+ * ssh: the key of the host differs from the known key.
  */
 #define SSHPM_ERROR_SSH_HOST_KEY_CHANGED 106
 
 /**
- * ssh: sshd dropped the connection before it was one (MaxStartups), until the connect timeout.
+ * ssh: sshd dropped each connection before the login (MaxStartups), until the connect timeout was over.
  */
 #define SSHPM_ERROR_SSH_THROTTLED 107
 
 /**
- * The ssh program was not found, or cannot be executed.
+ * The ssh program was not found, or it cannot be executed.
  */
 #define SSHPM_ERROR_SSH_NOT_FOUND 108
 
 /**
- * ssh does not accept its configuration or options.
+ * ssh does not accept its configuration or its options.
  */
 #define SSHPM_ERROR_SSH_CONFIGURATION 109
 
 /**
- * ssh: the connection was closed for a reason that is not told.
+ * ssh: the connection was closed, and ssh did not say why.
  */
 #define SSHPM_ERROR_SSH_CLOSED 110
 
 /**
- * The login works, but the login shell ended before anything was started.
+ * The login succeeded, but the login shell ended before anything was started.
  */
 #define SSHPM_ERROR_SSH_REMOTE_SHELL 111
 
 /**
- * ssh: authentication failed, and the Kerberos ticket that the host would take has expired, or there is none.
+ * ssh: authentication failed. The host would accept a Kerberos ticket, but there is none, or it has expired.
  */
 #define SSHPM_ERROR_SSH_NO_TICKET 113
 
 /**
- * ssh failed in another way; the message has what it said.
+ * ssh failed for another reason. The message contains what ssh said.
  */
 #define SSHPM_ERROR_SSH_OTHER 112
 
 /**
- * The start timeout was over; the message says how far the start had come.
+ * The start timeout was over. The message says how far the start had come.
  */
 #define SSHPM_ERROR_START_TIMED_OUT 200
 
 /**
- * A setup line failed; the message has its number and code.
+ * A setup line failed. The message contains its number and its exit code.
  */
 #define SSHPM_ERROR_START_SETUP 201
 
 /**
- * The shell for the setup lines is not on the host, or cannot be executed there: it ended with 126 or 127 at once.
+ * The shell for the setup lines is not on the host, or it cannot be executed there: it ended at once with code 126 or
+ * 127.
  */
 #define SSHPM_ERROR_START_SHELL_NOT_FOUND 202
 
@@ -321,7 +334,8 @@
 #define SSHPM_ERROR_START_PROGRAM_NOT_FOUND 203
 
 /**
- * The host's kernel refuses the program, most often for its format: it is for another machine, or damaged.
+ * The host's kernel does not execute the program. Most often its format is the reason: it is for another machine, or
+ * damaged.
  */
 #define SSHPM_ERROR_START_NOT_EXECUTABLE 204
 
@@ -336,17 +350,17 @@
 #define SSHPM_ERROR_START_LOG_DIRECTORY 206
 
 /**
- * The log file cannot be written, or the former one not be renamed.
+ * The log file cannot be written, or the old log file cannot be renamed.
  */
 #define SSHPM_ERROR_START_LOG_FILE 207
 
 /**
- * A resource limit was refused.
+ * The host refused a resource limit.
  */
 #define SSHPM_ERROR_START_LIMIT 208
 
 /**
- * The shell does not let a variable be set.
+ * The shell refused to set a variable.
  */
 #define SSHPM_ERROR_START_ENVIRONMENT 209
 
@@ -356,28 +370,29 @@
 #define SSHPM_ERROR_START_RUNTIME_DIRECTORY 210
 
 /**
- * A process of this uuid, started by another manager, lives on the host.
+ * The host already runs a process with this uuid, which another manager started.
  */
 #define SSHPM_ERROR_START_UUID_IN_USE_ON_HOST 211
 
 /**
- * The shell that runs the setup lines ended before it executed the program, and no step had failed: somebody else sent a
- * signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message has its exit code.
+ * The shell that runs the setup lines ended before it executed the program, although no step had failed: somebody else
+ * sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code. The message contains its
+ * exit code.
  */
 #define SSHPM_ERROR_START_ENDED_BEFORE_RUNNING 212
 
 /**
- * The remote side spoke in a way that this version does not know.
+ * The remote side sent reports that this version does not understand.
  */
 #define SSHPM_ERROR_START_PROTOCOL 213
 
 /**
- * The link broke before the program was known to run; whether it ran for a moment is not known.
+ * The link broke before the program was known to run. The program may have run for a moment.
  */
 #define SSHPM_ERROR_START_LINK_LOST 214
 
 /**
- * The program is a directory, or another thing that is no regular file.
+ * The program is a directory or another file that is not regular.
  */
 #define SSHPM_ERROR_START_PROGRAM_NOT_FILE 215
 
@@ -387,52 +402,52 @@
 #define SSHPM_ERROR_START_PROGRAM_PERMISSION 216
 
 /**
- * Arguments and environment have more bytes than the host's kernel takes.
+ * The arguments and the environment have more bytes than the host's kernel accepts.
  */
 #define SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE 217
 
 /**
- * The shell that starts it ended on its host: most likely no process could be made there.
+ * The shell that starts the program ended on its host, most likely because the host could make no process.
  */
 #define SSHPM_ERROR_START_NO_PROCESS 218
 
 /**
- * The launcher's program was not found, or cannot be executed.
+ * The launcher's program was not found, or it cannot be executed.
  */
 #define SSHPM_ERROR_LAUNCHER_NOT_FOUND 300
 
 /**
- * The launcher gave no shell in the time.
+ * The launcher gave no shell in time.
  */
 #define SSHPM_ERROR_LAUNCHER_TIMED_OUT 301
 
 /**
- * The launcher closed its streams, or was killed, before it had said all.
+ * The launcher closed its streams or was killed before it had sent everything.
  */
 #define SSHPM_ERROR_LAUNCHER_CLOSED 302
 
 /**
- * The launcher ended before there was a shell; the message has its code and what it said.
+ * The launcher ended before there was a shell. The message contains its exit code and what it said.
  */
 #define SSHPM_ERROR_LAUNCHER_ENDED 303
 
 /**
- * Slurm does not know the job, the job has ended, or is another user's.
+ * Slurm does not know the job, the job has ended, or it belongs to another user.
  */
 #define SSHPM_ERROR_LAUNCHER_NO_JOB 304
 
 /**
- * The host is no node of the Slurm job.
+ * The host is not a node of the Slurm job.
  */
 #define SSHPM_ERROR_LAUNCHER_NOT_IN_JOB 305
 
 /**
- * No slurmctld answers, there is no configuration that names one, or munge does not run.
+ * No slurmctld answers, no configuration names one, or munge does not run.
  */
 #define SSHPM_ERROR_LAUNCHER_NO_CONTROLLER 306
 
 /**
- * A timeout: the default of what it is given for; each function says which.
+ * As a timeout: the default, which each function names.
  */
 #define SSHPM_TIMEOUT_DEFAULT -1.0
 
@@ -442,52 +457,47 @@
 #define SSHPM_LOG_OFF 0
 
 /**
- * Log level: what is lost or wrong.
+ * Log level: something is lost or wrong.
  */
 #define SSHPM_LOG_ERROR 1
 
 /**
- * Log level: what somebody should look at, and all of the levels above.
+ * Log level: somebody should look at this. Includes SSHPM_LOG_ERROR.
  */
 #define SSHPM_LOG_WARN 2
 
 /**
- * Log level: starts and ends, and all of the levels above.
+ * Log level: processes start and end. Includes SSHPM_LOG_WARN and what that includes.
  */
 #define SSHPM_LOG_INFO 3
 
 /**
- * Log level: each step, and all of the levels above.
+ * Log level: each step. Includes all messages.
  */
 #define SSHPM_LOG_DEBUG 4
 
 /**
- * Log level: all.
- */
-#define SSHPM_LOG_TRACE 5
-
-/**
- * Host key policy: keys are checked as ssh_config says. The default.
+ * Host key policy: ssh_config decides. The default.
  */
 #define SSHPM_HOST_KEY_SSH_CONFIG 0
 
 /**
- * Host key policy: unknown and changed keys are refused, whatever ssh_config says.
+ * Host key policy: refuse unknown and changed keys, whatever ssh_config says.
  */
 #define SSHPM_HOST_KEY_STRICT 1
 
 /**
- * Host key policy: unknown keys are accepted and remembered, changed ones refused.
+ * Host key policy: accept and remember unknown keys, refuse changed keys.
  */
 #define SSHPM_HOST_KEY_ACCEPT_NEW 2
 
 /**
- * Host key policy: nothing is checked for localhost, 127.0.0.0/8 and ::1; all other hosts as ssh_config says.
+ * Host key policy: check no key of localhost, 127.0.0.0/8 and ::1; for all other hosts, ssh_config decides.
  */
 #define SSHPM_HOST_KEY_DISABLED_FOR_LOCALHOST 3
 
 /**
- * Host key policy: nothing is checked. Anybody on the network can be the host: for closed networks only.
+ * Host key policy: check no key. Anybody on the network can pretend to be the host: for closed networks only.
  */
 #define SSHPM_HOST_KEY_DISABLED 4
 
@@ -502,49 +512,50 @@
 #define SSHPM_KILL_SCOPE_GROUP 1
 
 /**
- * Log mode: a log file that exists is renamed to FILE.1, and a new one begun. The default.
+ * Log mode: rename an existing log file to FILE.1, and begin a new one. The default.
  */
 #define SSHPM_LOG_MODE_FRESH 0
 
 /**
- * Log mode: a log file that exists is continued.
+ * Log mode: append to an existing log file.
  */
 #define SSHPM_LOG_MODE_APPEND 1
 
 /**
- * Log mode: a log file that exists is emptied.
+ * Log mode: empty an existing log file.
  */
 #define SSHPM_LOG_MODE_TRUNCATE 2
 
 /**
- * Link loss: when the link or the manager is gone the process is ended: SIGHUP to its group, and after the grace
- * SIGKILL. The default.
+ * Link loss policy: when the link or the manager has gone, the process is ended: its process group gets SIGHUP, and
+ * after the grace SIGKILL. The default.
  */
 #define SSHPM_LINK_LOSS_TERMINATE 0
 
 /**
- * Link loss: the process goes on, and is taken over again by this manager, or adopted by another.
+ * Link loss policy: when the link or the manager has gone, the process goes on. This manager restores the link, or
+ * another manager can adopt the process.
  */
 #define SSHPM_LINK_LOSS_KEEP 1
 
 /**
- * Exit source: the ssh client, or that of another launcher, or its connection ended under a process that nobody had
- * asked to end.
+ * Exit source: the client (ssh, or that of another launcher) or its connection ended, although nobody had asked the
+ * process to end.
  */
 #define SSHPM_EXIT_SOURCE_CLIENT_MONITORING 1
 
 /**
- * Exit source: the remote process ended by itself, or was ended there by somebody else.
+ * Exit source: the remote process ended by itself, or somebody else ended it there.
  */
 #define SSHPM_EXIT_SOURCE_REMOTE_MONITORING 2
 
 /**
- * Exit source: the manager ended it by closing or killing its ssh client.
+ * Exit source: the manager ended the process: it closed or killed the ssh client.
  */
 #define SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_SSH_CLIENT 3
 
 /**
- * Exit source: the manager ended it by signals to the remote pid.
+ * Exit source: the manager ended the process: it sent signals to the remote pid.
  */
 #define SSHPM_EXIT_SOURCE_MANUAL_KILL_THROUGH_REMOTE_PID 4
 
@@ -554,7 +565,7 @@
 #define SSHPM_STATE_CONNECTING 1
 
 /**
- * State: the remote pid is known; the setup lines run.
+ * State: the remote pid is known, and the setup lines run.
  */
 #define SSHPM_STATE_STARTING 2
 
@@ -564,22 +575,24 @@
 #define SSHPM_STATE_RUNNING 3
 
 /**
- * State: it was asked to end, and stays so until it has ended.
+ * State: the process was asked to end, and has not ended yet.
  */
 #define SSHPM_STATE_ENDING 4
 
 /**
- * State: the link broke; what became of the application is being found out.
+ * State: the link broke, and the manager queries the host about the application.
  */
 #define SSHPM_STATE_LINK_LOST 5
 
 /**
- * State: it has ended; how is kept until it is killed, popped, forgotten, or started again.
+ * State: the process has ended. Its exit status stays in the table until the process is killed, popped, forgotten or
+ * started again.
  */
 #define SSHPM_STATE_ENDED 6
 
 /**
- * State: it did not come to run; why is kept likewise.
+ * State: the start failed. The reason stays in the table until the process is killed, popped, forgotten or started
+ * again.
  */
 #define SSHPM_STATE_FAILED 7
 
@@ -618,53 +631,54 @@
 #define SSHPM_EVENT_LINK_NOT_RESTORED 6
 
 /**
- * Stream: what the application writes to stdout.
+ * Stream: stdout of the application.
  */
 #define SSHPM_STREAM_STDOUT 1
 
 /**
- * Stream: what the application writes to stderr.
+ * Stream: stderr of the application.
  */
 #define SSHPM_STREAM_STDERR 2
 
 /**
- * Found: it runs, and its manager lives; or its time since that died is not over.
+ * Found: the process runs, and its manager lives, or died so recently that the host has not ended the process yet.
  */
 #define SSHPM_FOUND_MANAGED 1
 
 /**
- * Found: it runs, it is kept, and no manager has it: it can be adopted.
+ * Found: the process runs and is kept, and no manager controls it. It can be adopted.
  */
 #define SSHPM_FOUND_UNMANAGED 2
 
 /**
- * Found: it runs, and what watched it on its host is gone or can no longer receive commands: no manager can reach it.
- * sshpm_manager_clean_up_host ends it.
+ * Found: the process runs, but the shell that watched it on its host has gone or can no longer receive commands. No
+ * manager can reach the process. sshpm_manager_clean_up_host ends it.
  */
 #define SSHPM_FOUND_ORPHANED 3
 
 /**
- * Found: it has ended, and no manager has been told how. One that was kept can be adopted, for that and for its output.
+ * Found: the process has ended, and no manager has learned how. A kept process can be adopted, to get its exit status
+ * and its output.
  */
 #define SSHPM_FOUND_ENDED 4
 
 /**
- * Found: it is not there any more: its pid is nobody's or another's, or the host was booted since.
+ * Found: the process no longer exists: no process or another process has its pid, or the host has been booted since.
  */
 #define SSHPM_FOUND_GONE 5
 
 /**
- * Clean up: the process has a manager, and was left alone.
+ * Clean up: a manager can reach the process, so it was left alone.
  */
 #define SSHPM_CLEAN_UP_MANAGED 1
 
 /**
- * Clean up: the process was ended, and what it left was removed.
+ * Clean up: the process was ended, and its files were removed.
  */
 #define SSHPM_CLEAN_UP_ENDED 2
 
 /**
- * Clean up: the process had ended before; what it left was removed.
+ * Clean up: the process had already ended, and its files were removed.
  */
 #define SSHPM_CLEAN_UP_REMOVED 3
 
@@ -674,22 +688,22 @@
 #define SSHPM_CLEAN_UP_STILL_RUNNING 4
 
 /**
- * What to run, where, and as whom. Everything is taken literally: only the setup lines are shell code.
+ * What to run, where, and as which user. Everything is taken literally: only the setup lines are shell code.
  */
 typedef struct sshpm_boot_request sshpm_boot_request;
 
 /**
- * Boot requests that came from one JSON array.
+ * Boot requests that were read from one JSON array.
  */
 typedef struct sshpm_boot_request_list sshpm_boot_request_list;
 
 /**
- * Bytes, such as the last part of what an application wrote to a stream: a copy, which does not change.
+ * A copy of some bytes, such as the last part of what an application wrote to a stream. It does not change.
  */
 typedef struct sshpm_buffer sshpm_buffer;
 
 /**
- * What a cleaning up of a host came to for each process there.
+ * The result of cleaning up a host, for each process there.
  */
 typedef struct sshpm_clean_up_results sshpm_clean_up_results;
 
@@ -709,51 +723,51 @@ typedef struct sshpm_exit_status sshpm_exit_status;
 typedef struct sshpm_found_processes sshpm_found_processes;
 
 /**
- * What a successful login taught. It does not change, and any number of threads can read it.
+ * What a login to a host has learned. It does not change, and any number of threads can read it.
  */
 typedef struct sshpm_host_info sshpm_host_info;
 
 /**
- * What was found for each host, in the order of the list that was given.
+ * The result for each host, in the order of the list that the caller gave.
  */
 typedef struct sshpm_host_results sshpm_host_results;
 
 /**
- * What a kill came to for each process, in the order of their uuids.
+ * The result of a kill for each process, in the order of their uuids.
  */
 typedef struct sshpm_kill_results sshpm_kill_results;
 
 /**
- * By what a process gets the shell on its host that starts and watches it: ssh, a shell on this machine, a command of
- * the caller's, or Slurm. All else is the same for all of them: states, events, kills, output. What one of them cannot
- * do is refused with SSHPM_ERROR_INVALID before anything starts.
+ * How the library obtains the shell that starts and supervises a process on its host: by ssh, as a shell on this
+ * machine, by a command of the caller, or by Slurm. States, events, kills and output are the same for all launchers.
+ * The library refuses what a launcher cannot do with SSHPM_ERROR_INVALID, before anything starts.
  */
 typedef struct sshpm_launcher sshpm_launcher;
 
 /**
- * A log file on a host, as it grows.
+ * A reader that follows a log file on a host as it grows.
  */
 typedef struct sshpm_log_follower sshpm_log_follower;
 
 /**
- * The table of processes, and every call that blocks. One per program is usual. All of its functions but
- * sshpm_manager_free can be called from any thread, and at the same time.
+ * The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
+ * functions, also at the same time as others; only sshpm_manager_free needs the manager for itself.
  */
 typedef struct sshpm_manager sshpm_manager;
 
 /**
- * What a metadata file says. It does not change, and any number of threads can read it.
+ * The content of a metadata file. It does not change, and any number of threads can read it.
  */
 typedef struct sshpm_metadata sshpm_metadata;
 
 /**
- * What a manager is made with.
+ * The options of a manager.
  */
 typedef struct sshpm_options sshpm_options;
 
 /**
- * A queue of what an application writes, of at most 256 pieces: of a reader that is further behind, the newest pieces
- * are dropped and counted. It never delays the application.
+ * A queue of what an application writes, with at most 256 pieces. When a reader is further behind, the newest pieces
+ * are dropped and counted. The queue never delays the application.
  */
 typedef struct sshpm_output_subscription sshpm_output_subscription;
 
@@ -768,22 +782,23 @@ typedef struct sshpm_string_list sshpm_string_list;
 typedef struct sshpm_subscription sshpm_subscription;
 
 /**
- * What a call came to: SSHPM_OK, or one of SSHPM_ERROR_... Numbers keep their meaning in all versions; new ones may
- * come.
+ * The result of a call: SSHPM_OK or one of SSHPM_ERROR_... A number keeps its meaning in all versions. Later versions
+ * can have more codes.
  */
 typedef int32_t sshpm_result;
 
 /**
- * Gets a message of the log: its level SSHPM_LOG_..., the part of the library it is from, the text without a
- * newline. The strings are valid until it returns. It is called from the library's threads and from those that call
- * the library, also from several at once; it must not throw, and must not call functions that block.
+ * Receives one message of the log: its level SSHPM_LOG_..., the part of the library that wrote it, and the text
+ * without a newline. The strings are valid until the callback returns. It is called on the library's threads and on
+ * threads that call the library, also on several at the same time. It must not throw, and must not call functions that
+ * block.
  */
 typedef void (*sshpm_log_callback)(int32_t level, const char *target, const char *message, void *user_data);
 
 /**
  * Is called once for each start that ends or fails, with the uuid, the start number, and either the exit status, or
- * NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` NULL.
- * The pointers are valid until the callback returns. It must not throw.
+ * NULL and the reason of the failure as code and message. With a status, `error` is SSHPM_OK and `error_message` is
+ * NULL. The pointers are valid until the callback returns. It must not throw.
  */
 typedef void (*sshpm_exit_callback)(const char *uuid,
                                     uint64_t start_number,
@@ -793,13 +808,14 @@ typedef void (*sshpm_exit_callback)(const char *uuid,
                                     void *user_data);
 
 /**
- * Is called once with the user data of a callback, when that is not called any more.
+ * Is called once with the user data of a callback, when the callback is never called again.
  */
 typedef void (*sshpm_finalizer)(void *user_data);
 
 /**
- * Is called for each host as it has been asked: with its place in the list, and SSHPM_OK and "", or what went wrong as
- * code and text, which is valid until it returns. It must not throw.
+ * Is called for each host when its result is known, with the index of the host in the list, and the result: SSHPM_OK
+ * and "", or the code and the text of what went wrong. The text is valid until the callback returns. It must not
+ * throw.
  */
 typedef void (*sshpm_host_progress_callback)(size_t index, sshpm_result result, const char *message, void *user_data);
 
@@ -808,61 +824,61 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library that the program runs with. That of the header is SSHPM_VERSION.
+ * Returns the version of the library that the program runs with. SSHPM_VERSION is the version of the header.
  *
  * Any thread. Does not block.
  *
- * @return Static text such as "0.1.0".
+ * @return Static text, such as "0.1.0".
  */
 const char *sshpm_version(void);
 
 /**
- * A short text for a result code. What exactly went wrong is in sshpm_last_error_message.
+ * Returns a short text for a result code. sshpm_last_error_message has the details of one error.
  *
  * Any thread. Does not block.
  *
  * @param code The result of a call.
- * @return Static text, also for numbers that are no code.
+ * @return Static text, also for a number that is not a code.
  */
 const char *sshpm_strerror(sshpm_result code);
 
 /**
- * The full message of the last call that failed in this thread: what was concerned, what went wrong, what to do.
+ * Returns the full message of the last call that failed in this thread: what failed, with which value, and what to do.
  *
  * Any thread. Does not block.
  *
- * @return The text, which is the library's: valid until the thread's next call that fails, or the thread's end. ""
- * when no call has failed.
+ * @return The text, which is owned by the library and valid until the next call that fails in this thread, or until
+ * the thread ends. "" when no call has failed.
  */
 const char *sshpm_last_error_message(void);
 
 /**
- * Sets the callback that gets the library's log; without one there is no log. When this returns, a former callback is
- * not running and is not called any more; called from inside that callback, it returns at once. Before the program
- * ends, turn the log off: see "Ending the program" at the top of this header.
+ * Sets the callback that receives the library's log. Without a callback there is no log. When this function returns,
+ * the former callback is not running and is never called again; inside the former callback it returns at once. Before
+ * the program ends, turn the log off: see "Ending the program" at the top of this header.
  *
- * Any thread. Blocks while a former callback runs.
+ * Any thread. Blocks while the former callback runs.
  *
- * @param level SSHPM_LOG_...: messages up to this level are given.
- * @param callback Gets the messages. NULL: turns the log off. It runs on the library's threads too, whose stacks have
- * 256 KiB.
- * @param user_data Is handed to the callback; the library does not look at it.
+ * @param level SSHPM_LOG_...: the callback receives the messages up to this level.
+ * @param callback Receives the messages. NULL: turns the log off. It also runs on the library's threads, whose stacks
+ * have 256 KiB.
+ * @param user_data Is passed to the callback. The library does not use it.
  * @return SSHPM_OK, SSHPM_ERROR_INVALID. SSHPM_ERROR_LOGGER_SET: the program is written in Rust and has a logger,
- * which gets these messages.
+ * which receives these messages.
  */
 sshpm_result sshpm_set_log_callback(int32_t level, sshpm_log_callback callback, void *user_data);
 
 /**
- * Frees a string that a function of this library gave to be freed with this.
+ * Frees a string that a function of this library returned with the note that it is to be freed with sshpm_string_free.
  *
  * Any thread. Does not block.
  *
- * @param string The string. NULL: nothing is done.
+ * @param string The string. NULL: does nothing.
  */
 void sshpm_string_free(char *string);
 
 /**
- * The number of strings in a list.
+ * Returns the number of strings in a list.
  *
  * Any thread. Does not block.
  *
@@ -872,14 +888,14 @@ void sshpm_string_free(char *string);
 size_t sshpm_string_list_count(const sshpm_string_list *list);
 
 /**
- * One string of a list.
+ * Returns one string of a list.
  *
  * Any thread. Does not block.
  *
  * @param list The list.
- * @param index Its place, from 0.
- * @return The string, which is the list's: valid until the list is freed. NULL when the index is not below the
- * count, or the list is NULL.
+ * @param index The index of the string, from 0.
+ * @return The string, which is owned by the list and valid until the list is freed. NULL when the index is not below
+ * the count, or the list is NULL.
  */
 const char *sshpm_string_list_get(const sshpm_string_list *list, size_t index);
 
@@ -888,23 +904,23 @@ const char *sshpm_string_list_get(const sshpm_string_list *list, size_t index);
  *
  * Any thread. Does not block.
  *
- * @param list The list. NULL: nothing is done.
+ * @param list The list. NULL: does nothing.
  */
 void sshpm_string_list_free(sshpm_string_list *list);
 
 /**
- * The bytes of a buffer.
+ * Returns the bytes of a buffer.
  *
  * Any thread. Does not block.
  *
  * @param buffer The buffer.
- * @return The bytes, which are the buffer's: valid until it is freed. A NUL follows them; there may be others in
- * them. NULL when the buffer is NULL.
+ * @return The bytes, which are owned by the buffer and valid until the buffer is freed. A NUL byte follows them; there
+ * can be other NUL bytes among them. NULL when the buffer is NULL.
  */
 const char *sshpm_buffer_data(const sshpm_buffer *buffer);
 
 /**
- * The number of bytes in a buffer, without the NUL behind them.
+ * Returns the number of bytes in a buffer, without the NUL byte that follows them.
  *
  * Any thread. Does not block.
  *
@@ -914,12 +930,12 @@ const char *sshpm_buffer_data(const sshpm_buffer *buffer);
 size_t sshpm_buffer_size(const sshpm_buffer *buffer);
 
 /**
- * How many bytes the application wrote before those in the buffer, which were not kept; 0 for what is no such part.
+ * Returns how many bytes the application wrote to the stream before those in the buffer. The library dropped them.
  *
  * Any thread. Does not block.
  *
  * @param buffer The buffer.
- * @return The number; 0 when the buffer is NULL.
+ * @return The number; 0 when the buffer is NULL, or does not hold the last part of a stream.
  */
 uint64_t sshpm_buffer_dropped(const sshpm_buffer *buffer);
 
@@ -928,112 +944,113 @@ uint64_t sshpm_buffer_dropped(const sshpm_buffer *buffer);
  *
  * Any thread. Does not block.
  *
- * @param buffer The buffer. NULL: nothing is done.
+ * @param buffer The buffer. NULL: does nothing.
  */
 void sshpm_buffer_free(sshpm_buffer *buffer);
 
 /**
- * The role that the place in the session's tree implies: of "" it is unknown, of "0" and a controller
- * root-controller, of what begins with "0." segment-controller for a controller and else application, of all others
- * infrastructure-applications.
+ * Gets the role that follows from the place of a process in its session's tree. "" gives unknown. "0" gives
+ * root-controller for a controller. A place that begins with "0." gives segment-controller for a controller, and
+ * application for any other process. In all other cases the role is infrastructure-applications.
  *
  * Any thread. Does not block.
  *
- * @param tree_id The path of segments, joined by dots; UTF-8.
+ * @param tree_id The place: the path of segments, joined by dots; UTF-8.
  * @param controller Whether the process is a controller.
- * @param out_role Gets the role's name. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_role Receives the role's name. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_role_from_tree_id(const char *tree_id, bool controller, char **out_role);
 
 /**
- * The number of a signal on this machine.
+ * Gets the number of a signal on this machine.
  *
  * Any thread. Does not block.
  *
- * @param name A name of POSIX with or without SIG, in any case, or a number from 1 to 64; UTF-8.
- * @param out_signal Gets the number.
+ * @param name The POSIX name of a signal, with or without SIG, in upper or lower case, or a number from 1 to 64;
+ * UTF-8.
+ * @param out_signal Receives the number.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_signal_from_name(const char *name, int32_t *out_signal);
 
 /**
- * The name of a signal, as sshpm_signal_from_name takes it.
+ * Gets the name of a signal. sshpm_signal_from_name accepts this name.
  *
  * Any thread. Does not block.
  *
  * @param signal A signal of this machine's <signal.h>.
- * @param out_name Gets the name of POSIX without SIG, or the number where there is none. It is the caller's, to be
+ * @param out_name Receives the POSIX name without SIG, or the number when there is no name. It is the caller's, to be
  * freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
 
 /**
- * Makes a launcher that is the system's ssh: for hosts and requests of a manager that has another one. Without any
- * launcher, a manager has this one.
+ * Makes a launcher that uses the system's ssh. A manager without a launcher uses ssh, too; this launcher is for hosts
+ * and requests of a manager that has another launcher.
  *
  * Any thread. Does not block.
  *
- * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_launcher_new_ssh(sshpm_launcher **out_launcher);
 
 /**
- * Makes a launcher that is `/bin/sh` on this machine, as this program's user, with its environment and, at first, in
- * its home directory. The host is a name and no more: every host is this machine.
+ * Makes a launcher that runs `/bin/sh` on this machine, as the user of this program and with the environment of this
+ * program. The shell starts in the user's home directory. The host is only a name: every host is this machine.
  *
  * Any thread. Does not block.
  *
- * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_launcher_new_local(sshpm_launcher **out_launcher);
 
 /**
- * Makes a launcher that is a command, such as `docker exec -i {host}`. It has to run what is appended to it:
- * `/bin/sh`, `-c`, a script, and `sshpm`, four arguments, none of which another shell may read. `{host}`, `{user}` and
- * `{uuid}` in its arguments stand for those of the process. It has to pass stdin, stdout and stderr on as they are,
- * without a terminal, and the end of its stdin too. The environment and the first directory are what the command
- * gives.
+ * Makes a launcher that runs a command, such as `docker exec -i {host}`. The library appends four arguments to the
+ * command, which must execute them and let no other shell read them: `/bin/sh`, `-c`, a script, and `sshpm`. In the
+ * command's own arguments, `{host}`, `{user}` and `{uuid}` stand for those of the process. The command must pass
+ * stdin, stdout and stderr on unchanged and without a terminal, and also pass on the end of its stdin. The command
+ * determines the environment and the directory in which the shell starts.
  *
  * Any thread. Does not block.
  *
- * @param argv The program, a path or a name that is looked up in PATH, and its arguments: any bytes. Copied. It need
- * not end with NULL.
- * @param argc Their number.
- * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a number that no array can have. Values are
- * checked by sshpm_manager_new and sshpm_boot_request_check.
+ * @param argv The program, which is a path or a name that is looked up in PATH, and its arguments: any bytes. Copied.
+ * It need not end with NULL.
+ * @param argc The number of elements of argv.
+ * @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a number of elements that no array can have.
+ * sshpm_manager_new and sshpm_boot_request_check check the values.
  */
 sshpm_result sshpm_launcher_new_command(const char *const *argv, size_t argc, sshpm_launcher **out_launcher);
 
 /**
- * Makes a launcher that starts steps of a Slurm job that exists, as `salloc` and `sbatch` make it: hosts are nodes of
- * the job. All its processes together may use more CPUs than the job has.
+ * Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
+ * the job. All processes together may use more CPUs than the job has.
  *
  * Any thread. Does not block.
  *
- * @param job The job's number; UTF-8. Copied. NULL: the job that this program runs in, which is SLURM_JOB_ID of its
- * environment.
- * @param out_launcher Gets the launcher. It is the caller's, to be freed with sshpm_launcher_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Values are checked by sshpm_manager_new and
- * sshpm_boot_request_check.
+ * @param job The job's number; UTF-8. Copied. NULL: the job that this program runs in, which SLURM_JOB_ID in its
+ * environment names.
+ * @param out_launcher Receives the launcher. It is the caller's, to be freed with sshpm_launcher_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. sshpm_manager_new and sshpm_boot_request_check check
+ * the values.
  */
 sshpm_result sshpm_launcher_new_slurm(const char *job, sshpm_launcher **out_launcher);
 
 /**
- * Frees a launcher. Options and requests that it was set in keep their copy.
+ * Frees a launcher. Options and requests that it was set in keep their copies.
  *
  * Any thread. Does not block.
  *
- * @param launcher The launcher. NULL: nothing is done.
+ * @param launcher The launcher. NULL: does nothing.
  */
 void sshpm_launcher_free(sshpm_launcher *launcher);
 
 /**
- * Sets the srun program. scontrol and squeue are taken from where it is. Default: "srun".
+ * Sets the srun program. The library takes scontrol and squeue from the same place. Default: "srun".
  *
  * One thread at a time for the same launcher. Does not block.
  *
@@ -1044,8 +1061,8 @@ void sshpm_launcher_free(sshpm_launcher *launcher);
 sshpm_result sshpm_launcher_set_srun_program(sshpm_launcher *launcher, const char *program);
 
 /**
- * Adds an option of srun(1). It stands before the library's own, which win: where, as what, and with which streams the
- * step runs.
+ * Adds an option of srun(1). The library's own options follow it and override it: they determine the job, the node,
+ * the task, the directory and the streams of the step.
  *
  * One thread at a time for the same launcher. Does not block.
  *
@@ -1058,15 +1075,15 @@ sshpm_result sshpm_launcher_add_srun_option(sshpm_launcher *launcher, const char
 /**
  * Asks Slurm for the nodes of the job, which are the hosts for its processes, in Slurm's order.
  *
- * Any thread. Blocks at most for 40 s, and 80 s where Slurm's programs do not end of SIGKILL.
+ * Any thread. Blocks at most for 40 s, or for 80 s when Slurm's programs do not end after SIGKILL.
  *
  * @param launcher A launcher of sshpm_launcher_new_slurm.
- * @param out_hosts Gets the names. They are the caller's, to be freed with sshpm_string_list_free.
+ * @param out_hosts Receives the names. They are the caller's, to be freed with sshpm_string_list_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for a launcher that is not Slurm, for values that
- * are not valid, and where no job is given and there is none in the environment. SSHPM_ERROR_LAUNCHER_NO_JOB: Slurm
- * does not know the job, or it has ended. SSHPM_ERROR_LAUNCHER_NO_CONTROLLER. SSHPM_ERROR_LAUNCHER_NOT_FOUND: squeue
- * or scontrol is not there. SSHPM_ERROR_LAUNCHER_ENDED, SSHPM_ERROR_LAUNCHER_TIMED_OUT: of one of them.
- * SSHPM_ERROR_INSIDE_CALLBACK.
+ * are not valid, and when neither the launcher nor the environment names a job. SSHPM_ERROR_LAUNCHER_NO_JOB: Slurm
+ * does not know the job, or it has ended. SSHPM_ERROR_LAUNCHER_NO_CONTROLLER: no slurmctld answers.
+ * SSHPM_ERROR_LAUNCHER_NOT_FOUND: squeue or scontrol was not found. SSHPM_ERROR_LAUNCHER_ENDED,
+ * SSHPM_ERROR_LAUNCHER_TIMED_OUT: squeue or scontrol failed, or did not end in time. SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_launcher_get_hosts(const sshpm_launcher *launcher, sshpm_string_list **out_hosts);
 
@@ -1075,22 +1092,22 @@ sshpm_result sshpm_launcher_get_hosts(const sshpm_launcher *launcher, sshpm_stri
  *
  * Any thread. Does not block.
  *
- * @param out_options Gets the options. They are the caller's, to be freed with sshpm_options_free.
+ * @param out_options Receives the options. They are the caller's, to be freed with sshpm_options_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_new(sshpm_options **out_options);
 
 /**
- * Frees options. Managers that were made with them keep their copy.
+ * Frees options. Managers that were made with them keep their copies.
  *
  * Any thread. Does not block.
  *
- * @param options The options. NULL: nothing is done.
+ * @param options The options. NULL: does nothing.
  */
 void sshpm_options_free(sshpm_options *options);
 
 /**
- * Sets by what shells are started on hosts, for all processes and calls that have no launcher of their own. Default: ssh.
+ * Sets the launcher for all processes and calls that have no launcher of their own. Default: ssh.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1098,11 +1115,11 @@ void sshpm_options_free(sshpm_options *options);
  * @param launcher The launcher. Copied. sshpm_manager_new checks it.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
-sshpm_result sshpm_options_set_launcher(sshpm_options *options,
-                                        const sshpm_launcher *launcher);
+sshpm_result sshpm_options_set_launcher(sshpm_options *options, const sshpm_launcher *launcher);
 
 /**
- * Sets the launcher of one host, in place of the manager's. That of a boot request wins over it.
+ * Sets the launcher of one host, which replaces the manager's launcher there. The launcher of a boot request overrides
+ * both.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1119,51 +1136,52 @@ sshpm_result sshpm_options_set_host_launcher(sshpm_options *options, const char 
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path, one
- * with a slash, against the current directory.
+ * @param program A path, or a name that is looked up in PATH. Copied. sshpm_manager_new resolves a relative path,
+ * which is one with a slash, against the current directory.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_ssh_program(sshpm_options *options, const char *program);
 
 /**
- * Sets the file for `ssh -F`, which replaces the user's and the system's ssh_config. Default: ssh's own two files.
+ * Sets the file for `ssh -F`, which replaces the ssh_config of the user and that of the system. Default: these two
+ * files.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param file Its path, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a relative path
- * against the current directory; relative paths inside the file are ssh's, which resolves them whenever it runs.
+ * @param file The path of the file, or "none" for no file. Copied. NULL: the default. sshpm_manager_new resolves a
+ * relative path against the current directory. ssh resolves relative paths inside the file whenever it runs.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_ssh_config(sshpm_options *options, const char *file);
 
 /**
- * Adds an option of ssh_config(5). It wins over the files, but not over what the library relies on: no terminal, no
+ * Adds an option of ssh_config(5). It overrides the files, but not what the library relies on: no terminal, no
  * questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Paths in it should be absolute: ssh
- * resolves others against the current directory whenever it runs.
+ * @param option "Keyword=value"; UTF-8. Copied. sshpm_manager_new checks it. Use absolute paths in it: ssh resolves
+ * other paths against the current directory whenever it runs.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_options_add_ssh_option(sshpm_options *options, const char *option);
 
 /**
- * Sets how long a host may take to answer, and how long a connection that sshd drops while it is busy is tried
- * again.
+ * Sets how long a host may take to answer. The library also repeats a connection that a busy sshd drops, until this
+ * time is over.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param timeout_s Seconds; ssh counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 10 s.
+ * @param timeout_s Seconds. ssh counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_options_set_connect_timeout(sshpm_options *options, double timeout_s);
 
 /**
- * Sets how long a process whose link was lost is asked after, until its end counts as unknown.
+ * Sets how long to query the host about a lost process before its exit is reported as unknown.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1174,45 +1192,45 @@ sshpm_result sshpm_options_set_connect_timeout(sshpm_options *options, double ti
 sshpm_result sshpm_options_set_lost_timeout(sshpm_options *options, double timeout_s);
 
 /**
- * Sets how long the link to a process that is kept (SSHPM_LINK_LOSS_KEEP) is tried to be restored, until its end counts
- * as unknown; it lives on then.
+ * Sets how long the manager tries to restore the link to a kept process (SSHPM_LINK_LOSS_KEEP) before it reports the
+ * exit as unknown. The process itself goes on then.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, for ever.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: INFINITY, which is for ever.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_options_set_restore_timeout(sshpm_options *options, double timeout_s);
 
 /**
- * Sets whether processes of the same user and host share connections, eight each. Without it each process logs in by
- * itself, which takes ten times as long. Default: true.
+ * Sets whether processes of the same user and host share connections, with up to eight processes on each. Without
+ * sharing, each process logs in by itself, which takes ten times as long. Default: true.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param share Whether they do.
+ * @param share Whether they share connections.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool share);
 
 /**
- * Sets for how long a connection's remote side goes on without a word from the manager. When it is over, that side ends
- * the connection, and each process on it ends by its link loss policy: so nothing lives on behind a link that was cut in
- * silence. It holds for a manager that stands still as well, in a debugger for one.
+ * Sets how long the remote side of a connection goes on when it hears nothing from the manager. After that time the
+ * remote side ends the connection, and each process on it follows its link loss policy. So no process lives on behind
+ * a link that was cut without notice. The lease also ends when the manager does not run for that long, for example in
+ * a debugger.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param lease_s Seconds; whole ones count, from 3 on. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+ * @param lease_s Whole seconds, at least 3. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
-sshpm_result sshpm_options_set_lease(sshpm_options *options,
-                                     double lease_s);
+sshpm_result sshpm_options_set_lease(sshpm_options *options, double lease_s);
 
 /**
- * Sets how strictly the keys of hosts are checked.
+ * Sets how strictly ssh checks the keys of hosts.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1223,20 +1241,21 @@ sshpm_result sshpm_options_set_lease(sshpm_options *options,
 sshpm_result sshpm_options_set_host_key_policy(sshpm_options *options, int32_t policy);
 
 /**
- * Sets a known_hosts file to use in place of the user's.
+ * Sets a known_hosts file, which replaces the user's file.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param file Its path. Copied. NULL: the user's. sshpm_manager_new resolves a relative path against the current
- * directory; "none", and what begins with "~", "%" or "${", has the meaning that ssh_config(5) gives it.
+ * @param file The path of the file. Copied. NULL: the user's file. sshpm_manager_new resolves a relative path against
+ * the current directory. "none", and a text that begins with "~", "%" or "${", have the meaning that ssh_config(5)
+ * gives them.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_options_set_known_hosts_file(sshpm_options *options, const char *file);
 
 /**
- * Sets how many of the last bytes of stdout, and as many of stderr, are kept of a process that has no log file.
- * Default: 1 MiB.
+ * Sets how many of the last bytes of stdout the manager keeps for a process that has no log file, and how many of
+ * stderr. Default: 1 MiB for each.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1247,9 +1266,9 @@ sshpm_result sshpm_options_set_known_hosts_file(sshpm_options *options, const ch
 sshpm_result sshpm_options_set_output_limit(sshpm_options *options, size_t bytes);
 
 /**
- * Takes all steps from the kill sequence, so that another can be built with sshpm_options_add_kill_step. The default
- * is SIGQUIT to the application, and after the kill's timeout SIGKILL to its group. sshpm_manager_new refuses an
- * empty one.
+ * Removes all steps from the kill sequence, so that sshpm_options_add_kill_step can build another one. The default
+ * sequence is SIGQUIT to the application, and after the timeout of the kill SIGKILL to its process group.
+ * sshpm_manager_new refuses an empty sequence.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1259,8 +1278,8 @@ sshpm_result sshpm_options_set_output_limit(sshpm_options *options, size_t bytes
 sshpm_result sshpm_options_clear_kill_sequence(sshpm_options *options);
 
 /**
- * Adds a step to the kill sequence: a signal, and a wait for the end. SIGCONT follows each signal, so that a stopped
- * process gets it too. Call sshpm_options_clear_kill_sequence before the first one.
+ * Adds a step to the kill sequence: a signal, and a wait for the exit. SIGCONT follows each signal, so that it also
+ * reaches a stopped process. Call sshpm_options_clear_kill_sequence before the first step.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1273,16 +1292,16 @@ sshpm_result sshpm_options_clear_kill_sequence(sshpm_options *options);
 sshpm_result sshpm_options_add_kill_step(sshpm_options *options, int32_t signal, int32_t scope, double wait_s);
 
 /**
- * Sets the order in which roles are ended. Those that it does not name end last, together. Default: unknown,
+ * Sets the order in which roles are ended. Roles that the order does not name end last, together. Default: unknown,
  * application, segment-controller, root-controller, infrastructure-applications.
  *
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param roles The roles' names; UTF-8. Copied. May be NULL if the count is 0.
- * @param count Their number.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a
- * role that is named twice.
+ * @param roles The names of the roles; UTF-8. Copied. May be NULL if the count is 0.
+ * @param count The number of roles.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_manager_new refuses a role
+ * that is named twice.
  */
 sshpm_result sshpm_options_set_shutdown_order(sshpm_options *options, const char *const *roles, size_t count);
 
@@ -1291,13 +1310,13 @@ sshpm_result sshpm_options_set_shutdown_order(sshpm_options *options, const char
  *
  * Any thread. Does not block.
  *
- * @param host The host's name or address, or an alias of ssh_config; UTF-8. Copied.
+ * @param host The name or address of the host, or an alias of ssh_config; UTF-8. Copied.
  * @param argv The program, which is looked up in the host's PATH, and its arguments: any bytes. Copied. It need not
  * end with NULL.
- * @param argc Their number.
- * @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number that no array can
- * have. Values are checked by sshpm_boot_request_check and by sshpm_manager_start_process.
+ * @param argc The number of elements of argv.
+ * @param out_request Receives the request. It is the caller's, to be freed with sshpm_boot_request_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a number of elements that no
+ * array can have. sshpm_boot_request_check and sshpm_manager_start_process check the values.
  */
 sshpm_result sshpm_boot_request_new(const char *host,
                                     const char *const *argv,
@@ -1305,31 +1324,32 @@ sshpm_result sshpm_boot_request_new(const char *host,
                                     sshpm_boot_request **out_request);
 
 /**
- * Reads a request from a JSON object. Its keys are the setters' names: "host" and "argv" must be there, and "launcher"
- * (see below), "user", "name", "session", "tree_id", "role", "setup" (array of lines), "setup_shell", "environment"
- * (object), "working_directory", "umask" (a string of octal digits), "limits" (object of names and numbers or
- * "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout" and "grace" (seconds),
- * "link_loss" ("terminate", "keep") and "kill_tree" (true, false) may be. Any other key is refused.
+ * Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
+ * keys are optional: "launcher" (described below), "user", "name", "session", "tree_id", "role", "setup" (an array of
+ * lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits"
+ * (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
+ * "start_timeout" and "grace" (seconds), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other
+ * key is refused.
  *
  * A launcher is "ssh", "local" or "slurm", or an object with one key: {"command": ["docker", "exec", "-i", "{host}"]}
- * or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, each key of which can be left
+ * or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}. Each key of "slurm" can be left
  * out.
  *
  * Any thread. Does not block.
  *
  * @param json The JSON; UTF-8, at most 64 MiB.
- * @param out_request Gets the request. It is the caller's, to be freed with sshpm_boot_request_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for
- * values that sshpm_boot_request_check refuses.
+ * @param out_request Receives the request. It is the caller's, to be freed with sshpm_boot_request_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for values
+ * that sshpm_boot_request_check refuses.
  */
 sshpm_result sshpm_boot_request_from_json(const char *json, sshpm_boot_request **out_request);
 
 /**
- * Frees a request. Processes that were started by it keep their copy.
+ * Frees a request. Processes that were started with it keep their copies.
  *
  * Any thread. Does not block.
  *
- * @param request The request; not one of a list. NULL: nothing is done.
+ * @param request The request. It must not belong to a list. NULL: does nothing.
  */
 void sshpm_boot_request_free(sshpm_boot_request *request);
 
@@ -1344,74 +1364,75 @@ void sshpm_boot_request_free(sshpm_boot_request *request);
 sshpm_result sshpm_boot_request_check(const sshpm_boot_request *request);
 
 /**
- * The host, as it was given.
+ * Gets the host, as the caller set it.
  *
- * Any thread, but not while another one sets a value. Does not block.
+ * Any thread, but not while another thread sets a value. Does not block.
  *
  * @param request The request.
- * @param out_host Gets the host. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_host Receives the host. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_get_host(const sshpm_boot_request *request, char **out_host);
 
 /**
- * The remote user, as it was given.
+ * Gets the remote user, as the caller set it.
  *
- * Any thread, but not while another one sets a value. Does not block.
+ * Any thread, but not while another thread sets a value. Does not block.
  *
  * @param request The request.
- * @param out_user Gets the user, or NULL where none was set. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_user Receives the user, or NULL when none was set. It is the caller's, to be freed with
+ * sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_get_user(const sshpm_boot_request *request, char **out_user);
 
 /**
- * The name, as it was given.
+ * Gets the name of the process, as the caller set it.
  *
- * Any thread, but not while another one sets a value. Does not block.
+ * Any thread, but not while another thread sets a value. Does not block.
  *
  * @param request The request.
- * @param out_name Gets the name. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_name Receives the name. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_get_name(const sshpm_boot_request *request, char **out_name);
 
 /**
- * The session, as it was given.
+ * Gets the session, as the caller set it.
  *
- * Any thread, but not while another one sets a value. Does not block.
+ * Any thread, but not while another thread sets a value. Does not block.
  *
  * @param request The request.
- * @param out_session Gets the session. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_session Receives the session. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_get_session(const sshpm_boot_request *request, char **out_session);
 
 /**
- * The role's name.
+ * Gets the name of the role.
  *
- * Any thread, but not while another one sets a value. Does not block.
+ * Any thread, but not while another thread sets a value. Does not block.
  *
  * @param request The request.
- * @param out_role Gets the name. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_role Receives the name. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_get_role(const sshpm_boot_request *request, char **out_role);
 
 /**
- * Reads a session: a JSON array of requests, each as for sshpm_boot_request_from_json.
+ * Reads a session: a JSON array of requests, each in the format of sshpm_boot_request_from_json.
  *
  * Any thread. Does not block.
  *
  * @param json The JSON; UTF-8, at most 64 MiB.
- * @param out_list Gets the list. It is the caller's, to be freed with sshpm_boot_request_list_free.
+ * @param out_list Receives the list. It is the caller's, to be freed with sshpm_boot_request_list_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, SSHPM_ERROR_INVALID. The message
- * names the place of the request that has a value that is not valid.
+ * about a value that is not valid names the index of its request.
  */
 sshpm_result sshpm_boot_request_list_from_json(const char *json, sshpm_boot_request_list **out_list);
 
 /**
- * The number of requests in a list.
+ * Returns the number of requests in a list.
  *
  * Any thread. Does not block.
  *
@@ -1421,14 +1442,14 @@ sshpm_result sshpm_boot_request_list_from_json(const char *json, sshpm_boot_requ
 size_t sshpm_boot_request_list_count(const sshpm_boot_request_list *list);
 
 /**
- * One request of a list, in the order of the JSON.
+ * Returns one request of a list. The list has the order of the JSON.
  *
  * Any thread. Does not block.
  *
  * @param list The list.
- * @param index Its place, from 0.
- * @return The request, which is the list's: valid until the list is freed. NULL when the index is not below the
- * count, or the list is NULL.
+ * @param index The index of the request, from 0.
+ * @return The request, which is owned by the list and valid until the list is freed. NULL when the index is not below
+ * the count, or the list is NULL.
  */
 const sshpm_boot_request *sshpm_boot_request_list_get(const sshpm_boot_request_list *list, size_t index);
 
@@ -1437,13 +1458,13 @@ const sshpm_boot_request *sshpm_boot_request_list_get(const sshpm_boot_request_l
  *
  * Any thread. Does not block.
  *
- * @param list The list. NULL: nothing is done.
+ * @param list The list. NULL: does nothing.
  */
 void sshpm_boot_request_list_free(sshpm_boot_request_list *list);
 
 /**
- * Sets by what the process gets its shell. Default: the launcher of its host, if the manager has one for it, else the
- * manager's.
+ * Sets how the library obtains the shell of the process. Default: the launcher that the manager has for the host, or
+ * else the launcher of the manager.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1454,7 +1475,7 @@ void sshpm_boot_request_list_free(sshpm_boot_request_list *list);
 sshpm_result sshpm_boot_request_set_launcher(sshpm_boot_request *request, const sshpm_launcher *launcher);
 
 /**
- * Sets the remote user. Default: ssh's choice, which is User of ssh_config, else the current user.
+ * Sets the remote user. Default: ssh's choice, which is User of ssh_config, or else the current user.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1465,7 +1486,7 @@ sshpm_result sshpm_boot_request_set_launcher(sshpm_boot_request *request, const 
 sshpm_result sshpm_boot_request_set_user(sshpm_boot_request *request, const char *user);
 
 /**
- * Sets the name that people know the process by, for logs and the metadata file. Default: "".
+ * Sets the name by which people know the process. Logs and the metadata file contain it. Default: "".
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1476,7 +1497,7 @@ sshpm_result sshpm_boot_request_set_user(sshpm_boot_request *request, const char
 sshpm_result sshpm_boot_request_set_name(sshpm_boot_request *request, const char *name);
 
 /**
- * Sets the session that the process belongs to, for logs and the metadata file. Default: "".
+ * Sets the session that the process belongs to. Logs and the metadata file contain it. Default: "".
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1487,7 +1508,7 @@ sshpm_result sshpm_boot_request_set_name(sshpm_boot_request *request, const char
 sshpm_result sshpm_boot_request_set_session(sshpm_boot_request *request, const char *session);
 
 /**
- * Sets the place in the session's tree, for the metadata file. It does not set the role: see
+ * Sets the place of the process in the session's tree. The metadata file contains it. It does not set the role: see
  * sshpm_role_from_tree_id. Default: "".
  *
  * One thread at a time for the same request. Does not block.
@@ -1499,7 +1520,7 @@ sshpm_result sshpm_boot_request_set_session(sshpm_boot_request *request, const c
 sshpm_result sshpm_boot_request_set_tree_id(sshpm_boot_request *request, const char *tree_id);
 
 /**
- * Sets the role, which decides when the process is shut down. Default: unknown.
+ * Sets the role, which decides when a shutdown ends the process. Default: unknown.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1511,8 +1532,8 @@ sshpm_result sshpm_boot_request_set_tree_id(sshpm_boot_request *request, const c
 sshpm_result sshpm_boot_request_set_role(sshpm_boot_request *request, const char *role);
 
 /**
- * Adds a line of shell code that runs before the program, in the same process: "source env.sh". A line that does not
- * return 0 ends the start. It runs in bash where the host has bash, else in sh.
+ * Adds a line of shell code that runs before the program, in the same process: "source env.sh". The start fails when a
+ * line does not return 0. The lines run in bash if the host has bash, or else in sh.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1528,14 +1549,14 @@ sshpm_result sshpm_boot_request_add_setup_line(sshpm_boot_request *request, cons
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param shell The name or path of a shell that reads POSIX shell code; UTF-8. Copied. NULL: bash where the host has
- * it, else sh.
+ * @param shell The name or path of a shell that reads POSIX shell code; UTF-8. Copied. NULL: bash if the host has it,
+ * or else sh.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_boot_request_set_setup_shell(sshpm_boot_request *request, const char *shell);
 
 /**
- * Sets a variable of the application's environment. It holds during the setup lines, and again after them.
+ * Sets a variable of the application's environment. It is set before the setup lines run, and again after them.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1547,53 +1568,54 @@ sshpm_result sshpm_boot_request_set_setup_shell(sshpm_boot_request *request, con
 sshpm_result sshpm_boot_request_set_environment(sshpm_boot_request *request, const char *name, const char *value);
 
 /**
- * Sets the working directory of the setup lines and the program; a relative one begins at the login directory.
+ * Sets the working directory of the setup lines and the program. A relative path begins at the login directory.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param directory Any bytes. Copied. NULL: the login directory, or where the setup lines go.
+ * @param directory Any bytes. Copied. NULL: the login directory, or the directory that the setup lines change to.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_working_directory(sshpm_boot_request *request, const char *directory);
 
 /**
- * Sets the file mode creation mask; it holds for the log file too. Default: the login's.
+ * Sets the file mode creation mask. It also applies to the log file. Default: the mask of the login.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param mask 0 to 0777, which sshpm_boot_request_check checks.
+ * @param mask 0 to 0777. sshpm_boot_request_check checks it.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_umask(sshpm_boot_request *request, uint32_t mask);
 
 /**
- * Sets a resource limit of the application, soft and hard. The setup lines run without it.
+ * Sets a resource limit of the application, both soft and hard. The setup lines run without it.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
  * @param name core, cpu, data, fsize, memlock, nofile, nproc, stack or as, as in limits.conf(5).
- * @param value Bytes, seconds or a number, as the limit has it, or SSHPM_UNLIMITED.
+ * @param value Bytes, seconds or a number, depending on the limit, or SSHPM_UNLIMITED.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_limit(sshpm_boot_request *request, const char *name, uint64_t value);
 
 /**
- * Sets the remote file that stdout and stderr of the setup lines and the program go to; a relative one begins at the
- * login directory.
+ * Sets the remote file for stdout and stderr of the setup lines and the program. A relative path begins at the login
+ * directory.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param file Any bytes. Copied. NULL: no file; the output comes back over ssh, and the manager keeps its last part.
+ * @param file Any bytes. Copied. NULL: no file. The output then comes back over ssh, and the manager keeps its last
+ * part.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_log_file(sshpm_boot_request *request, const char *file);
 
 /**
- * Sets what becomes of a log file that exists.
+ * Sets what a start does with an existing log file.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1604,9 +1626,9 @@ sshpm_result sshpm_boot_request_set_log_file(sshpm_boot_request *request, const 
 sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_t mode);
 
 /**
- * Sets how long a start may wait until it has a session on its host, and, counted anew, how long it may take from
- * there until the program runs. So start-up files of the login shell, which run for a shared connection and once more
- * for each session on it, may take nearly as long as this, whether or not connections are shared.
+ * Sets how long a start may wait for a session on its host, and, counted anew, how long the start may take from then
+ * until the program runs. The start-up files of the login shell run for a shared connection, and once more for each
+ * session on it. So one run of them may take nearly as long as this timeout, whether or not connections are shared.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1617,7 +1639,7 @@ sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_
 sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, double timeout_s);
 
 /**
- * Sets what becomes of the process when the link or the manager is gone.
+ * Sets what happens to the process when the link or the manager has gone.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1633,27 +1655,28 @@ sshpm_result sshpm_boot_request_set_link_loss(sshpm_boot_request *request, int32
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
+ * @param grace_s Seconds. The remote side counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT:
+ * 5 s.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_grace(sshpm_boot_request *request, double grace_s);
 
 /**
- * Sets whether what the application starts and what leaves its process group (by setsid(2), as daemons do) is ended with
- * it: processes of its session, and those that have its mark in their environment, which it gets then. Needs /proc on the
- * host. What could not be ended is told by sshpm_exit_status_get_stray. The group itself always is ended. Default: false.
+ * Sets whether processes that the application started are ended with it after they have left its process group, by
+ * setsid(2) as daemons do. These are the processes of its session, and those that have its mark in their environment;
+ * this option gives the application such a mark. The host needs /proc. sshpm_exit_status_get_stray returns the
+ * processes that could not be ended. The process group itself is always ended. Default: false.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param kill_tree Whether it is.
+ * @param kill_tree Whether they are ended.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
-sshpm_result sshpm_boot_request_set_kill_tree(sshpm_boot_request *request,
-                                              bool kill_tree);
+sshpm_result sshpm_boot_request_set_kill_tree(sshpm_boot_request *request, bool kill_tree);
 
 /**
- * By whose hand or whose eyes the end came to be known.
+ * Returns who ended the process, or who observed that it ended.
  *
  * Any thread. Does not block.
  *
@@ -1663,75 +1686,77 @@ sshpm_result sshpm_boot_request_set_kill_tree(sshpm_boot_request *request,
 int32_t sshpm_exit_status_get_source(const sshpm_exit_status *status);
 
 /**
- * The name of the source, for logs: "client_monitoring", "remote_monitoring", "manual_kill_through_ssh_client" or
- * "manual_kill_through_remote_pid".
+ * Returns the name of the exit source for logs: "client_monitoring", "remote_monitoring",
+ * "manual_kill_through_ssh_client" or "manual_kill_through_remote_pid".
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @return The name, which is the status': valid until it is freed. NULL when the status is NULL.
+ * @return The name, which is owned by the status and valid until the status is freed. NULL when the status is NULL.
  */
 const char *sshpm_exit_status_get_source_name(const sshpm_exit_status *status);
 
 /**
- * Which start of its uuid the process was: the number that sshpm_manager_start_process or sshpm_manager_adopt_process
- * gave for it.
+ * Returns the start number of the process, which sshpm_manager_start_process or sshpm_manager_adopt_process returned
+ * for it.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @return The start number; 0 for a status of found processes, which no start of this manager belongs to, and when the
- * status is NULL.
+ * @return The start number; 0 when the status is NULL, and for a status of found processes, which belongs to no start
+ * of this manager.
  */
 uint64_t sshpm_exit_status_get_start_number(const sshpm_exit_status *status);
 
 /**
- * The code as it was seen: of the ssh client for the two sources that go through it, 0 to 255 or minus the number of
- * the signal that ended the client; of the application for the other two.
+ * Gets the code as it was observed. For the two sources that go through the ssh client it is the client's code: 0 to
+ * 255, or minus the number of the signal that ended the client. For the other two sources it is the application's
+ * code.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @param out_code Gets the code.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when none was seen.
+ * @param out_code Receives the code.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when no code was observed.
  */
 sshpm_result sshpm_exit_status_get_raw_code(const sshpm_exit_status *status, int32_t *out_code);
 
 /**
- * The code to show and to judge by: the raw code, where that says something about the application.
+ * Gets the code to show and to judge by: the raw code, if it says something about the application.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @param out_code Gets the code.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when there is none.
+ * @param out_code Receives the code.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when there is no such code.
  */
 sshpm_result sshpm_exit_status_get_code(const sshpm_exit_status *status, int32_t *out_code);
 
 /**
- * The application's own code, whatever the source. It can be known although the link was lost.
+ * Gets the application's own code, whatever the exit source is. It can be known although the link was lost.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @param out_code Gets the code: 0 to 255, and 128+n when signal n ended the application.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when it is not known.
+ * @param out_code Receives the code: 0 to 255, or 128+n when signal n ended the application.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_EXIT_CODE when the code is not known.
  */
 sshpm_result sshpm_exit_status_get_application_code(const sshpm_exit_status *status, int32_t *out_code);
 
 /**
- * The signal that ended the application. Where the host's /bin/sh does not tell (bash, zsh), a code of 128+n counts
- * as signal n.
+ * Returns the signal that ended the application. Some shells (bash, zsh) cannot tell a signal from an exit code: when
+ * such a shell is the host's /bin/sh, a code of 128+n counts as signal n.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @return The signal's number on this machine; 0 when there was none, or the status is NULL.
+ * @return The signal's number on this machine; 0 when no signal ended the application, or the status is NULL.
  */
 int32_t sshpm_exit_status_get_signal(const sshpm_exit_status *status);
 
 /**
- * Whether the signal made the application dump core, where the host's /bin/sh tells.
+ * Returns whether the application dumped core because of the signal. Only some shells report this as the host's
+ * /bin/sh: dash, mksh and busybox do.
  *
  * Any thread. Does not block.
  *
@@ -1741,7 +1766,7 @@ int32_t sshpm_exit_status_get_signal(const sshpm_exit_status *status);
 bool sshpm_exit_status_core_dumped(const sshpm_exit_status *status);
 
 /**
- * Whether the application left members of its process group behind, which were then killed.
+ * Returns whether the application left members of its process group behind. They were killed.
  *
  * Any thread. Does not block.
  *
@@ -1751,20 +1776,21 @@ bool sshpm_exit_status_core_dumped(const sshpm_exit_status *status);
 bool sshpm_exit_status_left_over(const sshpm_exit_status *status);
 
 /**
- * When the application ended: by this machine's clock when its end was told at once, which takes some milliseconds; by
- * its host's clock, in whole seconds, when the end was learned from the host later.
+ * Gets the time at which the application ended. When the exit was reported at once, which takes some milliseconds, it
+ * is the time of this machine's clock. When the host reported the exit later, it is the time of the host's clock in
+ * whole seconds.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @param out_ended_at Gets the time: seconds since 1970.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when it is not known.
+ * @param out_ended_at Receives the time in seconds since 1970.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_NO_END_TIME when the time is not known.
  */
 sshpm_result sshpm_exit_status_get_ended_at(const sshpm_exit_status *status, double *out_ended_at);
 
 /**
- * The number of processes that the application started and that could not be ended with it, although
- * sshpm_boot_request_set_kill_tree asked for it: another user's, for one.
+ * Returns how many processes that the application started could not be ended with it, although
+ * sshpm_boot_request_set_kill_tree asked for that. One reason is that such a process belongs to another user.
  *
  * Any thread. Does not block.
  *
@@ -1774,18 +1800,18 @@ sshpm_result sshpm_exit_status_get_ended_at(const sshpm_exit_status *status, dou
 size_t sshpm_exit_status_strays_count(const sshpm_exit_status *status);
 
 /**
- * The pid, on its host, of one process that the application started and that could not be ended with it.
+ * Returns the pid of one process that the application started and that could not be ended with it.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @param index Its place, from 0.
- * @return The pid; -1 when the index is not below the count, or the status is NULL.
+ * @param index The index of the process, from 0.
+ * @return The pid on the application's host; -1 when the index is not below the count, or the status is NULL.
  */
 int64_t sshpm_exit_status_get_stray(const sshpm_exit_status *status, size_t index);
 
 /**
- * Whether the link was lost before the end was known.
+ * Returns whether the link was lost before the exit was known.
  *
  * Any thread. Does not block.
  *
@@ -1795,7 +1821,7 @@ int64_t sshpm_exit_status_get_stray(const sshpm_exit_status *status, size_t inde
 bool sshpm_exit_status_link_lost(const sshpm_exit_status *status);
 
 /**
- * Whether the end itself could not be determined: the link was lost and the host did not answer in time.
+ * Returns whether the exit could not be determined: the link was lost, and the host did not answer in time.
  *
  * Any thread. Does not block.
  *
@@ -1805,22 +1831,23 @@ bool sshpm_exit_status_link_lost(const sshpm_exit_status *status);
 bool sshpm_exit_status_is_unknown(const sshpm_exit_status *status);
 
 /**
- * The line for the log: process, session, user, what it means, code and signal, and what else is known.
+ * Returns the line for the log: process, session, user, what the exit means, code and signal, and what else is known.
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @return The line without a newline, which is the status': valid until it is freed. NULL when the status is NULL.
+ * @return The line without a newline, which is owned by the status and valid until the status is freed. NULL when the
+ * status is NULL.
  */
 const char *sshpm_exit_status_get_message(const sshpm_exit_status *status);
 
 /**
- * What the end means, as a clause: "ended by the manager through the remote pid".
+ * Returns what the exit means, as a clause: "ended by the manager through the remote pid".
  *
  * Any thread. Does not block.
  *
  * @param status The status.
- * @return The clause, which is the status': valid until it is freed. NULL when the status is NULL.
+ * @return The clause, which is owned by the status and valid until the status is freed. NULL when the status is NULL.
  */
 const char *sshpm_exit_status_get_sentence(const sshpm_exit_status *status);
 
@@ -1829,12 +1856,13 @@ const char *sshpm_exit_status_get_sentence(const sshpm_exit_status *status);
  *
  * Any thread. Does not block.
  *
- * @param status The status; not one of kill results, found processes, an event or a callback. NULL: nothing is done.
+ * @param status The status. It must not belong to kill results, found processes, an event or a callback. NULL: does
+ * nothing.
  */
 void sshpm_exit_status_free(sshpm_exit_status *status);
 
 /**
- * The number of processes in the results.
+ * Returns the number of processes in the results.
  *
  * Any thread. Does not block.
  *
@@ -1844,53 +1872,53 @@ void sshpm_exit_status_free(sshpm_exit_status *status);
 size_t sshpm_kill_results_count(const sshpm_kill_results *results);
 
 /**
- * The uuid of one process.
+ * Returns the uuid of one process.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count,
- * or the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return The uuid, which is owned by the results and valid until the results are freed. NULL when the index is not
+ * below the count, or the results are NULL.
  */
 const char *sshpm_kill_results_get_uuid(const sshpm_kill_results *results, size_t index);
 
 /**
- * Whether one process has ended, or why that is not known. Asking is no failing call: the thread's last message
- * stays.
+ * Returns whether one process has ended, or why that is not known. A code for the process does not change the last
+ * message of the thread.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return SSHPM_OK: it has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not, and can be killed
- * again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: it had not
- * come to run. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
- * manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ * @param index The index of the process, from 0.
+ * @return SSHPM_OK: the process has ended, and there is a status. SSHPM_ERROR_STILL_RUNNING: it has not ended, and can
+ * be killed again. SSHPM_ERROR_UNKNOWN_UUID. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: why
+ * the start had failed. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes
+ * on without this manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_kill_results_get_result(const sshpm_kill_results *results, size_t index);
 
 /**
- * How one process ended.
+ * Returns how one process ended.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The status, which is the results': valid until they are freed. NULL when there is none, the index is not
- * below the count, or the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return The status, which is owned by the results and valid until the results are freed. NULL when there is no
+ * status, the index is not below the count, or the results are NULL.
  */
 const sshpm_exit_status *sshpm_kill_results_get_status(const sshpm_kill_results *results, size_t index);
 
 /**
- * The line for the log about one process: the status' message, or what went wrong.
+ * Returns the line for the log about one process: the message of its status, or what went wrong.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The line, which is the results': valid until they are freed. NULL when the index is not below the count,
- * or the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return The line, which is owned by the results and valid until the results are freed. NULL when the index is not
+ * below the count, or the results are NULL.
  */
 const char *sshpm_kill_results_get_message(const sshpm_kill_results *results, size_t index);
 
@@ -1899,31 +1927,31 @@ const char *sshpm_kill_results_get_message(const sshpm_kill_results *results, si
  *
  * Any thread. Does not block.
  *
- * @param results The results. NULL: nothing is done.
+ * @param results The results. NULL: does nothing.
  */
 void sshpm_kill_results_free(sshpm_kill_results *results);
 
 /**
- * Makes a manager without processes. No thread and no connection is made yet; ssh, where it is the manager's
- * launcher, is asked for its version.
+ * Makes a manager without processes. It starts no thread and opens no connection yet. If ssh is the manager's
+ * launcher, this function asks ssh for its version.
  *
- * Any thread. Blocks for some milliseconds, at most 4 s where ssh does not answer.
+ * Any thread. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
  *
- * @param options The options, which are copied. NULL: the defaults.
- * @param out_manager Gets the manager. It is the caller's, to be freed with sshpm_manager_free.
+ * @param options The options. Copied. NULL: the defaults.
+ * @param out_manager Receives the manager. It is the caller's, to be freed with sshpm_manager_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work.
  */
 sshpm_result sshpm_manager_new(const sshpm_options *options, sshpm_manager **out_manager);
 
 /**
- * Frees a manager. It lets go of all processes, which end by their link loss policy: call sshpm_manager_shutdown
- * first to end them in order. When this returns, no callback on process exit is running and none is called any more.
- * In a child that the program has forked it only frees: the processes are the parent's.
+ * Frees a manager. It detaches from all processes, which follow their link loss policies: call sshpm_manager_shutdown
+ * first to end them in order. When this function returns, no exit callback is running, and none is called again. In a
+ * child that the program has forked, this function only frees memory: the processes belong to the parent.
  *
- * Any thread, but no other one may use the manager any more. Blocks at most 5 s, and while a callback runs; inside a
- * callback it does not wait for that one.
+ * Any thread, but no other thread may use the manager any more. Blocks at most 5 s, and while a callback runs; inside
+ * a callback it does not wait for that callback.
  *
- * @param manager The manager. NULL: nothing is done.
+ * @param manager The manager. NULL: does nothing.
  */
 void sshpm_manager_free(sshpm_manager *manager);
 
@@ -1940,9 +1968,9 @@ void sshpm_manager_free(sshpm_manager *manager);
  * @param manager The manager.
  * @param uuid Names the process: 1 to 128 letters, digits, '.', '_' and '-'.
  * @param request What to run. Copied.
- * @param out_start_number Gets the start number. NULL: not wanted.
+ * @param out_start_number Receives the start number. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
- * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless SSHPM_OK.
+ * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless it is SSHPM_OK.
  */
 sshpm_result sshpm_manager_start_process(sshpm_manager *manager,
                                          const char *uuid,
@@ -1950,24 +1978,23 @@ sshpm_result sshpm_manager_start_process(sshpm_manager *manager,
                                          uint64_t *out_start_number);
 
 /**
- * Starts nothing any more and lets go of all processes: each ends by its link loss policy.
+ * Detaches the manager from all processes, which follow their link loss policies. The manager starts nothing any more.
  *
  * Any thread. Blocks at most 5 s.
  *
- * @param manager The manager, which can still be asked.
+ * @param manager The manager. The other functions can still query it.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_detach(sshpm_manager *manager);
 
 /**
- * Takes a process that has ended from the table.
+ * Removes a process that has ended from the table.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_STILL_RUNNING,
- * SSHPM_ERROR_UNKNOWN_UUID.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_STILL_RUNNING, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_forget_process(sshpm_manager *manager, const char *uuid);
 
@@ -1980,12 +2007,13 @@ sshpm_result sshpm_manager_forget_process(sshpm_manager *manager, const char *uu
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
- * @param callback What is called.
- * @param user_data Is handed to both functions; the library does not look at it.
- * @param finalizer Is called exactly once, when the callback can never be called again: on the thread that removes
- * the callback, frees the manager or runs the callbacks. Not called unless SSHPM_OK. May be NULL.
- * @param out_id Gets the number for sshpm_manager_remove_callback. The callback can be called before it is written.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no thread to be had.
+ * @param callback The function that is called.
+ * @param user_data Is passed to both functions. The library does not use it.
+ * @param finalizer Is called exactly once, when the callback can never be called again: on the thread that removes the
+ * callback, frees the manager or runs the callbacks. It is only called if this function returns SSHPM_OK. May be NULL.
+ * @param out_id Receives the number for sshpm_manager_remove_callback. The callback can be called before the number is
+ * written.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when no thread can be started.
  */
 sshpm_result sshpm_manager_on_process_exit(sshpm_manager *manager,
                                            sshpm_exit_callback callback,
@@ -1994,104 +2022,105 @@ sshpm_result sshpm_manager_on_process_exit(sshpm_manager *manager,
                                            uint64_t *out_id);
 
 /**
- * Removes a callback. When this returns, the callback is not running and is not called any more, and its finalizer was
- * called. Called from inside that callback it returns at once, and the finalizer is called when the callback has
- * returned.
+ * Removes a callback. When this function returns, the callback is not running and is never called again, and its
+ * finalizer was called. Inside the callback itself this function returns at once, and the finalizer is called when the
+ * callback has returned.
  *
  * Any thread, also in callbacks. Blocks while the callback runs.
  *
  * @param manager The manager.
- * @param id The callback's number. One that was removed already is no error.
+ * @param id The callback's number. The number of a callback that was already removed is not an error.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_manager_remove_callback(sshpm_manager *manager, uint64_t id);
 
 /**
- * The number of the start that the table has for this uuid, as sshpm_manager_start_process or
- * sshpm_manager_adopt_process gave it.
+ * Gets the number of the start that the table has for this uuid, which sshpm_manager_start_process or
+ * sshpm_manager_adopt_process returned.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_start_number Gets the start number.
+ * @param out_start_number Receives the start number.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_get_start_number(const sshpm_manager *manager, const char *uuid, uint64_t *out_start_number);
 
 /**
- * The state of a process.
+ * Gets the state of a process.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_state Gets one of SSHPM_STATE_..., of which later versions can have more.
+ * @param out_state Receives one of SSHPM_STATE_..., of which later versions can have more.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_get_process_state(const sshpm_manager *manager, const char *uuid, int32_t *out_state);
 
 /**
- * Whether a process is in SSHPM_STATE_STARTING, _RUNNING or _ENDING. A look at memory.
+ * Gets whether a process is in SSHPM_STATE_STARTING, _RUNNING or _ENDING. It only reads memory.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_alive Gets the answer; false for a process that is not known.
+ * @param out_alive Receives the answer; false for an unknown uuid.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_manager_is_process_alive(const sshpm_manager *manager, const char *uuid, bool *out_alive);
 
 /**
- * Whether the remote side itself watches a process: from its first report until the process or the link ends.
+ * Gets whether the remote side itself watches a process. It does so from its first report until the process or the
+ * link ends.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_monitoring Gets the answer; false for a process that is not known.
+ * @param out_monitoring Receives the answer; false for an unknown uuid.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_manager_is_monitoring_remotely(const sshpm_manager *manager, const char *uuid, bool *out_monitoring);
 
 /**
- * The uuids in the table, those of ended processes too, in the order of their starts.
+ * Gets the uuids in the table, also those of ended processes, in the order of their starts.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
- * @param out_keys Gets the uuids. They are the caller's, to be freed with sshpm_string_list_free.
+ * @param out_keys Receives the uuids. They are the caller's, to be freed with sshpm_string_list_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_manager_get_active_process_keys(const sshpm_manager *manager, sshpm_string_list **out_keys);
 
 /**
- * The application's pid on its host; known from SSHPM_STATE_STARTING on, and kept after the end.
+ * Gets the application's pid on its host. It is known from SSHPM_STATE_STARTING on, also after the exit.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_pid Gets the pid.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_NO_METADATA
- * while it is not known.
+ * @param out_pid Receives the pid.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_NO_REMOTE_PID
+ * while the pid is not known.
  */
 sshpm_result sshpm_manager_get_remote_pid(const sshpm_manager *manager, const char *uuid, int64_t *out_pid);
 
 /**
- * What pids are known of a process. Each output can be NULL, and gets -1 where the pid is not known; so do all for a
- * process that is not known.
+ * Gets the pids that are known of a process. Each output may be NULL. An output receives -1 when its pid is not known;
+ * all outputs receive -1 for an unknown uuid.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_ssh_client Gets the pid of the ssh client, or that of another launcher, on this machine; -1 when it has
- * ended.
- * @param out_remote Gets the pid of the application, on its host.
- * @param out_remote_monitoring Gets the pid of the shell that watches the application, on its host.
- * @param out_client_monitoring Gets the id of the thread that watches the ssh client, on this machine.
+ * @param out_ssh_client Receives the pid of the client (ssh, or that of another launcher) on this machine; -1 when the
+ * client has ended.
+ * @param out_remote Receives the pid of the application on its host.
+ * @param out_remote_monitoring Receives the pid of the shell that watches the application on its host.
+ * @param out_client_monitoring Receives the id of the thread that watches the client on this machine.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_manager_get_runtime_pids(const sshpm_manager *manager,
@@ -2102,13 +2131,14 @@ sshpm_result sshpm_manager_get_runtime_pids(const sshpm_manager *manager,
                                             int64_t *out_client_monitoring);
 
 /**
- * The last part of what the application wrote to stdout, if it has no log file: see sshpm_options_set_output_limit.
+ * Gets the last part of what the application wrote to stdout, if it has no log file. sshpm_options_set_output_limit
+ * sets how much this is.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_buffer Gets a copy. It is the caller's, to be freed with sshpm_buffer_free.
+ * @param out_buffer Receives a copy. It is the caller's, to be freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_get_process_stdout(const sshpm_manager *manager,
@@ -2116,13 +2146,14 @@ sshpm_result sshpm_manager_get_process_stdout(const sshpm_manager *manager,
                                               sshpm_buffer **out_buffer);
 
 /**
- * The same for stderr. What ssh says on a connection that breaks is in it too.
+ * Gets the last part of what the application wrote to stderr, if it has no log file. sshpm_options_set_output_limit
+ * sets how much this is. It also contains what ssh says about a connection that breaks.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_buffer Gets a copy. It is the caller's, to be freed with sshpm_buffer_free.
+ * @param out_buffer Receives a copy. It is the caller's, to be freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
  */
 sshpm_result sshpm_manager_get_process_stderr(const sshpm_manager *manager,
@@ -2130,60 +2161,60 @@ sshpm_result sshpm_manager_get_process_stderr(const sshpm_manager *manager,
                                               sshpm_buffer **out_buffer);
 
 /**
- * Gets how a process ended that is still in the table. The exit callbacks may not have run yet.
+ * Gets how a process that is still in the table ended. The exit callbacks may not have run yet.
  *
- * A call that gives a status, or the reason of a failed start, takes the end: the host of a kept process then removes
- * the exit status and the output, and no other manager can get them. The process stays in this table, and the call can
- * be repeated. sshpm_manager_get_process_state looks without taking the end.
+ * A call that returns a status, or the reason of a failed start, acknowledges the exit: the host of a kept process
+ * then removes the exit status and the output, and no other manager can get them. The process stays in this table, and
+ * the call can be repeated. sshpm_manager_get_process_state does not acknowledge the exit.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_status Gets the status, or NULL while the process has not ended and when it is not known. It is the
+ * @param out_status Receives the status, or NULL while the process has not ended, and for an unknown uuid. It is the
  * caller's, to be freed with sshpm_exit_status_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED,
- * SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER:
+ * the process is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
                                            const char *uuid,
                                            sshpm_exit_status **out_status);
 
 /**
- * Gets how a process ended that nobody killed, or why it did not come to run, and takes it from the table: so each end
- * is given once, also to many threads. The exit callbacks may not have run yet. A call that gives an end takes it, as
- * sshpm_manager_get_exit_status does.
+ * Gets how a process ended that nobody killed, or why its start failed, and removes the process from the table. So
+ * each exit is returned once, also when many threads call this function. The exit callbacks may not have run yet. A
+ * call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_status Gets the status, or NULL while the process has not ended, and when it is not known or was
- * killed. It is the caller's, to be freed with sshpm_exit_status_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. Of a process that did not come to run the reason:
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; it has left the table
- * then. So it has with SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how
- * it ends.
+ * @param out_status Receives the status, or NULL while the process has not ended, for an unknown uuid, and for a
+ * process that was killed. It is the caller's, to be freed with sshpm_exit_status_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; the process has left the table then.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends; it
+ * has left the table, too.
  */
 sshpm_result sshpm_manager_pop_early_exit_status(sshpm_manager *manager,
                                                  const char *uuid,
                                                  sshpm_exit_status **out_status);
 
 /**
- * Waits until the application runs; one that has run and ended counts too.
+ * Waits until the application runs. Also returns SSHPM_OK when the application has run and has already ended.
  *
  * Any thread. Blocks at most for the timeout.
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the request's start timeout ends it.
- * @param out_pid Gets the application's pid on its host.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout of the request ends the wait.
+ * @param out_pid Receives the application's pid on its host.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: it was killed before it ran.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
- * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, its link was lost while it started, and this manager has
- * it no more.
+ * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_RUNNING: the process was killed before it
+ * ran. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, its link was lost during the start, and this
+ * manager controls it no more.
  */
 sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               const char *uuid,
@@ -2191,19 +2222,20 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               int64_t *out_pid);
 
 /**
- * Waits until a process has ended. It stays in the table. The exit callbacks may not have run yet. A call that
- * returns an end, or why the start failed, takes it, as sshpm_manager_get_exit_status does.
+ * Waits until a process has ended, and gets its exit code. The process stays in the table. The exit callbacks may not
+ * have run yet. A call that returns an exit, or why the start failed, acknowledges it, as
+ * sshpm_manager_get_exit_status does.
  *
  * Any thread. Blocks at most for the timeout.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
- * @param out_code Gets the code to show and to judge by, as of sshpm_exit_status_get_code.
+ * @param out_code Receives the code to show and to judge by, which sshpm_exit_status_get_code describes.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: it has ended without such a code.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why it did not start.
- * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and this manager will not learn how it ends.
+ * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NO_EXIT_CODE: the process ended without such a
+ * code. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed.
+ * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends.
  */
 sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manager,
                                                       const char *uuid,
@@ -2211,10 +2243,10 @@ sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manag
                                                       int32_t *out_code);
 
 /**
- * Sends a signal to the application alone, and waits for the remote side's word that it was sent. If it ends the
- * process, that looks as if somebody else had sent it.
+ * Sends a signal to the application alone, and waits until the remote side confirms that it was sent. If the signal
+ * ends the process, the exit is reported as if somebody else had sent the signal.
  *
- * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the confirmation.
  *
  * @param manager The manager.
  * @param uuid The process.
@@ -2225,10 +2257,10 @@ sshpm_result sshpm_manager_wait_for_process_exit_code(const sshpm_manager *manag
 sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid, int32_t signal);
 
 /**
- * Makes a crash: sends a signal to the application alone. Nothing else is touched, so the table, the events and the
- * status look as in a real crash. The same as sshpm_manager_send_signal.
+ * Simulates a crash: sends a signal to the application alone. It does nothing else, so the table, the events and the
+ * exit status look as after a real crash. This function does what sshpm_manager_send_signal does.
  *
- * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the word.
+ * Any thread, also in callbacks. Blocks at most 10 s; inside a callback it does not wait for the confirmation.
  *
  * @param manager The manager.
  * @param uuid The process.
@@ -2239,24 +2271,25 @@ sshpm_result sshpm_manager_send_signal(sshpm_manager *manager, const char *uuid,
 sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uuid, int32_t signal);
 
 /**
- * Ends a process by signalling its local ssh client; sshpm_manager_kill_process is for all other purposes. The link is
- * lost by that, the remote side ends the application by its link loss policy, and the host is asked whether it did.
+ * Ends a process by a signal to its ssh client on this machine. Use sshpm_manager_kill_process for all other purposes.
+ * The signal breaks the link, the remote side ends the application by its link loss policy, and the manager asks the
+ * host whether it did.
  *
  * Any thread. Blocks at most for the timeout.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param signal SIGQUIT or SIGKILL.
- * @param as_manual_kill Whether the end counts as a manual kill through the ssh client; else as client monitoring, as
- * if somebody else had done it.
+ * @param as_manual_kill Whether the exit source is a manual kill through the ssh client. Otherwise it is client
+ * monitoring, as if somebody else had sent the signal.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 10 s.
- * @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+ * @param out_status Receives the status. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the application is not known to have ended in time; it stays
- * in the table. SSHPM_ERROR_NOT_RUNNING: it waits for its turn to connect and has no client, unless this is a manual
- * kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to
- * run; it has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this
- * manager; it has left the table.
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the manager did not learn in time that the application
+ * ended; the process stays in the table. SSHPM_ERROR_NOT_RUNNING: the process waits for its turn to connect and has no
+ * client, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
+ * SSHPM_ERROR_LOCAL: the start had failed; the process has left the table. SSHPM_ERROR_DETACHED,
+ * SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without this manager; it has left the table.
  */
 sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
                                                          const char *uuid,
@@ -2266,21 +2299,21 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
                                                          sshpm_exit_status **out_status);
 
 /**
- * Ends a process by the kill sequence, waits for the exit callbacks, takes the process from the table and gives how it
- * ended, also if it had ended before. A start that has no remote pid yet is taken back: what has begun on the host ends
- * by HUP, after its grace by KILL.
+ * Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
+ * it ended, also if it had ended before. A start that has no remote pid yet is cancelled: what has begun on the host
+ * gets SIGHUP, and after its grace SIGKILL.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
- * @param out_status Gets the status. It is the caller's, to be freed with sshpm_exit_status_free.
+ * @param out_status Receives the status. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
- * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: it stays in the table and can be killed again.
- * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: it had not come to run; it
- * has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: it is kept, and goes on without this manager; it
- * has left the table.
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the process stays in the table and can be killed again.
+ * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: the start had failed; the
+ * process has left the table. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without
+ * this manager; it has left the table.
  */
 sshpm_result sshpm_manager_kill_process(sshpm_manager *manager,
                                         const char *uuid,
@@ -2288,20 +2321,20 @@ sshpm_result sshpm_manager_kill_process(sshpm_manager *manager,
                                         sshpm_exit_status **out_status);
 
 /**
- * Ends processes, role by role in the shutdown order; those of one role at the same time. A role that does not end
- * in its time does not hold the next one. Those that have ended leave the table.
+ * Ends processes, role by role in the shutdown order; the processes of one role at the same time. A role that does not
+ * end in its time does not delay the next role. Processes that have ended leave the table.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
  *
  * @param manager The manager.
  * @param uuids The processes. May be NULL if the count is 0.
- * @param count Their number.
- * @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+ * @param count The number of processes.
+ * @param timeouts_s For each process, how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
  * all.
- * @param out_results Gets a result for each process. They are the caller's, to be freed with
+ * @param out_results Receives a result for each process. They are the caller's, to be freed with
  * sshpm_kill_results_free.
- * @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
- * SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+ * @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+ * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_kill_processes(sshpm_manager *manager,
                                           const char *const *uuids,
@@ -2310,20 +2343,20 @@ sshpm_result sshpm_manager_kill_processes(sshpm_manager *manager,
                                           sshpm_kill_results **out_results);
 
 /**
- * Ends those of the processes that have a role, at the same time. The results have only them, and those that are not
- * known.
+ * Ends those of the given processes that have a role, at the same time. The results contain only these processes, and
+ * the uuids that are unknown.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
  *
  * @param manager The manager.
  * @param role The role's name; UTF-8.
  * @param uuids The processes to choose from. May be NULL if the count is 0.
- * @param count Their number.
- * @param timeouts_s For each of them how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
+ * @param count The number of processes.
+ * @param timeouts_s For each process, how many seconds each step waits; SSHPM_TIMEOUT_DEFAULT: 10 s. NULL: 10 s for
  * all.
- * @param out_results Gets the results. They are the caller's, to be freed with sshpm_kill_results_free.
- * @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
- * SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
+ * @param out_results Receives the results. They are the caller's, to be freed with sshpm_kill_results_free.
+ * @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+ * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_kill_processes_by_role(sshpm_manager *manager,
                                                   const char *role,
@@ -2333,16 +2366,16 @@ sshpm_result sshpm_manager_kill_processes_by_role(sshpm_manager *manager,
                                                   sshpm_kill_results **out_results);
 
 /**
- * Ends all processes of the table as sshpm_manager_kill_processes does. The remote side cleans up when all have ended:
- * sshpm_manager_shutdown and sshpm_manager_free wait for that.
+ * Ends all processes of the table, as sshpm_manager_kill_processes does. The remote side cleans up when all have
+ * ended; sshpm_manager_shutdown and sshpm_manager_free wait for that.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence, for each role.
  *
  * @param manager The manager.
  * @param timeout_s How many seconds each step waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
- * @param out_results Gets a result for each process. They are the caller's, to be freed with
+ * @param out_results Receives a result for each process. They are the caller's, to be freed with
  * sshpm_kill_results_free.
- * @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+ * @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
  * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_kill_all_processes(sshpm_manager *manager,
@@ -2350,22 +2383,23 @@ sshpm_result sshpm_manager_kill_all_processes(sshpm_manager *manager,
                                               sshpm_kill_results **out_results);
 
 /**
- * Starts nothing any more, and ends all processes in the shutdown order within the timeout: each role has its usual
- * time, but when the timeout is over whatever still runs gets SIGKILL at once. Then lets go of all.
+ * Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role has its
+ * usual time, but when the timeout is over, whatever still runs gets SIGKILL at once. The manager starts nothing any
+ * more.
  *
- * Any thread. Blocks at most for the timeout, 2 s for each role that did not end in it, and 5 s.
+ * Any thread. Blocks at most for the timeout, 2 s for each role that did not end within it, and 5 s.
  *
- * @param manager The manager, which can still be asked.
+ * @param manager The manager. The other functions can still query it.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit but the time of the roles.
- * @param out_results Gets a result for each process. They are the caller's, to be freed with
+ * @param out_results Receives a result for each process. They are the caller's, to be freed with
  * sshpm_kill_results_free. May be NULL.
- * @return SSHPM_OK, also where processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
+ * @return SSHPM_OK, also when processes did not end; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID,
  * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_shutdown(sshpm_manager *manager, double timeout_s, sshpm_kill_results **out_results);
 
 /**
- * What happened.
+ * Returns what happened.
  *
  * Any thread. Does not block.
  *
@@ -2375,18 +2409,18 @@ sshpm_result sshpm_manager_shutdown(sshpm_manager *manager, double timeout_s, ss
 int32_t sshpm_event_get_type(const sshpm_event *event);
 
 /**
- * The process that the event is about.
+ * Returns the uuid of the process that the event is about.
  *
  * Any thread. Does not block.
  *
  * @param event The event.
- * @return The uuid, which is the event's: valid until it is freed. NULL when the event is NULL.
+ * @return The uuid, which is owned by the event and valid until the event is freed. NULL when the event is NULL.
  */
 const char *sshpm_event_get_uuid(const sshpm_event *event);
 
 /**
- * Which start of its uuid the event belongs to: the number that sshpm_manager_start_process or
- * sshpm_manager_adopt_process gave for it.
+ * Returns the start number of the process, which sshpm_manager_start_process or sshpm_manager_adopt_process returned
+ * for it.
  *
  * Any thread. Does not block.
  *
@@ -2396,7 +2430,7 @@ const char *sshpm_event_get_uuid(const sshpm_event *event);
 uint64_t sshpm_event_get_start_number(const sshpm_event *event);
 
 /**
- * The application's pid on its host, of SSHPM_EVENT_STARTED.
+ * Returns the application's pid on its host, for SSHPM_EVENT_STARTED.
  *
  * Any thread. Does not block.
  *
@@ -2406,18 +2440,19 @@ uint64_t sshpm_event_get_start_number(const sshpm_event *event);
 int64_t sshpm_event_get_pid(const sshpm_event *event);
 
 /**
- * How the process ended, of SSHPM_EVENT_EXITED.
+ * Returns how the process ended, for SSHPM_EVENT_EXITED.
  *
  * Any thread. Does not block.
  *
  * @param event The event.
- * @return The status, which is the event's: valid until it is freed. NULL for all other events, and when the event
- * is NULL.
+ * @return The status, which is owned by the event and valid until the event is freed. NULL for all other events, and
+ * when the event is NULL.
  */
 const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 
 /**
- * Why the start failed, of SSHPM_EVENT_START_FAILED; why the link was not restored, of SSHPM_EVENT_LINK_NOT_RESTORED.
+ * Returns why the start failed, for SSHPM_EVENT_START_FAILED, or why the link was not restored, for
+ * SSHPM_EVENT_LINK_NOT_RESTORED.
  *
  * Any thread. Does not block.
  *
@@ -2428,13 +2463,14 @@ const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 sshpm_result sshpm_event_get_error(const sshpm_event *event);
 
 /**
- * The text of the event: why the start failed, what ssh said when the link was lost, or the status' message.
+ * Returns the text of the event: why the start failed or the link was not restored, what ssh said when the link was
+ * lost, or the message of the exit status.
  *
  * Any thread. Does not block.
  *
  * @param event The event.
- * @return The text, which is the event's: valid until it is freed. "" where there is none; NULL when the event is
- * NULL.
+ * @return The text, which is owned by the event and valid until the event is freed. "" when there is no text; NULL
+ * when the event is NULL.
  */
 const char *sshpm_event_get_message(const sshpm_event *event);
 
@@ -2443,54 +2479,56 @@ const char *sshpm_event_get_message(const sshpm_event *event);
  *
  * Any thread. Does not block.
  *
- * @param event The event. NULL: nothing is done.
+ * @param event The event. NULL: does nothing.
  */
 void sshpm_event_free(sshpm_event *event);
 
 /**
- * Subscribes to all events from now on. The queue has no bound: a subscriber that is slow loses nothing and delays
- * nobody. Events that are not received stay in it, some hundred bytes each; that of a failed start also has what ssh or
- * the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that is not read.
+ * Subscribes to all events from now on. The queue is unbounded: a slow subscriber loses no event and delays nobody.
+ * Events that are not received stay in the queue. Each takes some hundred bytes; the event of a failed start also
+ * holds what ssh or the setup wrote last (4 KiB each) and the setup line that failed. So free a subscription that you
+ * do not read.
  *
  * Any thread. Does not block.
  *
  * @param manager The manager.
- * @param out_subscription Gets the subscription. It is the caller's, to be freed with sshpm_subscription_free,
+ * @param out_subscription Receives the subscription. It is the caller's, to be freed with sshpm_subscription_free,
  * before or after the manager.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when there is no descriptor to be had.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_LOCAL when this program has no descriptor left.
  */
 sshpm_result sshpm_manager_subscribe(sshpm_manager *manager, sshpm_subscription **out_subscription);
 
 /**
- * A descriptor that is readable while events wait or a wake is due. It is only for poll(2) and the like: the events
- * come from sshpm_subscription_next. It can be readable with nothing there.
+ * Returns a descriptor that is readable while events wait or a wake is due. Use it only with poll(2) and the like;
+ * sshpm_subscription_next returns the events. The descriptor can be readable although no event waits.
  *
  * Any thread. Does not block.
  *
  * @param subscription The subscription.
- * @return The descriptor, which is the subscription's: valid until it is freed, not to be read or closed. -1 when
- * the subscription is NULL.
+ * @return The descriptor, which is owned by the subscription and valid until the subscription is freed. Do not read
+ * from it and do not close it. -1 when the subscription is NULL.
  */
 int32_t sshpm_subscription_get_fd(const sshpm_subscription *subscription);
 
 /**
- * Takes the next event from the queue, and waits for one where there is none. Of one process the events come in the
+ * Takes the next event from the queue, or waits for one when the queue is empty. The events of one process come in the
  * order in which they happened.
  *
  * Any thread; several can wait, and each event goes to one of them. Blocks at most for the timeout.
  *
  * @param subscription The subscription.
  * @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
- * @param out_event Gets the event. It is the caller's, to be freed with sshpm_event_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_NO_EVENT: the time is over.
- * SSHPM_ERROR_WOKEN: by sshpm_subscription_wake. SSHPM_ERROR_SHUT_DOWN: the manager was freed and all events are
- * taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
+ * @param out_event Receives the event. It is the caller's, to be freed with sshpm_event_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_NO_EVENT: no event came within the
+ * timeout. SSHPM_ERROR_WOKEN: sshpm_subscription_wake ended the wait. SSHPM_ERROR_SHUT_DOWN: the manager was freed,
+ * and no event is left. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
  */
 sshpm_result sshpm_subscription_next(const sshpm_subscription *subscription, double timeout_s, sshpm_event **out_event);
 
 /**
- * Ends the wait of one thread in sshpm_subscription_next with SSHPM_ERROR_WOKEN: one that waits now, or else the
- * next that would wait. Wakes that were not seen yet count as one. The descriptor becomes readable.
+ * Ends the wait of one thread in sshpm_subscription_next with SSHPM_ERROR_WOKEN. This is a thread that waits now, or
+ * else the next thread that would wait. Several wakes that no thread has seen yet count as one. The descriptor of the
+ * subscription becomes readable.
  *
  * Any thread. Does not block. Not for signal handlers.
  *
@@ -2500,12 +2538,12 @@ sshpm_result sshpm_subscription_next(const sshpm_subscription *subscription, dou
 sshpm_result sshpm_subscription_wake(const sshpm_subscription *subscription);
 
 /**
- * Ends a subscription and frees it, with the events that were not taken. No thread may be waiting in it: wake and
- * join those first.
+ * Ends a subscription and frees it, with the events that are left in it. No thread may be waiting in it: wake such
+ * threads and join them first.
  *
  * Any thread. Does not block.
  *
- * @param subscription The subscription. NULL: nothing is done.
+ * @param subscription The subscription. NULL: does nothing.
  */
 void sshpm_subscription_free(sshpm_subscription *subscription);
 
@@ -2516,7 +2554,7 @@ void sshpm_subscription_free(sshpm_subscription *subscription);
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param out_subscription Gets the subscription. It is the caller's, to be freed with
+ * @param out_subscription Receives the subscription. It is the caller's, to be freed with
  * sshpm_output_subscription_free, before or after the manager.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_UNKNOWN_UUID.
  */
@@ -2525,18 +2563,18 @@ sshpm_result sshpm_manager_subscribe_output(sshpm_manager *manager,
                                             sshpm_output_subscription **out_subscription);
 
 /**
- * Takes the next piece of output from the queue, and waits for one where there is none.
+ * Takes the next piece of output from the queue, or waits for one when the queue is empty.
  *
  * Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
  *
  * @param subscription The subscription.
  * @param timeout_s Seconds; 0: does not block. SSHPM_TIMEOUT_DEFAULT: no limit.
- * @param out_stream Gets SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
- * @param out_piece Gets bytes, at least one, as they were written and not cut at lines. It is the caller's, to be freed
- * with sshpm_buffer_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came in that time.
- * SSHPM_ERROR_END_OF_OUTPUT: the process has ended and all is taken. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout
- * is 0.
+ * @param out_stream Receives SSHPM_STREAM_STDOUT or SSHPM_STREAM_STDERR.
+ * @param out_piece Receives at least one byte, as the application wrote it; a piece can end in the middle of a line.
+ * It is the caller's, to be freed with sshpm_buffer_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came within the
+ * timeout. SSHPM_ERROR_END_OF_OUTPUT: the process has ended, and no piece is left. SSHPM_ERROR_INSIDE_CALLBACK, unless
+ * the timeout is 0.
  */
 sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *subscription,
                                             double timeout_s,
@@ -2544,7 +2582,7 @@ sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *sub
                                             sshpm_buffer **out_piece);
 
 /**
- * How many bytes were dropped until now, because the reader was too far behind.
+ * Returns how many bytes were dropped until now, because the reader was too far behind.
  *
  * Any thread. Does not block.
  *
@@ -2554,54 +2592,54 @@ sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *sub
 uint64_t sshpm_output_subscription_dropped(const sshpm_output_subscription *subscription);
 
 /**
- * Ends a subscription and frees it, with what was not taken. No thread may be waiting in it.
+ * Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it.
  *
  * Any thread. Does not block.
  *
- * @param subscription The subscription. NULL: nothing is done.
+ * @param subscription The subscription. NULL: does nothing.
  */
 void sshpm_output_subscription_free(sshpm_output_subscription *subscription);
 
 /**
- * Where the metadata file of a process is, as a shell on its host would read it: with XDG_RUNTIME_DIR in it. Where that
- * directory is not the user's own, the remote side takes another.
+ * Gets the path of a process' metadata file, in the form that a shell on its host would read: it contains the variable
+ * XDG_RUNTIME_DIR. When that directory does not belong to the user, the remote side uses another directory.
  *
  * Any thread. Does not block.
  *
  * @param uuid The process.
- * @param out_path Gets the path. It is the caller's, to be freed with sshpm_string_free.
+ * @param out_path Receives the path. It is the caller's, to be freed with sshpm_string_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_metadata_file_path(const char *uuid, char **out_path);
 
 /**
- * Reads the content of a metadata file that the caller has got in another way.
+ * Reads the content of a metadata file that the caller has obtained in another way.
  *
  * Any thread. Does not block.
  *
  * @param uuid The process, for the message.
  * @param json The content.
- * @param out_metadata Gets what it says. It is the caller's, to be freed with sshpm_metadata_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no
- * JSON, or has a pid that must never be signalled.
+ * @param out_metadata Receives the metadata. They are the caller's, to be freed with sshpm_metadata_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. SSHPM_ERROR_BAD_METADATA: the content is empty, cut
+ * off or not JSON, or its pid must never be signalled.
  */
 sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_metadata **out_metadata);
 
 /**
- * Waits on a host for the metadata file of a process, and reads it. The process need not be this manager's.
+ * Waits on a host for the metadata file of a process, and reads it. The process need not belong to this manager.
  *
  * Any thread. Blocks at most for the timeout, and 10 s for the connection.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param host The host.
- * @param user The user there; the file must be this user's. NULL: ssh's choice.
+ * @param user The user on the host, to whom the file must belong. NULL: ssh's choice.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 5 s.
- * @param out_metadata Gets what the file says. It is the caller's, to be freed with sshpm_metadata_free.
+ * @param out_metadata Receives the metadata. They are the caller's, to be freed with sshpm_metadata_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
- * SSHPM_ERROR_FILE_MISSING: none came. SSHPM_ERROR_BAD_METADATA: it is empty, cut off or no JSON, or has a pid that
- * must never be signalled.
+ * SSHPM_ERROR_FILE_MISSING: there was no file within the timeout. SSHPM_ERROR_BAD_METADATA: the file is empty, cut off
+ * or not JSON, or its pid must never be signalled.
  */
 sshpm_result sshpm_manager_read_process_metadata(const sshpm_manager *manager,
                                                  const char *uuid,
@@ -2611,7 +2649,7 @@ sshpm_result sshpm_manager_read_process_metadata(const sshpm_manager *manager,
                                                  sshpm_metadata **out_metadata);
 
 /**
- * The application's pid on its host.
+ * Returns the application's pid on its host.
  *
  * Any thread. Does not block.
  *
@@ -2621,7 +2659,7 @@ sshpm_result sshpm_manager_read_process_metadata(const sshpm_manager *manager,
 int64_t sshpm_metadata_get_pid(const sshpm_metadata *metadata);
 
 /**
- * When the process was started, by the clock of its manager.
+ * Returns when the process was started, by the clock of its manager.
  *
  * Any thread. Does not block.
  *
@@ -2631,118 +2669,124 @@ int64_t sshpm_metadata_get_pid(const sshpm_metadata *metadata);
 double sshpm_metadata_get_started_at(const sshpm_metadata *metadata);
 
 /**
- * The host, as the boot request had it.
+ * Returns the host, as the boot request named it.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+ * NULL.
  */
 const char *sshpm_metadata_get_hostname(const sshpm_metadata *metadata);
 
 /**
- * The user.
+ * Returns the user.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+ * NULL.
  */
 const char *sshpm_metadata_get_user(const sshpm_metadata *metadata);
 
 /**
- * The process' place in its session's tree.
+ * Returns the place of the process in its session's tree.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+ * NULL.
  */
 const char *sshpm_metadata_get_tree_id(const sshpm_metadata *metadata);
 
 /**
- * The process' role.
+ * Returns the role of the process.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+ * NULL.
  */
 const char *sshpm_metadata_get_role(const sshpm_metadata *metadata);
 
 /**
- * The process' name.
+ * Returns the name of the process.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. NULL when the metadata are
+ * NULL.
  */
 const char *sshpm_metadata_get_name(const sshpm_metadata *metadata);
 
 /**
- * The session that the process belongs to.
+ * Returns the session that the process belongs to.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
- * metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. "" when the file names no
+ * session. NULL when the metadata are NULL.
  */
 const char *sshpm_metadata_get_session(const sshpm_metadata *metadata);
 
 /**
- * The process' start time as the host's kernel has it: on Linux in clock ticks since boot. With the pid and the boot id
- * it names one process for ever.
+ * Returns the start time of the process in the form that the host's kernel uses: on Linux, clock ticks since boot.
+ * Together, the pid, the boot id and this time identify one process for ever.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. "" where the file has none. NULL when the
- * metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. "" when the file has no
+ * start time. NULL when the metadata are NULL.
  */
 const char *sshpm_metadata_get_start_time(const sshpm_metadata *metadata);
 
 /**
- * The boot of the host that the process was started in.
+ * Returns the id of the boot of the host during which the process was started.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The text, which is the metadata's: valid until they are freed. "-" where the host does not tell, "" where
- * the file has none. NULL when the metadata are NULL.
+ * @return The text, which is owned by the metadata and valid until the metadata are freed. "-" when the host has no
+ * boot id, "" when the file has none. NULL when the metadata are NULL.
  */
 const char *sshpm_metadata_get_boot_id(const sshpm_metadata *metadata);
 
 /**
- * What becomes of the process when its link or its manager is gone.
+ * Returns what happens to the process when its link or its manager has gone.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return SSHPM_LINK_LOSS_TERMINATE, also where the file has none, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata are
- * NULL.
+ * @return SSHPM_LINK_LOSS_TERMINATE, also when the file has no policy, or SSHPM_LINK_LOSS_KEEP; -1 when the metadata
+ * are NULL.
  */
 int32_t sshpm_metadata_get_link_loss(const sshpm_metadata *metadata);
 
 /**
- * The log file, as the boot request had it.
+ * Returns the log file, as the boot request named it.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return The path, which is the metadata's: valid until they are freed. NULL when it has none, or the metadata are
- * NULL.
+ * @return The path, which is owned by the metadata and valid until the metadata are freed. NULL when the process has
+ * no log file, or the metadata are NULL.
  */
 const char *sshpm_metadata_get_log_file(const sshpm_metadata *metadata);
 
 /**
- * How long the process may live after the SIGHUP that a lost link causes.
+ * Returns how long the process may live after the SIGHUP that a lost link causes.
  *
  * Any thread. Does not block.
  *
  * @param metadata The metadata.
- * @return Seconds; INFINITY where the request had no limit, 0 where the file has none, and when the metadata are NULL.
+ * @return Seconds; INFINITY when the request had no limit, 0 when the file has no grace, and when the metadata are
+ * NULL.
  */
 double sshpm_metadata_get_grace(const sshpm_metadata *metadata);
 
@@ -2751,22 +2795,23 @@ double sshpm_metadata_get_grace(const sshpm_metadata *metadata);
  *
  * Any thread. Does not block.
  *
- * @param metadata The metadata; not those of found processes. NULL: nothing is done.
+ * @param metadata The metadata. They must not belong to found processes. NULL: does nothing.
  */
 void sshpm_metadata_free(sshpm_metadata *metadata);
 
 /**
- * Lists the processes of a user that have a metadata file on a host: those of all managers, of dead ones too. Who lives
- * is checked by pid, start time and boot. The list has at most 10,000 processes and 16 MiB of metadata; what a host
- * lists beyond that is dropped. Files that are no metadata are left out, and one warning in the log counts them.
+ * Lists the processes of a user that have a metadata file on a host. These can be processes of any manager, also of
+ * dead managers. The host checks by pid, start time and boot whether a process lives. The list has at most 10,000
+ * processes and 16 MiB of metadata; what a host lists beyond that is dropped. Files that are not valid metadata are
+ * left out, and one warning in the log counts them.
  *
  * Any thread. Blocks at most for the connect timeout, and 60 s.
  *
  * @param manager The manager.
  * @param host The host.
- * @param user The user there; the files must be this user's. NULL: ssh's choice.
- * @param out_found Gets the processes. They are the caller's, to be freed with sshpm_found_processes_free.
- * @return SSHPM_OK, also where there is none; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
+ * @param user The user on the host, to whom the files must belong. NULL: ssh's choice.
+ * @param out_found Receives the processes. They are the caller's, to be freed with sshpm_found_processes_free.
+ * @return SSHPM_OK, also when there is no process; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID,
  * SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
@@ -2775,23 +2820,24 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
                                           sshpm_found_processes **out_found);
 
 /**
- * Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls: all functions of this manager work on it then.
- * Its output is read from the beginning, and SSHPM_EVENT_LINK_RESTORED is its first event. If it has ended in the
- * meantime, its end is reported like any other.
+ * Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls. All functions of this manager then work on
+ * it. The manager reads its output from the beginning, and its first event is SSHPM_EVENT_LINK_RESTORED. If the
+ * process has ended in the meantime, its exit is reported like any other.
  *
  * Any thread. Blocks at most for two times the connect timeout, and 120 s.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param host The host.
- * @param user The user there; the process must be this user's. NULL: ssh's choice.
- * @param out_start_number Gets the start number, as sshpm_manager_start_process gives it. NULL: not wanted.
+ * @param user The user on the host, to whom the process must belong. NULL: ssh's choice.
+ * @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
- * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process of that uuid.
- * SSHPM_ERROR_TAKEN_OVER: its manager lives, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: its host does not have
- * it, it is not kept, or what watched it is gone. SSHPM_ERROR_DETACHED: meanwhile this manager has let go of all.
- * Nothing was changed unless SSHPM_OK.
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process with this uuid.
+ * SSHPM_ERROR_TAKEN_OVER: a live manager controls the process, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: the
+ * host does not have the process, the process is not kept, or the shell that watched it has gone.
+ * SSHPM_ERROR_DETACHED: this manager was detached from all processes in the meantime. Nothing was changed unless it is
+ * SSHPM_OK.
  */
 sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
                                          const char *uuid,
@@ -2800,7 +2846,7 @@ sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
                                          uint64_t *out_start_number);
 
 /**
- * The number of processes that were found.
+ * Returns the number of processes that were found.
  *
  * Any thread. Does not block.
  *
@@ -2810,50 +2856,50 @@ sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
 size_t sshpm_found_processes_count(const sshpm_found_processes *found);
 
 /**
- * The uuid of one process.
+ * Returns the uuid of one process.
  *
  * Any thread. Does not block.
  *
  * @param found The processes.
- * @param index Its place, from 0.
- * @return The uuid, which is the processes': valid until they are freed. NULL when the index is not below the count, or
- * the processes are NULL.
+ * @param index The index of the process, from 0.
+ * @return The uuid, which is owned by the processes and valid until they are freed. NULL when the index is not below
+ * the count, or the processes are NULL.
  */
 const char *sshpm_found_processes_get_uuid(const sshpm_found_processes *found, size_t index);
 
 /**
- * What the metadata file of one process says.
+ * Returns the content of the metadata file of one process.
  *
  * Any thread. Does not block.
  *
  * @param found The processes.
- * @param index Its place, from 0.
- * @return The metadata, which are the processes': valid until they are freed. NULL when the index is not below the
- * count, or the processes are NULL.
+ * @param index The index of the process, from 0.
+ * @return The metadata, which are owned by the processes and valid until those are freed. NULL when the index is not
+ * below the count, or the processes are NULL.
  */
 const sshpm_metadata *sshpm_found_processes_get_metadata(const sshpm_found_processes *found, size_t index);
 
 /**
- * What became of one process.
+ * Returns what became of one process.
  *
  * Any thread. Does not block.
  *
  * @param found The processes.
- * @param index Its place, from 0.
+ * @param index The index of the process, from 0.
  * @return One of SSHPM_FOUND_..., of which later versions can have more; 0 when the index is not below the count, or
  * the processes are NULL.
  */
 int32_t sshpm_found_processes_get_state(const sshpm_found_processes *found, size_t index);
 
 /**
- * How one process ended, of SSHPM_FOUND_ENDED.
+ * Returns how one process ended, for SSHPM_FOUND_ENDED.
  *
  * Any thread. Does not block.
  *
  * @param found The processes.
- * @param index Its place, from 0.
- * @return The status, which is the processes': valid until they are freed. NULL in all other states, when the index is
- * not below the count, or the processes are NULL.
+ * @param index The index of the process, from 0.
+ * @return The status, which is owned by the processes and valid until those are freed. NULL in all other states, when
+ * the index is not below the count, or the processes are NULL.
  */
 const sshpm_exit_status *sshpm_found_processes_get_status(const sshpm_found_processes *found, size_t index);
 
@@ -2862,25 +2908,27 @@ const sshpm_exit_status *sshpm_found_processes_get_status(const sshpm_found_proc
  *
  * Any thread. Does not block.
  *
- * @param found The processes. NULL: nothing is done.
+ * @param found The processes. NULL: does nothing.
  */
 void sshpm_found_processes_free(sshpm_found_processes *found);
 
 /**
- * Ends the processes of a user on a host that no manager can reach, by SIGHUP and after the grace SIGKILL, and removes
- * what they and their managers left. Those that a manager can reach are left alone. One whose link is lost at this
- * moment cannot be reached, whether or not its manager lives. There are results for at most 10,000 processes.
+ * Ends the processes of a user on a host that no manager can reach: sends SIGHUP, and after the grace SIGKILL. Removes
+ * the files that these processes, ended processes and their managers have left. Leaves alone the processes that a
+ * manager can reach. A process whose link is lost at this moment cannot be reached, whether or not its manager lives.
+ * There are results for at most 10,000 processes.
  *
  * Any thread. Blocks at most for two times the connect timeout, the grace and 8 s for each process, and 120 s.
  *
  * @param manager The manager.
  * @param host The host.
- * @param user The user there. NULL: ssh's choice.
- * @param grace_s Seconds; the remote side counts whole ones, so it is rounded up. SSHPM_TIMEOUT_DEFAULT: 5 s.
- * @param kill_tree Whether what they started and what left their process groups is ended too: see
+ * @param user The user on the host. NULL: ssh's choice.
+ * @param grace_s Seconds. The remote side counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT:
+ * 5 s.
+ * @param kill_tree Whether processes that they started are ended, too, when these have left the process group: see
  * sshpm_boot_request_set_kill_tree.
- * @param out_results Gets the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
- * @return SSHPM_OK, also where processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+ * @param out_results Receives the results. They are the caller's, to be freed with sshpm_clean_up_results_free.
+ * @return SSHPM_OK, also when processes could not be ended; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
  * SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_clean_up_host(const sshpm_manager *manager,
@@ -2891,7 +2939,7 @@ sshpm_result sshpm_manager_clean_up_host(const sshpm_manager *manager,
                                          sshpm_clean_up_results **out_results);
 
 /**
- * The number of processes in the results.
+ * Returns the number of processes in the results.
  *
  * Any thread. Does not block.
  *
@@ -2901,49 +2949,49 @@ sshpm_result sshpm_manager_clean_up_host(const sshpm_manager *manager,
 size_t sshpm_clean_up_results_count(const sshpm_clean_up_results *results);
 
 /**
- * The uuid of one process.
+ * Returns the uuid of one process.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The uuid, which is the results': valid until they are freed. NULL when the index is not below the count, or
- * the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return The uuid, which is owned by the results and valid until the results are freed. NULL when the index is not
+ * below the count, or the results are NULL.
  */
 const char *sshpm_clean_up_results_get_uuid(const sshpm_clean_up_results *results, size_t index);
 
 /**
- * What became of one process.
+ * Returns what became of one process.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return One of SSHPM_CLEAN_UP_..., of which later versions can have more; 0 when the index is not below the count, or
- * the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return One of SSHPM_CLEAN_UP_..., of which later versions can have more; 0 when the index is not below the count,
+ * or the results are NULL.
  */
 int32_t sshpm_clean_up_results_get_outcome(const sshpm_clean_up_results *results, size_t index);
 
 /**
- * The number of those that could not be ended of one process: itself, or what it started.
+ * Returns how many processes could not be ended for one entry: the process itself, and processes that it started.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The number; 0 when the index is not below the count, or the results are NULL.
+ * @param index The index of the process, from 0.
+ * @return The number, at most 8; 0 when the index is not below the count, or the results are NULL.
  */
 size_t sshpm_clean_up_results_left_count(const sshpm_clean_up_results *results, size_t index);
 
 /**
- * The pid, on the host, of one that could not be ended.
+ * Returns the pid of one process that could not be ended.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index The process' place, from 0.
- * @param left_index The place among those that could not be ended of it, from 0.
- * @return The pid; -1 when an index is not below its count, or the results are NULL.
+ * @param index The index of the process, from 0.
+ * @param left_index The index among the processes of this entry that could not be ended, from 0.
+ * @return The pid on the host; -1 when an index is not below its count, or the results are NULL.
  */
 int64_t sshpm_clean_up_results_get_left(const sshpm_clean_up_results *results, size_t index, size_t left_index);
 
@@ -2952,22 +3000,23 @@ int64_t sshpm_clean_up_results_get_left(const sshpm_clean_up_results *results, s
  *
  * Any thread. Does not block.
  *
- * @param results The results. NULL: nothing is done.
+ * @param results The results. NULL: does nothing.
  */
 void sshpm_clean_up_results_free(sshpm_clean_up_results *results);
 
 /**
- * Reads the last lines of a file on a host, at most 16 MiB of them. The time does not depend on the file's size.
+ * Reads the last lines of a file on a host, at most 16 MiB of them. The time that this takes does not depend on the
+ * size of the file.
  *
  * Any thread. Blocks at most for the timeout.
  *
  * @param manager The manager.
  * @param host The host.
- * @param user The user there. NULL: ssh's choice.
- * @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+ * @param user The user on the host. NULL: ssh's choice.
+ * @param path The file. A relative path begins at the login directory. Nothing in it is expanded.
  * @param lines How many lines.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: 30 s.
- * @param out_buffer Gets the lines. It is the caller's, to be freed with sshpm_buffer_free.
+ * @param out_buffer Receives the lines. It is the caller's, to be freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
@@ -2980,22 +3029,22 @@ sshpm_result sshpm_manager_read_log_file(const sshpm_manager *manager,
                                          sshpm_buffer **out_buffer);
 
 /**
- * Follows a file on a host as it grows, by its name: through rotation and truncation, and also when it does not exist
- * yet. While it does not, its host looks for it every second. Then the host's `tail -F` reads it: that of GNU
- * coreutils waits for changes without waking up, but on file systems without inotify (NFS) it looks every second, and
- * that of busybox always does.
+ * Follows a file on a host as it grows. It follows the name of the file, so it continues after rotation and
+ * truncation, and it can begin before the file exists. Until the file exists, the host looks for it every second. Then
+ * the host's `tail -F` reads it. GNU coreutils' tail waits for changes without waking up; on file systems without
+ * inotify (NFS) it looks every second, and busybox' tail always does.
  *
- * Any thread, also in callbacks. Does not block: what goes wrong comes from sshpm_log_follower_next.
+ * Any thread, also in callbacks. Does not block: sshpm_log_follower_next reports what goes wrong.
  *
  * @param manager The manager.
  * @param host The host.
- * @param user The user there. NULL: ssh's choice.
- * @param path The file; a relative one begins at the login directory. Nothing in it is expanded.
+ * @param user The user on the host. NULL: ssh's choice.
+ * @param path The file. A relative path begins at the login directory. Nothing in it is expanded.
  * @param lines How many of the last lines come first.
- * @param out_follower Gets the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
+ * @param out_follower Receives the follower. It is the caller's, to be freed with sshpm_log_follower_free, before or
  * after the manager.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when there is
- * no thread to be had.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_LOCAL when no thread
+ * can be started.
  */
 sshpm_result sshpm_manager_follow_log_file(const sshpm_manager *manager,
                                            const char *host,
@@ -3005,41 +3054,43 @@ sshpm_result sshpm_manager_follow_log_file(const sshpm_manager *manager,
                                            sshpm_log_follower **out_follower);
 
 /**
- * Waits for the next piece of the file. A reader that is slow holds up the reading on the host, and loses nothing.
+ * Waits for the next piece of the file. A slow reader delays the reading on the host, and loses nothing.
  *
  * Any thread; several can wait, and each piece goes to one of them. Blocks at most for the timeout.
  *
  * @param follower The follower.
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit.
- * @param out_piece Gets bytes, at least one, not cut at lines. It is the caller's, to be freed with
- * sshpm_buffer_free.
+ * @param out_piece Receives at least one byte; a piece can end in the middle of a line. It is the caller's, to be
+ * freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID, SSHPM_ERROR_INSIDE_CALLBACK.
- * SSHPM_ERROR_TIMED_OUT: nothing came in that time. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
- * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come; once. Then SSHPM_ERROR_LINK_DOWN.
+ * SSHPM_ERROR_TIMED_OUT: nothing came within the timeout. SSHPM_ERROR_FILE_..., SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL: why no more can come. This is returned once; later calls return
+ * SSHPM_ERROR_LINK_DOWN.
  */
 sshpm_result sshpm_log_follower_next(const sshpm_log_follower *follower, double timeout_s, sshpm_buffer **out_piece);
 
 /**
- * Ends the reading, on the host and here, and frees the follower. No thread may be waiting in it.
+ * Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it.
  *
- * Any thread. Blocks until the ssh client has ended, some milliseconds.
+ * Any thread. Blocks until the ssh client has ended, which takes some milliseconds.
  *
- * @param follower The follower. NULL: nothing is done.
+ * @param follower The follower. NULL: does nothing.
  */
 void sshpm_log_follower_free(sshpm_log_follower *follower);
 
 /**
- * Logs in to a host without asking anybody, and tells what it learned. Where a connection to the host is open, its login
- * counts.
+ * Logs in to a host without questions to anybody, and gets information about it. When a connection to the host is
+ * already open, its login is used.
  *
  * Any thread. Blocks at most for twice the connect timeout.
  *
  * @param manager The manager.
  * @param host The host.
- * @param user The user there. NULL: ssh's choice.
- * @param auth_method The ways to log in that may be used, as ssh's PreferredAuthentications: names joined by commas,
- * such as "publickey": then it always logs in anew. NULL: all. Refused where the host has another launcher than ssh.
- * @param out_info Gets what was learned. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
+ * @param user The user on the host. NULL: ssh's choice.
+ * @param auth_method The methods that ssh may use to log in, in the form of ssh's PreferredAuthentications: names
+ * joined by commas, such as "publickey". With them, this function always makes a new login. NULL: all methods. They
+ * are refused when the host has another launcher than ssh.
+ * @param out_info Receives the information. It is the caller's, to be freed with sshpm_host_info_free. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_SSH_...,
  * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK.
  */
@@ -3050,7 +3101,7 @@ sshpm_result sshpm_manager_validate_host_connection(const sshpm_manager *manager
                                                     sshpm_host_info **out_info);
 
 /**
- * The time from a line sent to its answer read, over the open connection.
+ * Returns the time between sending a line over the open connection and reading the answer.
  *
  * Any thread. Does not block.
  *
@@ -3060,59 +3111,62 @@ sshpm_result sshpm_manager_validate_host_connection(const sshpm_manager *manager
 double sshpm_host_info_get_round_trip(const sshpm_host_info *info);
 
 /**
- * The user there.
+ * Returns the name of the user on the host.
  *
  * Any thread. Does not block.
  *
  * @param info The information.
- * @return The name, which is the information's: valid until that is freed. NULL when the information is NULL.
+ * @return The name, which is owned by the information and valid until the information is freed. NULL when the
+ * information is NULL.
  */
 const char *sshpm_host_info_get_user(const sshpm_host_info *info);
 
 /**
- * The user's login shell.
+ * Returns the user's login shell.
  *
  * Any thread. Does not block.
  *
  * @param info The information.
- * @return The path, which is the information's: valid until that is freed. "" where the host does not tell. NULL when
- * the information is NULL.
+ * @return The path, which is owned by the information and valid until the information is freed. "" when the host does
+ * not report it. NULL when the information is NULL.
  */
 const char *sshpm_host_info_get_login_shell(const sshpm_host_info *info);
 
 /**
- * What the host's /bin/sh is.
+ * Returns which shell the host's /bin/sh is.
  *
  * Any thread. Does not block.
  *
  * @param info The information.
- * @return The path, which is the information's: valid until that is freed. NULL when the information is NULL.
+ * @return The path, which is owned by the information and valid until the information is freed. NULL when the
+ * information is NULL.
  */
 const char *sshpm_host_info_get_sh(const sshpm_host_info *info);
 
 /**
- * The kernel's name and release.
+ * Returns the name and the release of the kernel.
  *
  * Any thread. Does not block.
  *
  * @param info The information.
- * @return The text, which is the information's: valid until that is freed. NULL when the information is NULL.
+ * @return The text, which is owned by the information and valid until the information is freed. NULL when the
+ * information is NULL.
  */
 const char *sshpm_host_info_get_kernel(const sshpm_host_info *info);
 
 /**
- * Where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory.
+ * Returns the directory where runtime directories are made: XDG_RUNTIME_DIR, /tmp or the home directory.
  *
  * Any thread. Does not block.
  *
  * @param info The information.
- * @return The path, which is the information's: valid until that is freed. NULL when none can be written, and when the
- * information is NULL.
+ * @return The path, which is owned by the information and valid until the information is freed. NULL when the user can
+ * write none of them, and when the information is NULL.
  */
 const char *sshpm_host_info_get_runtime_directory(const sshpm_host_info *info);
 
 /**
- * The free space of the runtime directory.
+ * Returns the free space of the runtime directory.
  *
  * Any thread. Does not block.
  *
@@ -3122,8 +3176,8 @@ const char *sshpm_host_info_get_runtime_directory(const sshpm_host_info *info);
 int64_t sshpm_host_info_get_free_bytes(const sshpm_host_info *info);
 
 /**
- * Whether the host ends what a user leaves behind at logout (KillUserProcesses of logind.conf(5), and no lingering, see
- * loginctl(1)): then a process that is kept (SSHPM_LINK_LOSS_KEEP) ends with its link.
+ * Returns whether the host ends a user's processes at logout (KillUserProcesses of logind.conf(5), and no lingering,
+ * see loginctl(1)). If so, a kept process (SSHPM_LINK_LOSS_KEEP) ends with its link.
  *
  * Any thread. Does not block.
  *
@@ -3137,24 +3191,25 @@ bool sshpm_host_info_ends_user_processes(const sshpm_host_info *info);
  *
  * Any thread. Does not block.
  *
- * @param info The information; not one of host results. NULL: nothing is done.
+ * @param info The information. It must not belong to host results. NULL: does nothing.
  */
 void sshpm_host_info_free(sshpm_host_info *info);
 
 /**
- * Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one.
+ * Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one host.
  *
- * Any thread. Blocks until all have been asked.
+ * Any thread. Blocks until all results are known.
  *
  * @param manager The manager.
  * @param hosts The hosts. May be NULL if the count is 0.
- * @param users For each of them the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
- * @param count Their number.
- * @param progress Is called on this thread for each host, in the order in which the answers come. May be NULL.
- * @param user_data Is handed to `progress`; the library does not look at it.
- * @param out_results Gets the results. They are the caller's, to be freed with sshpm_host_results_free.
- * @return SSHPM_OK, also where logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
- * number that no array can have, SSHPM_ERROR_LOCAL when there is no thread to be had, SSHPM_ERROR_INSIDE_CALLBACK.
+ * @param users For each host, the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
+ * @param count The number of hosts.
+ * @param progress Is called on this thread for each host, in the order in which the results become known. May be NULL.
+ * @param user_data Is passed to `progress`. The library does not use it.
+ * @param out_results Receives the results. They are the caller's, to be freed with sshpm_host_results_free.
+ * @return SSHPM_OK, also when logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a
+ * number of hosts that no array can have, SSHPM_ERROR_LOCAL when no thread can be started,
+ * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
                                           const char *const *hosts,
@@ -3165,7 +3220,7 @@ sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
                                           sshpm_host_results **out_results);
 
 /**
- * The number of hosts in the results.
+ * Returns the number of hosts in the results.
  *
  * Any thread. Does not block.
  *
@@ -3175,39 +3230,39 @@ sshpm_result sshpm_manager_validate_hosts(const sshpm_manager *manager,
 size_t sshpm_host_results_count(const sshpm_host_results *results);
 
 /**
- * Whether the login to one host worked. Asking is no failing call: the thread's last message stays.
+ * Returns whether the login to one host succeeded. A code for the host does not change the last message of the thread.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return SSHPM_OK: it worked, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
- * SSHPM_ERROR_INVALID for a host or a user that is none, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
+ * @param index The index of the host, from 0.
+ * @return SSHPM_OK: the login succeeded, and there is information. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_INVALID for a host or a user that is not valid, SSHPM_ERROR_START_PROTOCOL, SSHPM_ERROR_LOCAL: what went
  * wrong. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_host_results_get_result(const sshpm_host_results *results, size_t index);
 
 /**
- * What went wrong with one host.
+ * Returns what went wrong with one host.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The text, which is the results': valid until they are freed. "" when the login worked. NULL when the index is
- * not below the count, or the results are NULL.
+ * @param index The index of the host, from 0.
+ * @return The text, which is owned by the results and valid until the results are freed. "" when the login succeeded.
+ * NULL when the index is not below the count, or the results are NULL.
  */
 const char *sshpm_host_results_get_message(const sshpm_host_results *results, size_t index);
 
 /**
- * What was learned of one host.
+ * Returns the information about one host.
  *
  * Any thread. Does not block.
  *
  * @param results The results.
- * @param index Its place, from 0.
- * @return The information, which is the results': valid until they are freed. NULL when the login did not work, the
- * index is not below the count, or the results are NULL.
+ * @param index The index of the host, from 0.
+ * @return The information, which is owned by the results and valid until the results are freed. NULL when the login
+ * failed, the index is not below the count, or the results are NULL.
  */
 const sshpm_host_info *sshpm_host_results_get_info(const sshpm_host_results *results, size_t index);
 
@@ -3216,7 +3271,7 @@ const sshpm_host_info *sshpm_host_results_get_info(const sshpm_host_results *res
  *
  * Any thread. Does not block.
  *
- * @param results The results. NULL: nothing is done.
+ * @param results The results. NULL: does nothing.
  */
 void sshpm_host_results_free(sshpm_host_results *results);
 

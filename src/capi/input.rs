@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::boundary::{Failure, call};
 use super::codes::{SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_OK, sshpm_result};
-use crate::{Error, seconds};
+use crate::Error;
+use crate::model::time;
 
 /// As a timeout: the default, which each function names.
 pub const SSHPM_TIMEOUT_DEFAULT: f64 = -1.0;
@@ -161,7 +162,7 @@ pub(super) fn timeout(field: &str, seconds: f64) -> Result<Option<Duration>, Fai
         return Ok(None);
     }
     let reason = "must be a number of seconds from 0 on, INFINITY or SSHPM_TIMEOUT_DEFAULT";
-    let time = seconds::to_duration(seconds).ok_or_else(|| Error::invalid(field, seconds.to_string(), reason))?;
+    let time = time::to_duration(seconds).ok_or_else(|| Error::invalid(field, seconds.to_string(), reason))?;
     Ok(Some(time))
 }
 

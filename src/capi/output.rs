@@ -9,7 +9,7 @@ use super::buffer::sshpm_buffer;
 use super::codes::{SSHPM_ERROR_END_OF_OUTPUT, sshpm_result};
 use super::input::{handle, output, text, timeout};
 use super::manager::sshpm_manager;
-use crate::event::refuse_inside_callback;
+use crate::model::callback_thread::refuse_inside_callback;
 use crate::{Error, OutputPiece, OutputStream, OutputSubscription};
 
 /// Stream: stdout of the application.

@@ -10,7 +10,8 @@ use super::codes::{SSHPM_ERROR_NO_EVENT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_WOKE
 use super::event::sshpm_event;
 use super::input::{handle, output, timeout};
 use super::manager::sshpm_manager;
-use crate::event::{Delivery, refuse_inside_callback};
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::watch::event::Delivery;
 use crate::{Event, Subscription};
 
 /// A queue of a manager's events, with a descriptor for poll(2) and event loops.

@@ -4,16 +4,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Client, Lifeline, Pumped, Stream};
-use crate::error::{Error, LauncherFailure, Result, SshFailure};
-use crate::nonce;
-use crate::output::{DIAGNOSIS, Tail};
-use crate::pool::{Attempts, NoSeat, Pool};
-use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::seat::Seat;
-use crate::seats::Kind;
-use crate::sys;
-use crate::target::Target;
+use crate::connect::pool::{Attempts, NoSeat, Pool};
+use crate::connect::seat::Seat;
+use crate::connect::seats::Kind;
+use crate::launch::target::Target;
+use crate::local::client::{Chunk, Client, Lifeline, Pumped, Stream};
+use crate::local::sys;
+use crate::model::error::{Error, LauncherFailure, Result, SshFailure};
+use crate::model::output::{DIAGNOSIS, Tail};
+use crate::remote::nonce;
+use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner};
 
 /// What a script's sink wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

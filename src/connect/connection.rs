@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::client::Lifeline;
-use crate::destination::Destination;
-use crate::lease::Lease;
-use crate::sys;
+use crate::local::client::Lifeline;
+use crate::local::sys;
+use crate::model::destination::Destination;
+use crate::remote::lease::Lease;
 
 /// How much later than its clients a master may end, and its thread learn why.
 const MASTER_AFTER_CLIENT: Duration = Duration::from_millis(500);

@@ -11,25 +11,25 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Client, Pumped, Stream};
-use crate::connection::Connection;
-use crate::destination::Destination;
-use crate::error::Error;
-use crate::launch_ssh;
-use crate::launcher::Launcher;
-use crate::lease::Lease;
-use crate::nonce;
-use crate::output::{DIAGNOSIS, Tail};
-use crate::parameters;
-use crate::report::{NONCE_LENGTH, Piece, Report, Scanner};
-use crate::retry::Logins;
-use crate::route::Route;
-use crate::script::short_script;
-use crate::spawn_client::spawn_client;
-use crate::sys;
-use crate::table::ConnectionTable;
-use crate::target::{SshLogin, Target};
-use crate::wrapper::CONNECTION;
+use crate::connect::connection::Connection;
+use crate::connect::retry::Logins;
+use crate::connect::table::ConnectionTable;
+use crate::launch::route::Route;
+use crate::launch::spawn::spawn_client;
+use crate::launch::ssh;
+use crate::launch::target::{SshLogin, Target};
+use crate::local::client::{Chunk, Client, Pumped, Stream};
+use crate::local::sys;
+use crate::model::destination::Destination;
+use crate::model::error::Error;
+use crate::model::launcher::Launcher;
+use crate::model::output::{DIAGNOSIS, Tail};
+use crate::remote::lease::Lease;
+use crate::remote::nonce;
+use crate::remote::parameters;
+use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner};
+use crate::remote::script::short_script;
+use crate::remote::start::CONNECTION;
 
 /// How much longer than the connect timeout a login may take, for authentication and the start-up files.
 const LONGEST_LOGIN: Duration = Duration::from_secs(60);
@@ -251,12 +251,12 @@ impl<'a> Master<'a> {
         let said = self.diagnosis.get().bytes;
         if self.last_tick.is_none() {
             let error = target(&self.connection.destination).diagnose(code, &said);
-            return match launch_ssh::cannot_share(&error) {
+            return match ssh::cannot_share(&error) {
                 true => MasterEnd::CannotShare(error.to_string()),
                 false => MasterEnd::Failed(error),
             };
         }
-        MasterEnd::Closed(launch_ssh::last_words(&said).unwrap_or_else(|| match code {
+        MasterEnd::Closed(ssh::last_words(&said).unwrap_or_else(|| match code {
             Some(code @ 0..) => format!("its ssh ended with {code}"),
             Some(signal) => format!("its ssh was ended by signal {}", -signal),
             None => "its ssh ended".to_owned(),

@@ -11,15 +11,15 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use crate::destination::Destination;
-use crate::error::{Error, StartStage};
-use crate::master;
-use crate::options::Options;
-use crate::seat::{Retry, Seat, Tries};
-use crate::seats::{Kind, Offer};
-use crate::ssh_version::Version;
-use crate::table::{ConnectionTable, SeatRequest};
-use crate::target::Target;
+use crate::connect::master;
+use crate::connect::seat::{Retry, Seat, Tries};
+use crate::connect::seats::{Kind, Offer};
+use crate::connect::table::{ConnectionTable, SeatRequest};
+use crate::launch::ssh_version::Version;
+use crate::launch::target::Target;
+use crate::model::destination::Destination;
+use crate::model::error::{Error, StartStage};
+use crate::model::options::Options;
 
 /// Why a caller gets no seat.
 pub(crate) enum NoSeat {

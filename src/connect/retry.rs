@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::launch_ssh;
-use crate::limiter::ConnectPermit;
-use crate::sys;
+use crate::connect::limiter::ConnectPermit;
+use crate::launch::ssh;
+use crate::local::sys;
+use crate::model::error::Error;
 
 /// The pauses between attempts. They double, and are random in part, so that logins that were dropped together do not
 /// come back together.
@@ -51,7 +51,7 @@ impl Logins {
     /// Returns when to log in again after a login failed with this error, and gives its permit back. Returns `None` if
     /// another login cannot help, or if no time is left.
     pub(crate) fn after(&mut self, error: &Error, permit: Option<ConnectPermit>) -> Option<Instant> {
-        if !launch_ssh::is_worth_a_retry(error) {
+        if !ssh::is_worth_a_retry(error) {
             return None;
         }
         if let Some(permit) = permit {

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Chunk, Client};
-use crate::connection::Connection;
-use crate::error::{Error, Result};
-use crate::launch_ssh::{self, NoSession};
-use crate::limiter::ConnectPermit;
-use crate::master;
-use crate::options::Options;
-use crate::retry::Logins;
-use crate::route::Route;
-use crate::seats::Kind;
-use crate::spawn_client::spawn_client;
-use crate::table::ConnectionTable;
-use crate::target::{SshLogin, Target};
+use crate::connect::connection::Connection;
+use crate::connect::limiter::ConnectPermit;
+use crate::connect::master;
+use crate::connect::retry::Logins;
+use crate::connect::seats::Kind;
+use crate::connect::table::ConnectionTable;
+use crate::launch::route::Route;
+use crate::launch::spawn::spawn_client;
+use crate::launch::ssh::{self, NoSession};
+use crate::launch::target::{SshLogin, Target};
+use crate::local::client::{Chunk, Client};
+use crate::model::error::{Error, Result};
+use crate::model::options::Options;
 
 /// How many connections may break under one session before it fails: another connection would break too.
 const MOST_BROKEN: usize = 3;
@@ -134,7 +134,7 @@ impl<'p> Seat<'p> {
             _ if self.has_begun => Retry::No,
             Grant::Own(permit) => tries.logins.after(error, permit.take()).map_or(Retry::No, Retry::At),
             Grant::Returned => Retry::No,
-            Grant::Shared(connection, kind) => match launch_ssh::no_session(error) {
+            Grant::Shared(connection, kind) => match ssh::no_session(error) {
                 None => Retry::No,
                 Some(NoSession::Refused) if tries.refused < MOST_REFUSED && self.table.may_recover(connection) => {
                     let pause = REFUSED_PAUSE * 2u32.pow(tries.refused);

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use crate::connection::Connection;
-use crate::error::Error;
+use crate::connect::connection::Connection;
+use crate::model::error::Error;
 
 /// sshd's default for MaxSessions: how many sessions it allows on one connection.
 const USUAL_SESSIONS: usize = 10;
@@ -263,9 +263,9 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destination::Destination;
-    use crate::lease::Lease;
-    use crate::options::Options;
+    use crate::model::destination::Destination;
+    use crate::model::options::Options;
+    use crate::remote::lease::Lease;
     use crossbeam_channel::{Receiver, bounded};
 
     fn host() -> (HostSeats, u64) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use crate::sys::{self, Lock};
+use crate::local::sys::{self, Lock};
 
 /// A socket's path must have fewer bytes: it can have at most 107 (sun_path in unix(7)), and ssh first creates the
 /// socket under a name that is 17 bytes longer.

@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use parking_lot::{Condvar, Mutex};
 
-use crate::connection::Connection;
-use crate::destination::Destination;
-use crate::error::{Error, StartStage};
-use crate::limiter::ConnectLimiter;
-use crate::options::Options;
-use crate::seats::{Entry, EntryState, HostSeats, Kind, Offer, Waiter};
-use crate::socket_directory::SocketDirectory;
-use crate::ssh_version::{self, Version};
-use crate::sys;
-use crate::target::Target;
+use crate::connect::connection::Connection;
+use crate::connect::limiter::ConnectLimiter;
+use crate::connect::seats::{Entry, EntryState, HostSeats, Kind, Offer, Waiter};
+use crate::connect::socket_directory::SocketDirectory;
+use crate::launch::ssh_version::{self, Version};
+use crate::launch::target::Target;
+use crate::local::sys;
+use crate::model::destination::Destination;
+use crate::model::error::{Error, StartStage};
+use crate::model::options::Options;
 
 /// How long a connection that nobody uses stays open.
 const LINGER: Duration = Duration::from_secs(5);

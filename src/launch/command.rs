@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::Command;
 
-use crate::client::StdoutAs;
-use crate::error::{Error, Result};
-use crate::lease::SilentCut;
-use crate::script::BOOTSTRAP;
-use crate::target::{Launch, SshLogin, Target, Traits, command_of, shell};
+use crate::launch::target::{Launch, SshLogin, Target, Traits, command_of, shell};
+use crate::local::client::StdoutAs;
+use crate::model::error::{Error, Result};
+use crate::remote::lease::SilentCut;
+use crate::remote::script::BOOTSTRAP;
 
 /// The words are the program of the command and its arguments.
 impl Launch for Vec<OsString> {
@@ -88,9 +88,9 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launcher::Launcher;
-    use crate::options::Options;
-    use crate::route::Route;
+    use crate::launch::route::Route;
+    use crate::model::launcher::Launcher;
+    use crate::model::options::Options;
 
     fn words(launcher: &Launcher, host: &str, user: Option<&str>) -> Vec<String> {
         let Launcher::Command(argv) = launcher else { panic!("{launcher:?}") };

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::local_program;
+use crate::local::local_program;
 
 /// How long klist may take to answer, and then to end: it can wait for a file server.
 const TIME: Duration = Duration::from_secs(2);

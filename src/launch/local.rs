@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::client::StdoutAs;
-use crate::error::{Error, Result};
-use crate::lease::SilentCut;
-use crate::script::BOOTSTRAP;
-use crate::target::{Launch, SshLogin, Target, Traits, command_of};
+use crate::launch::target::{Launch, SshLogin, Target, Traits, command_of};
+use crate::local::client::StdoutAs;
+use crate::model::error::{Error, Result};
+use crate::remote::lease::SilentCut;
+use crate::remote::script::BOOTSTRAP;
 
 /// Starts the wrapper's shell as a child of the client, so that killing the client does not kill the wrapper. Without
 /// `exit`, some shells would replace themselves by their last command.

@@ -1,15 +1,37 @@
-//! Ways to get a shell on a host. Each launcher has a file of its own; [`Target`] chooses among them here.
+//! The ways to get a shell on a host.
+//!
+//! # What it is for
+//! A [`Target`] names a launcher, a host, a user and a process; this room turns it into a command of this machine, and
+//! the words of that command into an [`Error`]. Each launcher has a file of its own with the same four functions
+//! ([`Launch`](target::Launch): check, command, diagnose, traits); [`Target`] chooses among them here. `spawn` starts the
+//! client of a session.
+//!
+//! # What it may use
+//! `local`, `model` and `remote`.
+//!
+//! # Threads and locks
+//! None. `ssh_version` and `kerberos` run a short program of this machine and wait for it, for some seconds at most.
+
+pub(crate) mod command;
+pub(crate) mod kerberos;
+pub(crate) mod local;
+pub(crate) mod route;
+pub(crate) mod slurm;
+pub(crate) mod spawn;
+pub(crate) mod ssh;
+pub(crate) mod ssh_version;
+pub(crate) mod target;
 
 use std::process::Command;
 
-use crate::check;
-use crate::error::{Error, Result};
-use crate::launch_local::Local;
-use crate::launch_ssh::Ssh;
-use crate::launcher::Launcher;
-use crate::lease::{Lease, SilentCut};
-use crate::options::Options;
-use crate::target::{Launch, SshLogin, Target, Traits};
+use crate::launch::local::Local;
+use crate::launch::ssh::Ssh;
+use crate::launch::target::{Launch, SshLogin, Target, Traits};
+use crate::model::check;
+use crate::model::error::{Error, Result};
+use crate::model::launcher::Launcher;
+use crate::model::options::Options;
+use crate::remote::lease::{Lease, SilentCut};
 
 impl Target<'_> {
     fn launch(&self) -> &dyn Launch {
@@ -56,9 +78,9 @@ impl Target<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::LauncherFailure;
-    use crate::slurm::Slurm;
-    use crate::sys;
+    use crate::local::sys;
+    use crate::model::error::LauncherFailure;
+    use crate::model::slurm::Slurm;
 
     #[test]
     fn a_user_who_would_not_be_heeded_is_refused() {

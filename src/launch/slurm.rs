@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::callback_thread::refuse_inside_callback;
-use crate::client::StdoutAs;
-use crate::error::{Error, LauncherFailure, Result};
-use crate::lease::SilentCut;
-use crate::local_program;
-use crate::script::BOOTSTRAP;
-use crate::slurm::{Slurm, check_job};
-use crate::target::{Launch, SshLogin, Target, Traits, command_of, shell};
+use crate::launch::target::{Launch, SshLogin, Target, Traits, command_of, shell};
+use crate::local::client::StdoutAs;
+use crate::local::local_program;
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::error::{Error, LauncherFailure, Result};
+use crate::model::slurm::{Slurm, check_job};
+use crate::remote::lease::SilentCut;
+use crate::remote::script::BOOTSTRAP;
 
 /// How long one of Slurm's programs may take. srun and squeue try for 9 s to reach a slurmctld that does not answer.
 const TIME: Duration = Duration::from_secs(20);

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::client::{Chunk, Client};
-use crate::error::{Error, Result};
-use crate::target::{SshLogin, Target};
+use crate::launch::target::{SshLogin, Target};
+use crate::local::client::{Chunk, Client};
+use crate::model::error::{Error, Result};
 
 /// Starts the client of a session, and has it write `script` to the shell on the host.
 ///

@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::client::StdoutAs;
-use crate::error::{Error, Result, SshFailure};
-use crate::kerberos;
-use crate::lease::SilentCut;
-use crate::options::{HostKeyPolicy, Options};
-use crate::route::Route;
-use crate::script::BOOTSTRAP;
-use crate::seconds;
-use crate::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
-use crate::target::{Launch, SshLogin, Target, Traits};
+use crate::launch::kerberos;
+use crate::launch::route::Route;
+use crate::launch::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
+use crate::launch::target::{Launch, SshLogin, Target, Traits};
+use crate::local::client::StdoutAs;
+use crate::model::error::{Error, Result, SshFailure};
+use crate::model::options::{HostKeyPolicy, Options};
+use crate::model::time;
+use crate::remote::lease::SilentCut;
+use crate::remote::script::BOOTSTRAP;
 
 /// The options that this crate relies on. ssh takes the first value of an option, and these come first, so no
 /// ssh_config and no option of the user changes them. EscapeChar and RequestTTY make bytes arrive unchanged. LogLevel
@@ -112,7 +112,7 @@ fn arguments(
     for default in DEFAULTS {
         option(default.into());
     }
-    option(format!("ConnectTimeout={}", seconds::whole_seconds(options.connect_timeout)).into());
+    option(format!("ConnectTimeout={}", time::whole_seconds(options.connect_timeout)).into());
     if let Some(user) = user {
         arguments.extend(["-l".into(), user.into()]);
     }

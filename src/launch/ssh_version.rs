@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::local_program;
+use crate::local::local_program;
 
 /// A version of OpenSSH, without the `p` and the number of its portable release. A later version is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

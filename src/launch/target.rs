@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::client::StdoutAs;
-use crate::error::{Error, LauncherFailure, Result, SshFailure};
-use crate::launcher::Launcher;
-use crate::lease::{Lease, SilentCut};
-use crate::options::Options;
-use crate::route::Route;
-use crate::ssh_version::Version;
-use crate::sys;
+use crate::launch::route::Route;
+use crate::launch::ssh_version::Version;
+use crate::local::client::StdoutAs;
+use crate::local::sys;
+use crate::model::error::{Error, LauncherFailure, Result, SshFailure};
+use crate::model::launcher::Launcher;
+use crate::model::options::Options;
+use crate::remote::lease::{Lease, SilentCut};
 
 /// Where to start a shell, and by which launcher.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub(crate) trait Launch {
     /// Refuses a host, a user or a uuid that this launcher cannot use.
     fn check(&self, target: &Target) -> Result<()>;
 
-    /// Returns the command of the client: a program on this machine that runs [`BOOTSTRAP`](crate::script::BOOTSTRAP)
+    /// Returns the command of the client: a program on this machine that runs [`BOOTSTRAP`](crate::remote::script::BOOTSTRAP)
     /// in `/bin/sh` on the host.
     fn command(&self, target: &Target, login: &SshLogin) -> Result<Command>;
 

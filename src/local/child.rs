@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Polled};
+use crate::local::sys::{self, Polled};
 
 /// How often [`Child::wait_until`] checks for the end of the child if the kernel has no pidfd to poll.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -19,8 +19,8 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::local::sys::{self, Polled};
 use crate::local::{self, Child, ChildHandle, Streams};
-use crate::sys::{self, Polled};
 
 /// Sends commands to the remote side. A command is a line; the end of input means that the manager or the link is gone.
 ///

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::local::sys::{self, Polled};
 use crate::local::{self, ChildHandle, Streams};
-use crate::sys::{self, Polled};
 
 /// How many bytes are captured of each of the two streams. The list of nodes of the largest Slurm job is shorter.
 const LONGEST: usize = 1 << 20;

@@ -2,7 +2,7 @@
 //!
 //! # What it is for
 //! Everything that sshpm does on a host begins with a child of the host program: ssh or another launcher
-//! (`src/client.rs`), or a short helper such as `ssh -V` or `squeue` (`src/local_program.rs`). This room starts such
+//! (`client.rs`), or a short helper such as `ssh -V` or `squeue` (`local_program.rs`). This room starts such
 //! a child, signals it, and takes its exit status. It replaces `std::process::Child`, which changes or expects more of
 //! the host program than a library may:
 //!
@@ -19,7 +19,7 @@
 //!   program took it first. That is not an error, because the remote host reports the exit of the application.
 //!
 //! # What it may use
-//! std, libc and `src/sys.rs`, and nothing else of the crate.
+//! std and libc, and nothing else of the crate.
 //!
 //! # Threads
 //! Any thread may spawn. It waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] is
@@ -33,7 +33,12 @@
 //! [`spawn()`] closes one by one the descriptors that it finds in /proc/self/fd.
 
 mod child;
+pub(crate) mod client;
+#[cfg(test)]
+pub(crate) mod heap;
+pub(crate) mod local_program;
 mod spawn;
+pub(crate) mod sys;
 
 pub(crate) use child::{Child, ChildHandle};
 pub(crate) use spawn::{Streams, spawn};

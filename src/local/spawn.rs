@@ -317,7 +317,7 @@ pub(super) mod tests {
             // SAFETY: SIG_IGN is no function of ours, and no other test of this program depends on these signals.
             unsafe { libc::signal(signal, libc::SIG_IGN) };
         }
-        let status = crate::sys::spawn_thread("test", crate::sys::SMALL_STACK, || {
+        let status = crate::local::sys::spawn_thread("test", crate::local::sys::SMALL_STACK, || {
             let mut cat = Command::new("/bin/cat");
             let status = said(cat.arg("/proc/self/status"), add_close_from());
             for field in ["SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd"] {

@@ -1,10 +1,10 @@
 //! Reads everything that a script on a host reports and writes. A script that ends before its last report has failed.
 
-use crate::call::{self, ScriptRun, SinkAction};
-use crate::error::{FileProblem, Result};
-use crate::output::Head;
-use crate::pool::Pool;
-use crate::report::{Piece, Report};
+use crate::connect::call::{self, ScriptRun, SinkAction};
+use crate::connect::pool::Pool;
+use crate::model::error::{FileProblem, Result};
+use crate::model::output::Head;
+use crate::remote::report::{Piece, Report};
 
 /// Runs a script until its report `last` arrives, and hands each piece before this report to `sink`. Blocks, at most
 /// until the script's deadline.

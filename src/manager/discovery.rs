@@ -3,30 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{ScriptRun, SinkAction};
-use crate::case::Remote;
-use crate::check;
-use crate::collect;
-use crate::error::{Error, Result};
-use crate::event::refuse_inside_callback;
-use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
-use crate::instance::Instance;
-use crate::link_loss::LinkLossPolicy;
+use crate::connect::call::{ScriptRun, SinkAction};
+use crate::connect::seats::Kind;
+use crate::local::sys;
+use crate::manager::collect;
+use crate::manager::metadata::{LARGEST, ProcessMetadata};
 use crate::manager::{Manager, wait};
-use crate::metadata::{LARGEST, ProcessMetadata};
-use crate::output::Head;
-use crate::parameters;
-use crate::process::{self, Announcement, Process};
-use crate::report::{Cleaned, Found, Piece, Report};
-use crate::request::BootRequest;
-use crate::role::Role;
-use crate::script::short_script;
-use crate::seats::Kind;
-use crate::seconds;
-use crate::seconds::whole_seconds;
-use crate::state::State;
-use crate::sys;
-use crate::wrapper::{CLEAN_UP, LIST};
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::check;
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::{ClientEnd, ExitSource, ExitStatus};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::output::Head;
+use crate::model::request::BootRequest;
+use crate::model::role::Role;
+use crate::model::time;
+use crate::model::time::whole_seconds;
+use crate::remote::instance::Instance;
+use crate::remote::parameters;
+use crate::remote::report::{Cleaned, Found, Piece, Report};
+use crate::remote::script::short_script;
+use crate::remote::start::{CLEAN_UP, LIST};
+use crate::watch::case::Remote;
+use crate::watch::process::{self, Announcement, Process};
+use crate::watch::state::State;
 
 /// How long a host may take to list its processes or to clean up, without the time that the processes take to end.
 const HOST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -314,7 +314,7 @@ fn request_of(metadata: &ProcessMetadata, host: &str, user: Option<&str>) -> Boo
         .tree_id(&metadata.tree_id)
         .role(Role::from_name(&metadata.role).unwrap_or(Role::Unknown))
         .link_loss(LinkLossPolicy::Keep)
-        .grace(seconds::to_duration(metadata.grace).unwrap_or_default());
+        .grace(time::to_duration(metadata.grace).unwrap_or_default());
     request.user = user.map(str::to_owned);
     request.log_file = metadata.log_file.clone();
     request

@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
-use crate::call::{ScriptRun, SinkAction};
-use crate::collect;
-use crate::destination::Destination;
-use crate::error::{Error, Result, StartFailure};
-use crate::event::refuse_inside_callback;
-use crate::log_file::{self, LogFollower};
+use crate::connect::call::{ScriptRun, SinkAction};
+use crate::connect::seats::Kind;
+use crate::local::sys;
 use crate::manager::Manager;
-use crate::metadata::{self, ProcessMetadata};
-use crate::output::Head;
-use crate::report::{Piece, Report};
-use crate::script::short_script;
-use crate::seats::Kind;
-use crate::shared::Shared;
-use crate::sys;
-use crate::wrapper::VALIDATE;
+use crate::manager::collect;
+use crate::manager::log_file::{self, LogFollower};
+use crate::manager::metadata::{self, ProcessMetadata};
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::destination::Destination;
+use crate::model::error::{Error, Result, StartFailure};
+use crate::model::output::Head;
+use crate::remote::report::{Piece, Report};
+use crate::remote::script::short_script;
+use crate::remote::start::VALIDATE;
+use crate::watch::shared::Shared;
 
 /// How many hosts are validated at the same time.
 const AT_ONCE: usize = 16;

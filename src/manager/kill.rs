@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use crate::error::{Error, Result};
-use crate::event::refuse_inside_callback;
-use crate::exit_status::{ExitSource, ExitStatus};
-use crate::kill::{Kill, KillResults, KillTimeouts};
 use crate::manager::{Manager, wait_for_callbacks};
-use crate::options::KillScope;
-use crate::process::Process;
-use crate::role::Role;
-use crate::signal::Signal;
-use crate::state::{Input, State};
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::{ExitSource, ExitStatus};
+use crate::model::options::KillScope;
+use crate::model::role::Role;
+use crate::model::signal::Signal;
+use crate::watch::kill::{Kill, KillResults, KillTimeouts};
+use crate::watch::process::Process;
+use crate::watch::state::{Input, State};
 
 /// How long a host may take to answer whether it sent a signal.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -8,19 +8,19 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::call::{self, ScriptRun, SinkAction};
-use crate::check;
-use crate::client::{Chunk, Lifeline};
-use crate::collect;
-use crate::error::{Error, FileProblem, Result};
-use crate::event::refuse_inside_callback;
-use crate::parameters;
-use crate::report::{Piece, Report};
-use crate::script::{literal_path, short_script};
-use crate::seats::Kind;
-use crate::shared::Shared;
-use crate::sys;
-use crate::wrapper::{FOLLOW_LOG, READ_LOG};
+use crate::connect::call::{self, ScriptRun, SinkAction};
+use crate::connect::seats::Kind;
+use crate::local::client::{Chunk, Lifeline};
+use crate::local::sys;
+use crate::manager::collect;
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::check;
+use crate::model::error::{Error, FileProblem, Result};
+use crate::remote::parameters;
+use crate::remote::report::{Piece, Report};
+use crate::remote::script::{literal_path, short_script};
+use crate::remote::start::{FOLLOW_LOG, READ_LOG};
+use crate::watch::shared::Shared;
 
 /// How many bytes of a log file are read at most, for its last lines.
 const LARGEST: usize = 16 << 20;
@@ -160,7 +160,7 @@ impl LogScript {
         })
     }
 
-    fn line(&self, nonce: &[u8; crate::report::NONCE_LENGTH], piece: &'static str) -> Vec<Chunk> {
+    fn line(&self, nonce: &[u8; crate::remote::report::NONCE_LENGTH], piece: &'static str) -> Vec<Chunk> {
         let most = LARGEST.to_string();
         let values = [
             (parameters::LOG_FILE, &self.file[..]),

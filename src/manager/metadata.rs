@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::call::{self, ScriptRun};
-use crate::check;
-use crate::collect;
-use crate::error::{Error, FileProblem, Result};
-use crate::inquiry::INQUIRY_TIMEOUT;
-use crate::json;
-use crate::link_loss::LinkLossPolicy;
-use crate::parameters;
-use crate::script::short_script;
-use crate::seats::Kind;
-use crate::seconds;
-use crate::shared::Shared;
-use crate::sys;
-use crate::wrapper::READ_METADATA;
+use crate::connect::call::{self, ScriptRun};
+use crate::connect::seats::Kind;
+use crate::local::sys;
+use crate::manager::collect;
+use crate::model::check;
+use crate::model::error::{Error, FileProblem, Result};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::request_json;
+use crate::model::time;
+use crate::remote::parameters;
+use crate::remote::script::short_script;
+use crate::remote::start::READ_METADATA;
+use crate::watch::inquiry::INQUIRY_TIMEOUT;
+use crate::watch::shared::Shared;
 
 /// More bytes than any metadata file has. What a host sends beyond them is not kept.
 pub(crate) const LARGEST: usize = 1 << 16;
@@ -82,13 +82,13 @@ impl ProcessMetadata {
             uuid: uuid.to_owned(),
             reason: reason.chars().take(LONGEST_REASON).collect(),
         };
-        let mut metadata: ProcessMetadata = json::object(json).map_err(|e| bad(e.to_string()))?;
+        let mut metadata: ProcessMetadata = request_json::object(json).map_err(|e| bad(e.to_string()))?;
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));
         }
         // JSON has no infinity: the file has the seconds of the longest `Duration`.
-        if let Some(grace) = seconds::to_duration(metadata.grace) {
-            metadata.grace = seconds::from_duration(grace);
+        if let Some(grace) = time::to_duration(metadata.grace) {
+            metadata.grace = time::from_duration(grace);
         }
         Ok(metadata)
     }

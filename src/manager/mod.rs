@@ -1,7 +1,28 @@
-//! The manager: its table of processes, the starts, and how it lets go of processes.
+//! The public calls of the crate, one theme in each file.
 //!
-//! Locks: no thread holds `table` and `watchers` together, and none holds one of them while it waits, spawns, sends or
-//! calls a callback.
+//! # What it is for
+//! [`Manager`] has the table of processes, starts them, and lets go of them. `kill` ends processes, `query` asks about
+//! them, `hosts` checks hosts, `discovery` finds, adopts and cleans up, `metadata` and `log_file` read files of hosts.
+//! `collect` reads what a script writes, to its last report.
+//!
+//! # What it may use
+//! All rooms but `capi`.
+//!
+//! # Threads
+//! Calls run on the thread of the caller. The dispatcher of exit callbacks refuses those that would wait for it. The
+//! manager joins the watchers, and has at most 16 threads for a call of [`Manager::validate_hosts`].
+//!
+//! # Locks
+//! The table and the list of watchers have a lock each. No thread holds both together, and none holds one of them while
+//! it waits, spawns, sends or calls a callback.
+
+pub(crate) mod collect;
+pub(crate) mod discovery;
+pub(crate) mod hosts;
+mod kill;
+pub(crate) mod log_file;
+pub(crate) mod metadata;
+pub(crate) mod query;
 
 use std::collections::HashMap;
 use std::mem;
@@ -12,21 +33,22 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 use parking_lot::{Mutex, RwLock};
 
-use crate::case::Remote;
-use crate::check;
-use crate::error::{Error, Result};
-use crate::event::{Hub, refuse_inside_callback};
-use crate::instance::Instance;
-use crate::kill::{KillResults, KillTimeouts};
-use crate::options::Options;
-use crate::pool::Pool;
-use crate::process::{Announcement, Outcome, Process};
-use crate::request::BootRequest;
-use crate::shared::Shared;
-use crate::state::Input;
-use crate::sys;
-use crate::target::Target;
-use crate::watcher;
+use crate::connect::pool::Pool;
+use crate::launch::target::Target;
+use crate::local::sys;
+use crate::model::callback_thread::refuse_inside_callback;
+use crate::model::check;
+use crate::model::error::{Error, Result};
+use crate::model::options::Options;
+use crate::model::request::BootRequest;
+use crate::remote::instance::Instance;
+use crate::watch::case::Remote;
+use crate::watch::event::Hub;
+use crate::watch::kill::{KillResults, KillTimeouts};
+use crate::watch::process::{Announcement, Outcome, Process};
+use crate::watch::shared::Shared;
+use crate::watch::state::Input;
+use crate::watch::watcher;
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -423,10 +445,10 @@ fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit_status::{ClientEnd, ExitSource, ExitStatus};
-    use crate::launcher::Launcher;
-    use crate::role::Role;
-    use crate::signal::Signal;
+    use crate::model::exit_status::{ClientEnd, ExitSource, ExitStatus};
+    use crate::model::launcher::Launcher;
+    use crate::model::role::Role;
+    use crate::model::signal::Signal;
 
     /// Returns a process that has ended by itself, and whose watcher has ended.
     fn ended_process() -> Process {

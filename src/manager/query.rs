@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
-use crate::event::{CallbackId, Subscription};
-use crate::exit_status::{ExitSource, ExitStatus};
 use crate::manager::{Manager, wait};
-use crate::output::{Output, OutputSubscription};
-use crate::process::{Announcement, RuntimePids};
-use crate::state::ProcessState;
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::{ExitSource, ExitStatus};
+use crate::model::output::{Output, OutputSubscription};
+use crate::watch::event::{CallbackId, Subscription};
+use crate::watch::process::{Announcement, RuntimePids};
+use crate::watch::state::ProcessState;
 
 impl Manager {
     /// Returns the start number of the process that the table has for this uuid, as

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 thread_local! {
     static IS_DISPATCHER: Cell<bool> = const { Cell::new(false) };

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// Linux accepts 128 KiB for one argument or one `NAME=value`, its NUL included (MAX_ARG_STRLEN in execve(2)).
 pub(crate) const LONGEST_STRING: usize = 128 * 1024 - 1;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::signal::Signal;
+use crate::model::signal::Signal;
 
 /// Who ended the process, or who observed that it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,11 +5,11 @@ use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::absolute_path::resolve_program;
-use crate::check;
-use crate::error::{Error, Result};
-use crate::link_loss::LinkLossPolicy;
-use crate::slurm::Slurm;
+use crate::model::absolute_path::resolve_program;
+use crate::model::check;
+use crate::model::error::{Error, Result};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::slurm::Slurm;
 
 /// How sshpm obtains the shell that starts and supervises a process on its host.
 ///

@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::absolute_path::{resolve, resolve_program};
-use crate::check;
-use crate::error::{Error, Result};
-use crate::launcher::Launcher;
-use crate::role::Role;
-use crate::signal::Signal;
+use crate::model::absolute_path::{resolve, resolve_program};
+use crate::model::check;
+use crate::model::error::{Error, Result};
+use crate::model::launcher::Launcher;
+use crate::model::role::Role;
+use crate::model::signal::Signal;
 
 /// How strictly ssh checks the keys of hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -295,7 +295,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::slurm::Slurm;
+    use crate::model::slurm::Slurm;
 
     #[test]
     fn relative_paths_become_absolute_and_names_stay() {

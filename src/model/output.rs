@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 
-use crate::queue::Queue;
+use crate::model::queue::Queue;
 
 /// How many of the last bytes of ssh's messages are stored.
 pub(crate) const DIAGNOSIS: usize = 4096;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::check::{self, LONGEST_NAME, LONGEST_STRING, LONGEST_TEXT};
-use crate::error::{Error, Result};
-use crate::launcher::Launcher;
-use crate::limit::{Limit, LimitValue};
-use crate::link_loss::LinkLossPolicy;
-use crate::role::Role;
+use crate::model::check::{self, LONGEST_NAME, LONGEST_STRING, LONGEST_TEXT};
+use crate::model::error::{Error, Result};
+use crate::model::launcher::Launcher;
+use crate::model::limit::{Limit, LimitValue};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::role::Role;
 
 /// What happens to a log file that already exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]

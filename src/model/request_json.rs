@@ -13,15 +13,15 @@ use serde::de::{
 };
 use serde::{Deserialize, Deserializer};
 
-use crate::check::LONGEST_TEXT;
-use crate::error::{Error, Result};
-use crate::launcher::Launcher;
-use crate::limit::{Limit, LimitValue};
-use crate::link_loss::LinkLossPolicy;
-use crate::request::{BootRequest, LogMode};
-use crate::role::Role;
-use crate::seconds;
-use crate::slurm::Slurm;
+use crate::model::check::LONGEST_TEXT;
+use crate::model::error::{Error, Result};
+use crate::model::launcher::Launcher;
+use crate::model::limit::{Limit, LimitValue};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::request::{BootRequest, LogMode};
+use crate::model::role::Role;
+use crate::model::slurm::Slurm;
+use crate::model::time;
 
 impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the names of the setters. `host` and `argv` are required;
@@ -311,7 +311,7 @@ fn octal(digits: &str) -> Result<u32> {
 }
 
 pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
-    seconds::to_duration(seconds)
+    time::to_duration(seconds)
         .ok_or_else(|| Error::invalid(field, seconds.to_string(), "must be a number of seconds, 0 or more"))
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// The purpose of a process, which decides when the process is ended in a shutdown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// A signal, by the number that it has on this machine.
 ///

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::absolute_path::resolve_program;
-use crate::check;
-use crate::error::{Error, Result};
+use crate::model::absolute_path::resolve_program;
+use crate::model::check;
+use crate::model::error::{Error, Result};
 
 /// An existing Slurm job: an allocation of nodes, which `salloc` or `sbatch` has made. Each process is a step of the
 /// job, on the node that its boot request names as its host.

@@ -14,11 +14,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 
-use crate::check;
-use crate::error::Error;
-use crate::metadata::ProcessMetadata;
-use crate::report::{Failure, LONGEST_REPORT, NONCE_LENGTH, Piece, Report, Scanner, Step};
-use crate::sys;
+use crate::local::sys;
+use crate::manager::metadata::ProcessMetadata;
+use crate::model::check;
+use crate::model::error::Error;
+use crate::remote::report::{Failure, LONGEST_REPORT, NONCE_LENGTH, Piece, Report, Scanner, Step};
 
 const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcd0f";
 /// How many cases are tried between two checks of the time.

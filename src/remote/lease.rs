@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::options::Options;
-use crate::seconds;
+use crate::model::options::Options;
+use crate::model::time;
 
 /// The longest time between ticks. An unused connection is closed at a tick, so it lives that much longer at most.
 const LONGEST_PERIOD: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ impl Lease {
     /// Returns the lease that the options ask for, or a slightly longer one in whole periods. It has at least three
     /// ticks, because one tick can be late.
     pub(crate) fn of(options: &Options) -> Lease {
-        let seconds = seconds::whole_seconds(options.lease);
+        let seconds = time::whole_seconds(options.lease);
         let period = (seconds / 3).clamp(1, LONGEST_PERIOD.as_secs());
         Lease { period: Duration::from_secs(period), ticks: seconds.div_ceil(period) }
     }

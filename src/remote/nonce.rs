@@ -1,8 +1,8 @@
 //! The nonce of a session, by which its reports are told from what else its streams carry.
 
-use crate::error::{Error, Result};
-use crate::report::{NONCE_BEGIN, NONCE_LENGTH};
-use crate::sys;
+use crate::local::sys;
+use crate::model::error::{Error, Result};
+use crate::remote::report::{NONCE_BEGIN, NONCE_LENGTH};
 
 /// Returns a new nonce: 186 random bits, six in each character but the first, so that no output contains it by chance.
 pub(crate) fn generate() -> Result<[u8; NONCE_LENGTH]> {
@@ -16,7 +16,7 @@ pub(crate) fn generate() -> Result<[u8; NONCE_LENGTH]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Piece, Scanner};
+    use crate::remote::report::{Piece, Scanner};
 
     #[test]
     fn text_is_passed_on_to_its_last_character() {

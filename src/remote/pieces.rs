@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 macro_rules! pieces {
-    ($($name:literal)*) => { [$(Piece { name: $name, text: include_str!(concat!($name, ".sh")) }),*] };
+    ($($name:literal)*) => { [$(Piece { name: $name, text: include_str!(concat!("sh/", $name, ".sh")) }),*] };
 }
 
 struct Piece {
@@ -23,10 +23,10 @@ static PIECES: [Piece; 27] = pieces!(
 );
 
 /// The table of the variables' names: each line has a name, its kind and its meaning.
-const NAMES: &str = include_str!("names.txt");
+const NAMES: &str = include_str!("sh/names.txt");
 
 /// The last part of the inner process's script.
-pub(crate) const START: &str = include_str!("start.sh");
+pub(crate) const START: &str = include_str!("sh/start.sh");
 
 /// The names of all variables, for `unset`. If the login environment exported one of them, the shell would export the
 /// value that a script assigns: the nonce, for example.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::report::{NONCE_LENGTH, Piece, Scanner};
+use crate::remote::report::{NONCE_LENGTH, Piece, Scanner};
 
-const DOCUMENT: &str = include_str!("../docs/protocol.md");
+const DOCUMENT: &str = include_str!("../../docs/protocol.md");
 const REPORT: &str = include_str!("report.rs");
 const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
 
@@ -117,10 +117,10 @@ fn each_word_of_a_report_is_described_and_each_form_is_a_report() {
 #[test]
 fn each_command_has_one_entry() {
     let read = [
-        BTreeSet::from([between(include_str!("wrapper.sh"), "[ \"$_command\" = ", " ]")]),
-        branches(include_str!("attend.sh"), "case $_command in"),
-        branches(include_str!("link.sh"), "case $_line in"),
-        branches(include_str!("connection.sh"), "case $_word in"),
+        BTreeSet::from([between(include_str!("sh/wrapper.sh"), "[ \"$_command\" = ", " ]")]),
+        branches(include_str!("sh/attend.sh"), "case $_command in"),
+        branches(include_str!("sh/link.sh"), "case $_line in"),
+        branches(include_str!("sh/connection.sh"), "case $_word in"),
     ];
     let section = between(DOCUMENT, "## Commands\n", "\n## ");
     assert_eq!(words_of(&entries(section, "- `")), read.into_iter().flatten().collect());
@@ -130,9 +130,9 @@ fn each_command_has_one_entry() {
 fn each_line_between_a_link_and_its_wrapper_has_one_entry() {
     let section = between(DOCUMENT, "## Kept process\n", "\n### ");
     let (to_wrapper, to_link) = section.split_once("The link reads from STEM.l.LINK:\n").expect("two lists");
-    let read = branches(include_str!("keep.sh"), "_attend_to_links() {");
+    let read = branches(include_str!("sh/keep.sh"), "_attend_to_links() {");
     assert_eq!(words_of(&entries(to_wrapper, "- `")), read);
-    let link = include_str!("link.sh");
+    let link = include_str!("sh/link.sh");
     assert_eq!(words_of(&entries(to_link, "- `")), branches(link, "case $_word in"));
     let from_relay = entries(to_link, "  - `m ");
     assert_eq!(words_of(&from_relay), branches(link, "_obey() {"));

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::check;
-use crate::error::FileProblem;
-use crate::exit_status::ApplicationEnd;
-use crate::output::OutputStream;
-use crate::signal::Signal;
+use crate::model::check;
+use crate::model::error::FileProblem;
+use crate::model::exit_status::ApplicationEnd;
+use crate::model::output::OutputStream;
+use crate::model::signal::Signal;
 
 /// The length of a nonce in bytes. A nonce is random: what an application writes can pass for a report only by chance.
 pub(crate) const NONCE_LENGTH: usize = 32;

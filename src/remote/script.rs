@@ -5,10 +5,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::client::Chunk;
-use crate::parameters;
-use crate::pieces::{OURS, script_of};
-use crate::report::NONCE_LENGTH;
+use crate::local::client::Chunk;
+use crate::remote::parameters;
+use crate::remote::pieces::{OURS, script_of};
+use crate::remote::report::NONCE_LENGTH;
 
 /// Returns what is sent to run the script of this piece, with these values assigned before.
 pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], piece: &'static str) -> Vec<Chunk> {

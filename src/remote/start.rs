@@ -7,17 +7,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::client::Chunk;
-use crate::instance::Instance;
-use crate::lease::{Lease, SilentCut};
-use crate::limit::{Limit, LimitValue};
-use crate::link_loss::LinkLossPolicy;
-use crate::parameters;
-use crate::pieces::{self, addition, script_of};
-use crate::report::NONCE_LENGTH;
-use crate::request::{BootRequest, LogMode};
-use crate::script::{Script, closed, literal_path, short_script, without_comments};
-use crate::seconds::whole_seconds;
+use crate::local::client::Chunk;
+use crate::model::limit::{Limit, LimitValue};
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::request::{BootRequest, LogMode};
+use crate::model::time::whole_seconds;
+use crate::remote::instance::Instance;
+use crate::remote::lease::{Lease, SilentCut};
+use crate::remote::parameters;
+use crate::remote::pieces::{self, addition, script_of};
+use crate::remote::report::NONCE_LENGTH;
+use crate::remote::script::{Script, closed, literal_path, short_script, without_comments};
 
 // Each is made once: no further start costs that time.
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("wrapper"))));
@@ -321,7 +321,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::script::shells::{each, run_with};
+    use crate::remote::script::shells::{each, run_with};
 
     /// What shellcheck warns of and the scripts do on purpose: empty assignments in a row (1007), `A && B || C` (2015),
     /// `$` in the text of a trap or another shell (2016, 2154), `[ x ]` to try a redirection (2078), splitting a list

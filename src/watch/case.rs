@@ -8,17 +8,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, StartFailure, StartStage};
-use crate::event::EventKind;
-use crate::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
-use crate::limit::Limit;
-use crate::output::{DIAGNOSIS, Tail};
-use crate::process::{self, Announcement, Outcome, Process};
-use crate::report::{Failure, Step};
-use crate::request::BootRequest;
-use crate::shared::Shared;
-use crate::spool::Spool;
-use crate::state::{Action, Input, State};
+use crate::model::error::{Error, StartFailure, StartStage};
+use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
+use crate::model::limit::Limit;
+use crate::model::output::{DIAGNOSIS, Tail};
+use crate::model::request::BootRequest;
+use crate::remote::report::{Failure, Step};
+use crate::watch::event::EventKind;
+use crate::watch::process::{self, Announcement, Outcome, Process};
+use crate::watch::shared::Shared;
+use crate::watch::spool::Spool;
+use crate::watch::state::{Action, Input, State};
 
 /// Identifies the application on its host: a pid can be used again, but not with this start time in this boot.
 pub(crate) struct Remote {

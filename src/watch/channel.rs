@@ -6,18 +6,18 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use crate::case::{AttachOutcome, Case, Remains, Remote, ReportedExit};
-use crate::client::{Client, Pumped, Stream};
-use crate::error::{Error, Result, StartStage};
-use crate::exit_status::ClientEnd;
-use crate::lease::Lease;
-use crate::output::{DIAGNOSIS, OutputStream};
-use crate::process::Process;
-use crate::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
-use crate::seat::Seat;
-use crate::state::{Action, Input, State};
-use crate::sys;
-use crate::wrapper;
+use crate::connect::seat::Seat;
+use crate::local::client::{Client, Pumped, Stream};
+use crate::local::sys;
+use crate::model::error::{Error, Result, StartStage};
+use crate::model::exit_status::ClientEnd;
+use crate::model::output::{DIAGNOSIS, OutputStream};
+use crate::remote::lease::Lease;
+use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
+use crate::remote::start;
+use crate::watch::case::{AttachOutcome, Case, Remains, Remote, ReportedExit};
+use crate::watch::process::Process;
+use crate::watch::state::{Action, Input, State};
 
 /// How long the end of stdout may come after the exit report: the two have no order.
 const STDOUT_AFTER_EXIT: Duration = Duration::from_secs(1);
@@ -436,7 +436,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         lifeline.hold();
         let (_, actions) = process.take(Input::Begin);
         if actions.contains(&Action::SendGo) {
-            lifeline.send_block(wrapper::start_block(&process.instance, &process.request));
+            lifeline.send_block(start::start_block(&process.instance, &process.request));
         }
     }
 

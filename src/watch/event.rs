@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
 
-use crate::callback_thread;
-pub(crate) use crate::callback_thread::refuse_inside_callback;
-use crate::error::{Error, Result};
-use crate::exit_status::ExitStatus;
-use crate::process::{Announcement, Process};
-use crate::queue::Queue;
-use crate::sys;
+use crate::local::sys;
+use crate::model::callback_thread;
+
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::ExitStatus;
+use crate::model::queue::Queue;
+use crate::watch::process::{Announcement, Process};
 
 /// Something that happened to a process.
 ///
@@ -417,10 +417,10 @@ impl Callbacks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instance::Instance;
-    use crate::launcher::Launcher;
-    use crate::request::BootRequest;
-    use crate::state::Input;
+    use crate::model::launcher::Launcher;
+    use crate::model::request::BootRequest;
+    use crate::remote::instance::Instance;
+    use crate::watch::state::Input;
 
     fn failure() -> Error {
         Error::ShutDown

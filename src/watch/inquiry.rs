@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::{self, ScriptRun, SinkAction};
-use crate::case::{Case, Remote, ReportedExit};
-use crate::error::{Result, StartFailure};
-use crate::process::Process;
-use crate::report::{Piece, Report};
-use crate::retry::Backoff;
-use crate::seats::Kind;
-use crate::seconds;
-use crate::state::Input;
-use crate::sys;
-use crate::wrapper;
+use crate::connect::call::{self, ScriptRun, SinkAction};
+use crate::connect::retry::Backoff;
+use crate::connect::seats::Kind;
+use crate::local::sys;
+use crate::model::error::{Result, StartFailure};
+use crate::model::time;
+use crate::remote::report::{Piece, Report};
+use crate::remote::start;
+use crate::watch::case::{Case, Remote, ReportedExit};
+use crate::watch::process::Process;
+use crate::watch::state::Input;
 
 /// How long a host may take to answer, beyond the time that the question itself waits for something.
 pub(crate) const INQUIRY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,10 +69,10 @@ fn inquire(case: &Case, until: Option<Instant>) -> Result<InquiryResult> {
     let remote = case.remote.as_ref().map(|Remote { pid, start_time, boot_id }| (*pid, &start_time[..], &boot_id[..]));
     let wrapper_pid = case.process.pids().remote_monitoring;
     // The application may need its whole grace to end, and the host some time to run the wrapper.
-    let grace = seconds::whole_seconds(request.grace).saturating_add(2);
+    let grace = time::whole_seconds(request.grace).saturating_add(2);
     let deadline =
         until.unwrap_or_else(Instant::now).checked_add(Duration::from_secs(grace).saturating_add(INQUIRY_TIMEOUT));
-    let line = |nonce: &_| wrapper::inquiry_line(nonce, instance, wrapper_pid, remote, grace);
+    let line = |nonce: &_| start::inquiry_line(nonce, instance, wrapper_pid, remote, grace);
     let mut answer = None;
     let cancelled = || case.process.is_released();
     let opened = |lifeline: &_| case.process.set_inquiry(lifeline);

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use crate::error::{Error, Result};
-use crate::exit_status::ExitStatus;
-use crate::options::KillStep;
-use crate::process::{Announcement, Outcome, Process, Reached};
-use crate::state::{Input, State};
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::ExitStatus;
+use crate::model::options::KillStep;
+use crate::watch::process::{Announcement, Outcome, Process, Reached};
+use crate::watch::state::{Input, State};
 
 /// How long a kill waits after each of its signals, unless its timeouts say otherwise: 10 s.
 pub const DEFAULT_KILL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,18 +10,18 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::client::Lifeline;
-use crate::error::{Error, Result};
-use crate::exit_status::{ExitSource, ExitStatus};
-use crate::instance::Instance;
-use crate::launcher::Launcher;
-use crate::link_loss::LinkLossPolicy;
-use crate::options::{KillScope, KillStep};
-use crate::output::OutputTails;
-use crate::request::BootRequest;
-use crate::signal::Signal;
-use crate::state::{Action, Input, ProcessState, State, decide};
-use crate::target::Target;
+use crate::launch::target::Target;
+use crate::local::client::Lifeline;
+use crate::model::error::{Error, Result};
+use crate::model::exit_status::{ExitSource, ExitStatus};
+use crate::model::launcher::Launcher;
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::options::{KillScope, KillStep};
+use crate::model::output::OutputTails;
+use crate::model::request::BootRequest;
+use crate::model::signal::Signal;
+use crate::remote::instance::Instance;
+use crate::watch::state::{Action, Input, ProcessState, State, decide};
 
 /// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

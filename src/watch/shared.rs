@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
-use crate::event::Hub;
-use crate::options::Options;
-use crate::pool::Pool;
-use crate::target::Target;
+use crate::connect::pool::Pool;
+use crate::launch::target::Target;
+use crate::model::error::Result;
+use crate::model::options::Options;
+use crate::watch::event::Hub;
 
 /// What the calls and the watchers of a manager share.
 pub(crate) struct Shared {

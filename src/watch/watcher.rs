@@ -10,27 +10,27 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
-use crate::case::{AttachOutcome, Case, Remains, Remote};
-use crate::channel::{Channel, Purpose};
-use crate::client::{Chunk, Lifeline};
-use crate::error::{Error, LauncherFailure, Result, SshFailure, StartStage};
-use crate::event::EventKind;
-use crate::exit_status::ClientEnd;
-use crate::inquiry::{self, INQUIRY_TIMEOUT};
-use crate::lease::SilentCut;
-use crate::nonce;
-use crate::output::Tail;
-use crate::pool::{Attempts, NoSeat};
-use crate::process::Process;
-use crate::report::NONCE_LENGTH;
-use crate::retry::Backoff;
-use crate::seat::Seat;
-use crate::seats::Kind;
-use crate::seconds;
-use crate::shared::Shared;
-use crate::state::{Input, State};
-use crate::sys;
-use crate::wrapper;
+use crate::connect::pool::{Attempts, NoSeat};
+use crate::connect::retry::Backoff;
+use crate::connect::seat::Seat;
+use crate::connect::seats::Kind;
+use crate::local::client::{Chunk, Lifeline};
+use crate::local::sys;
+use crate::model::error::{Error, LauncherFailure, Result, SshFailure, StartStage};
+use crate::model::exit_status::ClientEnd;
+use crate::model::output::Tail;
+use crate::model::time;
+use crate::remote::lease::SilentCut;
+use crate::remote::nonce;
+use crate::remote::report::NONCE_LENGTH;
+use crate::remote::start;
+use crate::watch::case::{AttachOutcome, Case, Remains, Remote};
+use crate::watch::channel::{Channel, Purpose};
+use crate::watch::event::EventKind;
+use crate::watch::inquiry::{self, INQUIRY_TIMEOUT};
+use crate::watch::process::Process;
+use crate::watch::shared::Shared;
+use crate::watch::state::{Input, State};
 
 /// A kept process gets its next link without a pause if restoring and using the last one took longer than this.
 const STEADY: Duration = Duration::from_secs(30);
@@ -228,10 +228,10 @@ impl Watcher {
             None => process.target().silent_cut(shared.options()),
         };
         match purpose {
-            Purpose::Start => wrapper::start_line(nonce, instance, request, &shared.name, lease),
+            Purpose::Start => start::start_line(nonce, instance, request, &shared.name, lease),
             Purpose::Attach => {
-                let grace = seconds::whole_seconds(request.grace).saturating_add(2);
-                wrapper::attach_line(nonce, instance, grace, &shared.name, self.case.spool.positions(), lease)
+                let grace = time::whole_seconds(request.grace).saturating_add(2);
+                start::attach_line(nonce, instance, grace, &shared.name, self.case.spool.positions(), lease)
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! - valgrind's memcheck: the whole process, with Rust's side. Leaks are errors. ssh and other children are not traced.
 //! - AddressSanitizer and UBSan: the C side is instrumented. Their heap serves both sides, so they also find leaks and
-//! double frees of the library's handles. (LeakSanitizer needs ptrace, which most containers allow.)
+//!   double frees of the library's handles. (LeakSanitizer needs ptrace, which most containers allow.)
 //! - ThreadSanitizer: the C side, and the library with its crates in a separate build, but not Rust's std. helgrind is
-//! not used: it knows only the locks of pthread, and takes each atomic and futex of Rust's for a race.
+//!   not used: it knows only the locks of pthread, and takes each atomic and futex of Rust's for a race.
 //!
 //! Suppressions are in tests/c/*.supp, each with its reason. Each checker must find the faults of tests/c/faults.c by
 //! the same command line, and each run must show that its checker was on.

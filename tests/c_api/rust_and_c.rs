@@ -182,7 +182,7 @@ fn every_kind_of_public_item_is_seen() {
     let root = parse("mod a; pub use a::{E, I, S, f, C, T}; #[cfg(doctest)] struct Readme;");
     let module = "#[derive(Debug, Default)] pub struct S { pub seen: i32, hidden: i32 }
         impl S { pub fn new() -> S {} fn own() {} pub(crate) fn ours() {} pub const ONE: i32 = 1; }
-        impl Drop for S {} impl From<time::Duration> for S {} impl From<Own> for S {} impl fmt::Debug for S {} impl<'de> Deserialize<'de> for S {}
+        impl Drop for S {} impl From<time::Duration> for S {} impl From<Own> for S {} impl fmt::Debug for S {} trait Ours {} impl Ours for S {} impl<'de> Deserialize<'de> for S {}
         #[derive(Clone, Serialize)] pub enum E { One, Two { field: i32 } }
         pub fn f() {} pub const C: i32 = 1; pub type T = i32; fn own() {} pub struct Own;
         #[cfg(test)] mod tests { fn test() {} }";

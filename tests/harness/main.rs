@@ -25,4 +25,5 @@ mod table;
 mod table_tests;
 
 mod remotes;
+mod rooms;
 mod slurm;

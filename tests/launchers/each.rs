@@ -50,7 +50,7 @@ const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it tests launchers itself";
 
 /// The other test programs, and why they do not.
-const OTHERS: [(&str, &str); 35] = [
+const OTHERS: [(&str, &str); 36] = [
     ("c_api::abi", FORM),
     ("c_api::checked", FORM),
     ("c_api::codes", FORM),
@@ -66,6 +66,7 @@ const OTHERS: [(&str, &str); 35] = [
     ("ends::panics", "it tests what a panic leaves, which does not depend on the launcher"),
     ("faults", "it runs at random over ssh, for as long as it is told"),
     ("harness::remotes", HARNESS),
+    ("harness::rooms", FORM),
     ("harness::slurm", HARNESS),
     ("keep::panic", "it tests what a panic leaves, which does not depend on the launcher"),
     ("launchers::command", OWN),

@@ -85,6 +85,7 @@ fn defined_type(item: &Item) -> Option<String> {
     match item {
         Item::Struct(item) => Some(item.ident.to_string()),
         Item::Enum(item) => Some(item.ident.to_string()),
+        Item::Trait(item) => Some(item.ident.to_string()),
         _ => None,
     }
 }
@@ -142,7 +143,8 @@ impl Scope<'_> {
                 }
                 if let Some((_, path, _)) = &item.trait_ {
                     let name = path_name(path);
-                    let is_private = self.private.iter().any(|private| name.contains(&format!("<{private}>")));
+                    let is_of = |private: &String| name == *private || name.contains(&format!("<{private}>"));
+                    let is_private = self.private.iter().any(|private| is_of(private));
                     if !is_private && !OF_EVERY_VALUE.contains(&name.as_str()) {
                         add(format!("{of}: {name}"));
                     }

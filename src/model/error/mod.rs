@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::destination;
-use crate::sys;
+use crate::local::sys;
+use crate::model::destination;
 
 pub use file::FileProblem;
 pub use launcher::LauncherFailure;

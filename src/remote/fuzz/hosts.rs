@@ -16,19 +16,19 @@ use proptest::test_runner::TestCaseResult;
 use tempfile::TempDir;
 
 use super::Fuzz;
-use crate::error::Error;
-use crate::event::EventKind;
-use crate::heap::most_held;
-use crate::instance::Instance;
-use crate::launcher::Launcher;
-use crate::link_loss::LinkLossPolicy;
+use crate::local::heap::most_held;
 use crate::manager::Manager;
-use crate::options::Options;
-use crate::parameters;
-use crate::process::Process;
-use crate::report::NONCE_BEGIN;
-use crate::request::BootRequest;
-use crate::watcher;
+use crate::model::error::Error;
+use crate::model::launcher::Launcher;
+use crate::model::link_loss::LinkLossPolicy;
+use crate::model::options::Options;
+use crate::model::request::BootRequest;
+use crate::remote::instance::Instance;
+use crate::remote::parameters;
+use crate::remote::report::NONCE_BEGIN;
+use crate::watch::event::EventKind;
+use crate::watch::process::Process;
+use crate::watch::watcher;
 
 /// Smaller than the default, so that a host can send much more than all bounds in a short time.
 const OUTPUT_LIMIT: usize = 16 << 10;

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::*;
-use crate::script::BOOTSTRAP;
-use crate::script::shells::{Shell, each};
+use crate::remote::script::BOOTSTRAP;
+use crate::remote::script::shells::{Shell, each};
 
 mod quotas;
 

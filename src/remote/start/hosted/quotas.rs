@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 
 use super::*;
-use crate::script::short_script;
+use crate::remote::script::short_script;
 
 /// The user id of the next host. The kernel counts the processes of a user, and zombies too: so each host has a user
 /// who owns nothing else on this machine.
