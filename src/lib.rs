@@ -26,9 +26,9 @@
 //!
 //! # Threads
 //! In this program, each process has one thread, and so has each shared connection and each followed log file. One more
-//! thread runs the exit callbacks, once a callback is registered. These threads sleep until something happens. All calls
-//! can be made from any thread. All signals are blocked in the crate's threads, which never unblock one. The crate
-//! installs no signal handler, logger or panic hook.
+//! thread runs the exit callbacks, once a callback is registered. These threads sleep until something happens. All
+//! calls can be made from any thread. All signals are blocked in the crate's threads, which never unblock one. The
+//! crate installs no signal handler, logger or panic hook.
 //!
 //! # Trust
 //! What an application writes cannot be taken for a report of its wrapper, because each report carries 186 random bits

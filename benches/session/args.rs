@@ -52,8 +52,8 @@ impl Args {
         if self.smoke { (2, 1) } else { (100, 10) }
     }
 
-    /// The larger boot that is compared with the one asked for: four times as many. Not measured where that is beyond what
-    /// sessions have.
+    /// The larger boot that is compared with the one asked for: four times as many. Not measured where that is beyond
+    /// what sessions have.
     pub fn larger(&self) -> Option<usize> {
         let larger = self.processes * 4;
         (larger <= 400 && !self.smoke).then_some(larger)

@@ -11,7 +11,8 @@ use crate::rig::{Rig, SESSIONS_PER_CONNECTION};
 use crate::samples::{Samples, ms};
 use crate::session::{LINES, TRIES, calm_down};
 
-/// Raw `ssh -S` over as many masters as sshpm has used: with their logins in the time, and then over masters that are ready.
+/// Raw `ssh -S` over as many masters as sshpm has used: with their logins in the time, and then over masters that are
+/// ready.
 pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples) -> Result<(), String> {
     if masters == 0 || processes > masters * SESSIONS_PER_CONNECTION {
         return Err(format!("{masters} connections do not hold {processes} sessions"));
@@ -51,7 +52,8 @@ fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Sample
     Ok(())
 }
 
-/// One session at a time, over a master that is ready and with a login of its own: beside reads of a log and validations.
+/// One session at a time, over a master that is ready and with a login of its own: beside reads of a log and
+/// validations.
 fn short_work(rig: &Rig, masters: &Masters, samples: &mut Samples) -> Result<(), String> {
     let tail = format!("tail -n {LINES} {}", rig.log_file().display());
     for number in 0..TRIES {

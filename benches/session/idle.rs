@@ -1,9 +1,10 @@
 //! What happens while nothing happens: wake-ups of the manager's threads, forks on the remote, CPU of both sides.
 //!
-//! No counter of the kernel says how often one process has forked, and /proc/stat counts the whole machine. But a process that
-//! has forked shows it: its child is there and was not before, or the child has ended and was waited for, and then the
-//! page faults that it had are added to its parent's `cminflt`; a child cannot run without one. So whoever has no new child
-//! and no new `cminflt` has not forked: a 0 is exact, and any other number counts the processes that forked, each once.
+//! No counter of the kernel says how often one process has forked, and /proc/stat counts the whole machine. But a
+//! process that has forked shows it: its child is there and was not before, or the child has ended and was waited for,
+//! and then the page faults that it had are added to its parent's `cminflt`; a child cannot run without one. So whoever
+//! has no new child and no new `cminflt` has not forked: a 0 is exact, and any other number counts the processes that
+//! forked, each once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

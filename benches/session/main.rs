@@ -1,8 +1,8 @@
 //! sshpm's benchmark: a session of run control against a private sshd, and beside it what raw ssh and other tools take.
 //! `cargo bench --bench session -- --help` says how; BENCHMARKS.md says what each number is.
 //!
-//! Everything is measured in turn, again and again, so that what else the machine does hits all alike. sshpm runs in a fresh
-//! process each time (this program again), which has nothing but the manager.
+//! Everything is measured in turn, again and again, so that what else the machine does hits all alike. sshpm runs in a
+//! fresh process each time (this program again), which has nothing but the manager.
 
 mod args;
 mod clients;
@@ -88,8 +88,8 @@ fn warm_up(rig: &Rig) -> Result<(), String> {
     rig.settle()
 }
 
-/// Everything once, each behind the end of the one before. What sshpm fails at ends it all; where others fail, there is no
-/// number.
+/// Everything once, each behind the end of the one before. What sshpm fails at ends it all; where others fail, there is
+/// no number.
 fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), String> {
     let count = args.processes;
     session(rig, Extent::Full, count, "", samples)?;

@@ -20,7 +20,8 @@ pub struct Masters<'a> {
 }
 
 impl<'a> Masters<'a> {
-    /// Makes so many, and tells of each as soon as it takes sessions. In the foreground, as its children: so it can end them.
+    /// Makes so many, and tells of each as soon as it takes sessions. In the foreground, as its children: so it can end
+    /// them.
     pub fn start(
         rig: &'a Rig,
         count: usize,

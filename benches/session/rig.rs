@@ -1,4 +1,5 @@
-//! The remote side of all measurements: a private sshd, an account without start-up files, and as many aliases as hosts.
+//! The remote side of all measurements: a private sshd, an account without start-up files, and as many aliases as
+//! hosts.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -12,7 +13,8 @@ use crate::session::{LINES, logins};
 use crate::support::{Remote, namespaces_work};
 use crate::wait::{pidfd, readable};
 
-/// sshd's default: of connections that have not logged in yet, it drops some from the 11th on. So this many at once lose none.
+/// sshd's default: of connections that have not logged in yet, it drops some from the 11th on. So this many at once
+/// lose none.
 pub const AT_ONCE_PER_HOST: usize = 10;
 /// sshd's default.
 pub const SESSIONS_PER_CONNECTION: usize = 10;
@@ -59,7 +61,8 @@ impl Rig {
         Ok(rig)
     }
 
-    /// What else is the remote's stands in its own ssh_config. `h1-*`: tools that take each host once get names of their own.
+    /// What else is the remote's stands in its own ssh_config. `h1-*`: tools that take each host once get names of
+    /// their own.
     fn write_config(&self, user: Option<&str>) -> Result<(), String> {
         let mut text = String::new();
         for host in 0..self.hosts {

@@ -1,7 +1,7 @@
 //! Other programs that run a command on many hosts: each runs `true` as often as sshpm boots processes.
 //!
-//! None of them shares connections by itself, so each gets as many at once as sshd lets in without a loss, and each "host" is
-//! an alias, because most of them take a host only once.
+//! None of them shares connections by itself, so each gets as many at once as sshd lets in without a loss, and each
+//! "host" is an alias, because most of them take a host only once.
 
 use std::fs;
 use std::process::Command;

@@ -3,8 +3,8 @@
 //! # What it is for
 //! A [`Target`] names a launcher, a host, a user and a process; this room turns it into a command of this machine, and
 //! the words of that command into an [`Error`]. Each launcher has a file of its own with the same four functions
-//! ([`Launch`](target::Launch): check, command, diagnose, traits); [`Target`] chooses among them here. `spawn` starts the
-//! client of a session.
+//! ([`Launch`](target::Launch): check, command, diagnose, traits); [`Target`] chooses among them here. `spawn` starts
+//! the client of a session.
 //!
 //! # What it may use
 //! `local`, `model` and `remote`.

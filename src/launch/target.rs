@@ -49,8 +49,8 @@ pub(crate) trait Launch {
     /// Refuses a host, a user or a uuid that this launcher cannot use.
     fn check(&self, target: &Target) -> Result<()>;
 
-    /// Returns the command of the client: a program on this machine that runs [`BOOTSTRAP`](crate::remote::script::BOOTSTRAP)
-    /// in `/bin/sh` on the host.
+    /// Returns the command of the client: a program on this machine that runs
+    /// [`BOOTSTRAP`](crate::remote::script::BOOTSTRAP) in `/bin/sh` on the host.
     fn command(&self, target: &Target, login: &SshLogin) -> Result<Command>;
 
     /// Returns why the client ended before the shell reported, by its exit code or minus its signal and by its stderr.

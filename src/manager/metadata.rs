@@ -97,6 +97,7 @@ impl ProcessMetadata {
 /// Returns the path of the metadata file of a process, as a shell on its host would read it. Wrappers use other
 /// directories if this one does not belong to the user. Does not block.
 pub fn metadata_file_path(uuid: &str) -> String {
+    // The Python class gave the directory its name; `sh/directories.sh` has all of them.
     format!("${{XDG_RUNTIME_DIR:-/tmp}}/drunc/metadata_{uuid}.json")
 }
 

@@ -1,9 +1,9 @@
 //! Plain values: what users give and get, and the checks that refuse bad values before anything starts.
 //!
 //! # What it is for
-//! Requests, options, errors, exit statuses, launchers, roles, signals and limits, each with its check and its text. All
-//! other rooms speak in these values. Bounded buffers are here too: `Head` (the first bytes of a stream), `Tail` (the
-//! last ones) and `OutputTails` (what is kept of an application's output, and its live readers).
+//! Requests, options, errors, exit statuses, launchers, roles, signals and limits, each with its check and its text.
+//! All other rooms speak in these values. Bounded buffers are here too: `Head` (the first bytes of a stream), `Tail`
+//! (the last ones) and `OutputTails` (what is kept of an application's output, and its live readers).
 //!
 //! # What it may use
 //! `local`.

@@ -1,10 +1,10 @@
 //! Everything that runs on a host, and the reports that it sends.
 //!
 //! # What it is for
-//! `sh/` has the shell code. `pieces` knows each piece of it, and what the piece needs; `script` assembles a script from
-//! pieces and values, and quotes each value once; `start` builds the scripts that start a process, adopt it and inquire
-//! about it. A `report::Scanner` finds reports in a stream by their nonce, and passes everything else on as data.
-//! `lease` says how a link that is cut in silence is noticed. `docs/protocol.md` defines what both sides say.
+//! `sh/` has the shell code. `pieces` knows each piece of it, and what the piece needs; `script` assembles a script
+//! from pieces and values, and quotes each value once; `start` builds the scripts that start a process, adopt it and
+//! inquire about it. A `report::Scanner` finds reports in a stream by their nonce, and passes everything else on as
+//! data. `lease` says how a link that is cut in silence is noticed. `docs/protocol.md` defines what both sides say.
 //!
 //! # What it may use
 //! `local` and `model`.

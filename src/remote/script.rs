@@ -12,7 +12,7 @@ use crate::remote::report::NONCE_LENGTH;
 
 /// Returns what is sent to run the script of this piece, with these values assigned before.
 pub(crate) fn short_script(nonce: &[u8; NONCE_LENGTH], values: &[(&str, &[u8])], piece: &'static str) -> Vec<Chunk> {
-    let mut script = Script::default();
+    let mut script = ScriptBuilder::default();
     script.assign(parameters::NONCE, nonce);
     for (name, value) in values {
         script.assign(name, value);
@@ -31,10 +31,10 @@ pub(crate) fn without_comments(script: &str) -> Vec<u8> {
 /// name.
 const SCRIPT: &str = "_script";
 
-/// The command for `/bin/sh` on the host. It reads one line, which reads the rest of a script, see [`Script::opened`].
-/// In single quotes it passes every login shell, csh and fish too, because it has no single quote, no `!`, no
-/// backslash and no newline. Everything else comes through stdin, so that no value, no script and no nonce stands in a
-/// command line. The word behind this command is the name that ps shows on the host.
+/// The command for `/bin/sh` on the host. It reads one line, which reads the rest of a script, see
+/// [`ScriptBuilder::opened`]. In single quotes it passes every login shell, csh and fish too, because it has no single
+/// quote, no `!`, no backslash and no newline. Everything else comes through stdin, so that no value, no script and no
+/// nonce stands in a command line. The word behind this command is the name that ps shows on the host.
 pub(crate) const BOOTSTRAP: &str = r#"IFS= read -r _script && eval "$_script""#;
 
 /// The end of a block. A block that a broken link has cut lacks it, and so the shell runs no part of that block.
@@ -42,9 +42,9 @@ const END: &str = "}";
 
 /// A shell script under construction.
 #[derive(Default)]
-pub(crate) struct Script(pub Vec<u8>);
+pub(crate) struct ScriptBuilder(pub Vec<u8>);
 
-impl Script {
+impl ScriptBuilder {
     /// Adds code.
     pub(crate) fn add(&mut self, text: &[u8]) {
         self.0.extend_from_slice(text);
@@ -188,7 +188,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_back_what_was_quoted(value in prop::collection::vec(1u8..=255, 0..60)) {
-            let mut script = Script::default();
+            let mut script = ScriptBuilder::default();
             script.add(b"printf %s ");
             script.quote(&value);
             let script = std::ffi::OsStr::from_bytes(&script.0);
@@ -198,8 +198,8 @@ mod tests {
     }
 
     /// A script that prints this value twice, the second time by its last command.
-    fn printing(value: &str) -> Script {
-        let mut script = Script::default();
+    fn printing(value: &str) -> ScriptBuilder {
+        let mut script = ScriptBuilder::default();
         script.assign(parameters::UUID, value);
         script.add(b"echo \"$_uuid\"\nsecond() {\necho \"$_uuid\"\n}\nsecond\n");
         script

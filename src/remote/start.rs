@@ -17,7 +17,7 @@ use crate::remote::lease::{Lease, SilentCut};
 use crate::remote::parameters;
 use crate::remote::pieces::{self, addition, script_of};
 use crate::remote::report::NONCE_LENGTH;
-use crate::remote::script::{Script, closed, literal_path, short_script, without_comments};
+use crate::remote::script::{ScriptBuilder, closed, literal_path, short_script, without_comments};
 
 // Each is made once: no further start costs that time.
 static WRAPPER: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&script_of("wrapper"))));
@@ -51,7 +51,7 @@ pub(crate) fn start_line(
     manager: &str,
     cut: SilentCut,
 ) -> Vec<Chunk> {
-    let mut script = Script::about(nonce, instance, whole_seconds(request.grace), cut);
+    let mut script = ScriptBuilder::about(nonce, instance, whole_seconds(request.grace), cut);
     script.assign(parameters::UMASK, request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
     script.assign(parameters::LOG_FILE, request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign(parameters::LOG_MODE, log_mode(request.log_mode));
@@ -90,7 +90,7 @@ pub(crate) fn attach_line(
     positions: (u64, u64),
     cut: SilentCut,
 ) -> Vec<Chunk> {
-    let mut script = Script::about(nonce, instance, grace, cut);
+    let mut script = ScriptBuilder::about(nonce, instance, grace, cut);
     script.assign(parameters::MANAGER, manager);
     script.assign(parameters::STDOUT_POSITION, positions.0.to_string());
     script.assign(parameters::STDERR_POSITION, positions.1.to_string());
@@ -127,8 +127,8 @@ pub(crate) fn inquiry_line(
 const MARK: &str = "SSHPM_PROCESS";
 
 /// Returns the script of the inner process: literal environment, setup lines, the environment again, and start.sh.
-fn inner_script(instance: &Instance, request: &BootRequest) -> Script {
-    let mut script = Script::default();
+fn inner_script(instance: &Instance, request: &BootRequest) -> ScriptBuilder {
+    let mut script = ScriptBuilder::default();
     // However a step ends this shell, the trap writes the step's name and code to the notebook, and then releases the
     // shell that waits for the exec. A program that every host has can fail with these arguments and this environment
     // only if they are too many bytes, or if the host cannot make a process: then no subshell runs either, and some
@@ -181,10 +181,10 @@ set --
     script
 }
 
-impl Script {
+impl ScriptBuilder {
     /// Begins a script for one process.
-    fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, cut: SilentCut) -> Script {
-        let mut script = Script::default();
+    fn about(nonce: &[u8; NONCE_LENGTH], instance: &Instance, grace: u64, cut: SilentCut) -> ScriptBuilder {
+        let mut script = ScriptBuilder::default();
         script.assign(parameters::NONCE, nonce);
         script.assign(parameters::UUID, &instance.uuid);
         script.assign(parameters::INSTANCE, &instance.id);

@@ -2,8 +2,8 @@
 //! linked.
 //!
 //! `SSHPM_UPDATE_ABI=1 cargo test --test c_api abi` adds what is new, with the version of the package. The header must
-//! be up to date by then. The update removes and changes nothing: to break the ABI on purpose, which needs a new SONAME,
-//! edit the ledger.
+//! be up to date by then. The update removes and changes nothing: to break the ABI on purpose, which needs a new
+//! SONAME, edit the ledger.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -107,8 +107,8 @@ impl Lane<'_> {
         outcomes
     }
 
-    /// The manager goes on: it has to learn that the kept processes are another's, which reports all further. Ends one of
-    /// them, or none.
+    /// The manager goes on: it has to learn that the kept processes are another's, which reports all further. Ends one
+    /// of them, or none.
     pub fn judge_supplanted(&mut self, rival: &Control, ends_one: bool) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();

@@ -13,8 +13,8 @@ use crate::support::ProcessInfo;
 
 /// How many starts a step disturbs.
 const STARTS: usize = 3;
-/// How long after the shell of a start has come a part of it is killed, at the most. The wrapper says `begin` as soon as the
-/// shell has read it.
+/// How long after the shell of a start has come a part of it is killed, at the most. The wrapper says `begin` as soon
+/// as the shell has read it.
 const FIRST_MOMENTS: Duration = Duration::from_millis(30);
 /// How long a start's shell is looked for.
 const LOOKING: Duration = Duration::from_secs(2);
@@ -36,8 +36,8 @@ pub fn kill(lane: &mut Lane, part: Part, dice: &mut Dice) {
     }
 }
 
-/// The shells of the wrapper itself, which ssh has named, and not what becomes the application: that one's shell can say that
-/// a child of its own was killed.
+/// The shells of the wrapper itself, which ssh has named, and not what becomes the application: that one's shell can
+/// say that a child of its own was killed.
 fn wrappers_own(tree: &[i32]) -> Vec<i32> {
     let is_own = |pid: &&i32| {
         let process = ProcessInfo::of(**pid);

@@ -49,8 +49,8 @@ impl Host {
         let host = Host { number, name: NAMES[number], user, logs, clock, full_disk, remote };
         host.set_clock(0);
         if own {
-            // libfaketime has a semaphore there where it can, and whoever is killed while it holds that makes all others
-            // hang.
+            // libfaketime has a semaphore there where it can, and whoever is killed while it holds that makes all
+            // others hang.
             fs::set_permissions(host.remote.local(Path::new("/dev/shm")), Permissions::from_mode(0o755)).unwrap();
             // Small, so that it is soon full.
             host.enter_mount("mount -o remount,size=8m /tmp").unwrap();

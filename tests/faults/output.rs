@@ -11,7 +11,8 @@ const LONGEST_PIECE: u64 = 1 << 17;
 pub enum Extent {
     /// All that the application wrote.
     Whole,
-    /// The same, of a process that is kept and whose link was lost: on stderr, lines that ssh said then can stand in it.
+    /// The same, of a process that is kept and whose link was lost: on stderr, lines that ssh said then can stand in
+    /// it.
     WholeWithSsh,
     /// The first bytes, however few: the rest was lost with the link. What ssh itself says then may stand behind them.
     Beginning,
@@ -64,8 +65,8 @@ fn is_text(byte: &u8) -> bool {
     byte.is_ascii_graphic() || b" \r\n".contains(byte)
 }
 
-/// Compares a log file, in which the pieces of both streams stand in the order in which they were written. Gives how many
-/// bytes it has.
+/// Compares a log file, in which the pieces of both streams stand in the order in which they were written. Gives how
+/// many bytes it has.
 pub fn check_log_file(key: u64, life: &Life, content: &[u8]) -> Result<u64, String> {
     let mut expected = Vec::new();
     let mut before = [0; 2];

@@ -128,8 +128,8 @@ pub struct Excuses {
     pub manager_gone: bool,
     /// It had ended when the manager that was killed was gone: that one may have taken its end and not told of it.
     pub ended_with_manager: bool,
-    /// A part of it was killed in the first moments of its start: its program may have been executed and not have come to
-    /// write.
+    /// A part of it was killed in the first moments of its start: its program may have been executed and not have come
+    /// to write.
     pub early: bool,
 }
 
@@ -229,7 +229,8 @@ fn judge_end(
 }
 
 /// The same for a uuid that was started `accepted` times while others killed it: as many ends, and the codes that the
-/// applications wrote. One that ended before it could write has only the codes of signals. Gives how many ends there were.
+/// applications wrote. One that ended before it could write has only the codes of signals. Gives how many ends there
+/// were.
 pub fn judge_race(accepted: usize, lives: &[Life], told: &[Told]) -> Result<usize, String> {
     let ends = told.iter().filter(|told| told.is_end()).count();
     if ends != accepted {

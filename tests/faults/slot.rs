@@ -119,8 +119,8 @@ impl Slot {
         self.log_file.is_some()
     }
 
-    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has told of its end. Gives how
-    /// many bytes are right.
+    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has told of its end. Gives
+    /// how many bytes are right.
     pub fn check_output(&self, life: &Life, streams: Option<[Vec<u8>; 2]>, extent: Extent) -> Result<u64, String> {
         match (&self.log_file, streams) {
             (Some(file), _) => {

@@ -216,8 +216,8 @@ fn judge_failure(case: &Case, reason: &str) -> Result<Verdict, String> {
     }
 }
 
-/// Whether a signal can have ended the shell of a start with this code. Of a step that fails with 1, the host cannot tell
-/// whether a signal before it was the cause.
+/// Whether a signal can have ended the shell of a start with this code. Of a step that fails with 1, the host cannot
+/// tell whether a signal before it was the cause.
 fn can_end_its_shell(fate: Fate, code: i32) -> bool {
     let by_step = code == 1 && matches!(fate, Fate::NoDirectory | Fate::SetupFails(1));
     by_step || EARLY.iter().any(|signal| code == 128 + signal)
@@ -228,7 +228,8 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
     let was_ended = asked.end || asked.strike || plan.start_timeout.is_some();
     match (exit.application, life) {
         (None, Some(_)) if asked.parent && exit.unknown => Ok(Verdict::Unheard),
-        // A manager that lets go does not ask the host any more. One that takes a start back has said that nobody will ask.
+        // A manager that lets go does not ask the host any more. One that takes a start back has said that nobody will
+        // ask.
         (None, Some(_))
             if exit.unknown && asked.strike && (asked.end || case.witnesses.iter().any(Witness::has_let_go)) =>
         {
@@ -282,7 +283,8 @@ fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
     }
     // What is not kept goes with its link, which can break behind the exit report.
     let is_lost = (exit.lost || case.asked.strike) && !case.plan.keep;
-    // A manager does not wait for the output of a kept start that it takes back, whether that has just come to run or not.
+    // A manager does not wait for the output of a kept start that it takes back, whether that has just come to run or
+    // not.
     let is_taken_back = case.plan.keep && case.asked.end && exit.source == "manual_kill_through_ssh_client";
     let is_cut = is_lost || is_taken_back;
     let mut compared = 0;

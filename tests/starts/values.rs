@@ -383,7 +383,7 @@ fn names(environment: &[OsString]) -> BTreeSet<String> {
 
 #[test]
 fn the_environment_is_the_logins_and_the_requests_and_nothing_else() {
-    let remote = Remote::builder().env("FROM_SSHD", "login").env("l", "in the wrapper's way").start();
+    let remote = Remote::builder().env("FROM_SSHD", "login").env("_home", "in the wrapper's way").start();
     let manager = remote.manager();
     let file = remote.scratch().join("report");
     let app = remote.app().display().to_string();
@@ -401,8 +401,8 @@ fn the_environment_is_the_logins_and_the_requests_and_nothing_else() {
             request = request.setup_line("export EXPORTED='by setup' OWN=setup; FROM_SSHD=setup");
         }
         let got = report(&manager, &remote, &file, &request);
-        // Shells themselves add these, and ksh93 the last two. `l` is the wrapper's, whatever the login has.
-        let shells_own = ["_", "PWD", "OLDPWD", "SHLVL", "l", "A__z", "_AST_FEATURES"];
+        // Shells themselves add these, and ksh93 the last two. `_home` is the wrapper's, whatever the login has.
+        let shells_own = ["_", "PWD", "OLDPWD", "SHLVL", "_home", "A__z", "_AST_FEATURES"];
         let is_slurms = |name: &str| {
             launched_by() == By::Slurm && ["SLURM", "SRUN_", "TMPDIR"].iter().any(|begin| name.starts_with(begin))
         };

@@ -16,9 +16,9 @@
 //! wait               waits until it is killed
 //! heartbeat SECONDS  prints "Process started", its pid, then "Heartbeat" again and again, until HUP, INT, QUIT or
 //!                    TERM, unless told to ignore it: then exits with 0
-//! record FILE MS     appends to FILE: "start PID START-TIME", "beat TIME" each MS milliseconds, "signal N SENDER" for every
-//!                    signal that can be caught; HUP, INT, QUIT and TERM, unless ignored, end it with 100 + N, and USR1
-//!                    with 7, behind "end CODE"
+//! record FILE MS     appends to FILE: "start PID START-TIME", "beat TIME" each MS milliseconds, "signal N SENDER" for
+//! every                    signal that can be caught; HUP, INT, QUIT and TERM, unless ignored, end it with 100 + N,
+//! and USR1                    with 7, behind "end CODE"
 //! speak KEY          makes `record` write output as well: 64 bytes to stdout and 64 to stderr before each beat, and
 //!                    128 KiB to each before the end that USR1 asks for. pattern.rs makes the bytes, of KEY and
 //!                    KEY + 1. "wrote OUT ERR" in FILE tells after each piece how many bytes it has written so far

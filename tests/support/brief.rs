@@ -33,8 +33,8 @@ pub fn brief(value: &(impl Debug + ?Sized)) -> String {
     shorten(&format!("{value:?}"), BRIEF)
 }
 
-/// Describes how `actual` differs from `expected`: their lengths, where they part, and the bytes around that place. Returns
-/// `None` if they are equal.
+/// Describes how `actual` differs from `expected`: their lengths, where they part, and the bytes around that place.
+/// Returns `None` if they are equal.
 pub fn difference(actual: &[u8], expected: &[u8]) -> Option<String> {
     if actual == expected {
         return None;

@@ -414,7 +414,8 @@ fn enter(holder: i32, variables: &[(String, String)]) -> fs::File {
     let namespace = fs::File::open(format!("/proc/{holder}/ns/mnt")).expect("the remote's file system");
     go_to(&namespace);
     for (name, _) in env::vars_os() {
-        // SAFETY: no other thread of this process uses the environment: it was started for this one test, which begins with this.
+        // SAFETY: no other thread of this process uses the environment: it was started for this one test, which begins
+        // with this.
         unsafe { env::remove_var(name) };
     }
     for (name, value) in variables {

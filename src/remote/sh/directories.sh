@@ -1,4 +1,5 @@
-# The directories in which wrappers keep their files.
+# The directories in which wrappers keep their files. drunc is the name that the Python class gave to the
+# directory of metadata files: other tools look there.
 
 # Calls command $1 with all these directories, also with those of other logins of this user: cron, sudo or
 # another launcher may not have their variables. None belongs to another user or is a symbolic link.

@@ -186,7 +186,8 @@ impl Manager {
         let mut progress = Progress { call: &mut progress, panic: None };
         let results = Owned::given(c::sshpm_host_results_free, |out| {
             let (count, data) = (hosts.len(), ptr::from_mut(&mut progress).cast());
-            // SAFETY: a manager that is ours, as many strings as it is told, a function for these user data, and an output.
+            // SAFETY: a manager that is ours, as many strings as it is told, a function for these user data, and an
+            // output.
             unsafe {
                 c::sshpm_manager_validate_hosts(
                     self.get(),
