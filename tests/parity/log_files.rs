@@ -292,6 +292,7 @@ fn follow_log_file_ends_in_every_way() {
             };
             let after = follower.next(TIME);
             assert!(matches!(after, Err(Error::LinkDown { .. })), "{after:?}");
+            assert!(after.unwrap_err().to_string().starts_with("this follower of a log file has ended"));
             error
         };
         let scratch = remote.scratch();

@@ -249,6 +249,10 @@ impl fmt::Display for Error {
             Error::SignalRefused { uuid, signal } => {
                 write!(f, "process {uuid:?} did not get signal {signal}: it is gone, or its host has no such signal")
             }
+            // A follower of a log file is about no process.
+            Error::LinkDown { uuid } if uuid.is_empty() => {
+                f.write_str("this follower of a log file has ended; its first error said why")
+            }
             Error::LinkDown { uuid } => {
                 write!(f, "the link to process {uuid:?} takes no commands; check that its host is up")
             }
@@ -265,7 +269,12 @@ impl fmt::Display for Error {
                 write_quote(f, "it said", stderr)
             }
             Error::StartFailed { uuid, host, user, reason, subject, log_file, output } => {
-                write!(f, "could not start process {uuid:?} on {}: ", destination::name(host, user.as_deref()))?;
+                let place = destination::name(host, user.as_deref());
+                match uuid.as_str() {
+                    // The validation of a host is about no process.
+                    "" => write!(f, "could not validate {place}: ")?,
+                    uuid => write!(f, "could not start process {uuid:?} on {place}: ")?,
+                }
                 match (subject, reason) {
                     (Some(line), StartFailure::Setup { .. }) => write!(f, "{line:?}: ")?,
                     (Some(subject), StartFailure::ProgramNotFound) if subject.contains(' ') => {

@@ -47,7 +47,7 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             let signal = between(message, " did not get signal ", ": ")?.to_owned();
             Error::SignalRefused { uuid: uuid()?, signal }
         }
-        c::SSHPM_ERROR_LINK_DOWN => Error::LinkDown { uuid: uuid()? },
+        c::SSHPM_ERROR_LINK_DOWN => Error::LinkDown { uuid: uuid().unwrap_or_default() },
         c::SSHPM_ERROR_FILE_MISSING
         | c::SSHPM_ERROR_FILE_IS_DIRECTORY
         | c::SSHPM_ERROR_FILE_UNREADABLE
