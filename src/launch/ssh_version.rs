@@ -221,7 +221,7 @@ mod tests {
     /// Runs in a process of its own, because SIGCHLD belongs to the whole process.
     #[test]
     fn it_is_asked_where_the_host_ignores_its_children() {
-        const NAME: &str = "ssh_version::tests::it_is_asked_where_the_host_ignores_its_children";
+        const NAME: &str = "launch::ssh_version::tests::it_is_asked_where_the_host_ignores_its_children";
         const ALONE: &str = "SSHPM_TEST_ALONE";
         if std::env::var_os(ALONE).is_none() {
             let mut again = Command::new(std::env::current_exe().unwrap());

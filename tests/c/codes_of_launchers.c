@@ -133,7 +133,7 @@ static void hosts_of_jobs(void)
     hosts_are("2", SSHPM_ERROR_LAUNCHER_NO_JOB, "job 2");
     hosts_are("3", SSHPM_ERROR_LAUNCHER_NO_CONTROLLER, "(connect failure)");
     hosts_are("4", SSHPM_ERROR_LAUNCHER_NO_JOB, "Invalid job id");
-    hosts_are("5", SSHPM_ERROR_LAUNCHER_ENDED, "with 5");
+    hosts_are("5", SSHPM_ERROR_LAUNCHER_ENDED, "code 5");
     OK(sshpm_launcher_new_slurm("1", &launcher));
     OK(sshpm_launcher_set_srun_program(launcher, "/no/such/srun"));
     GIVES(sshpm_launcher_get_hosts(launcher, &hosts), SSHPM_ERROR_LAUNCHER_NOT_FOUND, "/no/such/squeue");
