@@ -1,10 +1,10 @@
-//! This machine: the children that the library runs here.
+//! This machine: its system calls, and the children that the library runs here.
 //!
 //! # What it is for
 //! Everything that sshpm does on a host begins with a child of the host program: ssh or another launcher
-//! (`client.rs`), or a short helper such as `ssh -V` or `squeue` (`local_program.rs`). This room starts such
-//! a child, signals it, and takes its exit status. It replaces `std::process::Child`, which changes or expects more of
-//! the host program than a library may:
+//! (`client.rs`), or a short helper such as `ssh -V` or `squeue` (`local_program.rs`). This room starts such a child,
+//! signals it, and takes its exit status. It replaces `std::process::Child`, which changes or expects more of the host
+//! program than a library may:
 //!
 //! - **Starting.** A [`std::process::Command`] describes a child, and [`spawn()`] alone executes it, by posix_spawn(3).
 //!   The child gets an empty signal mask, the default disposition of every signal, a process group of its own, its
@@ -18,14 +18,20 @@
 //! - **Waiting.** A [`Child`] belongs to the one thread that takes its exit status. The status is unknown if the host
 //!   program took it first. That is not an error, because the remote host reports the exit of the application.
 //!
+//! `sys.rs` has the other system calls. It also starts the library's threads, with all signals blocked.
+//!
 //! # What it may use
-//! std and libc, and nothing else of the crate.
+//! std, libc and `parking_lot`, and no other room.
 //!
 //! # Threads
-//! Any thread may spawn. It waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] is
-//! shared between threads, and [`Child`] is not. Only [`Child::wait`] and [`Child::wait_until`] block. No call holds a
-//! lock of the library. Each system call that a signal can interrupt is repeated, because these calls also run on
-//! threads of the host program.
+//! Any thread may spawn. It waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] and
+//! [`client::Lifeline`] are shared between threads; [`Child`] and [`client::Client`] belong to one thread. These block:
+//! [`Child::wait`] and [`Child::wait_until`], [`client::Client::pump`] and the drop of a client, which kills it and
+//! waits for its end, `local_program`, `sys::poll` and `sys::lock_directory`. Each system call that a signal can
+//! interrupt is repeated, because these calls also run on threads of the host program.
+//!
+//! # Locks
+//! A lifeline has one. It is a leaf: no other lock is taken under it, and nothing blocks under it.
 //!
 //! # glibc
 //! glibc must be 2.24 or newer: an older posix_spawn reports a program that cannot be executed by the child's exit code
