@@ -20,8 +20,8 @@ const STALLED: Duration = Duration::from_secs(1);
 /// Hands out the permits to log in.
 #[derive(Default)]
 pub(crate) struct ConnectLimiter {
-    /// While it is held, `cancelled` takes the lock of the connection table, of a connection's state or of a process:
-    /// all of them are leaf locks.
+    /// While it is held, `cancelled` can take the lock of the connection table, of a connection's state or of a log
+    /// follower's link: all of them are leaf locks.
     open: Mutex<Connecting>,
     /// A permit was given back, or somebody may have been cancelled.
     changed: Condvar,

@@ -14,8 +14,9 @@
 //! else runs on the thread of the caller.
 //!
 //! # Locks
-//! Under the limiter's lock, a waiter may look whether it is cancelled, which takes the lock of the table or of a
-//! connection. All other locks are leaves. No lock is held while a thread waits, spawns or sends.
+//! Under the limiter's lock, a waiter checks whether it is cancelled, which can take the lock of the table, of a
+//! connection's state or of a log follower's link. All other locks are leaves. No lock is held while a thread waits,
+//! spawns or sends.
 
 pub(crate) mod call;
 pub(crate) mod connection;
