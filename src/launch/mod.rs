@@ -2,15 +2,16 @@
 //!
 //! # What it is for
 //! A [`Target`] names a launcher, a host, a user and a process; this room turns it into a command of this machine, and
-//! the words of that command into an [`Error`]. Each launcher has a file of its own with the same four functions
-//! ([`Launch`](target::Launch): check, command, diagnose, traits); [`Target`] chooses among them here. `spawn` starts
-//! the client of a session.
+//! the messages of that command into an [`Error`]. Each launcher has a file of its own with the same four functions
+//! ([`Launch`](target::Launch): check, command, diagnose, traits), and ssh has a fifth one (last_words); [`Target`]
+//! chooses among them here. `spawn` starts the client of a session.
 //!
 //! # What it may use
 //! `local`, `model` and `remote`.
 //!
 //! # Threads and locks
-//! None. `ssh_version` and `kerberos` run a short program of this machine and wait for it, for some seconds at most.
+//! None. `ssh_version` and `kerberos` run a short program of this machine and wait for it, for at most 4 s.
+//! `Slurm::hosts` runs two of Slurm's programs, and waits for at most 80 s.
 
 pub(crate) mod command;
 pub(crate) mod kerberos;

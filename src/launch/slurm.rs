@@ -16,7 +16,8 @@ use crate::remote::script::BOOTSTRAP;
 /// How long one of Slurm's programs may take. srun and squeue try for 9 s to reach a slurmctld that does not answer.
 const TIME: Duration = Duration::from_secs(20);
 
-/// The code is always 0, because srun would report another one in the middle of the application's stderr.
+/// The beginning of a step's script. The exit code of a step is always 0, because srun would report another code in the
+/// middle of the application's stderr.
 const STEP: &str = r#"cd 2>/dev/null; trap "exit 0" EXIT; "#;
 
 impl Launch for Slurm {
