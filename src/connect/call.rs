@@ -61,7 +61,8 @@ impl<'a> ScriptRun<'a> {
 /// until the end of the script or the deadline of the run.
 ///
 /// # Errors
-/// The reason why there was no session, the end of the time, or a local error. The script's own exit code is no error.
+/// The reason why there was no session, the end of the time, or a local error. A run that is cancelled before its
+/// session has begun gets the error for the end of the time. The script's own exit code is no error.
 pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> SinkAction) -> Result<()> {
     let (target, deadline) = (run.target, run.deadline);
     let mut options = Cow::Borrowed(pool.options());

@@ -169,8 +169,9 @@ impl Connection {
         self.ended.notify_all();
     }
 
-    /// Returns why it has ended, or `None` if it has not. A client can end a moment before the master that carried it:
-    /// waits up to 500 ms for the master, if the client `has_lost` the connection or the master has ended.
+    /// Returns why it has ended, or `None` if it has not. A client can end a moment before the master that carried it,
+    /// and the master a moment before its thread learns why. So this waits up to 500 ms for the thread, if the client
+    /// `has_lost` the connection or the master has ended.
     pub(crate) fn why_ended(&self, has_lost: bool) -> Option<String> {
         let mut state = self.state.lock();
         let until = sys::deadline(MASTER_AFTER_CLIENT);

@@ -180,7 +180,8 @@ impl<'p> Attempts<'p> {
     }
 
     /// Returns whether to try again after an attempt that ended with this error. If so, waits until it is time for
-    /// that, or until `cancelled` returns true; then the next call of [`Attempts::seat`] returns [`NoSeat::Cancelled`].
+    /// that, or until `cancelled` returns true. If it was cancelled, the next call of [`Attempts::seat`] returns
+    /// [`NoSeat::Cancelled`].
     pub(crate) fn again(&mut self, seat: Seat<'p>, error: &Error, cancelled: &dyn Fn() -> bool) -> bool {
         match seat.after(error, &mut self.tries) {
             Retry::No => return false,

@@ -48,8 +48,8 @@ impl Logins {
         Logins { connect_timeout, backoff: None }
     }
 
-    /// Returns when to log in again after a login failed with this error, and gives its permit back. Returns `None` if
-    /// another login cannot help, or if no time is left.
+    /// Returns when to log in again after a login failed with this error; `None` if another login cannot help, or if no
+    /// time is left. Gives the permit of the failed login back, and tells the limiter if sshd has dropped that login.
     pub(crate) fn after(&mut self, error: &Error, permit: Option<ConnectPermit>) -> Option<Instant> {
         if !ssh::is_worth_a_retry(error) {
             return None;
