@@ -99,7 +99,7 @@ impl Slurm {
         }
         let job = std::env::var("SLURM_JOB_ID").or_else(|_| std::env::var("SLURM_JOBID")).unwrap_or_default();
         if job.is_empty() {
-            return Err(Error::invalid("launcher.job", "", "must be set, or SLURM_JOB_ID must be, as salloc sets it"));
+            return Err(Error::invalid("launcher.job", "", "must be set where salloc has not set SLURM_JOB_ID"));
         }
         check_job("SLURM_JOB_ID", &job)?;
         Ok(job)
