@@ -233,6 +233,8 @@ impl Manager {
         }
         process.take(Input::Kill);
         process.settle(Input::ClientEnded, |_| Err(error.clone()));
+        // An adopted process has no client that could end: the manager lets go of it.
+        process.settle(Input::Detach, |_| Err(error.clone()));
         process.announce(Announcement::Complete);
         process.end_watch();
     }
@@ -461,6 +463,21 @@ mod tests {
         process.announce(Announcement::Complete);
         process.end_watch();
         process
+    }
+
+    #[test]
+    fn a_process_without_a_thread_is_settled() {
+        let instance = || Instance { uuid: "u".to_owned(), id: String::new() };
+        let request = || BootRequest::new("h", ["true"]);
+        let started = Process::new(instance(), request(), Launcher::Local);
+        let adopted = Process::adopted(instance(), request(), Launcher::Local, 1);
+        for process in [started, adopted] {
+            let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
+            let (process, _) = manager.table.write().enter(process).unwrap();
+            manager.put_back(&process, None, &Error::ShutDown);
+            assert!(matches!(process.outcome_after(Announcement::Complete), Some(Err(Error::ShutDown))));
+            assert!(!process.is_watched() && manager.find("u").is_err());
+        }
     }
 
     /// Every call that returns an end to the program, or drops it, acknowledges the end; other calls do not.
