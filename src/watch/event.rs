@@ -19,7 +19,6 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::local::sys;
 use crate::model::callback_thread;
-
 use crate::model::error::{Error, Result};
 use crate::model::exit_status::ExitStatus;
 use crate::model::queue::Queue;
@@ -405,7 +404,9 @@ impl Callbacks {
         // A panic must not end the thread that all callbacks share.
         let returned = panic::catch_unwind(AssertUnwindSafe(|| callback(&event.uuid, event.start_number, end))).is_ok();
         if !returned {
-            log::error!("an exit callback panicked for process {:?}", event.uuid);
+            let log = || log::error!("an exit callback panicked for process {:?}", event.uuid);
+            // The logger may panic, too.
+            let _ = panic::catch_unwind(AssertUnwindSafe(log));
         }
         drop(callback);
         self.table.lock().running = None;
