@@ -9,8 +9,11 @@
 //! All rooms but `capi`.
 //!
 //! # Threads
-//! Calls run on the thread of the caller. The dispatcher of exit callbacks refuses those that would wait for it. The
-//! manager joins the watchers, and has at most 16 threads for a call of [`Manager::validate_hosts`].
+//! Calls run on the thread of the caller. On the dispatcher of exit callbacks, calls that block return an error. The
+//! manager joins the watchers, and has at most 16 threads for a call of [`Manager::validate_hosts`]. A [`LogFollower`]
+//! has a thread of its own.
+//!
+//! [`LogFollower`]: log_file::LogFollower
 //!
 //! # Locks
 //! The table and the list of watchers have a lock each. No thread holds both together, and none holds one of them while
@@ -74,9 +77,10 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 ///
 /// So when one of these calls has returned the end of a process, no callback for this end runs any more, whether or not
 /// the uuid has been started again. They wait for callbacks only as long as their timeouts allow: a kill as long as the
-/// waits of all its steps add up to, counted from the call; `kill_process_without_metadata` as long as its timeout;
-/// `shutdown` as long as it may block. After that time, they return the end although a callback still runs. A callback
-/// that waits for the caller of a kill, for example for a lock which that caller holds, delays the kill by this time.
+/// waits of all its steps add up to, counted from its first step; `kill_process_without_metadata` as long as its
+/// timeout; `shutdown` as long as it may block. After that time, they return the end although a callback still runs. A
+/// callback that waits for the caller of a kill, for example for a lock which that caller holds, delays the kill by
+/// this time.
 ///
 /// Calls that only wait for an end or look it up may return it before the callbacks have run:
 /// [`wait_for_process_exit_code`](Manager::wait_for_process_exit_code), [`exit_status`](Manager::exit_status) and

@@ -90,8 +90,8 @@ impl Manager {
         Ok(self.find(uuid)?.output.lock().subscribe())
     }
 
-    /// Returns whether a wrapper on the host watches the process and has a link to this manager: from its first report
-    /// until the process ends or the link breaks; false for an unknown uuid. Does not block.
+    /// Returns whether a wrapper on the host watches the process and has a link to this manager: from the report of the
+    /// remote pid until the process ends or the link breaks; false for an unknown uuid. Does not block.
     pub fn is_monitoring_remotely(&self, uuid: &str) -> bool {
         self.find(uuid).is_ok_and(|process| process.is_alive() && process.pids().remote_monitoring.is_some())
     }

@@ -57,9 +57,12 @@ pub enum EventKind {
         status: ExitStatus,
     },
     /// The client on this machine (ssh, or that of another launcher) ended without a report of how the application
-    /// ended: the connection broke, or the client was killed. The manager now queries the host. For a kept process,
-    /// `LinkRestored` follows when the link is back. Otherwise `Exited` follows, at the latest after
-    /// [`lost_timeout`](crate::Options::lost_timeout); or `StartFailed`, if the start had failed.
+    /// ended: the connection broke, or the client was killed. The manager now queries the host, or restores the link of
+    /// a kept process. For a kept process, `LinkRestored` follows when the link is back, or `Exited` when
+    /// [`restore_timeout`](crate::Options::restore_timeout) is over. For any other process, `Exited` follows when the
+    /// host has answered, or when [`lost_timeout`](crate::Options::lost_timeout) is over; a query that runs at this
+    /// time may take the grace of the process and 12 s more. `StartFailed` follows in place of `Exited` if the start
+    /// had failed.
     LinkLost {
         /// The last message of the client, or how it ended.
         reason: String,

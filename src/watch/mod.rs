@@ -2,10 +2,10 @@
 //!
 //! # What it is for
 //! [`process::Process`] is what the watcher and the callers share of a process. [`watcher`] is the body of the thread
-//! of a process: it waits for a seat, runs a [`channel::Channel`] for as long as a client lives, and then asks the host
-//! (`inquiry`) or restores the link. [`case::Case`] is what is known of the process, and announces it. [`state`] has
-//! one `match` over all pairs of state and input; nothing else changes a state. [`event::Hub`] distributes events, and
-//! [`kill`] is the way of one process through a kill sequence.
+//! of a process: it waits for a seat, runs a [`channel::Channel`] for as long as a client lives, and, if the link was
+//! lost, asks the host how the process ended (`inquiry`) or restores the link. [`case::Case`] is what the watcher knows
+//! of the process, and announces it. [`state`] has one `match` over all pairs of state and input; nothing else decides
+//! on a state. [`event::Hub`] distributes events, and [`kill`] is the way of one process through a kill sequence.
 //!
 //! # What it may use
 //! `local`, `model`, `remote`, `launch` and `connect`.
@@ -15,8 +15,9 @@
 //! thread of the caller.
 //!
 //! # Locks
-//! The record of a process, its output, its user's name, the subscribers and the callbacks have a lock each. All of
-//! them are leaves: no other lock is taken under them, and nothing is waited for.
+//! The record of a process, its output, its user's name, the subscribers, the callbacks and the dispatcher have a lock
+//! each. All of them are leaves: no other lock of this crate is taken under them, and nothing is waited for. Under
+//! the locks of the record and the output, messages are sent to channels, without blocking.
 
 pub(crate) mod case;
 pub(crate) mod channel;
