@@ -18,7 +18,6 @@ use crate::model::output::Head;
 use crate::model::request::BootRequest;
 use crate::model::role::Role;
 use crate::model::time;
-use crate::model::time::whole_seconds;
 use crate::remote::instance::Instance;
 use crate::remote::parameters;
 use crate::remote::report::{Cleaned, Found, Piece, Report};
@@ -196,7 +195,7 @@ impl Manager {
     ) -> Result<Vec<CleanedUp>> {
         refuse_inside_callback()?;
         let target = self.shared.target(host, user, None)?;
-        let seconds = whole_seconds(grace).to_string();
+        let seconds = time::whole_seconds(grace).to_string();
         let tree = if kill_tree { "1" } else { "" };
         let values = [(parameters::GRACE, seconds.as_bytes()), (parameters::KILL_TREE, tree.as_bytes())];
         let line = |nonce: &_| short_script(nonce, &values, CLEAN_UP);

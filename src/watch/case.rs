@@ -76,7 +76,7 @@ pub(crate) struct LastClient {
 
 /// The link to the process, and the attempts to restore it.
 pub(crate) struct Link {
-    /// The state of the process when its link was lost.
+    /// The state of the process when its link was lost; `Running` before that.
     pub state_at_loss: State,
     /// The manager adopts the process, and has not had a link to it yet.
     pub is_adopting: bool,
@@ -184,7 +184,7 @@ impl Case {
         }
     }
 
-    /// Settles a process whose watcher panicked, if it is not settled.
+    /// Settles a process whose watcher panicked, and announces its end, unless both have happened.
     pub(crate) fn settle_after_panic(&self) {
         self.process.take(Input::ClientEnded);
         let lost = self.lost_status(None);

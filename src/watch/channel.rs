@@ -102,7 +102,7 @@ struct Timers {
     kill_client: Option<Instant>,
 }
 
-/// What a channel does at a time, although its client says nothing.
+/// What a channel does when a time has come, although its client writes nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Deadline {
     /// Announce the exit although its output has not ended.
@@ -152,13 +152,15 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         }
     }
 
-    /// Reads until the client has ended, and returns how it ended. An error is a local one.
+    /// Reads until the client has ended, and returns how it ended. An error says that this machine cannot read its
+    /// output.
     pub(crate) fn run(&mut self, client: &mut Client) -> Result<ClientEnd> {
         loop {
             let deadline = self.next_deadline();
             let pumped =
                 client.pump(deadline, |stream, bytes| self.scan(stream, |scanner, sink| scanner.push(bytes, sink)));
             match pumped.map_err(|e| Error::local("reading from a launcher", e))? {
+                // A host that writes without end must not hold the deadlines up.
                 Pumped::Some | Pumped::Deadline => self.handle_deadlines(client),
                 Pumped::Ended(code) => {
                     let end = code.map_or(ClientEnd::Unseen, ClientEnd::Seen);
@@ -175,7 +177,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
 
     // ---- deadlines ----
 
-    /// Returns when there is something to do although the client says nothing.
+    /// Returns when there is something to do although the client writes nothing.
     fn next_deadline(&self) -> Option<Instant> {
         let all = Deadline::OF_STATE.into_iter().chain(Deadline::OTHERS);
         all.filter_map(|deadline| self.deadline_of(deadline)).min()
@@ -404,7 +406,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn take_begin(&mut self, wrapper_pid: i64, user: Option<String>) {
-        // The first report stands, as of all that a wrapper says once.
+        // A wrapper begins once: only the first report counts.
         if self.seat.has_begun() {
             return;
         }
@@ -480,7 +482,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         self.timers.cut_client = None;
         self.case.link_restored(running);
         if !running {
-            // The link may have broken before the wrapper read the first `keep`. It obeys only one of the two.
+            // The last link may have broken before the wrapper read the first `keep`. It obeys only one of the two.
             self.send("keep\n");
         }
     }
@@ -582,7 +584,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         !self.has_spool() || self.output.complete_files == OUTPUT_FILES || is_given_up
     }
 
-    /// Announces the exit that was reported, if there is one.
+    /// Announces the exit that was reported, if there is one. Ends the client if the rest of the output is missing. Does
+    /// nothing while the client's end is awaited.
     fn announce_exit(&mut self) {
         if self.awaits_client() {
             return;

@@ -1,7 +1,8 @@
 //! One process, as its watcher and its callers share it.
 //!
-//! Lock order: a process's `record`, `output` and `user` are leaf locks: nothing else is locked, sent or written under
-//! them.
+//! Lock order: a process's `record`, `output` and `user` are leaf locks: under them, no other lock is taken and nothing
+//! is written or waited for. Observers and those who wait for answers get their messages from channels, and sending
+//! these does not block.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -43,7 +44,7 @@ pub(crate) enum Reached {
     Nobody,
     /// To the shell that runs the setup lines, and its children.
     Setup,
-    /// To the application; KILL also to the setup.
+    /// To the application. KILL counts as this even while the setup runs: nothing has to be sent again.
     Application,
 }
 
@@ -111,7 +112,7 @@ struct End {
     is_acknowledged: bool,
 }
 
-/// What a process has only while something of it lives: under the lock of its record.
+/// The clients of a process, the commands to its wrapper, and who observes it: under the lock of its record.
 #[derive(Default)]
 struct Handles {
     /// Of the client that carries the link.

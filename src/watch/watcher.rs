@@ -57,8 +57,8 @@ enum AttachEnd {
 }
 
 /// Watches a process from its start or adoption to its end. Blocks until then. `predecessors` are the processes that
-/// had this uuid before and that still have a watcher; `adopted` is the application that an adopted process already
-/// has.
+/// had this uuid before and whose watchers may not have ended; `adopted` is the application that an adopted process
+/// already has.
 pub(crate) fn watch(
     process: Arc<Process>,
     predecessors: &[Arc<Process>],
@@ -180,7 +180,7 @@ impl Watcher {
         self.process().is_kept() && self.case.remote.is_some() && !is_closed
     }
 
-    /// Runs one client to its end. An error is a local one: nothing was started.
+    /// Runs one client to its end. An error says why it could not be started, or why its output could not be read.
     fn run_client(&mut self, purpose: Purpose, seat: &mut Seat) -> Result<()> {
         let Case { process, shared, .. } = &self.case;
         let nonce = nonce::generate()?;
@@ -254,7 +254,8 @@ impl Watcher {
         self.process().take(Input::ClientEnded);
         match end {
             AttachEnd::Refused => self.case.settle_taken_over(),
-            // Its host listed the process before the adoption, and only a manager that has it can have removed it.
+            // Its host listed the process before the adoption, and keeps an exit that nobody has taken: somebody else
+            // has taken it, or removed it.
             AttachEnd::Gone if self.case.link.is_adopting => self.case.settle_taken_over(),
             AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => inquiry::give_up(&self.case),
             AttachEnd::Released => self.case.settle_released(),
