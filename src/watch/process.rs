@@ -163,7 +163,8 @@ impl Commands {
     }
 }
 
-/// Who gets a message after each change of a process.
+/// Who gets a message after each change that somebody waits for: of the state, the client, the end of the process, and
+/// when the watcher ends.
 #[derive(Default)]
 struct Observers {
     last_id: u64,
@@ -394,8 +395,11 @@ impl Process {
         self.record.lock().handles.lifeline.clone()
     }
 
+    /// Sets the lifeline of the client that carries the link, and notifies the observers: a successor with this uuid
+    /// waits until there is no client.
     pub(crate) fn set_lifeline(&self, lifeline: Option<Arc<Lifeline>>) {
         self.record.lock().handles.lifeline = lifeline;
+        self.notify();
     }
 
     /// Takes an input, unless the input would settle the process: [`Process::settle`] takes those. Closes the lifeline
@@ -524,8 +528,9 @@ impl Process {
         self.record.lock().handles.observers.notify();
     }
 
-    /// Sends a message to `sender` after each change, until the observation is dropped. Several processes may share one
-    /// sender. The caller must look at the process after this call: no message comes for earlier changes.
+    /// Sends a message to `sender` after each change of the state, of the client that carries the link and of the end,
+    /// and when the watcher ends, until the observation is dropped. Several processes may share one sender. The caller
+    /// must look at the process after this call: no message comes for earlier changes.
     pub(crate) fn observe(self: &Arc<Process>, sender: Sender<()>) -> Observation {
         let id = self.record.lock().handles.observers.add(sender);
         Observation { process: Arc::clone(self), id }
