@@ -988,7 +988,7 @@ sshpm_result sshpm_signal_to_name(int32_t signal, char **out_name);
 
 /**
  * Makes a launcher that uses the system's ssh. A manager without a launcher uses ssh, too; this launcher is for hosts
- * and requests of a manager that has another launcher.
+ * and requests of a manager that has another launcher. In JSON "ssh".
  *
  * Any thread. Does not block.
  *
@@ -999,7 +999,8 @@ sshpm_result sshpm_launcher_new_ssh(sshpm_launcher **out_launcher);
 
 /**
  * Makes a launcher that runs `/bin/sh` on this machine, as the user of this program and with the environment of this
- * program. The shell starts in the user's home directory. The host is only a name: every host is this machine.
+ * program. The shell starts in the user's home directory. The host is only a name: every host is this machine. In JSON
+ * "local".
  *
  * Any thread. Does not block.
  *
@@ -1013,7 +1014,8 @@ sshpm_result sshpm_launcher_new_local(sshpm_launcher **out_launcher);
  * command, which must execute them and let no other shell read them: `/bin/sh`, `-c`, a script, and `sshpm`. In the
  * command's own arguments, `{host}`, `{user}` and `{uuid}` stand for those of the process. The command must pass
  * stdin, stdout and stderr on unchanged and without a terminal, and also pass on the end of its stdin. The command
- * determines the environment and the directory in which the shell starts.
+ * determines the environment and the directory in which the shell starts. In JSON
+ * {"command": ["docker", "exec", "-i", "{host}"]}.
  *
  * Any thread. Does not block.
  *
@@ -1028,7 +1030,8 @@ sshpm_result sshpm_launcher_new_command(const char *const *argv, size_t argc, ss
 
 /**
  * Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
- * the job. All processes together may use more CPUs than the job has.
+ * the job. All processes together may use more CPUs than the job has. In JSON "slurm", or
+ * {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each key can be left out.
  *
  * Any thread. Does not block.
  *
@@ -1325,15 +1328,11 @@ sshpm_result sshpm_boot_request_new(const char *host,
 
 /**
  * Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
- * keys are optional: "launcher" (described below), "user", "name", "session", "tree_id", "role", "setup" (an array of
- * lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits"
- * (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
- * "start_timeout" and "grace" (seconds), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other
- * key is refused.
- *
- * A launcher is "ssh", "local" or "slurm", or an object with one key: {"command": ["docker", "exec", "-i", "{host}"]}
- * or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}. Each key of "slurm" can be left
- * out.
+ * keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "setup" (an array of lines),
+ * "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits" (an
+ * object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout"
+ * and "grace" (seconds), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
+ * The functions sshpm_launcher_new_... say how each launcher is written in JSON.
  *
  * Any thread. Does not block.
  *

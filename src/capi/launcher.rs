@@ -17,7 +17,7 @@ pub struct sshpm_launcher {
 }
 
 /// Makes a launcher that uses the system's ssh. A manager without a launcher uses ssh, too; this launcher is for hosts
-/// and requests of a manager that has another launcher.
+/// and requests of a manager that has another launcher. In JSON "ssh".
 ///
 /// Any thread. Does not block.
 ///
@@ -34,7 +34,8 @@ pub unsafe extern "C" fn sshpm_launcher_new_ssh(out_launcher: *mut *mut sshpm_la
 }
 
 /// Makes a launcher that runs `/bin/sh` on this machine, as the user of this program and with the environment of this
-/// program. The shell starts in the user's home directory. The host is only a name: every host is this machine.
+/// program. The shell starts in the user's home directory. The host is only a name: every host is this machine. In JSON
+/// "local".
 ///
 /// Any thread. Does not block.
 ///
@@ -54,7 +55,8 @@ pub unsafe extern "C" fn sshpm_launcher_new_local(out_launcher: *mut *mut sshpm_
 /// command, which must execute them and let no other shell read them: `/bin/sh`, `-c`, a script, and `sshpm`. In the
 /// command's own arguments, `{host}`, `{user}` and `{uuid}` stand for those of the process. The command must pass
 /// stdin, stdout and stderr on unchanged and without a terminal, and also pass on the end of its stdin. The command
-/// determines the environment and the directory in which the shell starts.
+/// determines the environment and the directory in which the shell starts. In JSON
+/// {"command": ["docker", "exec", "-i", "{host}"]}.
 ///
 /// Any thread. Does not block.
 ///
@@ -82,7 +84,8 @@ pub unsafe extern "C" fn sshpm_launcher_new_command(
 }
 
 /// Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
-/// the job. All processes together may use more CPUs than the job has.
+/// the job. All processes together may use more CPUs than the job has. In JSON "slurm", or
+/// {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each key can be left out.
 ///
 /// Any thread. Does not block.
 ///

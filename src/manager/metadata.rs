@@ -11,8 +11,8 @@ use crate::local::sys;
 use crate::manager::collect;
 use crate::model::check;
 use crate::model::error::{Error, FileProblem, Result};
+use crate::model::json;
 use crate::model::link_loss::LinkLossPolicy;
-use crate::model::request_json;
 use crate::model::time;
 use crate::remote::parameters;
 use crate::remote::script::short_script;
@@ -82,7 +82,7 @@ impl ProcessMetadata {
             uuid: uuid.to_owned(),
             reason: reason.chars().take(LONGEST_REASON).collect(),
         };
-        let mut metadata: ProcessMetadata = request_json::object(json).map_err(|e| bad(e.to_string()))?;
+        let mut metadata: ProcessMetadata = json::object(json).map_err(|e| bad(e.to_string()))?;
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));
         }

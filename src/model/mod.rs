@@ -17,6 +17,7 @@ pub(crate) mod check;
 pub(crate) mod destination;
 pub(crate) mod error;
 pub(crate) mod exit_status;
+pub(crate) mod json;
 pub(crate) mod launcher;
 pub(crate) mod limit;
 pub(crate) mod link_loss;

@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Error as _, IntoDeserializer, MapAccess, Unexpected, Visitor,
-};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use crate::model::check::LONGEST_TEXT;
 use crate::model::error::{Error, Result};
-use crate::model::launcher::Launcher;
+use crate::model::json::{self, Object};
+use crate::model::launcher::JsonLauncher;
 use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
 use crate::model::request::{BootRequest, LogMode};
 use crate::model::role::Role;
-use crate::model::slurm::Slurm;
 use crate::model::time;
 
 impl BootRequest {
@@ -31,17 +26,14 @@ impl BootRequest {
     /// `start_timeout` and `grace` (numbers of seconds), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree`
     /// (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
     ///
-    /// A launcher is `"ssh"`, `"local"` or `"slurm"`, or an object with one key:
-    /// `{"command": ["docker", "exec", "-i", "{host}"]}`, or
-    /// `{"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}`, in which each key is
-    /// optional.
+    /// [`Launcher`](crate::Launcher) says how each launcher is written.
     ///
     /// # Errors
     /// [`Error::Json`] if the text is not JSON, or a value has the wrong type or a key is unknown: the error names the
     /// key. [`Error::Invalid`] for values that [`check`](BootRequest::check) refuses, and for more than 64 MiB.
     pub fn from_json(json: &str) -> Result<BootRequest> {
         check_size(json)?;
-        object::<Json>(json.as_bytes())?.try_into()
+        json::object::<Json>(json.as_bytes())?.try_into()
     }
 
     /// Reads a session: a JSON array of objects, each of which is a request as
@@ -75,54 +67,6 @@ fn located(error: Error, at: usize) -> Error {
         Error::Invalid { field, value, reason } => Error::Invalid { field: format!("[{at}].{field}"), value, reason },
         other => other,
     }
-}
-
-/// A value that must be a JSON object. Derived code alone would accept an array too, by the order of the fields.
-struct Object<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Object<T>, D::Error> {
-        deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Object)
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object: {\"key\": value, …}")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, map: M) -> std::result::Result<T, M::Error> {
-        T::deserialize(MapAccessDeserializer::new(Named { map, key: String::new() }))
-    }
-}
-
-/// The entries of an object. An error about a value names its key, which serde's own errors do not.
-struct Named<M> {
-    map: M,
-    key: String,
-}
-
-impl<'de, M: MapAccess<'de>> MapAccess<'de> for Named<M> {
-    type Error = M::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> std::result::Result<Option<K::Value>, M::Error> {
-        let Some(key) = self.map.next_key::<String>()? else { return Ok(None) };
-        self.key = key;
-        seed.deserialize(self.key.as_str().into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> std::result::Result<V::Value, M::Error> {
-        self.map.next_value_seed(seed).map_err(|error| of(&self.key, error))
-    }
-}
-
-/// Reads a JSON text that must be an object.
-pub(crate) fn object<'de, T: Deserialize<'de>>(json: &'de [u8]) -> serde_json::Result<T> {
-    serde_json::from_slice(json).map(|Object(value)| value)
 }
 
 /// A request as JSON has it.
@@ -178,74 +122,6 @@ where
 {
     let value = serde_json::Value::deserialize(deserializer)?;
     T::deserialize(value).map_err(|_| D::Error::custom(expected))
-}
-
-/// A launcher as JSON has it: its name, or an object whose one key is the name.
-struct JsonLauncher(Launcher);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonSlurm {
-    job: Option<String>,
-    srun_program: Option<String>,
-    #[serde(default)]
-    srun_options: Vec<String>,
-}
-
-impl<'de> Deserialize<'de> for JsonLauncher {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<JsonLauncher, D::Error> {
-        deserializer.deserialize_any(LauncherVisitor).map(JsonLauncher)
-    }
-}
-
-/// Written by hand, because derived code cannot read an enum that is either a name or an object, and its errors say
-/// only the type of a wrong value.
-struct LauncherVisitor;
-
-impl<'de> Visitor<'de> for LauncherVisitor {
-    type Value = Launcher;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"a launcher: "ssh", "local", "slurm", {"command": […]} or {"slurm": {…}}"#)
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<Launcher, E> {
-        match name {
-            "ssh" => Ok(Launcher::Ssh),
-            "local" => Ok(Launcher::Local),
-            "slurm" => Ok(Launcher::Slurm(Slurm::new())),
-            _ => Err(E::invalid_value(Unexpected::Str(name), &self)),
-        }
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Launcher, M::Error> {
-        let Some(key) = map.next_key::<String>()? else { return Err(M::Error::invalid_length(0, &self)) };
-        let launcher = match key.as_str() {
-            "command" => Launcher::command(map.next_value::<Vec<String>>().map_err(|error| of("command", error))?),
-            "slurm" => {
-                let Object(slurm) = map.next_value::<Object<JsonSlurm>>().map_err(|error| of("slurm", error))?;
-                Launcher::Slurm(slurm.into())
-            }
-            _ => return Err(M::Error::unknown_field(&key, &["command", "slurm"])),
-        };
-        match map.next_key::<String>()? {
-            None => Ok(launcher),
-            Some(second) => Err(M::Error::custom(format!("`{second}` beside `{key}`: a launcher has one key"))),
-        }
-    }
-}
-
-/// Returns the error with the key that it concerns. serde_json keeps the line and column that the text ends with.
-fn of<E: de::Error>(key: &str, error: E) -> E {
-    E::custom(format!("{key}: {error}"))
-}
-
-impl From<JsonSlurm> for Slurm {
-    fn from(json: JsonSlurm) -> Slurm {
-        let slurm = json.job.into_iter().fold(Slurm::new(), Slurm::job);
-        let slurm = json.srun_program.into_iter().fold(slurm, Slurm::srun_program);
-        json.srun_options.into_iter().fold(slurm, Slurm::srun_option)
-    }
 }
 
 #[derive(Deserialize)]
@@ -318,6 +194,7 @@ pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::launcher::Launcher;
 
     fn refused(json: &str) -> String {
         BootRequest::from_json(json).unwrap_err().to_string()
@@ -358,27 +235,9 @@ mod tests {
     }
 
     #[test]
-    fn launchers_of_json_are_those_of_the_setter() {
-        let slurm =
-            Slurm::new().job("4711").srun_program("/opt/bin/srun").srun_option("--mem=1G").srun_option("--exclusive");
-        for (json, launcher) in [
-            (r#""ssh""#, Launcher::Ssh),
-            (r#""local""#, Launcher::Local),
-            (r#""slurm""#, Launcher::Slurm(Slurm::new())),
-            (
-                r#"{"command": ["docker", "exec", "-i", "{host}"]}"#,
-                Launcher::command(["docker", "exec", "-i", "{host}"]),
-            ),
-            (r#"{"slurm": {}}"#, Launcher::Slurm(Slurm::new())),
-            (r#"{"slurm": {"job": "4711"}}"#, Launcher::Slurm(Slurm::new().job("4711"))),
-            (
-                r#"{"slurm": {"job": "4711", "srun_program": "/opt/bin/srun", "srun_options": ["--mem=1G", "--exclusive"]}}"#,
-                Launcher::Slurm(slurm),
-            ),
-        ] {
-            let built = BootRequest::new("h", ["a"]).launcher(launcher);
-            assert_eq!(BootRequest::from_json(&with_launcher(json)).unwrap(), built, "{json}");
-        }
+    fn a_launcher_of_json_is_that_of_the_setter() {
+        let built = BootRequest::new("h", ["a"]).launcher(Launcher::Local);
+        assert_eq!(BootRequest::from_json(&with_launcher(r#""local""#)).unwrap(), built);
         assert_eq!(BootRequest::from_json(&with_launcher("null")).unwrap(), BootRequest::new("h", ["a"]));
     }
 
