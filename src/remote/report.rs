@@ -83,7 +83,7 @@ pub(crate) enum Failure {
     },
 }
 
-/// The steps of the inner process, see start.sh and wrapper.rs.
+/// The steps of the inner process, which `start.rs` and `sh/start.sh` name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     Environment,

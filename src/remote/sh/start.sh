@@ -1,4 +1,4 @@
-# The last part of the inner process's script, behind its environment and setup lines (see wrapper.rs). $0 is
+# The last part of the inner process's script, behind its environment and setup lines (see src/remote/start.rs). $0 is
 # the stem of the fifos, "$@" the application's argv. _sshpm_step names the current step for the EXIT trap,
 # which notes the step that has failed.
 
