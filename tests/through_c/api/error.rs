@@ -82,9 +82,10 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             // Rust's reasons are static texts.
             Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
         }
-        c::SSHPM_ERROR_SSH_NAME_NOT_RESOLVED..=c::SSHPM_ERROR_SSH_NO_TICKET => ssh(code, message)?,
-        c::SSHPM_ERROR_START_TIMED_OUT..=c::SSHPM_ERROR_START_NO_PROCESS => start(code, message)?,
-        c::SSHPM_ERROR_LAUNCHER_NOT_FOUND..=c::SSHPM_ERROR_LAUNCHER_NO_CONTROLLER => launcher(code, message)?,
+        // The families of codes, as src/capi/codes.rs numbers them.
+        100..200 => ssh(code, message)?,
+        200..300 => start(code, message)?,
+        300..400 => launcher(code, message)?,
         _ => return None,
     })
 }
