@@ -18,6 +18,9 @@
 //!
 //! A cell has the next state, and then the actions. `·` means that nothing changes.
 //!
+//! A process is *Connecting* also while it waits for a seat and has no client yet: then a kill ends the wait, which
+//! counts as *client ended*.
+//!
 //! Nothing runs on the host until the wrapper has reported `begin` and got its `go`: until then, killing the client
 //! takes the start back. *Cancelling* (after a kill or a release) and *Expiring* (after the start timeout) wait for the
 //! end of that client.
