@@ -26,8 +26,9 @@
 //!
 //! # Threads
 //! In this program, each process has one thread, and so has each shared connection and each followed log file. One more
-//! thread runs the exit callbacks, once a callback is registered. These threads sleep until something happens. All
-//! calls can be made from any thread. All signals are blocked in the crate's threads, which never unblock one. The
+//! thread runs the exit callbacks, once a callback is registered. Each call of
+//! [`Manager::validate_hosts`] has up to 16 threads until it returns. All these threads sleep until something happens.
+//! All calls can be made from any thread. All signals are blocked in the crate's threads, which never unblock one. The
 //! crate installs no signal handler, logger or panic hook.
 //!
 //! # Trust

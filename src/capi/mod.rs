@@ -5,7 +5,18 @@
 //! `cbindgen.toml`.
 //!
 //! `codes` has the result codes, `boundary` runs each function, catches its panics and passes values to C, and `input`
-//! reads the arguments. The files of the nouns use these three, which use only each other, in this order.
+//! reads the arguments. Each of these three imports only from those before it. The files of the nouns use all three.
+//!
+//! # What it may use
+//! All other rooms; most files need only what the crate exports.
+//!
+//! # Threads
+//! This room starts none. A function runs on the thread of its caller, an exit callback on the dispatcher, and the log
+//! callback on each thread that logs.
+//!
+//! # Locks
+//! `log` has a lock for the log callback, which is a leaf. [`callback_guard::CallbackGuard`] is held for reading while
+//! a callback runs, so that removing the callback waits for that call.
 // Types have the names that they have in C.
 #![allow(non_camel_case_types)]
 
