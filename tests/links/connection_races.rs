@@ -21,6 +21,9 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
     // A wrapper that makes its fifos has reported `begin`, and has not reported its pid yet.
     let script = "echo >>/tmp/fifos; while [ ! -e /tmp/go ]; do sleep 0.05; done; exec /usr/bin/mkfifo \"$@\"";
     let remote = Remote::builder().user_file("root", ".bashrc", instead_of("mkfifo", script)).start();
+    if !remote.require_users("start-up files of another user") {
+        return;
+    }
     let manager = manager(&remote);
     let local = |path: &str| remote.local(Path::new(path));
     manager.start_process("u", &shell("echo >>/tmp/runs; sleep 1000")).unwrap();
@@ -48,6 +51,9 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
 fn a_client_that_is_ended_before_its_session_begins_does_not_come_back() {
     let waits = "[ ! -e /tmp/wait ] || while [ ! -e /tmp/go ]; do sleep 0.05; done\n";
     let remote = Remote::builder().user_file("root", ".bashrc", waits).start();
+    if !remote.require_users("start-up files of another user") {
+        return;
+    }
     let manager = manager(&remote);
     start(&manager, "open", &shell("sleep 1000"));
     fs::write(remote.local(Path::new("/tmp/wait")), "").unwrap();
@@ -82,6 +88,9 @@ fn a_start_is_not_failed_by_one_that_was_cancelled_before() {
 fn a_login_that_hangs_does_not_hold_up_those_who_come_later() {
     let first_hangs = "mkdir /tmp/first 2>/dev/null && while [ ! -e /tmp/go ]; do sleep 0.05; done\n";
     let remote = Remote::builder().user_file("root", ".bashrc", first_hangs).start();
+    if !remote.require_users("start-up files of another user") {
+        return;
+    }
     let manager = Manager::new(options(&remote).connect_timeout(Duration::from_secs(1))).unwrap();
     manager.start_process("first", &shell("sleep 1000")).unwrap();
     wait_until("the first login", TIME, || remote.local(Path::new("/tmp/first")).exists().then_some(()));
