@@ -118,13 +118,15 @@ impl Manager {
     ///
     /// # Errors
     /// [`Error::UuidInUse`]: this manager has a process with this uuid that has not ended. [`Error::NotAdoptable`]: the
-    /// host does not have the process, it is not kept, or its wrapper is gone. [`Error::TakenOver`]: a manager controls
-    /// the process. [`Error::TimedOut`]: the host did not answer. [`Error::ShutDown`]: this manager was shut down or
+    /// host does not have the process, it is not kept, or its wrapper is gone. [`Error::TakenOver`]: another manager
+    /// controls the process. [`Error::TimedOut`]: the host did not answer. [`Error::ShutDown`]: this manager was shut down or
     /// detached before; [`Error::Detached`]: it was so during the call. [`Error::Ssh`], or [`Error::Launcher`] with
     /// another launcher: there was no connection. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<u64> {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
+        // Of a process of this manager, the host would say that a manager controls it.
+        self.table.read().admit(uuid)?;
         let found = self.find_on(host, user, uuid)?;
         let refuse = |reason| Err(Error::NotAdoptable { uuid: uuid.to_owned(), reason });
         let is_there = |found: &&FoundProcess| !matches!(found.state, FoundState::Gone);

@@ -126,15 +126,21 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
-    fn enter(&mut self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
+    /// Refuses a process that cannot be added now.
+    fn admit(&self, uuid: &str) -> Result<()> {
         if self.closed {
             return Err(Error::ShutDown);
         }
-        let uuid = process.uuid().to_owned();
-        if self.processes.get(&uuid).is_some_and(|known| !known.state().is_settled()) {
-            return Err(Error::UuidInUse { uuid });
+        if self.processes.get(uuid).is_some_and(|known| !known.state().is_settled()) {
+            return Err(Error::UuidInUse { uuid: uuid.to_owned() });
         }
+        Ok(())
+    }
+
+    /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
+    fn enter(&mut self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
+        self.admit(process.uuid())?;
+        let uuid = process.uuid().to_owned();
         self.last_start_number += 1;
         process.start_number = self.last_start_number;
         let process = Arc::new(process);

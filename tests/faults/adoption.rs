@@ -1,9 +1,14 @@
 //! How kept processes go from one manager to another.
 
+use std::time::Duration;
+
 use crate::control::Control;
 use crate::lane::{Lane, Outcomes, SETTLING, until};
 use crate::recorder::Told;
 use crate::support::ProcessInfo;
+
+/// How long a manager may take to ask again for a process whose links broke: pauses grow to 45 s.
+const LEARNING: Duration = Duration::from_secs(60);
 
 /// Who has the kept processes behind a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,15 +114,12 @@ impl Lane<'_> {
 
     /// The manager goes on: it has to learn that the kept processes are another's, which reports all further. Ends one
     /// of them, or none.
-    pub fn judge_supplanted(&mut self, rival: &Control, ends_one: bool) -> Outcomes {
+    pub fn judge_supplanted(&mut self, rival: &Control, before: &[usize], ends_one: bool) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();
-        for at in self.kept() {
+        for (at, before) in self.kept().into_iter().zip(before) {
             let slot = &self.slots[at];
-            let has_learned = until(SETTLING, || {
-                let told = self.manager.tidings.of(&slot.uuid);
-                told.iter().any(Told::is_taken_over).then_some(())
-            });
+            let has_learned = until(LEARNING, || (self.taken_over(at) > *before).then_some(()));
             if has_learned.is_none() {
                 outcomes.complain(format!("{}: its former manager does not learn that it is another's", slot.uuid));
             }
@@ -133,6 +135,15 @@ impl Lane<'_> {
             }
         }
         outcomes
+    }
+
+    /// Returns how often a manager was told that each kept process is another's.
+    pub fn all_taken_over(&self) -> Vec<usize> {
+        self.kept().into_iter().map(|at| self.taken_over(at)).collect()
+    }
+
+    fn taken_over(&self, at: usize) -> usize {
+        self.manager.tidings.of(&self.slots[at].uuid).iter().filter(|told| told.is_taken_over()).count()
     }
 
     fn kept(&self) -> Vec<usize> {

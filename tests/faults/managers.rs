@@ -95,13 +95,14 @@ impl<'a> Session<'a> {
         })
         .into_iter()
         .for_each(|other| outcomes.merge(other));
+        let before = self.on_all(lanes, |lane| lane.all_taken_over());
         let undo = undo::strike_manager(Fault::Supplanted, self.manager.control().process().clone(), dice);
         let rival = Control::start(self.near, MANAGER, &self.manager.tidings);
         self.on_all(lanes, |lane| lane.give_to(&rival)).into_iter().for_each(|other| outcomes.merge(other));
         undo();
         self.on_all(lanes, |lane| lane.settle(Succession::Rival)).into_iter().for_each(|other| outcomes.merge(other));
         let ends_one = dice.below(2) == 0;
-        let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, ends_one));
+        let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, &before[lane.host.number], ends_one));
         judged.into_iter().for_each(|other| outcomes.merge(other));
         self.part_with(&rival, &mut outcomes);
         self.adopt(lanes, None, &mut outcomes);

@@ -163,7 +163,7 @@ fn what_cannot_be_adopted_says_why() {
     assert!(matches!(refused("ends"), Error::TakenOver { .. }));
     assert!(matches!(refused("no/uuid"), Error::Invalid { .. }));
     start_ready(&second, "own", &shell(OWN_CODES));
-    assert!(matches!(refused("own"), Error::TakenOver { .. }));
+    assert!(matches!(refused("own"), Error::UuidInUse { .. }));
     finish(&first, remote_of(&second, &remote));
 }
 
