@@ -2833,7 +2833,7 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process with this uuid.
- * SSHPM_ERROR_TAKEN_OVER: a live manager controls the process, this one or another. SSHPM_ERROR_NOT_ADOPTABLE: the
+ * SSHPM_ERROR_TAKEN_OVER: another live manager controls the process. SSHPM_ERROR_NOT_ADOPTABLE: the
  * host does not have the process, the process is not kept, or the shell that watched it has gone.
  * SSHPM_ERROR_DETACHED: this manager was detached from all processes in the meantime. Nothing was changed unless it is
  * SSHPM_OK.
