@@ -129,7 +129,7 @@ static void adopted_or_not(sshpm_manager *manager)
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     sshpm_exit_status_free(status);
     OK(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL));
-    GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL), SSHPM_ERROR_UUID_IN_USE, "one");
+    GIVES(sshpm_manager_adopt_process(late, "one", "alpha", NULL, NULL), SSHPM_ERROR_TAKEN_OVER, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     NULL_ARGUMENT(sshpm_exit_status_get_ended_at(status, NULL));
     OK(sshpm_exit_status_get_ended_at(status, &at));
