@@ -3,7 +3,7 @@
 //! # What it is for
 //! A [`Target`] names a launcher, a host, a user and a process; this room turns it into a command of this machine, and
 //! the messages of that command into an [`Error`]. Each launcher has a file of its own with the same four functions
-//! ([`Launch`](target::Launch): check, command, diagnose, traits), and ssh has a fifth one (last_words); [`Target`]
+//! ([`Launch`]: check, command, diagnose, traits), and ssh has a fifth one (last_words); [`Target`]
 //! chooses among them here. `spawn` starts the client of a session.
 //!
 //! # What it may use

@@ -18,7 +18,7 @@ use crate::model::slurm::Slurm;
 /// How sshpm obtains the shell that starts and supervises a process on its host.
 ///
 /// States, events, kills, reports and output do not depend on the launcher. What a launcher cannot do is refused with
-/// [`Error::Invalid`](crate::Error::Invalid) before anything starts.
+/// [`Error::Invalid`] before anything starts.
 ///
 /// ```
 /// use sshpm::{BootRequest, Launcher, Options, Slurm};
