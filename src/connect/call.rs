@@ -1,6 +1,7 @@
 //! Calls of a host: runs a script there that is no process of the manager, and hands on what it reports and writes.
 
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,7 +84,8 @@ pub(crate) fn run(pool: &Pool, run: &ScriptRun, sink: &mut dyn FnMut(Piece) -> S
         let nonce = nonce::generate()?;
         let client = seat.spawn_client(&options, &target, (run.script)(&nonce))?;
         (run.opened)(client.lifeline());
-        let error = match talk(client, run, nonce, &mut seat, sink) {
+        let session = Session::new(run, &mut seat, client.lifeline());
+        let error = match session.talk(client, nonce, sink) {
             Talk::Done => return Ok(()),
             Talk::Failed(error) => return Err(error),
             Talk::NotBegun(error) => error,
@@ -105,68 +107,103 @@ enum Talk {
 /// How long a script may take to end after its last report.
 const DRAIN: Duration = Duration::from_millis(250);
 
-/// Runs one session of a script to its end.
-fn talk(
-    mut client: Client,
-    run: &ScriptRun,
-    nonce: [u8; NONCE_LENGTH],
-    seat: &mut Seat,
-    sink: &mut dyn FnMut(Piece) -> SinkAction,
-) -> Talk {
-    let (target, deadline) = (run.target, run.deadline);
-    let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
-    let mut diagnosis = Tail::default();
-    let (mut output_begun, mut action) = (false, SinkAction::Continue);
-    let mut drain_until = None;
-    let lifeline = Arc::clone(client.lifeline());
-    loop {
-        let look = if seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
-        let until = [deadline, look, drain_until].into_iter().flatten().min();
-        let pumped = client.pump(until, |stream, bytes| {
-            let scanner = match stream {
-                Stream::Stdout => &mut stdout,
-                Stream::Stderr => &mut stderr,
-            };
-            scanner.push(bytes, &mut |piece| match piece {
-                // Stdout and stderr have no order between them, so this report can come last.
-                Piece::Report(Report::Begin { .. }) => {
-                    seat.begun();
-                    lifeline.begun();
-                    if action == SinkAction::Continue {
-                        action = sink(piece);
-                    }
-                }
-                _ if matches!(action, SinkAction::Drain | SinkAction::Stop) => {}
-                Piece::Report(Report::OutputBegin) => output_begun = true,
-                Piece::Data(bytes) if stream == Stream::Stderr => diagnosis.push(bytes, DIAGNOSIS),
-                // Start-up files of the login shell wrote this.
-                Piece::Data(_) if !output_begun => {}
-                piece => action = sink(piece),
-            });
-        });
-        match action {
-            SinkAction::Stop => return Talk::Done,
-            SinkAction::Drain => drain_until = drain_until.or(sys::deadline(DRAIN)),
-            SinkAction::Send(line) => {
-                client.lifeline().send(line);
-                action = SinkAction::Continue;
-            }
-            SinkAction::Continue => {}
+/// One session of a script.
+struct Session<'a, 'p> {
+    run: &'a ScriptRun<'a>,
+    seat: &'a mut Seat<'p>,
+    lifeline: Arc<Lifeline>,
+    /// What the sink wants.
+    action: SinkAction,
+    /// When the session is over, once the sink wants nothing more.
+    drain_until: Option<Instant>,
+    /// The login shell's start-up files have written all that they write to stdout.
+    output_begun: bool,
+    diagnosis: Tail,
+}
+
+type Sink<'a> = &'a mut dyn FnMut(Piece) -> SinkAction;
+
+impl<'a, 'p> Session<'a, 'p> {
+    fn new(run: &'a ScriptRun<'a>, seat: &'a mut Seat<'p>, lifeline: &Arc<Lifeline>) -> Session<'a, 'p> {
+        Session {
+            run,
+            seat,
+            lifeline: Arc::clone(lifeline),
+            action: SinkAction::Continue,
+            drain_until: None,
+            output_begun: false,
+            diagnosis: Tail::default(),
         }
+    }
+
+    /// Reads what the client brings, until the session is over.
+    fn talk(mut self, mut client: Client, nonce: [u8; NONCE_LENGTH], sink: Sink) -> Talk {
+        let (mut stdout, mut stderr) = (Scanner::new(nonce), Scanner::new(nonce));
+        loop {
+            let pumped = client.pump(self.next_deadline(), |stream, bytes| {
+                let scanner = match stream {
+                    Stream::Stdout => &mut stdout,
+                    Stream::Stderr => &mut stderr,
+                };
+                scanner.push(bytes, &mut |piece| self.take(stream, piece, sink));
+            });
+            match self.action {
+                SinkAction::Stop => return Talk::Done,
+                SinkAction::Drain => self.drain_until = self.drain_until.or(sys::deadline(DRAIN)),
+                SinkAction::Send(line) => {
+                    self.lifeline.send(line);
+                    self.action = SinkAction::Continue;
+                }
+                SinkAction::Continue => {}
+            }
+            if let Some(end) = self.end(pumped) {
+                return end;
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let look = if self.seat.has_begun() { None } else { sys::deadline(Seat::LOOK_AFTER) };
+        [self.run.deadline, look, self.drain_until].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, stream: Stream, piece: Piece, sink: Sink) {
+        match piece {
+            // Stdout and stderr have no order between them, so this report can come last.
+            Piece::Report(Report::Begin { .. }) => {
+                self.seat.begun();
+                self.lifeline.begun();
+                if self.action == SinkAction::Continue {
+                    self.action = sink(piece);
+                }
+            }
+            _ if matches!(self.action, SinkAction::Drain | SinkAction::Stop) => {}
+            Piece::Report(Report::OutputBegin) => self.output_begun = true,
+            Piece::Data(bytes) if stream == Stream::Stderr => self.diagnosis.push(bytes, DIAGNOSIS),
+            // Start-up files of the login shell wrote this.
+            Piece::Data(_) if !self.output_begun => {}
+            piece => self.action = sink(piece),
+        }
+    }
+
+    /// Returns how the session ended, if it is over. Ends a client whose connection hangs.
+    fn end(&mut self, pumped: io::Result<Pumped>) -> Option<Talk> {
         let now = Instant::now();
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let ScriptRun { target, deadline, .. } = self.run;
         match pumped {
-            Err(error) => return Talk::Failed(Error::local("reading from a launcher", error)),
-            Ok(Pumped::Ended(_)) if seat.has_begun() => return Talk::Done,
-            Ok(Pumped::Ended(code)) => {
-                return Talk::NotBegun(target.diagnose(code, &diagnosis.get().bytes));
-            }
+            Err(error) => Some(Talk::Failed(Error::local("reading from a launcher", error))),
+            Ok(Pumped::Ended(_)) if self.seat.has_begun() => Some(Talk::Done),
+            Ok(Pumped::Ended(code)) => Some(Talk::NotBegun(target.diagnose(code, &self.diagnosis.get().bytes))),
             // The deadlines also hold for a host that writes without end, so that there is always something to read.
-            Ok(_) if is_over(drain_until) => return Talk::Done,
-            Ok(_) if is_over(deadline) && action == SinkAction::Drain => return Talk::Done,
-            Ok(_) if is_over(deadline) => return Talk::Failed(target.timed_out()),
-            Ok(Pumped::Deadline) if seat.hangs() => client.lifeline().kill_client(),
-            Ok(Pumped::Deadline | Pumped::Some) => {}
+            Ok(_) if is_over(self.drain_until) => Some(Talk::Done),
+            Ok(_) if is_over(*deadline) && self.action == SinkAction::Drain => Some(Talk::Done),
+            Ok(_) if is_over(*deadline) => Some(Talk::Failed(target.timed_out())),
+            Ok(Pumped::Deadline) if self.seat.hangs() => {
+                self.lifeline.kill_client();
+                None
+            }
+            Ok(Pumped::Deadline | Pumped::Some) => None,
         }
     }
 }
