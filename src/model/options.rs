@@ -139,8 +139,9 @@ impl Options {
     }
 
     /// Adds an option of ssh_config(5), written `Keyword=value`. It wins over the configuration files and over this
-    /// crate's own ServerAliveInterval, ServerAliveCountMax and ConnectTimeout. It does not win over what this crate
-    /// relies on: no terminal, no questions (BatchMode), no forwarded ports, no RemoteCommand, the sharing of
+    /// crate's own ForwardX11, ServerAliveInterval, ServerAliveCountMax and ConnectTimeout: `ForwardX11=yes` forwards
+    /// X11, which is off by default, because ssh then runs xauth(1) for each process, one after the other. The option
+    /// does not win over what this crate relies on: no terminal, no questions (BatchMode), no forwarded ports, no RemoteCommand, the sharing of
     /// connections (ControlMaster and the like), and LogLevel. Use absolute paths: ssh resolves relative ones against
     /// the current directory whenever it runs.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {

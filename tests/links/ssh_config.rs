@@ -550,6 +550,28 @@ fn relative_files_are_found_after_a_change_of_directory() {
 }
 
 #[test]
+fn x11_is_forwarded_only_if_an_option_asks_for_it() {
+    support::isolated(|| {
+        let remote = Remote::builder().sshd_option("X11Forwarding yes").start();
+        let calls = remote.dir().join("xauth-calls");
+        let xauth = remote.program("xauth", &format!("echo call >>'{}'; exit 1", calls.display()));
+        // SAFETY: no other thread of this process uses the environment yet.
+        unsafe { std::env::set_var("DISPLAY", "localhost:99") };
+        let lines = format!("ForwardX11 yes\nForwardX11Trusted yes\nXAuthLocation {}", xauth.display());
+        for options in both_ways(&remote, &lines) {
+            for asks in [false, true] {
+                let _ = fs::remove_file(&calls);
+                let options = if asks { options.clone().ssh_option("ForwardX11=yes") } else { options.clone() };
+                let manager = remote.manager_with(options);
+                let status = run_to_end(&manager, "p", &remote.request("alpha", "exit 3")).unwrap();
+                assert_eq!((status.code(), calls.exists()), (Some(3), asks), "{status}");
+            }
+        }
+        remote.assert_nothing_left();
+    });
+}
+
+#[test]
 fn all_of_them_at_once() {
     let (remote, dir) = (Remote::start(), socket_dir());
     let (_listener, port) = taken_port();
