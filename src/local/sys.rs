@@ -269,12 +269,12 @@ pub(crate) fn thread_id() -> i64 {
     unsafe { libc::gettid() }.into()
 }
 
-/// Returns a soft limit of this program (RLIMIT_NOFILE) or of its user (RLIMIT_NPROC).
-pub(crate) fn limit(resource: libc::__rlimit_resource_t) -> Option<libc::rlim_t> {
+/// Returns the soft and the hard limit of this program (RLIMIT_NOFILE) or of its user (RLIMIT_NPROC).
+pub(crate) fn limits(resource: libc::__rlimit_resource_t) -> Option<(libc::rlim_t, libc::rlim_t)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a limit of this frame.
     let done = unsafe { libc::getrlimit(resource, &mut limit) } == 0;
-    done.then_some(limit.rlim_cur)
+    done.then_some((limit.rlim_cur, limit.rlim_max))
 }
 
 /// Returns the number of the effective user.

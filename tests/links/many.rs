@@ -160,6 +160,8 @@ fn descriptors_get_short(share: bool) {
                     let text = error.to_string();
                     assert!(matches!(error, Error::Local { .. }), "{uuid}, room for {room}: {error:?}");
                     assert!(text.contains("RLIMIT_NOFILE") && text.contains("ulimit -n"), "{text}");
+                    // Both limits: whoever reads it learns how far the soft one can be raised.
+                    assert!(text.contains("ulimit -n: 256, at most "), "{text}");
                 }
             }
         }

@@ -324,7 +324,13 @@ fn write_quote(f: &mut fmt::Formatter<'_>, introduction: &str, text: &str) -> fm
 
 /// Names the limit that was reached, for the errors of the system whose own text does not name it.
 fn advice(error: &io::Error) -> String {
-    let limit = |resource| sys::limit(resource).map_or_else(|| "unknown".to_owned(), |limit| limit.to_string());
+    let number =
+        |limit: libc::rlim_t| if limit == libc::RLIM_INFINITY { "unlimited".into() } else { limit.to_string() };
+    let limit = |resource| match sys::limits(resource) {
+        Some((soft, hard)) if soft == hard => format!("{}, its maximum", number(soft)),
+        Some((soft, hard)) => format!("{}, at most {}", number(soft), number(hard)),
+        None => "unknown".to_owned(),
+    };
     match error.raw_os_error() {
         Some(libc::EMFILE) => format!(
             "; raise this program's limit of open files (RLIMIT_NOFILE, ulimit -n: {}): each process takes 3 or 4 \
