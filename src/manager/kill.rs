@@ -37,11 +37,10 @@ impl Manager {
         }
         match answer.recv_timeout(SIGNAL_TIMEOUT) {
             Ok(true) => Ok(()),
-            // The signal can end the application before the answer is sent: then the exit is the answer.
-            Err(RecvTimeoutError::Disconnected) => match process.outcome() {
-                Some(Ok(status)) if !status.link_lost() => Ok(()),
-                _ => Err(Error::LinkDown { uuid: uuid.to_owned() }),
-            },
+            // The signal can end the application before the answer is sent: then the reported exit is the answer, also
+            // while its output is still coming.
+            Err(RecvTimeoutError::Disconnected) if process.has_exited() => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::LinkDown { uuid: uuid.to_owned() }),
             Ok(false) => Err(Error::SignalRefused { uuid: uuid.to_owned(), signal: signal.to_string() }),
             Err(RecvTimeoutError::Timeout) => {
                 Err(Error::TimedOut { what: format!("an answer from process {uuid:?}"), waited: SIGNAL_TIMEOUT })

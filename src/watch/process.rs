@@ -609,6 +609,11 @@ impl Process {
         record.handles.commands.give_up();
     }
 
+    /// Returns whether the host has reported the exit, which may not be announced yet.
+    pub(crate) fn has_exited(&self) -> bool {
+        self.record.lock().has_exited
+    }
+
     /// Sends one step of a kill. It is no error if the link does not take the step: the link of the process is lost
     /// then, and its end is learned in another way.
     pub(crate) fn kill_step(&self, step: &KillStep) -> (Reached, Option<Receiver<bool>>) {

@@ -111,6 +111,21 @@ fn wait_until_client_ends(manager: &Manager, uuid: &str) {
     wait_until(&what, LONG, || manager.runtime_pids(uuid).ssh_client.is_none().then_some(()));
 }
 
+/// The shell that answers a signal is not the one that reports the exit, and can be the later one of the two.
+#[test]
+fn a_signal_whose_answer_comes_behind_the_exit_was_sent() {
+    let fake = Fake::new(
+        r#"*) runs; while read -r word _; do [ "$word" != kill ] || break; done
+           say exit 143 15 1 0; read -r word; sleep 0.2; echo "$n eof"; say clean ;;"#,
+    );
+    let manager = fake.manager();
+    manager.start_process("u", &patient("host")).unwrap();
+    manager.wait_until_started("u", LONG).unwrap();
+    manager.send_signal("u", sshpm::Signal::TERM).unwrap();
+    assert_eq!(manager.kill_process("u", LONG).unwrap().code(), Some(143));
+    drop_in_time(manager);
+}
+
 #[test]
 fn a_host_that_talks_without_end_holds_no_call_for_longer_than_its_time() {
     isolated(|| {
