@@ -159,9 +159,9 @@ set --
         script.add(b" || exit\n");
     }
     if !request.setup.is_empty() {
-        // The lines may have left options that would end or change the rest, and an attribute that would export these
-        // variables.
-        script.add(b"set +aefu\nunset _sshpm_step IFS\n");
+        // The lines may have left options that would end or change the rest, or that would write its values and
+        // arguments to stderr (x and v), and an attribute that would export these variables.
+        script.add(b"set +aefuvx\nunset _sshpm_step IFS\n");
         script.environment(request);
         if returns {
             script.step("directory", 0);
@@ -317,6 +317,7 @@ mod hosted;
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::process::Command;
     use std::time::Duration;
 
@@ -406,6 +407,25 @@ mod tests {
             let mut shellcheck = Command::new("shellcheck");
             let output = run_with(shellcheck.args(["-s", "sh", "-e", EXCLUDED, "-f", "gcc", "-"]), &text);
             assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+
+    /// A setup line can have the shell trace what it does, and the trace goes to the application's stderr.
+    #[test]
+    fn a_trace_that_a_setup_line_begins_shows_no_value_and_no_argument() {
+        let instance = Instance { uuid: "u".into(), id: "0123456789abcdef".into() };
+        for line in ["set -x", "set -v"] {
+            let request = BootRequest::new("h", ["program", "hidden argument"]).environment("A", "hidden value");
+            let script = inner_script(&instance, &request.setup_line(line)).0;
+            let dir = tempfile::tempdir().unwrap();
+            for shell in each() {
+                // Without its fifos, the script ends just before it would execute the program.
+                let mut command = shell.command();
+                command.args(["-c", "eval \"$1\""]).arg(dir.path().join("stem")).arg(OsStr::from_bytes(&script));
+                let output = run_with(&mut command, b"");
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.code() == Some(125) && !said.contains("hidden"), "{}: {said}", shell.name);
+            }
         }
     }
 
