@@ -92,7 +92,8 @@ impl ScriptBuilder {
     /// none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block
     /// until the script reports that it has begun.
     fn opened(self, rest: usize) -> Vec<u8> {
-        let begin = format!("{{ unset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
+        // bash takes options from an exported SHELLOPTS. The option a would export each value, the nonce too.
+        let begin = format!("{{ set +a\nunset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;
         let reads = format!(
             "exec 4>&2; {SCRIPT}=$(head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"${SCRIPT}\"\n"
@@ -257,6 +258,21 @@ mod tests {
                 let (stdout, stderr) = run(&shell, &sent[..cut], "/usr/bin:/bin");
                 assert_eq!((stdout, stderr), (vec![], vec![]), "{}, cut at {cut} of {}", shell.name, sent.len());
             }
+        }
+    }
+
+    /// bash takes its options from the variable SHELLOPTS.
+    #[test]
+    fn a_login_whose_shells_export_everything_exports_no_value() {
+        for shell in each() {
+            let mut script = ScriptBuilder::default();
+            script.assign(parameters::NONCE, "hidden");
+            script.add(b"env\n");
+            let mut command = shell.command();
+            command.args(["-c", BOOTSTRAP, "sshpm"]).env("SHELLOPTS", "allexport");
+            let output = run_with(&mut command, &script.bundle().concat());
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains("PATH=") && !said.contains("hidden"), "{}: {said}", shell.name);
         }
     }
 
