@@ -85,15 +85,25 @@ _name_some() {
 # Sets _stem.
 # Returns 0.
 _remove_left_file() {
-    case $1 in
-    *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _stem=${1%.*} ;;
-    # These end with the name of a link, which has three parts.
-    *.end.*.*.* | *.l.*.*.*) _stem=${1%.*.*.*.*} ;;
-    # This ends with the name of a reader, which has two.
-    *.r.*.*) _stem=${1%.*.*.*} ;;
+    _start_name=${1##*/}
+    case $_start_name in
+    *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _start_name=${_start_name%.*} ;;
+    *.r.*.* | *.l.*.*.* | *.end.*.*.*)
+        # A uuid can contain such parts too, so they are counted from the end: the name of a reader has two parts, the
+        # name of a link has three.
+        case ${_start_name%.*.*} in
+        *.r) _start_name=${_start_name%.*.*.*} ;;
+        *)
+            case ${_start_name%.*.*.*} in
+            *.l | *.end) _start_name=${_start_name%.*.*.*.*} ;;
+            *) return 0 ;;
+            esac
+            ;;
+        esac
+        ;;
     *) return 0 ;;
     esac
-    _start_name=${_stem##*/}
+    _stem=${1%/*}/$_start_name
     [ -e "$1" ] && ! _names_instance "${_stem%/*}/metadata_${_start_name%.*}.json" "${_start_name##*.}" || return 0
     case $1 in
     "$_stem".end*) [ ! -f "$1" ] || rm -f "$1" ;;

@@ -54,7 +54,11 @@ _claim_directory() {
     for _left_file in "$1/$_uuid".????????????????.*; do
         [ -e "$_left_file" ] || continue
         _left_file=${_left_file#"$1/$_uuid."}
-        _remove_abandoned "$1/$_uuid.${_left_file%%.*}"
+        # A longer uuid can begin with this one and a dot.
+        case ${_left_file%%.*} in *[!0-9a-f]*) continue ;; esac
+        case ${_left_file#????????????????.} in
+        [acx] | end | err | kept | out | ran | tmp | end.* | [lr].*) _remove_abandoned "$1/$_uuid.${_left_file%%.*}" ;;
+        esac
     done
     _stem=$1/$_uuid.$_instance
     # The draft of the metadata file comes first, and stays open until the notebook is: see _remove_abandoned.

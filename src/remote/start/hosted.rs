@@ -1018,3 +1018,25 @@ fn files_of_a_start_without_metadata_stay_while_it_lives() {
         wait_until("the end of all", || host.kill_all("\0") == 0);
     });
 }
+
+/// The files of a process belong to its own uuid, also where another uuid is the beginning of that one, or where it
+/// looks like the end of a file's name.
+#[test]
+fn files_of_a_longer_uuid_stay() {
+    for shell in each() {
+        for rest in ["readout-app-0001", "readout.crate-01.link", "l", "r", "end"] {
+            let mut host = Host::new(shell.clone());
+            let shorter = host.instance.uuid.clone();
+            host.instance.uuid = format!("{shorter}.{rest}");
+            let mut first = host.start_until(Running, LinkLossPolicy::Terminate);
+            let files = host.files();
+            host.clean_up();
+            host.instance = Instance { uuid: shorter, id: "fedcba9876543210".into() };
+            let mut second = host.start_until(Running, LinkLossPolicy::Terminate);
+            assert!(files.iter().all(|file| file.exists()), "{}: {rest}: {files:?}", host.shell.name);
+            first.close();
+            second.close();
+            wait_until("the end of all", || host.kill_all("\0") == 0);
+        }
+    }
+}
