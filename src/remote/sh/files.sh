@@ -79,13 +79,15 @@ _read_line() {
         _file_instance=${_file_instance%%\"*}
         ;;
     esac
-    case $_file_instance in *[!0-9a-f]*) _file_instance= ;; esac
+    # A shorter one, from a file that was cut, would be the beginning of others.
+    case $_file_instance in *[!0-9a-f]*) _file_instance= ;; ????????????????) ;; *) _file_instance= ;; esac
     # This comes first: what follows takes dash long where it finds nothing.
     case $_metadata_line in *"\"boot_id\":\"$_boot_id\""*"}") ;; *) return 1 ;; esac
     _file_pid=${_metadata_line#*\"pid\":}
     _file_pid=${_file_pid%%,*}
     case $_file_pid in
-    *[!0-9]* | '')
+    # kill takes -1 for all processes of the user.
+    *[!0-9]* | [01] | '')
         _file_pid=
         return 1
         ;;
