@@ -155,10 +155,13 @@ _read_commands() {
 
 # Marks this process as the one that reads the commands, by the name of an empty file. A script that finds a
 # wrapper checks that this process lives.
-# Needs _stem and _is_alone.
+# Needs _stem, _metadata_file and _is_alone.
 # Returns 0 if it is marked.
 _mark_reader() {
-    [ -p "$_stem.a" ] && read -r _reader_pid _rest_of_stat </proc/self/stat && _find_start "$_reader_pid" || return
+    # Without a metadata file, no script finds this wrapper. Its fifos are in a directory where others can make links of
+    # any name, so that nothing may be written there by a name that they can guess.
+    [ -n "$_metadata_file" ] && [ -p "$_stem.a" ] || return
+    read -r _reader_pid _rest_of_stat </proc/self/stat && _find_start "$_reader_pid" || return
     # The marker of a killed reader must not stand alone: it would say that nobody reads.
     [ x ] >"$_stem.r.$_reader_pid.$_process_start" || [ -n "$_is_alone" ] || rm -f "$_stem".r.*
 }
@@ -249,12 +252,12 @@ _await_reports() {
 }
 
 # Writes the word of the end that the notebook has: the main shell was killed while it reported.
-# Needs _nonce.
+# Needs _nonce and _metadata_file.
 # Returns 0.
 _leave_noted_word() {
     echo "$_nonce" >&8
     while _read_note; do
-        case $_note in exit) _write_word "exit $_note_words" ;; esac
+        case $_note in exit) [ -z "$_metadata_file" ] || _write_word "exit $_note_words" ;; esac
     done
 }
 
