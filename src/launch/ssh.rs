@@ -8,7 +8,7 @@ use crate::launch::route::Route;
 use crate::launch::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
 use crate::launch::target::{Launch, SshLogin, Target, Traits};
 use crate::local::client::StdoutAs;
-use crate::model::error::{Error, Result, SshFailure};
+use crate::model::error::{Error, Result, SshFailure, printable};
 use crate::model::options::{HostKeyPolicy, Options};
 use crate::model::time;
 use crate::remote::lease::SilentCut;
@@ -274,7 +274,7 @@ const LINK_MESSAGES: [&str; 7] = [
 pub(crate) fn last_words(stderr: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(stderr);
     let words = text.lines().map(str::trim).rfind(|line| LINK_MESSAGES.iter().any(|begin| line.starts_with(begin)));
-    words.map(str::to_owned)
+    words.map(printable)
 }
 
 #[cfg(test)]
@@ -308,6 +308,12 @@ mod tests {
         for host in ["h", "localhost.example.org", "128.0.0.1"] {
             assert!(!with(HostKeyPolicy::DisabledForLocalhost, host).contains("StrictHostKeyChecking"), "{host}");
         }
+    }
+
+    #[test]
+    fn the_last_words_do_not_change_the_terminal() {
+        let stderr = b"output\r\nConnection to \x1b[2Jh closed.\r\n";
+        assert_eq!(last_words(stderr).unwrap(), "Connection to ?[2Jh closed.");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::connect::seats::Kind;
 use crate::local::sys;
 use crate::manager::collect;
 use crate::model::check;
-use crate::model::error::{Error, FileProblem, Result};
+use crate::model::error::{Error, FileProblem, Result, printable};
 use crate::model::json;
 use crate::model::link_loss::LinkLossPolicy;
 use crate::model::time;
@@ -80,7 +80,7 @@ impl ProcessMetadata {
     pub fn from_json(uuid: &str, json: &[u8]) -> Result<ProcessMetadata> {
         let bad = |reason: String| Error::BadMetadata {
             uuid: uuid.to_owned(),
-            reason: reason.chars().take(LONGEST_REASON).collect(),
+            reason: printable(&reason).chars().take(LONGEST_REASON).collect(),
         };
         let mut metadata: ProcessMetadata = json::object(json).map_err(|e| bad(e.to_string()))?;
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
@@ -157,6 +157,13 @@ mod tests {
         let array = br#"[42, "h", "u", 1.5, "0", "r", "n", "s", "1", "b", "keep", null, 1, "i"]"#;
         let error = ProcessMetadata::from_json("u", array).unwrap_err().to_string();
         assert!(error.contains("sequence, expected an object"), "{error}");
+    }
+
+    #[test]
+    fn the_reason_does_not_change_the_terminal() {
+        let text = json("42").replace("\"new\":1", r#""link_loss":"\u001b[2J""#);
+        let error = ProcessMetadata::from_json("u", text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("?[2J") && !error.contains('\u{1b}'), "{error}");
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Error {
 }
 
 /// Returns a host's text without the control characters that would change the state of the reader's terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let is_hidden = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     text.trim().chars().map(|c| if is_hidden(c) { '?' } else { c }).collect()
 }
