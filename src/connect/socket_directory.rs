@@ -122,11 +122,16 @@ fn prepare(directory: &Path, name: &str) -> Result<(), String> {
     if !directory.is_absolute() || !directory.as_os_str().as_bytes().iter().all(plain) {
         return Err("the path is relative, or contains characters that have a meaning in ssh_config".to_owned());
     }
-    // The owner of the directory above could replace this directory by another one.
+    // The owner of the directory above could replace this directory by another one. Without the sticky bit, everybody
+    // who may write there could.
     let base = directory.parent().unwrap_or(directory);
-    let owner = fs::metadata(base).map_err(|error| error.to_string())?.uid();
+    let metadata = fs::metadata(base).map_err(|error| error.to_string())?;
+    let (owner, mode) = (metadata.uid(), metadata.permissions().mode());
     if owner != 0 && owner != sys::user_id() {
         return Err(format!("{} belongs to user {owner}", base.display()));
+    }
+    if mode & 0o1002 == 0o002 {
+        return Err(format!("every user may write to {}, which has no sticky bit", base.display()));
     }
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => Ok(()),
@@ -237,6 +242,18 @@ mod tests {
         DirBuilder::new().mode(0o750).create(base.path().join("sshpm")).unwrap();
         fs::set_permissions(base.path().join("sshpm"), fs::Permissions::from_mode(0o750)).unwrap();
         assert!(directory_in(base.path()).new_socket().unwrap_err().contains("others may enter"));
+    }
+
+    #[test]
+    fn a_directory_that_others_could_replace_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let set_mode = |mode| fs::set_permissions(base.path(), fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(0o777);
+        assert!(directory_in(base.path()).new_socket().unwrap_err().contains("sticky"));
+        for mode in [0o1777, 0o775] {
+            set_mode(mode);
+            assert!(directory_in(base.path()).new_socket().is_ok(), "{mode:o}");
+        }
     }
 
     #[test]
