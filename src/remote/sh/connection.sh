@@ -1,6 +1,6 @@
 # The session that keeps a shared connection open. It ends when its input ends: then the manager has closed
 # the connection, or is gone.
-# needs: short lease directories
+# needs: short identity lease directories
 # takes: _lease_period _lease_ticks
 
 # Makes those of the directories $@ private that exist: once for all processes of the connection, because it
@@ -15,14 +15,25 @@ _close_directories() {
     [ "$#" -eq 0 ] || chmod 700 "$@"
 }
 
+# Sends signal $1 to the lease, unless it has ended: a shell may reap it, and then another process can have its pid.
+# Where no start time is known, it sends the signal in any case.
+# Needs _lease and _lease_start.
+# Returns 0 if it was sent.
+_signal_lease() {
+    [ -z "$_lease_start" ] || _is_process "$_lease" "$_lease_start" || return
+    kill -"$1" "$_lease"
+}
+
 _with_directories _close_directories
 _lease_owner_start=
 _keep_lease 3<&- >/dev/null &
 _lease=$!
+_find_start "$_lease" || _process_start=
+_lease_start=$_process_start
 # Sites that end idle logins set TMOUT, which bash and ksh93 take for the timeout of every read.
 TMOUT=0
 while read -r _word <&3; do
-    case $_word in ping) kill -VTALRM "$_lease" ;; esac
+    case $_word in ping) _signal_lease VTALRM ;; esac
 done
-kill -PROF "$_lease"
+_signal_lease PROF
 wait "$_lease"

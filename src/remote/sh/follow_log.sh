@@ -1,6 +1,6 @@
 # Follows a file as it grows, until ssh's stdin ends. It follows the name, so also through rotation and
 # truncation.
-# needs: short
+# needs: short identity
 # takes: _log_file _line_count
 
 # Reports why the file cannot be followed.
@@ -30,6 +30,8 @@ _follow_file() {
 
 _refuse_file || {
     _follow_file 3<&- &
+    _find_start "$!" || _process_start=
     cat <&3 >/dev/null
-    kill "$!"
+    # It may have ended long ago. Then a shell may have reaped it, and another process can have its pid.
+    if [ -z "$_process_start" ] || _is_process "$!" "$_process_start"; then kill "$!"; fi
 }
