@@ -15,15 +15,6 @@ _close_directories() {
     [ "$#" -eq 0 ] || chmod 700 "$@"
 }
 
-# Sends signal $1 to the lease, unless it has ended: a shell may reap it, and then another process can have its pid.
-# Where no start time is known, it sends the signal in any case.
-# Needs _lease and _lease_start.
-# Returns 0 if it was sent.
-_signal_lease() {
-    [ -z "$_lease_start" ] || _is_process "$_lease" "$_lease_start" || return
-    kill -"$1" "$_lease"
-}
-
 _with_directories _close_directories
 _lease_owner_start=
 _keep_lease 3<&- >/dev/null &
@@ -33,7 +24,7 @@ _lease_start=$_process_start
 # Sites that end idle logins set TMOUT, which bash and ksh93 take for the timeout of every read.
 TMOUT=0
 while read -r _word <&3; do
-    case $_word in ping) _signal_lease VTALRM ;; esac
+    case $_word in ping) _signal_job VTALRM "$_lease" "$_lease_start" ;; esac
 done
-_signal_lease PROF
+_signal_job PROF "$_lease" "$_lease_start"
 wait "$_lease"

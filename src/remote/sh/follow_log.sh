@@ -32,6 +32,5 @@ _refuse_file || {
     _follow_file 3<&- &
     _find_start "$!" || _process_start=
     cat <&3 >/dev/null
-    # It may have ended long ago. Then a shell may have reaped it, and another process can have its pid.
-    if [ -z "$_process_start" ] || _is_process "$!" "$_process_start"; then kill "$!"; fi
+    _signal_job TERM "$!" "$_process_start"
 }

@@ -50,6 +50,16 @@ _signal_process() {
     _is_process "$2" "$3" && kill -"$1" "$2"
 }
 
+# Sends signal $1 to $2, a background job of the script that was started at $3. It may have ended and been reaped, and
+# then another process can have its pid. $3 is empty where nothing says when a process was started, as without /proc:
+# then the signal is sent in any case.
+# Sets _process_start and _process_stat.
+# Returns 0 if it was sent.
+_signal_job() {
+    [ -n "$2" ] || return
+    if [ -n "$3" ] || [ -r /proc/self/stat ]; then _signal_process "$@"; else kill -"$1" "$2"; fi
+}
+
 # Checks that process $1 is the one that was started at $2, and runs. A process that has ended can stay a
 # zombie for long.
 # Sets _process_start and _process_stat.

@@ -88,5 +88,5 @@ _read_alone() {
 # Needs _lease and _lease_start.
 # Returns 0 if it was sent.
 _tell_lease() {
-    _signal_process "$1" "$_lease" "$_lease_start"
+    _signal_job "$1" "$_lease" "$_lease_start"
 }
