@@ -88,15 +88,16 @@ impl ScriptBuilder {
     /// Returns the line that reads the block, and the block without its last `rest` bytes.
     ///
     /// Descriptor 4 keeps stderr for the reports. The shell's own messages about the block go to /dev/null: a shell
-    /// that complains about a block that was cut may quote any part of it. Some hosts have a `head` without `-c`, or
-    /// none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block
-    /// until the script reports that it has begun.
+    /// that complains about a block that was cut may quote any part of it. ksh93 puts what it reads into a temporary
+    /// file, which has a name for a moment: the umask keeps other users from opening it. Some hosts have a `head`
+    /// without `-c`, or none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends nothing
+    /// behind the block until the script reports that it has begun.
     fn opened(self, rest: usize) -> Vec<u8> {
         // bash takes options from an exported SHELLOPTS. The option a would export each value, the nonce too.
         let begin = format!("{{ set +a\nunset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;
         let reads = format!(
-            "exec 4>&2; {SCRIPT}=$(head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"${SCRIPT}\"\n"
+            "exec 4>&2; {SCRIPT}=$(umask 077; head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"${SCRIPT}\"\n"
         );
         [reads.as_bytes(), begin.as_bytes(), &self.0].concat()
     }

@@ -7,8 +7,9 @@
 # Needs the wrapper's variables. Sets _attendant and _exit_code.
 # Returns 0.
 _run() {
-    # The first process of the new session writes its pid, waits for its script, and becomes the application.
-    set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; eval "$(cat "$0.x" || echo exit 125)"' "$_stem"
+    # The first process of the new session writes its pid, waits for its script, and becomes the application. script.rs
+    # says what the umask is for.
+    set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; eval "$(umask 077; cat "$0.x" || echo exit 125)"' "$_stem"
     _has_no_setsid=
     if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
     elif command -v setsid >/dev/null; then set -- setsid "$@"
