@@ -1160,7 +1160,8 @@ sshpm_result sshpm_options_set_ssh_config(sshpm_options *options, const char *fi
 
 /**
  * Adds an option of ssh_config(5). It overrides the files, but not what the library relies on: no terminal, no
- * questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel.
+ * questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel. X11 is not forwarded unless
+ * the option is "ForwardX11=yes"; ssh then runs xauth(1) for each process, one after the other.
  *
  * One thread at a time for the same options. Does not block.
  *

@@ -147,8 +147,8 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
 }
 
 /// Adds an option of ssh_config(5). It overrides the files, but not what the library relies on: no terminal, no
-/// questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel. "ForwardX11=yes" forwards X11,
-/// which is off by default, because ssh then runs xauth(1) for each process, one after the other.
+/// questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel. X11 is not forwarded unless
+/// the option is "ForwardX11=yes"; ssh then runs xauth(1) for each process, one after the other.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
