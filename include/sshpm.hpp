@@ -233,8 +233,8 @@ namespace detail {
 inline void check_text(std::string_view text) {
     const auto nul = text.find('\0');
     if (nul != std::string_view::npos) {
-        const std::string before(text.substr(0, nul));
-        throw error(SSHPM_ERROR_INVALID, "a string contains a NUL byte, behind \"" + before + "\"");
+        // The message does not quote the string, which may be secret: the value of a variable, or an argument.
+        throw error(SSHPM_ERROR_INVALID, "a string contains a NUL byte, at index " + std::to_string(nul));
     }
 }
 
@@ -311,10 +311,18 @@ inline void check(sshpm_result result) {
     return text != nullptr ? std::string_view(text) : std::string_view();
 }
 
-/// Converts a time of C, which is in seconds since 1970.
+/// Converts a time of C, which is in seconds since 1970. Metadata files can contain any number, also one that the clock
+/// does not have, whose conversion would be undefined. Such a time becomes the clock's first or last one.
 [[nodiscard]] inline std::chrono::system_clock::time_point time_of(double seconds) noexcept {
     using clock = std::chrono::system_clock;
-    const std::chrono::duration<double> since_1970(seconds);
+    using real_seconds = std::chrono::duration<double>;
+    const real_seconds since_1970(seconds);
+    if (since_1970 <= real_seconds(clock::duration::min())) {
+        return clock::time_point::min();
+    }
+    if (!(since_1970 < real_seconds(clock::duration::max()))) {
+        return clock::time_point::max();
+    }
     return clock::time_point(std::chrono::duration_cast<clock::duration>(since_1970));
 }
 
@@ -1515,7 +1523,7 @@ public:
     /// Makes a manager without processes, with the default options.
     manager() : owner(make(nullptr)) {}
     /// Makes a manager without processes.
-    explicit manager(const options &with) : owner(make(with.get())) {}
+    explicit manager(const options &with) : owner(make(with)) {}
     /// Takes ownership of a handle of C.
     explicit manager(sshpm_manager *handle) noexcept : owner(handle) {}
 
@@ -1645,17 +1653,19 @@ public:
             return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
         }));
     }
-    /// Ends processes, role by role in the shutdown order, with one timeout for each, or the default for all.
-    kill_results kill_processes(const std::vector<std::string> &uuids, const std::vector<timeout> &timeouts = {}) {
+    /// Ends processes, role by role in the shutdown order, with one timeout for each, or the default for all. Does not
+    /// throw when a process has not ended: its result says so.
+    [[nodiscard]] kill_results kill_processes(const std::vector<std::string> &uuids, const std::vector<timeout> &timeouts = {}) {
         const detail::c_texts c_uuids(uuids);
         const detail::c_timeouts c_timeouts(timeouts, uuids.size());
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
             return sshpm_manager_kill_processes(get(), c_uuids.data(), c_uuids.size(), c_timeouts.data(), out);
         }));
     }
-    /// Ends those of the given processes that have a role, at the same time.
-    kill_results kill_processes_by_role(const input_text &role, const std::vector<std::string> &uuids,
-                                        const std::vector<timeout> &timeouts = {}) {
+    /// Ends those of the given processes that have a role, at the same time. Does not throw when a process has not
+    /// ended: its result says so.
+    [[nodiscard]] kill_results kill_processes_by_role(const input_text &role, const std::vector<std::string> &uuids,
+                                                      const std::vector<timeout> &timeouts = {}) {
         const detail::c_texts c_uuids(uuids);
         const detail::c_timeouts c_timeouts(timeouts, uuids.size());
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
@@ -1663,13 +1673,15 @@ public:
                                                         c_timeouts.data(), out);
         }));
     }
-    /// Ends all processes of the table, role by role in the shutdown order.
-    kill_results kill_all_processes(timeout wait = {}) {
+    /// Ends all processes of the table, role by role in the shutdown order. Does not throw when a process has not ended:
+    /// its result says so.
+    [[nodiscard]] kill_results kill_all_processes(timeout wait = {}) {
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
             return sshpm_manager_kill_all_processes(get(), wait.seconds(), out);
         }));
     }
-    /// Ends all processes in the shutdown order within the timeout. The manager starts nothing any more.
+    /// Ends all processes in the shutdown order within the timeout. The manager starts nothing any more. Does not throw
+    /// when a process has not ended: its result says so.
     kill_results shutdown(timeout wait = {}) {
         return kill_results(detail::receive<sshpm_kill_results>(
             [&](sshpm_kill_results **out) { return sshpm_manager_shutdown(get(), wait.seconds(), out); }));
@@ -1710,9 +1722,11 @@ public:
             return sshpm_manager_adopt_process(get(), uuid.c_str(), host.c_str(), user.c_str(), out);
         });
     }
-    /// Ends the processes of a user on a host that no manager can reach, and removes their files.
-    clean_up_results clean_up_host(const input_text &host, const optional_input_text &user = std::nullopt,
-                                   timeout grace = {}, bool kill_tree = false) const {
+    /// Ends the processes of a user on a host that no manager can reach, and removes their files. Does not throw when a
+    /// process could not be ended: its result says so.
+    [[nodiscard]] clean_up_results clean_up_host(const input_text &host,
+                                                 const optional_input_text &user = std::nullopt, timeout grace = {},
+                                                 bool kill_tree = false) const {
         return clean_up_results(detail::receive<sshpm_clean_up_results>([&](sshpm_clean_up_results **out) {
             return sshpm_manager_clean_up_host(get(), host.c_str(), user.c_str(), grace.seconds(), kill_tree, out);
         }));
@@ -1739,10 +1753,11 @@ public:
             return sshpm_manager_validate_host_connection(get(), host.c_str(), user.c_str(), auth_method.c_str(), out);
         }));
     }
-    /// Logs in to many hosts at the same time. `progress` is called on this thread. After it has thrown, it is not
-    /// called again, and this function throws that exception when all results are known.
-    host_results validate_hosts(const std::vector<destination> &hosts,
-                                const host_progress_function &progress = {}) const {
+    /// Logs in to many hosts, 16 at the same time. Does not throw when a login failed: its result says so. `progress` is
+    /// called on the thread that calls this function. After it has thrown, it is not called again, and this function
+    /// throws that exception when all results are known.
+    [[nodiscard]] host_results validate_hosts(const std::vector<destination> &hosts,
+                                              const host_progress_function &progress = {}) const {
         std::vector<const char *> c_hosts, c_users;
         for (const destination &one : hosts) {
             detail::check_text(one.host);
@@ -1808,6 +1823,14 @@ private:
         }
     };
 
+    /// Refuses options that were moved from: in C, NULL would stand for the default options.
+    [[nodiscard]] static sshpm_manager *make(const options &with) {
+        if (with.get() == nullptr) {
+            throw error(SSHPM_ERROR_NULL_ARGUMENT, "the options were moved from");
+        }
+        return make(with.get());
+    }
+
     [[nodiscard]] static sshpm_manager *make(const sshpm_options *with) {
         return detail::receive<sshpm_manager>([&](sshpm_manager **out) { return sshpm_manager_new(with, out); });
     }
@@ -1829,7 +1852,7 @@ private:
 
 /// An exit callback that this object's destruction removes. The callback does not run any more then, unless the object
 /// is destroyed inside it. Destroy it before its manager; the manager may be moved in the meantime.
-class scoped_callback {
+class [[nodiscard]] scoped_callback {
 public:
     /// Registers the function, as sshpm::manager::on_process_exit does.
     scoped_callback(manager &of, exit_function function, exception_function on_exception = {})

@@ -60,11 +60,44 @@ void null_pointers_are_refused_or_nothing()
 void a_nul_inside_is_refused()
 {
     using std::string_literals::operator""s;
-    throws(SSHPM_ERROR_INVALID, "behind \"a\"", [] { sshpm::boot_request("a\0b"s, {"true"}); });
-    throws(SSHPM_ERROR_INVALID, "behind \"-\"", [] { sshpm::boot_request("a", {"true", "-\0"s}); });
-    throws(SSHPM_ERROR_INVALID, "behind \"b\"", [] { static_cast<void>(sshpm::launcher::command({"a", "b\0"s})); });
+    throws(SSHPM_ERROR_INVALID, "at index 1", [] { sshpm::boot_request("a\0b"s, {"true"}); });
+    throws(SSHPM_ERROR_INVALID, "at index 1", [] { sshpm::boot_request("a", {"true", "-\0"s}); });
+    throws(SSHPM_ERROR_INVALID, "at index 1", [] { static_cast<void>(sshpm::launcher::command({"a", "b\0"s})); });
     throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::options().set_ssh_config("\0"s); });
-    throws(SSHPM_ERROR_INVALID, "NUL", [] { sshpm::manager().validate_hosts({{"a", "b\0"s}}); });
+    throws(SSHPM_ERROR_INVALID, "NUL", [] { static_cast<void>(sshpm::manager().validate_hosts({{"a", "b\0"s}})); });
+}
+
+/* A message can end up in a log. */
+void messages_do_not_quote_secrets()
+{
+    using std::string_literals::operator""s;
+    try {
+        sshpm::boot_request("host", {"true"}).set_environment("TOKEN", "secret\0"s);
+        CHECK(false);
+    } catch (const sshpm::error &error) {
+        CHECK(error.code() == SSHPM_ERROR_INVALID && !has(error.what(), "secret"));
+    }
+}
+
+/* In C, NULL stands for the default options. */
+void options_that_were_moved_from_are_no_defaults()
+{
+    sshpm::options options;
+    const sshpm::options taken = std::move(options);
+    throws(SSHPM_ERROR_NULL_ARGUMENT, "options", [&] { sshpm::manager manager(options); });
+    sshpm::manager manager(taken);
+}
+
+/* Any number can be in a metadata file. */
+void times_that_the_clock_does_not_have_are_its_last_and_first()
+{
+    using time = std::chrono::system_clock::time_point;
+    const auto started_at = [](const std::string &number) {
+        return sshpm::metadata::from_json("u", R"({"pid":42,"hostname":"h","user":"u","started_at":)" + number + "}")
+            .get_started_at();
+    };
+    CHECK(started_at("1.5") == time(1500ms));
+    CHECK(started_at("1e300") == time::max() && started_at("-1e300") == time::min());
 }
 
 void timeouts_are_checked()
@@ -76,7 +109,7 @@ void timeouts_are_checked()
         static_cast<void>(sshpm::timeout(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
     });
     sshpm::manager manager;
-    throws(SSHPM_ERROR_INVALID, "1 timeouts for 2", [&] { manager.kill_processes({"a", "b"}, {1s}); });
+    throws(SSHPM_ERROR_INVALID, "1 timeouts for 2", [&] { static_cast<void>(manager.kill_processes({"a", "b"}, {1s})); });
     CHECK(manager.kill_processes({}).size() == 0);
 }
 
@@ -111,7 +144,10 @@ int main()
     return run_checks([] {
         views_need_no_nul();
         null_pointers_are_refused_or_nothing();
-    a_nul_inside_is_refused();
+        a_nul_inside_is_refused();
+        messages_do_not_quote_secrets();
+        options_that_were_moved_from_are_no_defaults();
+        times_that_the_clock_does_not_have_are_its_last_and_first();
         timeouts_are_checked();
         errors_have_codes_and_messages();
     });

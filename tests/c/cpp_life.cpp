@@ -336,10 +336,10 @@ void files_and_hosts()
     CHECK(!hosts[1].get_info() && !hosts[1].get_message().empty());
     int calls = 0;
     throws(77, "enough", [&] {
-        manager.validate_hosts({{"alpha"}, {"beta"}}, [&](auto, auto, auto) {
+        static_cast<void>(manager.validate_hosts({{"alpha"}, {"beta"}}, [&](auto, auto, auto) {
             calls++;
             throw sshpm::error(77, "enough");
-        });
+        }));
     });
     CHECK(calls == 1);
 }

@@ -112,6 +112,7 @@ fn what_cannot_be_right_does_not_compile() {
         ("void f(sshpm::manager &m) { for (auto &e : m.subscribe().within({})) { (void)e; } }", "deleted"),
         ("void f(const sshpm::manager &m) { m.detach(); }", "const"),
         ("void f(const sshpm::manager &m) { m.get_remote_pid(\"x\"); }", "nodiscard"),
+        ("void f(sshpm::manager &m) { m.kill_all_processes(); }", "nodiscard"),
         ("void f(sshpm::manager &m) { m.kill_process(\"x\", 5); }", "timeout"),
         ("void f(sshpm::manager &m, const sshpm::options &o) { m = o; }", "operator="),
     ];
