@@ -7,6 +7,10 @@
  * documentation of the C function in sshpm.h says what it does, which threads can call it and how long it blocks. All
  * of this applies to the member function, too. The differences are these:
  *
+ * Names: constructors and static functions take the place of the C functions with `_new` in their names, and
+ * destructors that of the `_free` functions. Lists have size(), operator[] and iterators. Functions of C that have no
+ * handle are functions of the namespace: sshpm::signal_from_name.
+ *
  * Errors: when the C function fails, the member function throws sshpm::error, with the code and the full message. The
  * `next` functions, whose waits can end without a value although nothing has failed, return an sshpm::outcome instead.
  *
@@ -14,7 +18,10 @@
  * like NULL in C: its functions throw SSHPM_ERROR_NULL_ARGUMENT, or return an empty value.
  *
  * Strings that a function receives are copied: see sshpm::input_text and sshpm::optional_input_text. A std::string_view
- * that a function returns belongs to the object that returned it, and is valid until that object is destroyed.
+ * that a function returns belongs to the C handle, and is valid until the handle is freed. Views, such as
+ * sshpm::exit_status_view and sshpm::kill_result, own nothing: they and their strings are valid as long as the C handle
+ * that they view. So do not keep a string or a view of a temporary object. This one dangles:
+ * `std::string_view text = manager.kill_process("uuid").get_message();`
  *
  * Callbacks may throw. No exception crosses the C functions: each callback type says what happens to its exceptions.
  */
@@ -265,7 +272,8 @@ private:
     std::string copy_;
 };
 
-/// A string that a function receives and that can be left out: std::nullopt and null pointers become NULL in C.
+/// A string that a function receives and that can be left out: std::nullopt and null pointers become NULL in C. Making
+/// it throws SSHPM_ERROR_INVALID for a string that contains a NUL byte.
 class optional_input_text {
 public:
     /// Makes no string.
@@ -736,7 +744,8 @@ private:
 }
 
 /// Receives one message of the log: its level, the part of the library that wrote it, and its text. The texts are valid
-/// until the function returns. It is called on any thread, also on several at the same time. What it throws is dropped.
+/// until the function returns. It is called on any thread, also on several at the same time, and must not call
+/// functions that block. What it throws is dropped.
 using log_function = std::function<void(log_level level, std::string_view target, std::string_view message)>;
 
 namespace detail {
@@ -784,7 +793,8 @@ private:
 } // namespace detail
 
 /// Sets the function that receives the library's log. An empty function turns the log off, and so does the end of the
-/// program. One thread at a time may call this. The log function itself may also call it; its call then goes on.
+/// program. One thread at a time may call this; destructors of static objects must not. The log function may replace
+/// itself by this call: it then runs to its end, and is not called again.
 inline void set_log_callback(log_level level, log_function function) {
     auto &slot = detail::log_slot::instance();
     const bool on = static_cast<bool>(function);
@@ -1115,7 +1125,7 @@ private:
     std::size_t index_;
 };
 
-/// The result of a kill for each process, in the order of their uuids.
+/// The results of a kill: one for each process, sorted by uuid, whatever the order in the call was.
 class kill_results : public detail::owner<sshpm_kill_results, sshpm_kill_results_free> {
 public:
     using value_type = kill_result;                              ///< An element.
@@ -1212,7 +1222,8 @@ struct output_piece {
     buffer bytes; ///< At least one byte; a piece can end in the middle of a line.
 };
 
-/// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` ends when the process has ended.
+/// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` waits for each piece, and ends
+/// when the process has ended, or when the manager was detached from it or destroyed.
 class output_subscription : public detail::owner<sshpm_output_subscription, sshpm_output_subscription_free> {
 public:
     using handle_type = sshpm_output_subscription;                ///< The handle of C.
@@ -1504,7 +1515,8 @@ struct process_exit {
     std::string_view error_message;         ///< Why the start failed, as text.
 };
 
-/// Is called once for each start that ends or fails.
+/// Is called once for each start that ends or fails. sshpm::manager::on_process_exit says what happens to what it
+/// throws.
 using exit_function = std::function<void(const process_exit &)>;
 
 /// Receives what a callback has thrown. What this function itself throws is dropped.
@@ -1512,6 +1524,7 @@ using exception_function = std::function<void(std::exception_ptr)>;
 
 /// Is called for each host when its result is known, with the index of the host in the list, and the result: SSHPM_OK
 /// and "", or the code and the text of what went wrong. The text is valid until the function returns.
+/// sshpm::manager::validate_hosts says what happens to what it throws.
 using host_progress_function = std::function<void(std::size_t index, sshpm_result result, std::string_view message)>;
 
 /// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
@@ -1527,7 +1540,7 @@ public:
     /// Takes ownership of a handle of C.
     explicit manager(sshpm_manager *handle) noexcept : owner(handle) {}
 
-    /// Enters a process in the table, where a thread of the library starts it. Returns the start number.
+    /// Enters a process in the table, and returns its start number. A thread of the library then starts the process.
     std::uint64_t start_process(const input_text &uuid, boot_request_view request) {
         return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
             return sshpm_manager_start_process(get(), uuid.c_str(), request.get(), out);
@@ -1540,10 +1553,10 @@ public:
         detail::check(sshpm_manager_forget_process(get(), uuid.c_str()));
     }
 
-    /// Registers a function that is called once for each start that ends or fails from now on. `on_exception` receives
-    /// what this function throws, on the same thread; without an `on_exception` it is dropped. Then the library goes
-    /// on. Both functions live until the callback can never be called again. Returns the number for `remove_callback`.
-    /// A scoped_callback removes itself.
+    /// Registers a function that is called once for each start that ends or fails from now on, and returns its number
+    /// for `remove_callback`. `on_exception` receives what `function` throws, on the thread that called it; without
+    /// `on_exception`, the exception is dropped. Both functions live until `function` can never be called again. An
+    /// sshpm::scoped_callback removes itself.
     std::uint64_t on_process_exit(exit_function function, exception_function on_exception = {}) {
         if (!function) {
             throw error(SSHPM_ERROR_NULL_ARGUMENT, "the callback is empty");
@@ -1560,7 +1573,8 @@ public:
         detail::check(result);
         return id;
     }
-    /// Removes a callback. When this function returns, the callback is not running and is never called again.
+    /// Removes a callback. When this function returns, the callback is not running and is never called again. Inside
+    /// the callback itself it returns at once.
     void remove_callback(std::uint64_t id) { detail::check(sshpm_manager_remove_callback(get(), id)); }
 
     /// Returns the number of the start that the table has for this uuid.
@@ -1610,21 +1624,22 @@ public:
     [[nodiscard]] std::optional<exit_status> get_exit_status(const input_text &uuid) const {
         return status_or_nothing(handle<sshpm_exit_status>(sshpm_manager_get_exit_status, uuid));
     }
-    /// Returns how a process ended that nobody killed, and removes it from the table; std::nullopt while it has not
-    /// ended, for an unknown uuid, and for a process that was killed. Throws why its start failed.
+    /// Returns how a process ended that this manager did not kill, and removes it from the table; std::nullopt while it
+    /// has not ended, for an unknown uuid, and for a process that this manager killed. Throws why its start failed.
     [[nodiscard]] std::optional<exit_status> pop_early_exit_status(const input_text &uuid) {
         return status_or_nothing(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
             return sshpm_manager_pop_early_exit_status(get(), uuid.c_str(), out);
         }));
     }
 
-    /// Waits until the application runs, and returns its pid. Throws why its start failed.
+    /// Waits until the application runs, and returns its pid. Throws SSHPM_ERROR_TIMED_OUT, or why the start failed.
     std::int64_t wait_until_started(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int64_t>([&](std::int64_t *out) {
             return sshpm_manager_wait_until_started(get(), uuid.c_str(), wait.seconds(), out);
         });
     }
-    /// Waits until a process has ended, and returns the code to show and to judge by.
+    /// Waits until a process has ended, and returns the code to show and to judge by. Throws SSHPM_ERROR_TIMED_OUT,
+    /// SSHPM_ERROR_NO_EXIT_CODE when there is no such code, or why the start failed.
     std::int32_t wait_for_process_exit_code(const input_text &uuid, timeout wait = {}) const {
         return detail::receive_value<std::int32_t>([&](std::int32_t *out) {
             return sshpm_manager_wait_for_process_exit_code(get(), uuid.c_str(), wait.seconds(), out);
@@ -1639,7 +1654,8 @@ public:
     void crash_process(const input_text &uuid, std::int32_t signal) {
         detail::check(sshpm_manager_crash_process(get(), uuid.c_str(), signal));
     }
-    /// Ends a process by a signal to its ssh client on this machine. Use `kill_process` for all other purposes.
+    /// Ends a process by a signal to its ssh client on this machine, removes it from the table and returns how it
+    /// ended. Use `kill_process` for all other purposes.
     exit_status kill_process_without_metadata(const input_text &uuid, std::int32_t signal, bool as_manual_kill,
                                               timeout wait = {}) {
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
@@ -1647,7 +1663,8 @@ public:
                                                                wait.seconds(), out);
         }));
     }
-    /// Ends a process by the kill sequence, removes it from the table and returns how it ended.
+    /// Ends a process by the kill sequence, removes it from the table and returns how it ended. Throws
+    /// SSHPM_ERROR_STILL_RUNNING when it did not end in time: it stays in the table, and can be killed again.
     exit_status kill_process(const input_text &uuid, timeout wait = {}) {
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
             return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
@@ -1655,7 +1672,8 @@ public:
     }
     /// Ends processes, role by role in the shutdown order, with one timeout for each, or the default for all. Does not
     /// throw when a process has not ended: its result says so.
-    [[nodiscard]] kill_results kill_processes(const std::vector<std::string> &uuids, const std::vector<timeout> &timeouts = {}) {
+    [[nodiscard]] kill_results kill_processes(const std::vector<std::string> &uuids,
+                                              const std::vector<timeout> &timeouts = {}) {
         const detail::c_texts c_uuids(uuids);
         const detail::c_timeouts c_timeouts(timeouts, uuids.size());
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
@@ -1673,8 +1691,8 @@ public:
                                                         c_timeouts.data(), out);
         }));
     }
-    /// Ends all processes of the table, role by role in the shutdown order. Does not throw when a process has not ended:
-    /// its result says so.
+    /// Ends all processes of the table, role by role in the shutdown order. Does not throw when a process has not
+    /// ended: its result says so.
     [[nodiscard]] kill_results kill_all_processes(timeout wait = {}) {
         return kill_results(detail::receive<sshpm_kill_results>([&](sshpm_kill_results **out) {
             return sshpm_manager_kill_all_processes(get(), wait.seconds(), out);
@@ -1753,8 +1771,8 @@ public:
             return sshpm_manager_validate_host_connection(get(), host.c_str(), user.c_str(), auth_method.c_str(), out);
         }));
     }
-    /// Logs in to many hosts, 16 at the same time. Does not throw when a login failed: its result says so. `progress` is
-    /// called on the thread that calls this function. After it has thrown, it is not called again, and this function
+    /// Logs in to many hosts, 16 at the same time. Does not throw when a login failed: its result says so. `progress`
+    /// is called on the thread that calls this function. After it has thrown, it is not called again, and this function
     /// throws that exception when all results are known.
     [[nodiscard]] host_results validate_hosts(const std::vector<destination> &hosts,
                                               const host_progress_function &progress = {}) const {
@@ -1850,8 +1868,9 @@ private:
     }
 };
 
-/// An exit callback that this object's destruction removes. The callback does not run any more then, unless the object
-/// is destroyed inside it. Destroy it before its manager; the manager may be moved in the meantime.
+/// An exit callback that is removed when this object is destroyed. After that, the callback is not running and is never
+/// called again; if the object is destroyed inside the callback, that call goes on to its end. Destroy this object
+/// before its manager is destroyed or assigned to. The manager may be moved.
 class [[nodiscard]] scoped_callback {
 public:
     /// Registers the function, as sshpm::manager::on_process_exit does.
