@@ -97,9 +97,10 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_char, argument: &str) -> Result
 pub(super) unsafe fn text<'a>(pointer: *const c_char, argument: &str) -> Result<&'a str, Failure> {
     // SAFETY: the caller promises it.
     let bytes = unsafe { bytes(pointer, argument)? };
-    bytes.to_str().ok_or_else(|| Failure {
+    std::str::from_utf8(bytes.as_bytes()).map_err(|error| Failure {
         code: SSHPM_ERROR_UTF8,
-        message: format!("{argument} is not UTF-8: {:?}", bytes.to_string_lossy()),
+        // The text is not quoted, because it may be secret: JSON has the values of variables.
+        message: format!("{argument} is not UTF-8: the byte at index {} is wrong", error.valid_up_to()),
     })
 }
 
@@ -179,6 +180,14 @@ pub(super) fn choice<T: Clone>(field: &str, value: i32, choices: &[(i32, T)]) ->
 mod tests {
     use super::*;
     use crate::capi::codes::SSHPM_ERROR_INVALID;
+
+    #[test]
+    fn a_text_that_is_not_utf8_is_not_quoted() {
+        // SAFETY: it is a NUL-terminated string.
+        let failure = unsafe { text(c"secret\xff".as_ptr(), "json") }.unwrap_err();
+        assert_eq!(failure.code, SSHPM_ERROR_UTF8);
+        assert_eq!(failure.message, "json is not UTF-8: the byte at index 6 is wrong");
+    }
 
     #[test]
     fn timeouts_are_read_and_bad_ones_named() {
