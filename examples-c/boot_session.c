@@ -251,6 +251,7 @@ static char *read_file(const char *path) {
         fail("%s: %s", path, strerror(errno));
     }
     fclose(file);
+    text[size] = '\0';
     if (strlen(text) != size) {
         fail("%s: contains a NUL byte", path); /* text after it would be ignored */
     }
@@ -731,12 +732,20 @@ static void on_log(int32_t level, const char *target, const char *message, void 
     fprintf(stderr, "%s %s: %s\n", names[level >= 0 && level <= 4 ? level : 0], target, message);
 }
 
+/* Before the program ends, the library's threads must not call on_log any more. */
+static void turn_log_off(void) {
+    sshpm_set_log_callback(SSHPM_LOG_OFF, NULL, NULL);
+}
+
 static void make_manager(struct session *session) {
     sshpm_options *options;
     sshpm_launcher *local;
 
     if (session->verbose) {
         check(sshpm_set_log_callback(SSHPM_LOG_DEBUG, on_log, NULL), "log");
+        if (atexit(turn_log_off) != 0) {
+            fail("atexit failed");
+        }
     }
     check(sshpm_options_new(&options), "options");
     if (session->ssh_config != NULL) {
