@@ -112,8 +112,11 @@ public:
         return !failed_;
     }
 
-    /// Makes an application crash. `watch` handles its exit.
+    /// Makes an application crash, unless `stop` was called. `watch` handles its exit.
     void crash(const std::string &name) {
+        if (stopped_) {
+            return;
+        }
         std::cout << "crashing " << name << '\n';
         manager_.crash_process(name, SIGSEGV);
     }

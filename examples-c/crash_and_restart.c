@@ -100,7 +100,7 @@ int main(int argc, char **argv) {
     sshpm_boot_request_list *requests;
     const sshpm_boot_request *request;
     sshpm_exit_status *status;
-    char *name;
+    char *name, *end;
     int64_t pid, former;
     bool local = false, as_asked;
 
@@ -111,7 +111,10 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[at], "--local") == 0) {
             local = true;
         } else if (strcmp(argv[at], "--times") == 0 && at + 1 < argc) {
-            times = strtol(argv[++at], NULL, 10);
+            times = strtol(argv[++at], &end, 10);
+            if (end == argv[at] || *end != '\0' || times < 0) {
+                fail("invalid --times \"%s\": must be a number, 0 or more", argv[at]);
+            }
         } else if (argv[at][0] != '-' && file == NULL) {
             file = argv[at];
         } else {

@@ -199,7 +199,8 @@ static void take_signals(struct loop *loop) {
 
 static void take_ticks(struct loop *loop) {
     uint64_t ticks = take_count(loop->timer);
-    printf("%zu of %zu run\n", loop->started - loop->ended, loop->processes);
+    /* Not the difference: a start that the shutdown cancels ends without having run. */
+    printf("%zu of %zu have run, %zu have ended\n", loop->started, loop->processes, loop->ended);
     if (loop->started == loop->processes) {
         loop->ticks += (long)ticks; /* ticks during the boot do not count */
         if (loop->ticks >= loop->seconds) {
@@ -286,6 +287,7 @@ static void start_all(struct loop *loop, const sshpm_boot_request_list *requests
 int main(int argc, char **argv) {
     struct loop loop;
     const char *file = NULL, *ssh_config = NULL;
+    char *end;
     sshpm_boot_request_list *requests;
     bool good, local = false;
     int at;
@@ -299,7 +301,10 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[at], "--local") == 0) {
             local = true;
         } else if (strcmp(argv[at], "--seconds") == 0 && at + 1 < argc) {
-            loop.seconds = strtol(argv[++at], NULL, 10);
+            loop.seconds = strtol(argv[++at], &end, 10);
+            if (end == argv[at] || *end != '\0' || loop.seconds < 0) {
+                fail("invalid --seconds \"%s\": must be a number, 0 or more", argv[at]);
+            }
         } else if (argv[at][0] != '-' && file == NULL) {
             file = argv[at];
         } else {

@@ -6,7 +6,8 @@
  *       --ssh-config FILE    the file for `ssh -F`, instead of the user's and the system's ssh_config
  *       --local              every host is this machine: the shells are started here, without ssh
  *       --seconds N          shut down when all have run for N seconds; default: on Ctrl-C, or when all have ended
- *       --output DIRECTORY   before the shutdown, save what each application has written there, in NAME.out
+ *       --output DIRECTORY   before the shutdown, save what each application has written (its last MiB) there, in
+ *                            NAME.out
  *
  * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own, the
  * session of all others, and "link_loss": "keep". This policy is what recovery needs: a kept process outlives this
@@ -271,6 +272,7 @@ static void run(struct session *session, double seconds, int signals) {
     struct pollfd sources[2];
     double ready_at = -1;
 
+    memset(sources, 0, sizeof sources); /* a poll that fails need not set revents */
     sources[0].fd = sshpm_subscription_get_fd(session->subscription);
     sources[1].fd = signals;
     sources[0].events = sources[1].events = POLLIN;
@@ -289,7 +291,7 @@ static void run(struct session *session, double seconds, int signals) {
             if (left <= 0) {
                 return;
             }
-            patience_ms = (int)(left * 1000) + 1;
+            patience_ms = left < 3600 ? (int)(left * 1000) + 1 : 3600 * 1000;
         }
         if (poll(sources, 2, patience_ms) < 0 && errno != EINTR) {
             fail("poll: %s", strerror(errno));
@@ -302,7 +304,7 @@ static void run(struct session *session, double seconds, int signals) {
 
 /* ---- the end ---- */
 
-/* Saves all that a process has written, also before it was adopted. */
+/* Saves what a process has written, also before it was adopted: the last part, which the manager has. */
 static void save_output(const struct session *session, const struct process *process, const char *directory) {
     char path[4096];
     sshpm_buffer *buffer;
@@ -315,6 +317,10 @@ static void save_output(const struct session *session, const struct process *pro
     file = fopen(path, "w");
     if (file == NULL || fwrite(sshpm_buffer_data(buffer), 1, size, file) != size || fclose(file) != 0) {
         fail("%s: %s", path, strerror(errno));
+    }
+    if (sshpm_buffer_dropped(buffer) > 0) {
+        /* sshpm_options_set_output_limit can make this part larger than 1 MiB. */
+        printf("%s: %" PRIu64 " bytes before these were dropped\n", path, sshpm_buffer_dropped(buffer));
     }
     sshpm_buffer_free(buffer);
 }
@@ -371,6 +377,7 @@ int main(int argc, char **argv) {
     sshpm_launcher *launcher;
     sshpm_boot_request_list *requests;
     const char *file = NULL, *ssh_config = NULL, *output = NULL;
+    char *end;
     double seconds = -1;
     size_t i, good;
     bool local = false;
@@ -383,7 +390,10 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[at], "--local") == 0) {
             local = true;
         } else if (strcmp(argv[at], "--seconds") == 0 && at + 1 < argc) {
-            seconds = strtod(argv[++at], NULL);
+            seconds = strtod(argv[++at], &end);
+            if (end == argv[at] || *end != '\0' || !(seconds >= 0)) {
+                fail("invalid --seconds \"%s\": must be a number, 0 or more", argv[at]);
+            }
         } else if (strcmp(argv[at], "--output") == 0 && at + 1 < argc) {
             output = argv[++at];
         } else if (argv[at][0] != '-' && file == NULL) {
