@@ -9,14 +9,14 @@
  * sshpm_last_error_message returns the full text. Outputs are written only on SSHPM_OK. They must not be NULL unless
  * their description allows it. Every function can also return SSHPM_ERROR_PANIC, which is a bug in the library.
  *
- * Handles: a function whose name contains `_new` returns a handle that belongs to the caller, and so does every output
+ * Handles: the handle that a function with `_new` in its name returns belongs to the caller, and so does every output
  * that is described as the caller's. Free it with the `_free` function of its type. `_free(NULL)` does nothing. The
  * caller never frees what belongs to another handle.
  *
  * Strings: the library copies the strings that it receives. They must end with a NUL byte. Names (hosts, users, uuids,
  * roles, variables) must be UTF-8; arguments, values of variables, setup lines and paths can contain any bytes.
  *
- * Timeouts are seconds: a number from 0 on, INFINITY for no limit, or SSHPM_TIMEOUT_DEFAULT.
+ * Timeouts are seconds: a number from 0 on, INFINITY of <math.h> for no limit, or SSHPM_TIMEOUT_DEFAULT.
  *
  * Unknown uuids: a process that has ended stays in the manager's table until a kill, sshpm_manager_forget_process or
  * sshpm_manager_pop_early_exit_status removes it, or a start or an adoption with its uuid replaces it. When the table
@@ -25,8 +25,10 @@
  * _is_monitoring_remotely get false, _get_runtime_pids gets no pid, and _get_exit_status and _pop_early_exit_status get
  * NULL.
  *
- * Threads: each function says which threads can call it, and how long it can block. The library's own threads block all
- * signals and never unblock one. The library installs no signal handler, and a broken link raises no SIGPIPE.
+ * Threads: each function says which threads can call it, and how long it can block. While a thread frees a handle, no
+ * other thread may use the handle. While a thread sets a value of options, a request or a launcher, no other thread
+ * may pass that handle to a function. The library's own threads block all signals and never unblock one. The library
+ * installs no signal handler, and a broken link raises no SIGPIPE.
  *
  * Children on this machine (ssh or another launcher) are started by posix_spawn. Each begins with an empty signal mask,
  * the default action for every signal, a process group of its own, and no descriptor but its three streams, whatever
@@ -163,7 +165,7 @@
 #define SSHPM_ERROR_TIMED_OUT 14
 
 /**
- * The manager was shut down or freed.
+ * The manager was shut down, detached or freed.
  */
 #define SSHPM_ERROR_SHUT_DOWN 15
 
@@ -213,7 +215,7 @@
 #define SSHPM_ERROR_BAD_METADATA 24
 
 /**
- * The process has ended, and all of its output was received.
+ * The output has ended, and all of it was received: the process has ended, or the manager no longer controls it.
  */
 #define SSHPM_ERROR_END_OF_OUTPUT 25
 
@@ -228,7 +230,7 @@
 #define SSHPM_ERROR_DETACHED 27
 
 /**
- * Another live manager controls the process. An adoption returns this also when this manager controls it.
+ * Another live manager controls the process.
  */
 #define SSHPM_ERROR_TAKEN_OVER 28
 
@@ -580,7 +582,8 @@
 #define SSHPM_STATE_ENDING 4
 
 /**
- * State: the link broke, and the manager queries the host about the application.
+ * State: the link broke. The manager queries the host about the application, or tries to restore the link to a kept
+ * process. A kept process that the manager was detached from stays in this state.
  */
 #define SSHPM_STATE_LINK_LOST 5
 
@@ -602,7 +605,8 @@
 #define SSHPM_EVENT_STARTED 1
 
 /**
- * Event: the process ended. No event of this start follows.
+ * Event: the process ended. No event of this start follows. When the process was killed before the application ran,
+ * this event comes without SSHPM_EVENT_STARTED before it.
  */
 #define SSHPM_EVENT_EXITED 2
 
@@ -733,7 +737,8 @@ typedef struct sshpm_host_info sshpm_host_info;
 typedef struct sshpm_host_results sshpm_host_results;
 
 /**
- * The result of a kill for each process, in the order of their uuids.
+ * The results of a kill: one for each process, sorted by uuid, whatever the order in the call was. A uuid that the
+ * call named twice has one result.
  */
 typedef struct sshpm_kill_results sshpm_kill_results;
 
@@ -808,7 +813,7 @@ typedef void (*sshpm_exit_callback)(const char *uuid,
                                     void *user_data);
 
 /**
- * Is called once with the user data of a callback, when the callback is never called again.
+ * Is called once with the user data of a callback, when the callback can never be called again. It must not throw.
  */
 typedef void (*sshpm_finalizer)(void *user_data);
 
@@ -1179,7 +1184,8 @@ sshpm_result sshpm_options_add_ssh_option(sshpm_options *options, const char *op
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param timeout_s Seconds. ssh counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
+ * @param timeout_s Seconds, more than 0; sshpm_manager_new checks it. ssh counts whole seconds, so the library rounds
+ * this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_options_set_connect_timeout(sshpm_options *options, double timeout_s);
@@ -1228,7 +1234,8 @@ sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool sh
  * One thread at a time for the same options. Does not block.
  *
  * @param options The options.
- * @param lease_s Whole seconds, at least 3. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+ * @param lease_s Seconds, at least 3; sshpm_manager_new checks it. The remote side counts whole seconds, so the
+ * library rounds this up. SSHPM_TIMEOUT_DEFAULT: 30 s.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_options_set_lease(sshpm_options *options, double lease_s);
@@ -1283,7 +1290,9 @@ sshpm_result sshpm_options_clear_kill_sequence(sshpm_options *options);
 
 /**
  * Adds a step to the kill sequence: a signal, and a wait for the exit. SIGCONT follows each signal, so that it also
- * reaches a stopped process. Call sshpm_options_clear_kill_sequence before the first step.
+ * reaches a stopped process. While the setup lines run, SIGTERM to the process group takes the place of every signal
+ * but SIGKILL, because bash ignores SIGQUIT. To replace the default sequence, call sshpm_options_clear_kill_sequence
+ * before the first step.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1935,18 +1944,20 @@ void sshpm_kill_results_free(sshpm_kill_results *results);
  * Makes a manager without processes. It starts no thread and opens no connection yet. If ssh is the manager's
  * launcher, this function asks ssh for its version.
  *
- * Any thread. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
+ * Any thread, also in callbacks. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
  *
  * @param options The options. Copied. NULL: the defaults.
  * @param out_manager Receives the manager. It is the caller's, to be freed with sshpm_manager_free.
- * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work, SSHPM_ERROR_LOCAL
+ * when the system gives no random bytes.
  */
 sshpm_result sshpm_manager_new(const sshpm_options *options, sshpm_manager **out_manager);
 
 /**
- * Frees a manager. It detaches from all processes, which follow their link loss policies: call sshpm_manager_shutdown
- * first to end them in order. When this function returns, no exit callback is running, and none is called again. In a
- * child that the program has forked, this function only frees memory: the processes belong to the parent.
+ * Detaches a manager from all processes, which follow their link loss policies, and frees the manager. To end the
+ * processes in order, call sshpm_manager_shutdown before. When this function returns, no exit callback is running, and
+ * none is called again. In a child that the program has forked, this function detaches from nothing and ends nothing:
+ * the processes belong to the parent.
  *
  * Any thread, but no other thread may use the manager any more. Blocks at most 5 s, and while a callback runs; inside
  * a callback it does not wait for that callback.
@@ -1970,7 +1981,8 @@ void sshpm_manager_free(sshpm_manager *manager);
  * @param request What to run. Copied.
  * @param out_start_number Receives the start number. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
- * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless it is SSHPM_OK.
+ * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when the system gives no thread or no random bytes. Nothing was started
+ * unless it is SSHPM_OK.
  */
 sshpm_result sshpm_manager_start_process(sshpm_manager *manager,
                                          const char *uuid,
@@ -2000,9 +2012,10 @@ sshpm_result sshpm_manager_forget_process(sshpm_manager *manager, const char *uu
 
 /**
  * Registers a callback that is called once for each start that ends or fails from now on. All callbacks of a manager
- * run one after another, on one thread of the library. Inside a callback, functions that do not block can be called;
- * those that block return SSHPM_ERROR_INSIDE_CALLBACK. Before the program ends, remove the callback or free the
- * manager: see "Ending the program" at the top of this header.
+ * run one after another, on one thread of the library. Inside a callback, functions that do not block can be called.
+ * Functions that block return SSHPM_ERROR_INSIDE_CALLBACK there, unless their description says "also in callbacks" or
+ * what they do there. Before the program ends, remove the callback or free the manager: see "Ending the program" at
+ * the top of this header.
  *
  * Any thread, also in callbacks. Does not block.
  *
@@ -2182,16 +2195,16 @@ sshpm_result sshpm_manager_get_exit_status(const sshpm_manager *manager,
                                            sshpm_exit_status **out_status);
 
 /**
- * Gets how a process ended that nobody killed, or why its start failed, and removes the process from the table. So
- * each exit is returned once, also when many threads call this function. The exit callbacks may not have run yet. A
- * call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
+ * Gets how a process ended that this manager did not kill, or why its start failed, and removes the process from the
+ * table. So each exit is returned once, also when many threads call this function. The exit callbacks may not have run
+ * yet. A call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
  *
  * Any thread, also in callbacks. Does not block.
  *
  * @param manager The manager.
  * @param uuid The process.
  * @param out_status Receives the status, or NULL while the process has not ended, for an unknown uuid, and for a
- * process that was killed. It is the caller's, to be freed with sshpm_exit_status_free.
+ * process that this manager killed. It is the caller's, to be freed with sshpm_exit_status_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
  * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; the process has left the table then.
  * SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends; it
@@ -2383,9 +2396,9 @@ sshpm_result sshpm_manager_kill_all_processes(sshpm_manager *manager,
                                               sshpm_kill_results **out_results);
 
 /**
- * Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role has its
- * usual time, but when the timeout is over, whatever still runs gets SIGKILL at once. The manager starts nothing any
- * more.
+ * Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role gets the
+ * waits of the kill sequence, with 10 s for each step that has no wait of its own. When the timeout is over, whatever
+ * still runs gets SIGKILL at once. The manager starts nothing any more.
  *
  * Any thread. Blocks at most for the timeout, 2 s for each role that did not end within it, and 5 s.
  *
@@ -2573,8 +2586,8 @@ sshpm_result sshpm_manager_subscribe_output(sshpm_manager *manager,
  * @param out_piece Receives at least one byte, as the application wrote it; a piece can end in the middle of a line.
  * It is the caller's, to be freed with sshpm_buffer_free.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came within the
- * timeout. SSHPM_ERROR_END_OF_OUTPUT: the process has ended, and no piece is left. SSHPM_ERROR_INSIDE_CALLBACK, unless
- * the timeout is 0.
+ * timeout. SSHPM_ERROR_END_OF_OUTPUT: no piece is left, and the process has ended or the manager no longer controls
+ * it. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
  */
 sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *subscription,
                                             double timeout_s,
@@ -2592,7 +2605,8 @@ sshpm_result sshpm_output_subscription_next(const sshpm_output_subscription *sub
 uint64_t sshpm_output_subscription_dropped(const sshpm_output_subscription *subscription);
 
 /**
- * Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it.
+ * Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it: let threads
+ * wait with a timeout, because no function wakes them.
  *
  * Any thread. Does not block.
  *
@@ -2628,7 +2642,8 @@ sshpm_result sshpm_metadata_from_json(const char *uuid, const char *json, sshpm_
 /**
  * Waits on a host for the metadata file of a process, and reads it. The process need not belong to this manager.
  *
- * Any thread. Blocks at most for the timeout, and 10 s for the connection.
+ * Any thread. Blocks at most for the timeout, and 10 s for the connection. It waits for the file for at most one hour,
+ * also when the timeout is longer.
  *
  * @param manager The manager.
  * @param uuid The process.
@@ -2821,8 +2836,8 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
 
 /**
  * Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls. All functions of this manager then work on
- * it. The manager reads its output from the beginning, and its first event is SSHPM_EVENT_LINK_RESTORED. If the
- * process has ended in the meantime, its exit is reported like any other.
+ * it. The manager reads the output of the process from the beginning. If the process still runs, its first event is
+ * SSHPM_EVENT_LINK_RESTORED. If it has ended in the meantime, its exit is reported like any other.
  *
  * Any thread. Blocks at most for two times the connect timeout, and 120 s.
  *
@@ -2833,9 +2848,9 @@ sshpm_result sshpm_manager_find_processes(const sshpm_manager *manager,
  * @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
  * SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
- * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process with this uuid.
- * SSHPM_ERROR_TAKEN_OVER: another live manager controls the process. SSHPM_ERROR_NOT_ADOPTABLE: the
- * host does not have the process, the process is not kept, or the shell that watched it has gone.
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has a process with this uuid that has not ended.
+ * SSHPM_ERROR_TAKEN_OVER: another live manager controls the process. SSHPM_ERROR_NOT_ADOPTABLE: the host does not have
+ * the process, the process is not kept, or the shell that watched it has gone or receives no commands.
  * SSHPM_ERROR_DETACHED: this manager was detached from all processes in the meantime. Nothing was changed unless it is
  * SSHPM_OK.
  */
@@ -3070,9 +3085,10 @@ sshpm_result sshpm_manager_follow_log_file(const sshpm_manager *manager,
 sshpm_result sshpm_log_follower_next(const sshpm_log_follower *follower, double timeout_s, sshpm_buffer **out_piece);
 
 /**
- * Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it.
+ * Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it: let
+ * threads wait with a timeout, because no function wakes them.
  *
- * Any thread. Blocks until the ssh client has ended, which takes some milliseconds.
+ * Any thread, also in callbacks. Blocks until the ssh client has ended, which takes some milliseconds.
  *
  * @param follower The follower. NULL: does nothing.
  */
@@ -3198,13 +3214,15 @@ void sshpm_host_info_free(sshpm_host_info *info);
 /**
  * Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one host.
  *
- * Any thread. Blocks until all results are known.
+ * Any thread. Blocks at most for twice the connect timeout for each 16 hosts, and the time that `progress` takes.
  *
  * @param manager The manager.
  * @param hosts The hosts. May be NULL if the count is 0.
- * @param users For each host, the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
+ * @param users For each host, the user there. An element can be NULL: ssh's choice for this host. The array can be
+ * NULL: ssh's choice for all hosts.
  * @param count The number of hosts.
- * @param progress Is called on this thread for each host, in the order in which the results become known. May be NULL.
+ * @param progress Is called for each host, on the thread that calls this function, in the order in which the results
+ * become known. May be NULL.
  * @param user_data Is passed to `progress`. The library does not use it.
  * @param out_results Receives the results. They are the caller's, to be freed with sshpm_host_results_free.
  * @return SSHPM_OK, also when logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a

@@ -1223,7 +1223,7 @@ struct output_piece {
 };
 
 /// A queue of what an application writes. `for (sshpm::output_piece &piece : output)` waits for each piece, and ends
-/// when the process has ended, or when the manager was detached from it or destroyed.
+/// when the process has ended, or when the manager no longer controls it.
 class output_subscription : public detail::owner<sshpm_output_subscription, sshpm_output_subscription_free> {
 public:
     using handle_type = sshpm_output_subscription;                ///< The handle of C.

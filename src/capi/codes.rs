@@ -46,7 +46,7 @@ pub const SSHPM_ERROR_LOCAL: i32 = 12;
 pub const SSHPM_ERROR_INSIDE_CALLBACK: i32 = 13;
 /// The time for a wait was over.
 pub const SSHPM_ERROR_TIMED_OUT: i32 = 14;
-/// The manager was shut down or freed.
+/// The manager was shut down, detached or freed.
 pub const SSHPM_ERROR_SHUT_DOWN: i32 = 15;
 /// No event came within the timeout.
 pub const SSHPM_ERROR_NO_EVENT: i32 = 16;
@@ -66,13 +66,13 @@ pub const SSHPM_ERROR_FILE_IS_DIRECTORY: i32 = 22;
 pub const SSHPM_ERROR_FILE_UNREADABLE: i32 = 23;
 /// The content of the metadata file is not valid. Nothing was done with it.
 pub const SSHPM_ERROR_BAD_METADATA: i32 = 24;
-/// The process has ended, and all of its output was received.
+/// The output has ended, and all of it was received: the process has ended, or the manager no longer controls it.
 pub const SSHPM_ERROR_END_OF_OUTPUT: i32 = 25;
 /// The file on the host is a fifo, a device or a socket.
 pub const SSHPM_ERROR_FILE_NOT_REGULAR: i32 = 26;
 /// The manager was detached from the kept process. The process goes on, and a manager can adopt it.
 pub const SSHPM_ERROR_DETACHED: i32 = 27;
-/// Another live manager controls the process. An adoption returns this also when this manager controls it.
+/// Another live manager controls the process.
 pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
 /// The process on the host cannot be adopted: it is not kept, or nothing of it is left. The message says which.
 pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;

@@ -86,8 +86,8 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
 }
 
 /// Adopts a kept process (SSHPM_LINK_LOSS_KEEP) that no manager controls. All functions of this manager then work on
-/// it. The manager reads its output from the beginning, and its first event is SSHPM_EVENT_LINK_RESTORED. If the
-/// process has ended in the meantime, its exit is reported like any other.
+/// it. The manager reads the output of the process from the beginning. If the process still runs, its first event is
+/// SSHPM_EVENT_LINK_RESTORED. If it has ended in the meantime, its exit is reported like any other.
 ///
 /// Any thread. Blocks at most for two times the connect timeout, and 120 s.
 ///
@@ -98,9 +98,9 @@ pub unsafe extern "C" fn sshpm_manager_find_processes(
 /// @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
 /// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_LOCAL,
-/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has another process with this uuid.
-/// SSHPM_ERROR_TAKEN_OVER: another live manager controls the process. SSHPM_ERROR_NOT_ADOPTABLE: the
-/// host does not have the process, the process is not kept, or the shell that watched it has gone.
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_UUID_IN_USE: this manager has a process with this uuid that has not ended.
+/// SSHPM_ERROR_TAKEN_OVER: another live manager controls the process. SSHPM_ERROR_NOT_ADOPTABLE: the host does not have
+/// the process, the process is not kept, or the shell that watched it has gone or receives no commands.
 /// SSHPM_ERROR_DETACHED: this manager was detached from all processes in the meantime. Nothing was changed unless it is
 /// SSHPM_OK.
 #[unsafe(no_mangle)]

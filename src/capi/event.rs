@@ -10,7 +10,8 @@ use crate::{Error, Event, EventKind};
 
 /// Event: the application runs: its setup is done and its program was executed.
 pub const SSHPM_EVENT_STARTED: i32 = 1;
-/// Event: the process ended. No event of this start follows.
+/// Event: the process ended. No event of this start follows. When the process was killed before the application ran,
+/// this event comes without SSHPM_EVENT_STARTED before it.
 pub const SSHPM_EVENT_EXITED: i32 = 2;
 /// Event: the connection broke, or the client on this machine was killed. For a kept process (SSHPM_LINK_LOSS_KEEP),
 /// SSHPM_EVENT_LINK_RESTORED follows when the link is back. Otherwise SSHPM_EVENT_EXITED follows, at the latest after

@@ -227,13 +227,15 @@ pub type sshpm_host_progress_callback =
 
 /// Logs in to many hosts, 16 at the same time, as sshpm_manager_validate_host_connection does to one host.
 ///
-/// Any thread. Blocks until all results are known.
+/// Any thread. Blocks at most for twice the connect timeout for each 16 hosts, and the time that `progress` takes.
 ///
 /// @param manager The manager.
 /// @param hosts The hosts. May be NULL if the count is 0.
-/// @param users For each host, the user there, or NULL: ssh's choice. NULL: ssh's choice for all.
+/// @param users For each host, the user there. An element can be NULL: ssh's choice for this host. The array can be
+/// NULL: ssh's choice for all hosts.
 /// @param count The number of hosts.
-/// @param progress Is called on this thread for each host, in the order in which the results become known. May be NULL.
+/// @param progress Is called for each host, on the thread that calls this function, in the order in which the results
+/// become known. May be NULL.
 /// @param user_data Is passed to `progress`. The library does not use it.
 /// @param out_results Receives the results. They are the caller's, to be freed with sshpm_host_results_free.
 /// @return SSHPM_OK, also when logins failed; SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID for a

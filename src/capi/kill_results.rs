@@ -9,7 +9,8 @@ use super::input::code_at;
 use super::status::{pointer_to_status, sshpm_exit_status};
 use crate::{ExitStatus, KillResults};
 
-/// The result of a kill for each process, in the order of their uuids.
+/// The results of a kill: one for each process, sorted by uuid, whatever the order in the call was. A uuid that the
+/// call named twice has one result.
 pub struct sshpm_kill_results {
     results: Vec<KillResult>,
 }

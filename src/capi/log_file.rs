@@ -129,9 +129,10 @@ pub unsafe extern "C" fn sshpm_log_follower_next(
     })
 }
 
-/// Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it.
+/// Ends the reading on the host and on this machine, and frees the follower. No thread may be waiting in it: let
+/// threads wait with a timeout, because no function wakes them.
 ///
-/// Any thread. Blocks until the ssh client has ended, which takes some milliseconds.
+/// Any thread, also in callbacks. Blocks until the ssh client has ended, which takes some milliseconds.
 ///
 /// @param follower The follower. NULL: does nothing.
 #[unsafe(no_mangle)]

@@ -34,11 +34,12 @@ impl Drop for Callbacks {
 /// Makes a manager without processes. It starts no thread and opens no connection yet. If ssh is the manager's
 /// launcher, this function asks ssh for its version.
 ///
-/// Any thread. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
+/// Any thread, also in callbacks. Blocks for some milliseconds, and at most 4 s when ssh does not answer.
 ///
 /// @param options The options. Copied. NULL: the defaults.
 /// @param out_manager Receives the manager. It is the caller's, to be freed with sshpm_manager_free.
-/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID for options that cannot work, SSHPM_ERROR_LOCAL
+/// when the system gives no random bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_new(
     options: *const sshpm_options,
@@ -56,9 +57,10 @@ pub unsafe extern "C" fn sshpm_manager_new(
     })
 }
 
-/// Frees a manager. It detaches from all processes, which follow their link loss policies: call sshpm_manager_shutdown
-/// first to end them in order. When this function returns, no exit callback is running, and none is called again. In a
-/// child that the program has forked, this function only frees memory: the processes belong to the parent.
+/// Detaches a manager from all processes, which follow their link loss policies, and frees the manager. To end the
+/// processes in order, call sshpm_manager_shutdown before. When this function returns, no exit callback is running, and
+/// none is called again. In a child that the program has forked, this function detaches from nothing and ends nothing:
+/// the processes belong to the parent.
 ///
 /// Any thread, but no other thread may use the manager any more. Blocks at most 5 s, and while a callback runs; inside
 /// a callback it does not wait for that callback.
@@ -84,7 +86,8 @@ pub unsafe extern "C" fn sshpm_manager_free(manager: *mut sshpm_manager) {
 /// @param request What to run. Copied.
 /// @param out_start_number Receives the start number. May be NULL.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UUID_IN_USE,
-/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when no thread can be started. Nothing was started unless it is SSHPM_OK.
+/// SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL when the system gives no thread or no random bytes. Nothing was started
+/// unless it is SSHPM_OK.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_manager_start_process(
     manager: *mut sshpm_manager,
@@ -155,7 +158,7 @@ pub type sshpm_exit_callback = Option<
     ),
 >;
 
-/// Is called once with the user data of a callback, when the callback is never called again.
+/// Is called once with the user data of a callback, when the callback can never be called again. It must not throw.
 pub type sshpm_finalizer = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 struct Registration {
@@ -192,9 +195,10 @@ impl Drop for Registration {
 }
 
 /// Registers a callback that is called once for each start that ends or fails from now on. All callbacks of a manager
-/// run one after another, on one thread of the library. Inside a callback, functions that do not block can be called;
-/// those that block return SSHPM_ERROR_INSIDE_CALLBACK. Before the program ends, remove the callback or free the
-/// manager: see "Ending the program" at the top of this header.
+/// run one after another, on one thread of the library. Inside a callback, functions that do not block can be called.
+/// Functions that block return SSHPM_ERROR_INSIDE_CALLBACK there, unless their description says "also in callbacks" or
+/// what they do there. Before the program ends, remove the callback or free the manager: see "Ending the program" at
+/// the top of this header.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///

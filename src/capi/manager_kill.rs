@@ -321,9 +321,9 @@ pub unsafe extern "C" fn sshpm_manager_kill_all_processes(
     })
 }
 
-/// Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role has its
-/// usual time, but when the timeout is over, whatever still runs gets SIGKILL at once. The manager starts nothing any
-/// more.
+/// Ends all processes in the shutdown order within the timeout, and then detaches from all of them. Each role gets the
+/// waits of the kill sequence, with 10 s for each step that has no wait of its own. When the timeout is over, whatever
+/// still runs gets SIGKILL at once. The manager starts nothing any more.
 ///
 /// Any thread. Blocks at most for the timeout, 2 s for each role that did not end within it, and 5 s.
 ///

@@ -19,7 +19,8 @@ pub const SSHPM_STATE_STARTING: i32 = 2;
 pub const SSHPM_STATE_RUNNING: i32 = 3;
 /// State: the process was asked to end, and has not ended yet.
 pub const SSHPM_STATE_ENDING: i32 = 4;
-/// State: the link broke, and the manager queries the host about the application.
+/// State: the link broke. The manager queries the host about the application, or tries to restore the link to a kept
+/// process. A kept process that the manager was detached from stays in this state.
 pub const SSHPM_STATE_LINK_LOST: i32 = 5;
 /// State: the process has ended. Its exit status stays in the table until the process is killed, popped, forgotten or
 /// started again.
@@ -317,16 +318,16 @@ pub unsafe extern "C" fn sshpm_manager_get_exit_status(
     unsafe { get_status(manager, uuid, out_status, Manager::exit_status) }
 }
 
-/// Gets how a process ended that nobody killed, or why its start failed, and removes the process from the table. So
-/// each exit is returned once, also when many threads call this function. The exit callbacks may not have run yet. A
-/// call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
+/// Gets how a process ended that this manager did not kill, or why its start failed, and removes the process from the
+/// table. So each exit is returned once, also when many threads call this function. The exit callbacks may not have run
+/// yet. A call that returns an exit acknowledges it, as sshpm_manager_get_exit_status does.
 ///
 /// Any thread, also in callbacks. Does not block.
 ///
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param out_status Receives the status, or NULL while the process has not ended, for an unknown uuid, and for a
-/// process that was killed. It is the caller's, to be freed with sshpm_exit_status_free.
+/// process that this manager killed. It is the caller's, to be freed with sshpm_exit_status_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. For a failed start, its reason: SSHPM_ERROR_SSH_...,
 /// SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_... or SSHPM_ERROR_LOCAL; the process has left the table then.
 /// SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and this manager will not learn how it ends; it

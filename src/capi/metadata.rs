@@ -99,7 +99,8 @@ pub unsafe extern "C" fn sshpm_metadata_from_json(
 
 /// Waits on a host for the metadata file of a process, and reads it. The process need not belong to this manager.
 ///
-/// Any thread. Blocks at most for the timeout, and 10 s for the connection.
+/// Any thread. Blocks at most for the timeout, and 10 s for the connection. It waits for the file for at most one hour,
+/// also when the timeout is longer.
 ///
 /// @param manager The manager.
 /// @param uuid The process.

@@ -175,7 +175,8 @@ pub unsafe extern "C" fn sshpm_options_add_ssh_option(
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param timeout_s Seconds. ssh counts whole seconds, so the library rounds this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param timeout_s Seconds, more than 0; sshpm_manager_new checks it. ssh counts whole seconds, so the library rounds
+/// this up. SSHPM_TIMEOUT_DEFAULT: 10 s.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_connect_timeout(
@@ -257,7 +258,8 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
 /// One thread at a time for the same options. Does not block.
 ///
 /// @param options The options.
-/// @param lease_s Whole seconds, at least 3. sshpm_manager_new checks it. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @param lease_s Seconds, at least 3; sshpm_manager_new checks it. The remote side counts whole seconds, so the
+/// library rounds this up. SSHPM_TIMEOUT_DEFAULT: 30 s.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_options_set_lease(options: *mut sshpm_options, lease_s: f64) -> sshpm_result {
@@ -355,7 +357,9 @@ pub unsafe extern "C" fn sshpm_options_clear_kill_sequence(options: *mut sshpm_o
 }
 
 /// Adds a step to the kill sequence: a signal, and a wait for the exit. SIGCONT follows each signal, so that it also
-/// reaches a stopped process. Call sshpm_options_clear_kill_sequence before the first step.
+/// reaches a stopped process. While the setup lines run, SIGTERM to the process group takes the place of every signal
+/// but SIGKILL, because bash ignores SIGQUIT. To replace the default sequence, call sshpm_options_clear_kill_sequence
+/// before the first step.
 ///
 /// One thread at a time for the same options. Does not block.
 ///

@@ -72,8 +72,8 @@ pub unsafe extern "C" fn sshpm_manager_subscribe_output(
 /// @param out_piece Receives at least one byte, as the application wrote it; a piece can end in the middle of a line.
 /// It is the caller's, to be freed with sshpm_buffer_free.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. SSHPM_ERROR_TIMED_OUT: nothing came within the
-/// timeout. SSHPM_ERROR_END_OF_OUTPUT: the process has ended, and no piece is left. SSHPM_ERROR_INSIDE_CALLBACK, unless
-/// the timeout is 0.
+/// timeout. SSHPM_ERROR_END_OF_OUTPUT: no piece is left, and the process has ended or the manager no longer controls
+/// it. SSHPM_ERROR_INSIDE_CALLBACK, unless the timeout is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_output_subscription_next(
     subscription: *const sshpm_output_subscription,
@@ -112,7 +112,8 @@ pub unsafe extern "C" fn sshpm_output_subscription_dropped(subscription: *const 
     plain(0, || unsafe { subscription.as_ref() }.map_or(0, |this| this.subscription.dropped()))
 }
 
-/// Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it.
+/// Ends a subscription and frees it, with the pieces that are left in it. No thread may be waiting in it: let threads
+/// wait with a timeout, because no function wakes them.
 ///
 /// Any thread. Does not block.
 ///
