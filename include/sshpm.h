@@ -190,7 +190,7 @@
 #define SSHPM_ERROR_LOGGER_SET 19
 
 /**
- * The library has a bug, and the message says where. The handles of the call can only be freed.
+ * The library has a bug, and the message says where. Do nothing with the handles of the call but free them.
  */
 #define SSHPM_ERROR_PANIC 20
 
@@ -1034,9 +1034,10 @@ sshpm_result sshpm_launcher_new_local(sshpm_launcher **out_launcher);
 sshpm_result sshpm_launcher_new_command(const char *const *argv, size_t argc, sshpm_launcher **out_launcher);
 
 /**
- * Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
- * the job. All processes together may use more CPUs than the job has. In JSON "slurm", or
- * {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each key can be left out.
+ * Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made: one step for each process.
+ * The hosts are the nodes of the job. The steps share the CPUs of the job, so there can be more processes than CPUs.
+ * In JSON "slurm", or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each
+ * key can be left out.
  *
  * Any thread. Does not block.
  *
@@ -1635,9 +1636,11 @@ sshpm_result sshpm_boot_request_set_log_file(sshpm_boot_request *request, const 
 sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_t mode);
 
 /**
- * Sets how long a start may wait for a session on its host, and, counted anew, how long the start may take from then
- * until the program runs. The start-up files of the login shell run for a shared connection, and once more for each
- * session on it. So one run of them may take nearly as long as this timeout, whether or not connections are shared.
+ * Sets the limit for each of two parts of a start: the wait for a connection that has room for one more ssh session,
+ * and the time from then until the program runs. The start-up files of the login shell run once for a shared
+ * connection, and once for each ssh session on it. So one run of them may take nearly as long as this timeout, whether
+ * or not connections are shared. When the time is over, the library ends what has begun on the host, which can take
+ * the grace.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1659,7 +1662,8 @@ sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, d
 sshpm_result sshpm_boot_request_set_link_loss(sshpm_boot_request *request, int32_t policy);
 
 /**
- * Sets how long the process may live after the SIGHUP that a lost link causes.
+ * Sets how long the process may live after the SIGHUP that it gets when its link or its manager has gone, or when its
+ * start is cancelled. Then it gets SIGKILL.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1671,15 +1675,16 @@ sshpm_result sshpm_boot_request_set_link_loss(sshpm_boot_request *request, int32
 sshpm_result sshpm_boot_request_set_grace(sshpm_boot_request *request, double grace_s);
 
 /**
- * Sets whether processes that the application started are ended with it after they have left its process group, by
- * setsid(2) as daemons do. These are the processes of its session, and those that have its mark in their environment;
- * this option gives the application such a mark. The host needs /proc. sshpm_exit_status_get_stray returns the
- * processes that could not be ended. The process group itself is always ended. Default: false.
+ * Sets whether the library also ends processes that the application started and that have left its process group, as
+ * daemons do by setsid(2). When the application has ended, the library finds them by their POSIX session, or by a mark
+ * in their environment, which this option gives to the application. The host needs /proc.
+ * sshpm_exit_status_get_stray returns the processes that could not be ended. The process group itself is always ended.
+ * Default: false.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param kill_tree Whether they are ended.
+ * @param kill_tree Whether the library ends them.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
 sshpm_result sshpm_boot_request_set_kill_tree(sshpm_boot_request *request, bool kill_tree);
@@ -2895,7 +2900,7 @@ const char *sshpm_found_processes_get_uuid(const sshpm_found_processes *found, s
 const sshpm_metadata *sshpm_found_processes_get_metadata(const sshpm_found_processes *found, size_t index);
 
 /**
- * Returns what became of one process.
+ * Returns the state in which one process was found.
  *
  * Any thread. Does not block.
  *

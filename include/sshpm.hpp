@@ -1043,7 +1043,8 @@ public:
     boot_request &set_log_mode(log_mode mode) {
         return set(sshpm_boot_request_set_log_mode(get(), static_cast<std::int32_t>(mode)));
     }
-    /// Sets how long a start may wait for a session on its host, and how long it may take from then on.
+    /// Sets the limit for each of two parts of a start: the wait for a connection, and the time from then until the
+    /// program runs.
     boot_request &set_start_timeout(timeout time) {
         return set(sshpm_boot_request_set_start_timeout(get(), time.seconds()));
     }
@@ -1051,7 +1052,8 @@ public:
     boot_request &set_link_loss(link_loss policy) {
         return set(sshpm_boot_request_set_link_loss(get(), static_cast<std::int32_t>(policy)));
     }
-    /// Sets how long the process may live after the SIGHUP that a lost link causes.
+    /// Sets how long the process may live after the SIGHUP that it gets when its link or its manager has gone, or when
+    /// its start is cancelled.
     boot_request &set_grace(timeout time) { return set(sshpm_boot_request_set_grace(get(), time.seconds())); }
     /// Sets whether processes that the application started and that left its process group are ended with it.
     boot_request &set_kill_tree(bool kill_tree) { return set(sshpm_boot_request_set_kill_tree(get(), kill_tree)); }
@@ -1346,7 +1348,7 @@ public:
     [[nodiscard]] metadata_view get_metadata() const noexcept {
         return metadata_view(sshpm_found_processes_get_metadata(found_, index_));
     }
-    /// Returns what became of the process.
+    /// Returns the state in which the process was found.
     [[nodiscard]] found_state get_state() const noexcept {
         return found_state{sshpm_found_processes_get_state(found_, index_)};
     }

@@ -56,7 +56,7 @@ pub const SSHPM_ERROR_WOKEN: i32 = 17;
 pub const SSHPM_ERROR_NO_EXIT_CODE: i32 = 18;
 /// The program already has another logger of Rust's `log`.
 pub const SSHPM_ERROR_LOGGER_SET: i32 = 19;
-/// The library has a bug, and the message says where. The handles of the call can only be freed.
+/// The library has a bug, and the message says where. Do nothing with the handles of the call but free them.
 pub const SSHPM_ERROR_PANIC: i32 = 20;
 /// The file does not exist on the host, or it was not created in time.
 pub const SSHPM_ERROR_FILE_MISSING: i32 = 21;

@@ -185,7 +185,7 @@ pub unsafe extern "C" fn sshpm_found_processes_get_metadata(
     plain(ptr::null(), || unsafe { at(found, index) }.map_or(ptr::null(), |this| ptr::from_ref(&this.metadata)))
 }
 
-/// Returns what became of one process.
+/// Returns the state in which one process was found.
 ///
 /// Any thread. Does not block.
 ///

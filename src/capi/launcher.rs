@@ -83,9 +83,10 @@ pub unsafe extern "C" fn sshpm_launcher_new_command(
     })
 }
 
-/// Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made. The hosts are the nodes of
-/// the job. All processes together may use more CPUs than the job has. In JSON "slurm", or
-/// {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each key can be left out.
+/// Makes a launcher that starts steps of a Slurm job, which `salloc` or `sbatch` has made: one step for each process.
+/// The hosts are the nodes of the job. The steps share the CPUs of the job, so there can be more processes than CPUs.
+/// In JSON "slurm", or {"slurm": {"job": "4711", "srun_program": "srun", "srun_options": ["--mem=1G"]}}, in which each
+/// key can be left out.
 ///
 /// Any thread. Does not block.
 ///

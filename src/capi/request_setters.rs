@@ -334,9 +334,11 @@ pub unsafe extern "C" fn sshpm_boot_request_set_log_mode(request: *mut sshpm_boo
     })
 }
 
-/// Sets how long a start may wait for a session on its host, and, counted anew, how long the start may take from then
-/// until the program runs. The start-up files of the login shell run for a shared connection, and once more for each
-/// session on it. So one run of them may take nearly as long as this timeout, whether or not connections are shared.
+/// Sets the limit for each of two parts of a start: the wait for a connection that has room for one more ssh session,
+/// and the time from then until the program runs. The start-up files of the login shell run once for a shared
+/// connection, and once for each ssh session on it. So one run of them may take nearly as long as this timeout, whether
+/// or not connections are shared. When the time is over, the library ends what has begun on the host, which can take
+/// the grace.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -378,7 +380,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_link_loss(
     })
 }
 
-/// Sets how long the process may live after the SIGHUP that a lost link causes.
+/// Sets how long the process may live after the SIGHUP that it gets when its link or its manager has gone, or when its
+/// start is cancelled. Then it gets SIGKILL.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -396,15 +399,16 @@ pub unsafe extern "C" fn sshpm_boot_request_set_grace(request: *mut sshpm_boot_r
     })
 }
 
-/// Sets whether processes that the application started are ended with it after they have left its process group, by
-/// setsid(2) as daemons do. These are the processes of its session, and those that have its mark in their environment;
-/// this option gives the application such a mark. The host needs /proc. sshpm_exit_status_get_stray returns the
-/// processes that could not be ended. The process group itself is always ended. Default: false.
+/// Sets whether the library also ends processes that the application started and that have left its process group, as
+/// daemons do by setsid(2). When the application has ended, the library finds them by their POSIX session, or by a mark
+/// in their environment, which this option gives to the application. The host needs /proc.
+/// sshpm_exit_status_get_stray returns the processes that could not be ended. The process group itself is always ended.
+/// Default: false.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param kill_tree Whether they are ended.
+/// @param kill_tree Whether the library ends them.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_kill_tree(
