@@ -118,8 +118,8 @@ public:
     [[nodiscard]] T &operator*() & noexcept { return *value_; }
     /// Returns the value, which must exist.
     [[nodiscard]] const T &operator*() const & noexcept { return *value_; }
-    /// Returns the value, which must exist.
-    [[nodiscard]] T &&operator*() && noexcept { return *std::move(value_); }
+    /// Returns the value, which must exist: not as a reference, because that could outlive the outcome.
+    [[nodiscard]] T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) { return *std::move(value_); }
     /// Returns the value, which must exist.
     [[nodiscard]] T *operator->() noexcept { return &*value_; }
     /// Returns the value, which must exist.
@@ -129,8 +129,9 @@ public:
     [[nodiscard]] T &value() & { return demand(), *value_; }
     /// Returns the value. Throws the code when there is no value.
     [[nodiscard]] const T &value() const & { return demand(), *value_; }
-    /// Returns the value. Throws the code when there is no value.
-    [[nodiscard]] T &&value() && { return demand(), *std::move(value_); }
+    /// Returns the value, not as a reference, because that could outlive the outcome. Throws the code when there is no
+    /// value.
+    [[nodiscard]] T value() && { return demand(), *std::move(value_); }
 
 private:
     void demand() const {

@@ -24,6 +24,10 @@ static_assert(std::input_iterator<sshpm::subscription::iterator>);
 static_assert(std::input_iterator<sshpm::kill_results::const_iterator>);
 #endif
 
+/* What is taken out of an outcome that goes away lives as long as the reference to it. */
+static_assert(std::is_same_v<decltype(*std::declval<sshpm::outcome<sshpm::event>>()), sshpm::event>);
+static_assert(std::is_same_v<decltype(std::declval<sshpm::outcome<sshpm::event>>().value()), sshpm::event>);
+
 /* A const handle gives a const handle of C. */
 static_assert(std::is_same_v<decltype(std::declval<const sshpm::manager &>().get()), const sshpm_manager *>);
 static_assert(std::is_same_v<decltype(std::declval<sshpm::manager &>().get()), sshpm_manager *>);
