@@ -42,11 +42,11 @@
  * callbacks run, one after another. Then the functions that ended the process return: sshpm_manager_kill_process,
  * _kill_processes, _kill_processes_by_role, _kill_all_processes, _kill_process_without_metadata and _shutdown. So when
  * one of these functions has returned the exit of a process, no callback for this exit runs any more, whether or not
- * the uuid has been started again. These functions wait for callbacks only as long as their timeouts allow: a kill as
- * long as the waits of all its steps add up to, counted from the call; _kill_process_without_metadata as long as its
- * timeout; _shutdown as long as it may block. After that they return the exit although a callback still runs. Functions
- * that only wait or query may return an exit before the callbacks have run: sshpm_manager_wait_for_process_exit_code,
- * _get_exit_status and _pop_early_exit_status.
+ * the uuid has been started again. These functions wait for callbacks only as long as their timeouts allow: the kill of
+ * a process as long as the waits of all its steps add up to, counted from its first step;
+ * _kill_process_without_metadata as long as its timeout; _shutdown as long as it may block. After that they return the
+ * exit although a callback still runs. Functions that only wait or query may return an exit before the callbacks have
+ * run: sshpm_manager_wait_for_process_exit_code, _get_exit_status and _pop_early_exit_status.
  *
  * Kept processes: the host of a process with SSHPM_LINK_LOSS_KEEP keeps its exit status and its output until this
  * program has acknowledged the exit. The program does so when a subscription has returned the event, when an exit
