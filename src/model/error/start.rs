@@ -54,7 +54,8 @@ pub enum StartFailure {
     /// The shell that starts the application ended on the host. Most likely the host could create no process, because
     /// of a limit of the user's processes (`ulimit -u`), of a cgroup, or of memory.
     NoProcess,
-    /// A process of this uuid that another manager started lives on the host.
+    /// A process of this uuid that another manager started lives on the host, with the same user: a uuid names one
+    /// process of a user on a host.
     UuidInUse,
     /// The shell that runs the setup lines ended with this exit code before it executed the program, and no step had
     /// failed: somebody else sent a signal, a setup line called `exit`, or the shell does not read POSIX shell code.
@@ -141,9 +142,10 @@ impl fmt::Display for StartFailure {
                 "the shell that starts it ended, most likely because the host could create no process; \
                  check the limits of the user's processes (ulimit -u) and of memory",
             ),
-            StartFailure::UuidInUse => {
-                f.write_str("a process of this uuid lives on the host, started by another manager")
-            }
+            StartFailure::UuidInUse => f.write_str(
+                "a process of this uuid lives on the host, started by another manager; end or adopt that process, \
+                     or use another uuid",
+            ),
             StartFailure::Ended(code) => write!(f, "its shell ended with exit code {code} before the application ran"),
             StartFailure::LinkLost => f.write_str("the link was lost during the start; the application may have run"),
             StartFailure::Protocol => f.write_str("the host sent reports that this version of sshpm does not know"),
