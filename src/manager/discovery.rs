@@ -119,9 +119,9 @@ impl Manager {
     /// # Errors
     /// [`Error::UuidInUse`]: this manager has a process with this uuid that has not ended. [`Error::NotAdoptable`]: the
     /// host does not have the process, it is not kept, or its wrapper is gone. [`Error::TakenOver`]: another manager
-    /// controls the process. [`Error::TimedOut`]: the host did not answer. [`Error::ShutDown`]: this manager was shut down or
-    /// detached before; [`Error::Detached`]: it was so during the call. [`Error::Ssh`], or [`Error::Launcher`] with
-    /// another launcher: there was no connection. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
+    /// controls the process. [`Error::TimedOut`]: the host did not answer. [`Error::ShutDown`]: this manager was shut
+    /// down or detached before the call; [`Error::Detached`]: during the call. [`Error::Ssh`], or [`Error::Launcher`]
+    /// with another launcher: there was no connection. [`Error::Invalid`], [`Error::Local`], [`Error::InsideCallback`].
     pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<u64> {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
@@ -177,13 +177,13 @@ impl Manager {
         answer
     }
 
-    /// Ends the processes of a user on a host that no manager controls, removes the files of these processes and of
-    /// ended ones, and returns what it did with each process. If `user` is `None`, ssh chooses the user. Each process
-    /// gets HUP, and after `grace`, rounded up to whole seconds, KILL. Processes that a manager controls are left
-    /// alone; a kept process whose link is lost at this moment counts as one that no manager controls, even if its
-    /// manager lives. With `kill_tree`, the call also ends what these processes started and what left their process
-    /// groups; see [`BootRequest::kill_tree`]. There are results for at most 10,000 processes. Blocks, at most for
-    /// twice the connect timeout, twice 60 s, and the grace and 8 s for each process.
+    /// Ends the processes of a user on a host that no manager controls, whichever program started them, removes the
+    /// files of these processes and of ended ones, and returns what it did with each process. If `user` is `None`, ssh
+    /// chooses the user. Each process gets HUP, and after `grace`, rounded up to whole seconds, KILL. Processes that a
+    /// manager controls are left alone; a kept process whose link is lost at this moment counts as one that no manager
+    /// controls, even if its manager lives. With `kill_tree`, the call also ends what these processes started and what
+    /// left their process groups; see [`BootRequest::kill_tree`]. There are results for at most 10,000 processes.
+    /// Blocks, at most for twice the connect timeout, twice 60 s, and the grace and 8 s for each process.
     ///
     /// # Errors
     /// [`Error::Ssh`], or [`Error::Launcher`] with another launcher: there was no connection, or no answer in time.

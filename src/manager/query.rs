@@ -136,9 +136,10 @@ impl Manager {
 
     /// Registers a callback, and returns what [`remove_callback`](Manager::remove_callback) takes. The manager calls it
     /// once for each start that ends or fails from now on, with the uuid, the start number, and how the process ended
-    /// or why its start failed. All callbacks run one after another, on one thread of the manager, after the event and
-    /// before the kill returns: see [order of reports](Manager#order-of-reports). Inside a callback, calls that do not
-    /// block are allowed; calls that block return [`Error::InsideCallback`]. Does not block.
+    /// or why its start failed, but not for a kept process that goes on without this manager. All callbacks run one
+    /// after another, on one thread of the manager, after the event and before the kill returns: see
+    /// [order of reports](Manager#order-of-reports). Inside a callback, calls that do not block are allowed; calls that
+    /// block return [`Error::InsideCallback`]. Does not block.
     ///
     /// A callback can run until it is removed or the manager is dropped. A program that leaves `main` or calls
     /// [`exit`](std::process::exit) without one of the two must expect the callback to run at the same time as static
@@ -165,9 +166,10 @@ impl Manager {
     /// as well. Blocks, at most for the timeout.
     ///
     /// # Errors
-    /// [`Error::TimedOut`]; [`Error::NotRunning`]: the process was killed before the application ran;
-    /// [`Error::UnknownUuid`]; [`Error::InsideCallback`]. All other errors say why the start failed, or, for a kept
-    /// process whose link was lost during its start, that it goes on without this manager.
+    /// [`Error::TimedOut`]: the start goes on, within its own [`start_timeout`](crate::BootRequest::start_timeout).
+    /// [`Error::NotRunning`]: the process was killed before the application ran. [`Error::UnknownUuid`],
+    /// [`Error::InsideCallback`]. All other errors say why the start failed, or, for a kept process whose link was lost
+    /// during its start, that it goes on without this manager.
     pub fn wait_until_started(&self, uuid: &str, timeout: Duration) -> Result<i64> {
         let process = self.find_to_wait(uuid)?;
         let over = wait(&process, timeout, || {

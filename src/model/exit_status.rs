@@ -206,7 +206,8 @@ impl ExitStatus {
         self.link_lost
     }
 
-    /// Returns whether the exit itself could not be determined: the link was lost and the host did not answer in time.
+    /// Returns whether the exit itself could not be determined: the link was lost, and the host did not answer in time
+    /// or did not know the exit, for example because it was rebooted or somebody killed the wrapper.
     pub fn is_unknown(&self) -> bool {
         self.application.is_none() && (self.client == ClientEnd::Unseen || self.link_lost)
     }

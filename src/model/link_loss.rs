@@ -15,6 +15,7 @@ pub enum LinkLossPolicy {
     /// as soon as the host answers, and learns of an exit that happened meanwhile. Another manager controls it after
     /// [`adopt_process`](crate::Manager::adopt_process). If the process has no log file, the host stores its whole
     /// output in files, whatever its size, until a program has received its exit. The files of the process are in
-    /// `${XDG_STATE_HOME:-~/.local/state}/sshpm/HOST`.
+    /// `${XDG_STATE_HOME:-~/.local/state}/sshpm/HOST` or, where no fifo can be made there (AFS), in `/tmp/drunc` or
+    /// `/tmp/drunc-UID`.
     Keep,
 }

@@ -141,23 +141,26 @@ impl Options {
     /// Adds an option of ssh_config(5), written `Keyword=value`. It wins over the configuration files and over this
     /// crate's own ForwardX11, ServerAliveInterval, ServerAliveCountMax and ConnectTimeout: `ForwardX11=yes` forwards
     /// X11, which is off by default, because ssh then runs xauth(1) for each process, one after the other. The option
-    /// does not win over what this crate relies on: no terminal, no questions (BatchMode), no forwarded ports, no RemoteCommand, the sharing of
-    /// connections (ControlMaster and the like), and LogLevel. Use absolute paths: ssh resolves relative ones against
-    /// the current directory whenever it runs.
+    /// does not win over what this crate relies on: no terminal, no questions (BatchMode), no forwarded ports, no
+    /// RemoteCommand, the sharing of connections (ControlMaster and the like), and LogLevel. Use absolute paths: ssh
+    /// resolves relative ones against the current directory whenever it runs.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
         self.ssh_options.push(option.into());
         self
     }
 
-    /// Sets how long a host may take to answer, and how long to try again when a busy sshd drops the connection. ssh
-    /// counts whole seconds, so the time is rounded up. Default: 10 s.
+    /// Sets how long a host may take to answer, and how long to try again when a busy sshd drops the connection. A
+    /// shared connection gets 60 s more for authentication and the start-up files of the login shell. The limits of the
+    /// calls about hosts follow from this time, as each call says: set a longer time where a login takes more than a few
+    /// seconds. ssh counts whole seconds, so the time is rounded up. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Options {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets how long to query the host about a process whose link was lost, before its exit is reported as unknown.
-    /// Default: 30 s.
+    /// Sets how long to query the host about a process whose link was lost, before its exit is reported as unknown. A
+    /// query that runs at this time may take the grace of the process and 12 s more. This does not concern a kept
+    /// process, for which [`restore_timeout`](Options::restore_timeout) counts. Default: 30 s.
     pub fn lost_timeout(mut self, timeout: Duration) -> Options {
         self.lost_timeout = timeout;
         self
@@ -165,14 +168,15 @@ impl Options {
 
     /// Sets how long to try to restore the link to a kept process
     /// ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)), before its exit is reported as unknown. The process
-    /// lives on then. Default: for ever.
+    /// lives on then. Until this time is over, a process whose host does not answer stays in the table, its uuid cannot
+    /// be started again, and a kill returns [`Error::StillRunning`]. Default: for ever.
     pub fn restore_timeout(mut self, timeout: Duration) -> Options {
         self.restore_timeout = timeout;
         self
     }
 
     /// Sets whether processes of one user on one host share connections, up to eight processes on each. Otherwise each
-    /// process logs in by itself, which takes ten times as long. Default: true.
+    /// process logs in by itself, which makes a start many times slower. Default: true.
     pub fn share_connections(mut self, share: bool) -> Options {
         self.share_connections = share;
         self

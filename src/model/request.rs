@@ -150,7 +150,8 @@ impl BootRequest {
     }
 
     /// Sets a variable of the application's environment. It is set before the setup lines and again after them, so it
-    /// wins over them. The rest of the environment comes from sshd and the start-up files of the login shell.
+    /// wins over them. The rest of the environment comes from sshd and the start-up files of the login shell: those
+    /// that `ssh HOST COMMAND` reads, which for bash is `~/.bashrc` and not `~/.bash_profile`.
     pub fn environment(mut self, name: impl Into<String>, value: impl Into<OsString>) -> BootRequest {
         self.environment.insert(name.into(), value.into());
         self
@@ -190,9 +191,10 @@ impl BootRequest {
     }
 
     /// Sets how long a start may wait for a connection on which it can open a channel, and, counted anew, how long it
-    /// may take from then until the program runs. The start-up files of the login shell run once for a shared
-    /// connection and once for each channel on it, so they may take nearly this long, whether or not connections are
-    /// shared. Default: 30 s.
+    /// may take from then until the program runs: a start takes at most twice this time. The start-up files of the
+    /// login shell run once for a shared connection and once for each channel on it, so they may take nearly this long,
+    /// whether or not connections are shared. When the time is over, sshpm ends what has begun on the host, which can
+    /// take the [`grace`](BootRequest::grace). Default: 30 s.
     pub fn start_timeout(mut self, timeout: Duration) -> BootRequest {
         self.start_timeout = timeout;
         self

@@ -20,11 +20,12 @@ use crate::model::time;
 
 impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the names of the setters. `host` and `argv` are required;
-    /// optional are `launcher`, `user`, `name`, `session`, `tree_id`, `role`, `setup` (an array of lines),
-    /// `setup_shell`, `environment` (an object), `working_directory`, `umask` (a string of octal digits), `limits` (an
-    /// object of names and numbers or `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`),
-    /// `start_timeout` and `grace` (numbers of seconds), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree`
-    /// (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
+    /// optional are `launcher`, `user`, `name`, `session`, `tree_id`, `role` (a name of
+    /// [`Role::from_name`](crate::Role::from_name)), `setup` (an array of lines), `setup_shell`, `environment` (an
+    /// object), `working_directory`, `umask` (a string of octal digits), `limits` (an object of names and numbers or
+    /// `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`), `start_timeout` and `grace`
+    /// (numbers of seconds), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree` (`true` or `false`). JSON cannot
+    /// carry bytes that are not UTF-8.
     ///
     /// [`Launcher`](crate::Launcher) says how each launcher is written.
     ///

@@ -50,7 +50,10 @@ pub enum Error {
         /// The uuid that the caller gave.
         uuid: String,
     },
-    /// The call asked the process to end, and it had not ended when the timeout was over. It can be killed again.
+    /// The call asked the process to end, and it had not ended when the timeout was over. It can be killed again. The
+    /// usual reasons: its link is lost ([`process_state`](crate::Manager::process_state) says so), so no signal reaches
+    /// it; or it waits inside its host's kernel, for example for a file server that does not answer, and KILL ends it
+    /// only after that wait.
     StillRunning {
         /// The uuid of the process.
         uuid: String,
@@ -147,7 +150,7 @@ pub enum Error {
     },
     /// A blocking call was made inside a callback, where it could never be answered.
     InsideCallback,
-    /// The timeout of a call was over.
+    /// The timeout of a call was over. The process, if the call waited for one, goes on as before.
     TimedOut {
         /// What the call waited for.
         what: String,
