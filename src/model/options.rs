@@ -151,7 +151,7 @@ impl Options {
 
     /// Sets how long a host may take to answer, and how long to try again when a busy sshd drops the connection. A
     /// shared connection gets 60 s more for authentication and the start-up files of the login shell. The limits of the
-    /// calls about hosts follow from this time, as each call says: set a longer time where a login takes more than a few
+    /// calls about hosts follow from this time, as each call says: set a longer time where a login takes more than some
     /// seconds. ssh counts whole seconds, so the time is rounded up. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Options {
         self.connect_timeout = timeout;

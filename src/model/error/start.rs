@@ -144,7 +144,7 @@ impl fmt::Display for StartFailure {
             ),
             StartFailure::UuidInUse => f.write_str(
                 "a process of this uuid lives on the host, started by another manager; end or adopt that process, \
-                     or use another uuid",
+                 or use another uuid",
             ),
             StartFailure::Ended(code) => write!(f, "its shell ended with exit code {code} before the application ran"),
             StartFailure::LinkLost => f.write_str("the link was lost during the start; the application may have run"),
