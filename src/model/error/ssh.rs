@@ -14,7 +14,8 @@ pub enum SshFailure {
     Refused,
     /// There is no route to the host or its network.
     Unreachable,
-    /// The host did not answer within the connect timeout.
+    /// The host did not answer in time: ssh got no answer within the connect timeout, or the login and the answer took
+    /// longer than the call could block.
     TimedOut,
     /// The host accepted none of the keys and tickets that ssh could offer for this user without asking.
     AuthenticationFailed,
@@ -47,7 +48,8 @@ impl fmt::Display for SshFailure {
             SshFailure::Refused => "connection refused; check that sshd runs on the host, on this port",
             SshFailure::Unreachable => "the host is unreachable; check the network and the host's power",
             SshFailure::TimedOut => {
-                "the host did not answer within the connect timeout; check that it is up, and no firewall blocks it"
+                "the host did not answer in time; check that it is up, that no firewall blocks it, and that its logins \
+                 are not slower than the connect timeout"
             }
             SshFailure::AuthenticationFailed => {
                 "authentication failed; ssh must be able to log in without asking (by key, agent or Kerberos ticket)"
