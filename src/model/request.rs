@@ -19,7 +19,7 @@ use crate::model::role::Role;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogMode {
-    /// The file is renamed to FILE.1, and a new one is created.
+    /// The file is renamed to FILE.1, and a new one is created. If there is a FILE.1 already, it is replaced.
     #[default]
     Fresh,
     /// The application appends to the file.
