@@ -79,7 +79,8 @@ pub enum CleanUp {
     Ended,
     /// The process had ended before; the call removed its files.
     Removed,
-    /// The call could not end the process.
+    /// The call could not end the process, for example because it waits inside the kernel, where KILL does not end it.
+    /// [`CleanedUp::left`] has its pid.
     StillRunning,
 }
 

@@ -54,7 +54,7 @@ impl Manager {
     /// before is removed and its exit returned, too. A start without a remote pid is cancelled: what has begun on the
     /// host gets HUP, and after its grace KILL. An application that was executed a moment ago may not have its signal
     /// handlers yet: then the first signal ends it. Blocks, at most for the waits of all steps; `timeout` is the wait
-    /// of each step that has none of its own.
+    /// of each step that has none of its own. By default, there are two such steps: twice `timeout`.
     ///
     /// # Errors
     /// [`Error::StillRunning`]: the process stays in the table, and can be killed again. [`Error::UnknownUuid`],

@@ -206,8 +206,9 @@ impl BootRequest {
         self
     }
 
-    /// Sets how long the process may live after the HUP that it gets when its link is lost. The remote side counts
-    /// whole seconds, so the time is rounded up. Default: 5 s.
+    /// Sets how long the process may live after the HUP that it gets when its link is lost, its manager is gone, or its
+    /// start is taken back. Then it gets KILL. The remote side counts whole seconds, so the time is rounded up.
+    /// Default: 5 s.
     pub fn grace(mut self, grace: Duration) -> BootRequest {
         self.grace = grace;
         self
