@@ -186,6 +186,10 @@ impl Options {
     /// the side that waits ends the connection, and the link loss policy of each process on it applies. So no process
     /// lives on unnoticed behind a link that was cut in silence. The lease also ends if the manager is stopped, for
     /// example in a debugger. sshpm counts whole seconds, at least 3. Default: 30 s.
+    ///
+    /// ssh itself ends a connection on which nothing came for 15 s: ServerAliveInterval times ServerAliveCountMax, both
+    /// of which [`ssh_option`](Options::ssh_option) can change. To survive a longer outage of the network, raise this
+    /// time and the lease.
     pub fn lease(mut self, lease: Duration) -> Options {
         self.lease = lease;
         self
