@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::control::Control;
 use crate::lane::{Lane, Outcomes, SETTLING, until};
-use crate::recorder::Told;
+use crate::recorder::Reported;
 use crate::support::ProcessInfo;
 
 /// How long a manager may take to ask again for a process whose links broke: pauses grow to 45 s.
@@ -29,7 +29,7 @@ impl Lane<'_> {
         let control = self.manager.control();
         for at in std::mem::take(&mut self.to_adopt) {
             // A manager has reported its end before: nobody reports it again.
-            if self.manager.tidings.of(&self.slots[at].uuid).iter().any(Told::is_end) {
+            if self.manager.reports.of(&self.slots[at].uuid).iter().any(Reported::is_end) {
                 continue;
             }
             let holder = match self.contend(at, &control, rival, &mut outcomes) {
@@ -137,13 +137,13 @@ impl Lane<'_> {
         outcomes
     }
 
-    /// Returns how often a manager was told that each kept process is another's.
+    /// Returns how often a manager was reported that each kept process is another's.
     pub fn all_taken_over(&self) -> Vec<usize> {
         self.kept().into_iter().map(|at| self.taken_over(at)).collect()
     }
 
     fn taken_over(&self, at: usize) -> usize {
-        self.manager.tidings.of(&self.slots[at].uuid).iter().filter(|told| told.is_taken_over()).count()
+        self.manager.reports.of(&self.slots[at].uuid).iter().filter(|reported| reported.is_taken_over()).count()
     }
 
     fn kept(&self) -> Vec<usize> {

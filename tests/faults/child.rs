@@ -1,6 +1,6 @@
 //! The program that is run control: a manager in a process of its own, so that it can be killed and stopped. It takes
 //! commands on stdin, "NUMBER WORD ARGUMENT…", and tells on stdout, in lines that begin with `MARK`: "reply NUMBER
-//! TEXT", what the manager told, and the output of each process that has ended. When stdin ends, it lets go of all.
+//! TEXT", what the manager reported, and the output of each process that has ended. When stdin ends, it lets go of all.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ fn options() -> Options {
         .kill_sequence([quit, kill])
 }
 
-fn tell(text: &str) {
+fn report(text: &str) {
     // One write, and a newline before it: the test runner leaves its own line unfinished.
     let line = format!("\n{MARK}{}\n", text.replace('\n', " "));
     let mut stdout = std::io::stdout().lock();
@@ -52,12 +52,12 @@ fn tell(text: &str) {
 pub fn run() {
     let manager = Arc::new(Manager::new(options()).unwrap());
     let events = manager.subscribe().unwrap();
-    let teller = thread::spawn(move || events.iter().for_each(|event| tell(&describe(&event))));
+    let reporter = thread::spawn(move || events.iter().for_each(|event| report(&describe(&event))));
     let weak = Arc::downgrade(&manager);
     // A callback, because a process is in the table until its callbacks have returned.
     let output = move |uuid: &str, start: u64, _: Result<&ExitStatus, &sshpm::Error>| {
         if let Some(manager) = weak.upgrade() {
-            tell_output(&manager, uuid, start);
+            report_output(&manager, uuid, start);
         }
     };
     let output = manager.on_process_exit(output).unwrap();
@@ -76,11 +76,11 @@ pub fn run() {
     manager.detach().unwrap();
     manager.remove_callback(output);
     drop(manager);
-    teller.join().unwrap();
+    reporter.join().unwrap();
 }
 
 /// Tells what a process that has ended wrote, in hex: a file would need a descriptor, and there may be none.
-fn tell_output(manager: &Manager, uuid: &str, start: u64) {
+fn report_output(manager: &Manager, uuid: &str, start: u64) {
     let streams = [manager.process_stdout(uuid), manager.process_stderr(uuid)];
     let [Ok(stdout), Ok(stderr)] = streams else { return };
     // The uuid may have been started again.
@@ -88,7 +88,7 @@ fn tell_output(manager: &Manager, uuid: &str, start: u64) {
         return;
     }
     assert_eq!((stdout.dropped, stderr.dropped), (0, 0), "more output than a process of the session is to have");
-    tell(&format!("output {uuid} {} {}", to_hex(&stdout.bytes), to_hex(&stderr.bytes)));
+    report(&format!("output {uuid} {} {}", to_hex(&stdout.bytes), to_hex(&stderr.bytes)));
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -99,11 +99,11 @@ fn answer(manager: &Manager, line: &str) {
     let mut words = line.split(' ');
     let number = words.next().unwrap_or_default();
     let words: Vec<&str> = words.collect();
-    let answer = obey(manager, &words).unwrap_or_else(|error| format!("error {error}"));
-    tell(&format!("reply {number} {answer}"));
+    let answer = execute(manager, &words).unwrap_or_else(|error| format!("error {error}"));
+    report(&format!("reply {number} {answer}"));
 }
 
-fn obey(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
+fn execute(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
     let milliseconds = |text: &str| Duration::from_millis(text.parse().unwrap());
     match *words {
         ["start", uuid, host, grace, policy, log_file, ref argv @ ..] => {

@@ -1,4 +1,4 @@
-//! The suite's line to the manager's process: commands, answers, and what the manager told.
+//! The suite's line to the manager's process: commands, answers, and what the manager reported.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use crate::child;
 use crate::near::Near;
-use crate::recorder::Told;
+use crate::recorder::Reported;
 use crate::support::ProcessInfo;
 
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(45);
 
-/// What managers told, by uuid; it outlives them.
+/// What managers reported, by uuid; it outlives them.
 #[derive(Default)]
-pub struct Tidings(Mutex<HashMap<String, Tiding>>);
+pub struct Reports(Mutex<HashMap<String, ProcessReports>>);
 
 #[derive(Default)]
-struct Tiding {
-    told: Vec<Told>,
+struct ProcessReports {
+    reported: Vec<Reported>,
     output: Option<[Vec<u8>; 2]>,
 }
 
-impl Tidings {
-    pub fn of(&self, uuid: &str) -> Vec<Told> {
-        self.0.lock().unwrap().get(uuid).map(|tiding| tiding.told.clone()).unwrap_or_default()
+impl Reports {
+    pub fn of(&self, uuid: &str) -> Vec<Reported> {
+        self.0.lock().unwrap().get(uuid).map(|process| process.reported.clone()).unwrap_or_default()
     }
 
     /// Stdout and stderr as the manager had them when the process had ended.
@@ -41,18 +41,20 @@ impl Tidings {
         self.0.lock().unwrap().remove(uuid);
     }
 
-    fn add(&self, uuid: &str, mut told: Told) {
+    fn add(&self, uuid: &str, mut reported: Reported) {
         let mut all = self.0.lock().unwrap();
-        let list = &mut all.entry(uuid.to_owned()).or_default().told;
-        if let Told::Exited { lived, .. } = &mut told {
+        let list = &mut all.entry(uuid.to_owned()).or_default().reported;
+        if let Reported::Exited { lived, .. } = &mut reported {
             // Now, because a moment later it could have ended.
-            let pid =
-                list.iter().rev().find_map(|told| if let Told::Started { pid } = told { Some(*pid) } else { None });
+            let pid = list
+                .iter()
+                .rev()
+                .find_map(|reported| if let Reported::Started { pid } = reported { Some(*pid) } else { None });
             let process = pid.and_then(ProcessInfo::of);
             *lived =
                 process.is_some_and(|process| !process.is_zombie() && process.cmdline.iter().any(|w| w == "record"));
         }
-        list.push(told);
+        list.push(reported);
     }
 
     fn add_output(&self, uuid: &str, streams: [Vec<u8>; 2]) {
@@ -77,16 +79,16 @@ pub struct Asked(u64);
 
 impl Control {
     /// Starts a manager.
-    pub fn start(near: &Near, test: &str, tidings: &Arc<Tidings>) -> Control {
+    pub fn start(near: &Near, test: &str, reports: &Arc<Reports>) -> Control {
         let mut command = near.manager_command(test);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let process = ProcessInfo::of(child.id() as i32).unwrap();
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
         let (replies, ended): (Arc<Mutex<HashMap<_, _>>>, Arc<AtomicBool>) = Default::default();
-        let (kept, over, tidings) = (Arc::clone(&replies), Arc::clone(&ended), Arc::clone(tidings));
+        let (kept, over, reports) = (Arc::clone(&replies), Arc::clone(&ended), Arc::clone(reports));
         let reader = thread::spawn(move || {
-            read(stdout, &kept, &tidings);
+            read(stdout, &kept, &reports);
             over.store(true, Ordering::Release);
         });
         Control {
@@ -137,8 +139,8 @@ impl Control {
         self.wait(self.ask(words))
     }
 
-    /// Waits for a manager that was killed, and for what it told before.
-    pub fn bury(&self) {
+    /// Waits for a manager that was killed, and for what it reported before.
+    pub fn reap(&self) {
         let _ = self.child.lock().unwrap().wait();
         if let Some(reader) = self.reader.lock().unwrap().take() {
             reader.join().unwrap();
@@ -149,7 +151,7 @@ impl Control {
     pub fn end(&self) -> bool {
         drop(self.stdin.lock().unwrap().take());
         let good = self.child.lock().unwrap().wait().is_ok_and(|status| status.success());
-        self.bury();
+        self.reap();
         good
     }
 }
@@ -158,11 +160,11 @@ impl Drop for Control {
     fn drop(&mut self) {
         drop(self.stdin.lock().unwrap().take());
         let _ = self.child.lock().unwrap().kill();
-        self.bury();
+        self.reap();
     }
 }
 
-fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, tidings: &Tidings) {
+fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, reports: &Reports) {
     let mut lines = BufReader::new(stdout).split(b'\n');
     while let Some(Ok(line)) = lines.next() {
         let line = String::from_utf8_lossy(&line).into_owned();
@@ -172,13 +174,13 @@ fn read(stdout: ChildStdout, replies: &Mutex<HashMap<u64, String>>, tidings: &Ti
             (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or("").to_owned());
         match what {
             "reply" => drop(replies.lock().unwrap().insert(whose.parse().unwrap(), text)),
-            "started" => tidings.add(whose, Told::Started { pid: text.parse().unwrap() }),
-            "lost" => tidings.add(whose, Told::Lost { reason: text }),
-            "restored" => tidings.add(whose, Told::Restored),
-            "not-restored" => tidings.add(whose, Told::NotRestored { reason: text }),
-            "failed" => tidings.add(whose, Told::Failed { text }),
-            "output" => tidings.add_output(whose, parse_output(&text)),
-            "exited" => tidings.add(whose, parse_exit(&text)),
+            "started" => reports.add(whose, Reported::Started { pid: text.parse().unwrap() }),
+            "lost" => reports.add(whose, Reported::Lost { reason: text }),
+            "restored" => reports.add(whose, Reported::Restored),
+            "not-restored" => reports.add(whose, Reported::NotRestored { reason: text }),
+            "failed" => reports.add(whose, Reported::Failed { text }),
+            "output" => reports.add_output(whose, parse_output(&text)),
+            "exited" => reports.add(whose, parse_exit(&text)),
             _ => println!("the manager's process: {line}"),
         }
     }
@@ -190,9 +192,9 @@ fn parse_output(line: &str) -> [Vec<u8>; 2] {
     [stdout, stderr].map(|hex| hex.as_bytes().chunks(2).map(byte).collect())
 }
 
-fn parse_exit(line: &str) -> Told {
+fn parse_exit(line: &str) -> Reported {
     let words: Vec<&str> = line.splitn(6, ' ').collect();
     let number = |at: usize| words[at].parse().ok();
     let (code, application, signal) = (number(0), number(1), number(2));
-    Told::Exited { code, application, signal, unknown: words[3] == "true", lived: false, text: words[5].to_owned() }
+    Reported::Exited { code, application, signal, unknown: words[3] == "true", lived: false, text: words[5].to_owned() }
 }

@@ -31,7 +31,7 @@ pub fn kill(lane: &mut Lane, part: Part, dice: &mut Dice) {
             Part::Manager => unreachable!("it is of all hosts"),
         };
         let Some(victim) = victim.and_then(ProcessInfo::of) else { continue };
-        lane.extras.note_strike(format!("{} of {}", victim.pid, describe(&tree)), part == Part::Shell);
+        lane.extras.note_kill(format!("{} of {}", victim.pid, describe(&tree)), part == Part::Shell);
         let _ = victim.signal(libc::SIGKILL);
     }
 }

@@ -3,7 +3,7 @@
 use crate::adoption::Succession;
 use crate::control::{Asked, Control};
 use crate::lane::{Lane, Outcomes, SETTLING, until};
-use crate::recorder::{Excuses, Told};
+use crate::recorder::{Excuses, Reported};
 use crate::slot::{Kind, Policy, Slot};
 
 /// Those whose starts the manager was asked for, with its answers to come.
@@ -17,14 +17,14 @@ struct Extra {
     slot: Slot,
     asked: Asked,
     /// What was killed of it.
-    struck: Option<String>,
+    killed: Option<String>,
 }
 
 impl Extra {
     /// What came of it, for those who read how a step went.
-    fn told_as(&self, outcome: &str) -> String {
-        match &self.struck {
-            Some(struck) => format!("{outcome}; killed was {struck}"),
+    fn describe(&self, outcome: &str) -> String {
+        match &self.killed {
+            Some(killed) => format!("{outcome}; killed was {killed}"),
             None => outcome.to_owned(),
         }
     }
@@ -37,11 +37,11 @@ impl Extras {
     }
 
     /// A part of the one that was started last is about to be killed; it may be the application's parent.
-    pub fn note_strike(&mut self, struck: String, wrapper_killed: bool) {
+    pub fn note_kill(&mut self, killed: String, wrapper_killed: bool) {
         if let Some(extra) = self.begun.last_mut() {
             extra.slot.excuses.wrapper_killed |= wrapper_killed;
             extra.slot.excuses.early = true;
-            extra.struck = Some(struck);
+            extra.killed = Some(killed);
         }
     }
 }
@@ -54,7 +54,7 @@ impl Lane<'_> {
         let command = slot.start_command(self.host);
         // Its outcome is judged when all settles.
         let asked = self.manager.control().ask(&command);
-        self.extras.begun.push(Extra { slot, asked, struck: None });
+        self.extras.begun.push(Extra { slot, asked, killed: None });
     }
 
     /// Judges each: the manager has reported that its start failed, or it ran, and this ends it.
@@ -77,17 +77,18 @@ impl Lane<'_> {
         let answer = control.wait(*asked);
         if answer.is_err() && !slot.excuses.manager_gone {
             // It was refused at once: nothing was started, and there is nothing to tell.
-            if slot.life().is_some() || !self.manager.tidings.of(&slot.uuid).is_empty() {
-                outcomes.complain(format!("{}: {answer:?}, and something was started or told", slot.uuid));
+            if slot.life().is_some() || !self.manager.reports.of(&slot.uuid).is_empty() {
+                outcomes.complain(format!("{}: {answer:?}, and something was started or reported", slot.uuid));
             }
-            outcomes.starts.push(extra.told_as("refused"));
+            outcomes.starts.push(extra.describe("refused"));
             return;
         }
         self.settle_one(control, slot, outcomes);
-        let told = self.manager.tidings.of(&slot.uuid);
-        let failure =
-            told.iter().find_map(|told| if let Told::Failed { text } = told { Some(text.clone()) } else { None });
-        outcomes.starts.push(extra.told_as(failure.as_deref().unwrap_or("ran")));
+        let reported = self.manager.reports.of(&slot.uuid);
+        let failure = reported
+            .iter()
+            .find_map(|reported| if let Reported::Failed { text } = reported { Some(text.clone()) } else { None });
+        outcomes.starts.push(extra.describe(failure.as_deref().unwrap_or("ran")));
         if !extra.slot.excuses.manager_gone {
             self.end_extra(control, &extra.slot, outcomes);
         }
@@ -106,12 +107,12 @@ impl Lane<'_> {
     /// with its manager.
     pub fn adopt_extras(&mut self, control: &Control, outcomes: &mut Outcomes) {
         for Extra { slot: extra, .. } in std::mem::take(&mut self.extras.begun) {
-            let told = self.manager.tidings.of(&extra.uuid);
-            if told.iter().any(Told::is_end) {
+            let reported = self.manager.reports.of(&extra.uuid);
+            if reported.iter().any(Reported::is_end) {
                 continue;
             }
             // Its link or another part of it was lost first, and nobody has confirmed its start.
-            let may_have_ended = extra.excuses.early || !told.iter().any(Told::is_start);
+            let may_have_ended = extra.excuses.early || !reported.iter().any(Reported::is_start);
             let mut last = Ok(String::new());
             let found = until(SETTLING, || {
                 last = control.call(&format!("adopt {} {}", extra.uuid, self.host.name));
@@ -125,7 +126,9 @@ impl Lane<'_> {
                     outcomes.starts.push("adopted".into());
                 }
                 (Some(()), Err(_)) => outcomes.starts.push("ended with its manager".into()),
-                (None, _) => outcomes.complain(format!("{} is not adopted: {last:?}; told: {told:?}", extra.uuid)),
+                (None, _) => {
+                    outcomes.complain(format!("{} is not adopted: {last:?}; reported: {reported:?}", extra.uuid))
+                }
             }
         }
     }

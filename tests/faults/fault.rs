@@ -18,7 +18,7 @@ pub enum Victim {
 
 /// What is sent to a victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blow {
+pub enum Sent {
     Kill,
     /// It stands still for longer than the lease, where it has to do with one.
     Stop,
@@ -38,7 +38,7 @@ pub enum Part {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    Signal(Blow, Victim),
+    Signal(Sent, Victim),
     /// Around the wrapper's `begin`.
     EarlyKill(Part),
     /// An application ends while nobody reads what it wrote, and then the link breaks.
@@ -67,7 +67,7 @@ pub enum Fault {
     Contested,
 }
 
-use Blow::*;
+use Sent::*;
 use Victim::*;
 
 /// Those that one host has for itself.
@@ -172,8 +172,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Fault::Signal(blow, victim) => {
-                let blow = match blow {
+            Fault::Signal(sent, victim) => {
+                let sent = match sent {
                     Kill => "kill -9",
                     Stop => "kill -STOP",
                     Cont => "kill -CONT",
@@ -187,7 +187,7 @@ impl fmt::Display for Fault {
                     Reader => "reader",
                     Manager => "manager",
                 };
-                return write!(f, "{blow} {victim}");
+                return write!(f, "{sent} {victim}");
             }
             Fault::EarlyKill(part) => {
                 let part = match part {

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use crate::adoption::Succession;
 use crate::child::RACED;
-use crate::control::{Asked, Control, Tidings};
+use crate::control::{Asked, Control, Reports};
 use crate::decoys::Decoy;
 use crate::dice::Dice;
 use crate::extras::Extras;
 use crate::host::Host;
 use crate::near::Near;
 use crate::output::Extent;
-use crate::recorder::{self, Case, Told, Verdict, judge};
+use crate::recorder::{self, Case, Reported, Verdict, judge};
 use crate::slot::{Kind, Policy, Slot};
 use crate::table::Outcome;
 
@@ -27,12 +27,12 @@ const STARTING: Duration = Duration::from_secs(20);
 /// What all lanes share.
 pub struct Manager {
     control: RwLock<Arc<Control>>,
-    pub tidings: Arc<Tidings>,
+    pub reports: Arc<Reports>,
 }
 
 impl Manager {
-    pub fn new(control: Control, tidings: Arc<Tidings>) -> Manager {
-        Manager { control: RwLock::new(Arc::new(control)), tidings }
+    pub fn new(control: Control, reports: Arc<Reports>) -> Manager {
+        Manager { control: RwLock::new(Arc::new(control)), reports }
     }
 
     pub fn control(&self) -> Arc<Control> {
@@ -103,7 +103,7 @@ impl Outcomes {
         self.complaints.push(text);
     }
 
-    fn add(&mut self, uuid: &str, verdict: Verdict, told: &[Told]) {
+    fn add(&mut self, uuid: &str, verdict: Verdict, reported: &[Reported]) {
         match verdict {
             Verdict::Runs => self.run_on += 1,
             Verdict::NotStarted => {}
@@ -116,7 +116,7 @@ impl Outcomes {
                 self.ends += 1;
                 self.worst = self.worst.max(Outcome::Unknown);
             }
-            Verdict::Wrong(why) => self.complain(format!("{uuid}: {why}; told: {told:?}")),
+            Verdict::Wrong(why) => self.complain(format!("{uuid}: {why}; reported: {reported:?}")),
         }
     }
 }
@@ -153,9 +153,9 @@ impl<'a> Lane<'a> {
     }
 
     pub fn is_running(&self, slot: &Slot) -> bool {
-        let told = self.manager.tidings.of(&slot.uuid);
-        let is_told = told.iter().any(Told::is_start) && !told.iter().any(Told::is_end);
-        is_told && slot.life().is_some_and(|life| life.is_alive())
+        let reported = self.manager.reports.of(&slot.uuid);
+        let is_reported = reported.iter().any(Reported::is_start) && !reported.iter().any(Reported::is_end);
+        is_reported && slot.life().is_some_and(|life| life.is_alive())
     }
 
     /// Starts what does not run.
@@ -167,7 +167,7 @@ impl<'a> Lane<'a> {
             for at in 0..self.slots.len() {
                 if !self.is_running(&self.slots[at]) {
                     let command = self.slots[at].start_command(self.host);
-                    self.manager.tidings.clear(&self.slots[at].uuid);
+                    self.manager.reports.clear(&self.slots[at].uuid);
                     asked.push((at, self.manager.control().ask(&command)));
                 }
             }
@@ -181,15 +181,14 @@ impl<'a> Lane<'a> {
                     continue;
                 }
                 let uuid = &self.slots[at].uuid;
-                let told = until(STARTING, || {
-                    let told = self.manager.tidings.of(uuid);
-                    (self.is_running(&self.slots[at]) || told.iter().any(Told::is_end)).then_some(told)
+                let reported = until(STARTING, || {
+                    let reported = self.manager.reports.of(uuid);
+                    (self.is_running(&self.slots[at]) || reported.iter().any(Reported::is_end)).then_some(reported)
                 });
-                match told {
-                    None => failures.push(format!("{uuid}: nothing is told of its start")),
-                    Some(told) => {
-                        failures.extend(told.iter().filter(|told| told.is_end()).map(|end| format!("{end:?}")))
-                    }
+                match reported {
+                    None => failures.push(format!("{uuid}: nothing is reported of its start")),
+                    Some(reported) => failures
+                        .extend(reported.iter().filter(|reported| reported.is_end()).map(|end| format!("{end:?}"))),
                 }
             }
         }
@@ -198,7 +197,7 @@ impl<'a> Lane<'a> {
 
     /// Something that happens beside a fault: an application ends by itself or is killed, the manager ends one or
     /// starts another.
-    pub fn poke(&mut self, dice: &mut Dice, starts: bool) {
+    pub fn disturb(&mut self, dice: &mut Dice, starts: bool) {
         let at = dice.below(self.slots.len());
         if starts {
             self.start_extra(Policy::Terminate);
@@ -240,7 +239,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Waits until all is as it should be, and compares what was told with what is true.
+    /// Waits until all is as it should be, and compares what was reported with what is true.
     pub fn settle(&mut self, succession: Succession) -> Outcomes {
         let manager_gone = succession == Succession::Next;
         let mut outcomes = Outcomes::new();
@@ -282,13 +281,13 @@ impl<'a> Lane<'a> {
     pub fn settle_one(&self, control: &Control, slot: &Slot, outcomes: &mut Outcomes) -> bool {
         let mut reached = false;
         until(SETTLING, || {
-            let told = self.manager.tidings.of(&slot.uuid);
+            let reported = self.manager.reports.of(&slot.uuid);
             let alive = slot.life().is_some_and(|life| life.is_alive());
             if slot.excuses.manager_gone {
                 return (!alive).then_some(());
             }
-            match (told.iter().any(Told::is_end), alive) {
-                (true, false) => self.has_output(slot, &told).then_some(()),
+            match (reported.iter().any(Reported::is_end), alive) {
+                (true, false) => self.has_output(slot, &reported).then_some(()),
                 (false, true) if self.is_running(slot) => {
                     reached = self.reaches(control, slot);
                     reached.then_some(())
@@ -299,31 +298,31 @@ impl<'a> Lane<'a> {
         // The log first: what it says has happened when the manager is asked.
         let life = slot.life();
         let alive = life.as_ref().is_some_and(recorder::Life::is_alive);
-        let told = self.manager.tidings.of(&slot.uuid);
-        let mut verdict = match (&life, told.as_slice()) {
+        let reported = self.manager.reports.of(&slot.uuid);
+        let mut verdict = match (&life, reported.as_slice()) {
             // It was never begun: the manager was gone first.
             (None, []) if slot.excuses.manager_gone => Verdict::NotStarted,
-            _ => judge(&Case { life: life.as_ref(), alive, told: &told, excuses: slot.excuses }),
+            _ => judge(&Case { life: life.as_ref(), alive, reported: &reported, excuses: slot.excuses }),
         };
         if verdict == Verdict::Runs && !reached {
             let state = control.call(&format!("state {}", slot.uuid));
             verdict = Verdict::Wrong(format!("it runs, and the manager does not reach it; state: {state:?}"));
         }
-        if let (Some(life), false, Some(extent)) = (&life, alive, extent_of(slot, &told, &verdict)) {
-            match slot.check_output(life, self.manager.tidings.output_of(&slot.uuid), extent) {
+        if let (Some(life), false, Some(extent)) = (&life, alive, extent_of(slot, &reported, &verdict)) {
+            match slot.check_output(life, self.manager.reports.output_of(&slot.uuid), extent) {
                 Ok(bytes) => outcomes.bytes += bytes,
                 Err(why) => verdict = Verdict::Wrong(format!("{why}; its life: {}", life.summary())),
             }
         }
         let good = !matches!(verdict, Verdict::Wrong(_));
-        outcomes.add(&slot.uuid, verdict, &told);
+        outcomes.add(&slot.uuid, verdict, &reported);
         good
     }
 
     /// Whether its output has come, if it is to come.
-    fn has_output(&self, slot: &Slot, told: &[Told]) -> bool {
-        let has_exited = told.iter().any(|told| matches!(told, Told::Exited { .. }));
-        !has_exited || self.manager.tidings.output_of(&slot.uuid).is_some()
+    fn has_output(&self, slot: &Slot, reported: &[Reported]) -> bool {
+        let has_exited = reported.iter().any(|reported| matches!(reported, Reported::Exited { .. }));
+        !has_exited || self.manager.reports.output_of(&slot.uuid).is_some()
     }
 
     /// Whether a signal of the manager gets to the application.
@@ -363,13 +362,13 @@ impl<'a> Lane<'a> {
         assert_eq!(accepted.len(), RACED);
         for (number, accepted) in accepted.into_iter().enumerate() {
             let uuid = format!("{prefix}-{number}");
-            let ends = || self.manager.tidings.of(&uuid).iter().filter(|told| told.is_end()).count();
+            let ends = || self.manager.reports.of(&uuid).iter().filter(|reported| reported.is_end()).count();
             until(SETTLING, || (ends() >= accepted).then_some(()));
-            let told = self.manager.tidings.of(&uuid);
+            let reported = self.manager.reports.of(&uuid);
             let lives = recorder::read(&self.host.remote.local(&self.host.log(&uuid)));
-            match recorder::judge_race(accepted, &lives, &told) {
+            match recorder::judge_race(accepted, &lives, &reported) {
                 Ok(ends) => outcomes.ends += ends,
-                Err(why) => outcomes.complain(format!("{uuid}: {why}; told: {told:?}; lives: {lives:?}")),
+                Err(why) => outcomes.complain(format!("{uuid}: {why}; reported: {reported:?}; lives: {lives:?}")),
             }
         }
     }
@@ -452,8 +451,8 @@ impl<'a> Lane<'a> {
 }
 
 /// How much of the output of a process that has ended must be there; `None` when nobody was to tell of its end.
-fn extent_of(slot: &Slot, told: &[Told], verdict: &Verdict) -> Option<Extent> {
-    let is_lost = told.iter().any(|told| matches!(told, Told::Lost { .. }));
+fn extent_of(slot: &Slot, reported: &[Reported], verdict: &Verdict) -> Option<Extent> {
+    let is_lost = reported.iter().any(|reported| matches!(reported, Reported::Lost { .. }));
     match verdict {
         Verdict::Runs | Verdict::NotStarted | Verdict::Wrong(_) => None,
         _ if slot.excuses.manager_gone && !slot.has_log_file() => None,

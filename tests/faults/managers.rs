@@ -8,7 +8,7 @@ use crate::adoption::Succession;
 use crate::control::Control;
 use crate::dice::Dice;
 use crate::early;
-use crate::fault::{Blow, Fault, Part, Victim};
+use crate::fault::{Fault, Part, Sent, Victim};
 use crate::lane::{Lane, Outcomes};
 use crate::session::{Session, name};
 use crate::undo;
@@ -25,21 +25,21 @@ impl<'a> Session<'a> {
         let control = self.manager.control();
         let (chosen, seed) = (dice.below(lanes.len()), dice.next());
         // The link of the other fault has to be known before the manager can no longer be asked.
-        let mut suffering = Dice::new(seed);
-        let at = suffering.below(lanes[chosen].slots.len());
+        let mut dice_beside = Dice::new(seed);
+        let at = dice_beside.below(lanes[chosen].slots.len());
         let undos: Vec<_> =
-            beside.iter().map(|fault| undo::strike(&mut lanes[chosen], *fault, at, &mut suffering)).collect();
+            beside.iter().map(|fault| undo::apply(&mut lanes[chosen], *fault, at, &mut dice_beside)).collect();
         self.excuse(&mut lanes[chosen], &names);
         if fault == Fault::EarlyKill(Part::Manager) {
             lanes.iter_mut().for_each(|lane| early::begin_some(lane, dice));
         }
-        let undo = undo::strike_manager(fault, control.process().clone(), dice);
-        if fault == Fault::Signal(Blow::Stop, Victim::Manager) {
+        let undo = undo::apply_to_manager(fault, control.process().clone(), dice);
+        if fault == Fault::Signal(Sent::Stop, Victim::Manager) {
             lanes.iter().for_each(Lane::end_kept);
         }
         for (number, lane) in lanes.iter_mut().enumerate() {
             // A manager that stands still takes no commands.
-            lane.poke(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
+            lane.disturb(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
         }
         let lasts = beside.iter().chain([&fault]).map(|fault| fault.lasts(dice.below(100) as u32)).max();
         thread::sleep(lasts.unwrap_or_default());
@@ -48,7 +48,7 @@ impl<'a> Session<'a> {
         let mut left = 0;
         let mut outcomes = Outcomes::new();
         if kills {
-            control.bury();
+            control.reap();
             lanes.iter_mut().for_each(Lane::note_ended_with_manager);
         }
         let succession = if kills { Succession::Next } else { Succession::None };
@@ -59,8 +59,8 @@ impl<'a> Session<'a> {
                 left += here.len();
                 outcomes.complaints.push(format!("left here: {here:#?}"));
             }
-            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.tidings));
-            let rival = (fault == Fault::Contested).then(|| Control::start(self.near, MANAGER, &self.manager.tidings));
+            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.reports));
+            let rival = (fault == Fault::Contested).then(|| Control::start(self.near, MANAGER, &self.manager.reports));
             self.adopt(lanes, rival, &mut outcomes);
         }
         self.finish(lanes, &names, outcomes, left, begun);
@@ -70,13 +70,13 @@ impl<'a> Session<'a> {
     fn adopt(&self, lanes: &mut [Lane<'a>], rival: Option<Control>, outcomes: &mut Outcomes) {
         self.on_all(lanes, |lane| lane.adopt(rival.as_ref())).into_iter().for_each(|other| outcomes.merge(other));
         if let Some(rival) = rival {
-            self.part_with(&rival, outcomes);
+            self.end_rival(&rival, outcomes);
             self.on_all(lanes, |lane| lane.adopt(None)).into_iter().for_each(|other| outcomes.merge(other));
         }
     }
 
     /// A manager that ends leaves its kept processes to the next one.
-    fn part_with(&self, rival: &Control, outcomes: &mut Outcomes) {
+    fn end_rival(&self, rival: &Control, outcomes: &mut Outcomes) {
         if !rival.end() {
             outcomes.complain("the other manager's process did not end well".into());
         }
@@ -96,15 +96,15 @@ impl<'a> Session<'a> {
         .into_iter()
         .for_each(|other| outcomes.merge(other));
         let before = self.on_all(lanes, |lane| lane.all_taken_over());
-        let undo = undo::strike_manager(Fault::Supplanted, self.manager.control().process().clone(), dice);
-        let rival = Control::start(self.near, MANAGER, &self.manager.tidings);
+        let undo = undo::apply_to_manager(Fault::Supplanted, self.manager.control().process().clone(), dice);
+        let rival = Control::start(self.near, MANAGER, &self.manager.reports);
         self.on_all(lanes, |lane| lane.give_to(&rival)).into_iter().for_each(|other| outcomes.merge(other));
         undo();
         self.on_all(lanes, |lane| lane.settle(Succession::Rival)).into_iter().for_each(|other| outcomes.merge(other));
         let ends_one = dice.below(2) == 0;
         let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, &before[lane.host.number], ends_one));
         judged.into_iter().for_each(|other| outcomes.merge(other));
-        self.part_with(&rival, &mut outcomes);
+        self.end_rival(&rival, &mut outcomes);
         self.adopt(lanes, None, &mut outcomes);
         self.finish(lanes, &[Fault::Supplanted], outcomes, 0, begun);
     }

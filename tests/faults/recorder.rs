@@ -1,4 +1,4 @@
-//! What the application itself says of its life, and whether what the manager told is true.
+//! What the application itself says of its life, and whether what the manager reported is true.
 //!
 //! The log is written by test-app's verb `record`, which knows nothing of wrappers and managers. An application that
 //! KILL ends writes no last line: its log simply stops, and it is not there any more.
@@ -72,9 +72,9 @@ pub fn parse(text: &str) -> Vec<Life> {
     lives
 }
 
-/// What the manager told of a process, in its order.
+/// What the manager reported of a process, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum Reported {
     Started {
         pid: i32,
     },
@@ -99,19 +99,19 @@ pub enum Told {
     },
 }
 
-impl Told {
+impl Reported {
     /// Whether it says that the process runs. A manager that adopts a process says no more than that it is restored.
     pub fn is_start(&self) -> bool {
-        matches!(self, Told::Started { .. } | Told::Restored)
+        matches!(self, Reported::Started { .. } | Reported::Restored)
     }
 
     /// Whether it says that another manager has the process.
     pub fn is_taken_over(&self) -> bool {
-        matches!(self, Told::NotRestored { reason } if reason.contains("is controlled by another live manager"))
+        matches!(self, Reported::NotRestored { reason } if reason.contains("is controlled by another live manager"))
     }
 
     pub fn is_end(&self) -> bool {
-        matches!(self, Told::Exited { .. } | Told::Failed { .. })
+        matches!(self, Reported::Exited { .. } | Reported::Failed { .. })
     }
 }
 
@@ -124,9 +124,9 @@ pub struct Excuses {
     pub unreachable: bool,
     /// There was no room on the host to keep word of its end, which is needed while the link is gone.
     pub starved: bool,
-    /// The manager was killed: nobody is told any more.
+    /// The manager was killed: nobody is reported any more.
     pub manager_gone: bool,
-    /// It had ended when the manager that was killed was gone: that one may have taken its end and not told of it.
+    /// It had ended when the manager that was killed was gone: that one may have taken its end and not reported of it.
     pub ended_with_manager: bool,
     /// A part of it was killed in the first moments of its start: its program may have been executed and not have come
     /// to write.
@@ -139,22 +139,22 @@ pub struct Case<'a> {
     /// From the application's own log; `None`: its program did not come to run.
     pub life: Option<&'a Life>,
     pub alive: bool,
-    pub told: &'a [Told],
+    pub reported: &'a [Reported],
     pub excuses: Excuses,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It runs, and nothing else was told.
+    /// It runs, and nothing else was reported.
     Runs,
-    /// It ended, which was told once, with its true code.
+    /// It ended, which was reported once, with its true code.
     Exact,
-    /// It ended, which was told once and in time; its code is known to nobody: its parent was killed, or could not
+    /// It ended, which was reported once and in time; its code is known to nobody: its parent was killed, or could not
     /// keep it while the link was gone.
     NoCode,
-    /// It did not come to run, which was told once.
+    /// It did not come to run, which was reported once.
     NotStarted,
-    /// Its end is told as unknown, and its host could not be reached.
+    /// Its end is reported as unknown, and its host could not be reached.
     Unknown,
     Wrong(String),
 }
@@ -163,44 +163,49 @@ fn wrong(text: impl Into<String>) -> Verdict {
     Verdict::Wrong(text.into())
 }
 
-/// Compares what was told with what is true.
+/// Compares what was reported with what is true.
 pub fn judge(case: &Case) -> Verdict {
-    let Case { life, alive, told, excuses } = *case;
-    let ends: Vec<_> = told.iter().filter(|told| told.is_end()).collect();
+    let Case { life, alive, reported, excuses } = *case;
+    let ends: Vec<_> = reported.iter().filter(|reported| reported.is_end()).collect();
     if ends.len() > 1 {
-        return wrong(format!("{} ends were told", ends.len()));
+        return wrong(format!("{} ends were reported", ends.len()));
     }
-    let started = told.iter().find_map(|told| if let Told::Started { pid } = told { Some(*pid) } else { None });
-    if told.iter().filter(|told| matches!(told, Told::Started { .. })).count() > 1 {
-        return wrong("it was told twice that it runs");
+    let started =
+        reported.iter().find_map(|reported| if let Reported::Started { pid } = reported { Some(*pid) } else { None });
+    if reported.iter().filter(|reported| matches!(reported, Reported::Started { .. })).count() > 1 {
+        return wrong("it was reported twice that it runs");
     }
     // Another manager that tried to adopt it may learn later that it did not get it.
-    let is_last = |end: &Told| told.iter().rfind(|told| !told.is_taken_over()) == Some(end);
+    let is_last = |end: &Reported| reported.iter().rfind(|reported| !reported.is_taken_over()) == Some(end);
     if ends.first().is_some_and(|end| !is_last(end)) {
-        return wrong("something was told behind the end");
+        return wrong("something was reported behind the end");
     }
     match (started, life) {
-        (Some(_), None) if !excuses.early => return wrong("it was told to run, and never ran"),
-        (Some(pid), Some(life)) if pid != life.pid => return wrong(format!("it was told as pid {pid}")),
+        (Some(_), None) if !excuses.early => return wrong("it was reported to run, and never ran"),
+        (Some(pid), Some(life)) if pid != life.pid => return wrong(format!("it was reported as pid {pid}")),
         _ => {}
     }
     match (ends.first(), life, alive) {
         (None, Some(_), true) if excuses.manager_gone => wrong("it outlives its manager"),
         (None, _, false) if excuses.manager_gone => Verdict::Exact,
-        (None, Some(_), true) if !told.iter().any(Told::is_start) => wrong("it runs, which was not told"),
+        (None, Some(_), true) if !reported.iter().any(Reported::is_start) => wrong("it runs, which was not reported"),
         (None, Some(_), true) => Verdict::Runs,
-        (None, Some(_), false) => wrong("it ended, which was not told"),
-        (None, None, _) => wrong("nothing was told of it"),
-        (Some(_), _, true) => wrong("it was told to have ended, and runs"),
-        (Some(Told::Failed { .. }), _, _) if started.is_some() => wrong("its start failed after it was told to run"),
-        (Some(Told::Failed { .. }), _, _) => Verdict::NotStarted,
-        (Some(Told::Exited { unknown: false, lived: true, .. }), _, _) => wrong("its end was told while it ran"),
+        (None, Some(_), false) => wrong("it ended, which was not reported"),
+        (None, None, _) => wrong("nothing was reported of it"),
+        (Some(_), _, true) => wrong("it was reported to have ended, and runs"),
+        (Some(Reported::Failed { .. }), _, _) if started.is_some() => {
+            wrong("its start failed after it was reported to run")
+        }
+        (Some(Reported::Failed { .. }), _, _) => Verdict::NotStarted,
+        (Some(Reported::Exited { unknown: false, lived: true, .. }), _, _) => {
+            wrong("its end was reported while it ran")
+        }
         // A start that was cancelled ends without a code.
-        (Some(Told::Exited { application: None, code: None, .. }), None, _) => Verdict::NotStarted,
-        (Some(Told::Exited { signal: Some(_), .. }), None, _) if excuses.early => Verdict::NotStarted,
-        (Some(Told::Exited { .. }), None, _) => wrong("it has a code, and never ran"),
-        (Some(Told::Exited { code, application, signal, unknown, .. }), Some(life), _) => {
-            let starved = excuses.starved && told.iter().any(|told| matches!(told, Told::Lost { .. }));
+        (Some(Reported::Exited { application: None, code: None, .. }), None, _) => Verdict::NotStarted,
+        (Some(Reported::Exited { signal: Some(_), .. }), None, _) if excuses.early => Verdict::NotStarted,
+        (Some(Reported::Exited { .. }), None, _) => wrong("it has a code, and never ran"),
+        (Some(Reported::Exited { code, application, signal, unknown, .. }), Some(life), _) => {
+            let starved = excuses.starved && reported.iter().any(|reported| matches!(reported, Reported::Lost { .. }));
             let excuses = Excuses { starved, ..excuses };
             judge_end(life, (*code, *application, *signal), *unknown, excuses)
         }
@@ -216,50 +221,60 @@ fn judge_end(
 ) -> Verdict {
     let truth = life.code();
     match application {
-        Some(application) if application != truth => wrong(format!("it ended with {truth}, told was {application}")),
-        Some(_) if code.is_some_and(|code| code != truth) => wrong(format!("the code told was {code:?}")),
-        Some(_) if life.end.is_none() && signal != Some(libc::SIGKILL) => wrong(format!("signal {signal:?} was told")),
-        Some(_) if unknown => wrong("an end with a code was told as unknown"),
+        Some(application) if application != truth => {
+            wrong(format!("it ended with {truth}, reported was {application}"))
+        }
+        Some(_) if code.is_some_and(|code| code != truth) => wrong(format!("the code reported was {code:?}")),
+        Some(_) if life.end.is_none() && signal != Some(libc::SIGKILL) => {
+            wrong(format!("signal {signal:?} was reported"))
+        }
+        Some(_) if unknown => wrong("an end with a code was reported as unknown"),
         Some(_) => Verdict::Exact,
-        None if code.is_some() => wrong(format!("an unseen end was told with code {code:?}")),
+        None if code.is_some() => wrong(format!("an unseen end was reported with code {code:?}")),
         None if excuses.wrapper_killed || excuses.starved => Verdict::NoCode,
         None if excuses.unreachable => Verdict::Unknown,
-        None => wrong(format!("its end was to be seen, with {truth}, and was told without a code")),
+        None => wrong(format!("its end was to be seen, with {truth}, and was reported without a code")),
     }
 }
 
 /// The same for a uuid that was started `accepted` times while others killed it: as many ends, and the codes that the
 /// applications wrote. One that ended before it could write has only the codes of signals. Gives how many ends there
 /// were.
-pub fn judge_race(accepted: usize, lives: &[Life], told: &[Told]) -> Result<usize, String> {
-    let ends = told.iter().filter(|told| told.is_end()).count();
+pub fn judge_race(accepted: usize, lives: &[Life], reported: &[Reported]) -> Result<usize, String> {
+    let ends = reported.iter().filter(|reported| reported.is_end()).count();
     if ends != accepted {
-        return Err(format!("{accepted} starts, {ends} ends were told"));
+        return Err(format!("{accepted} starts, {ends} ends were reported"));
     }
     if let Some(life) = lives.iter().find(|life| life.is_alive()) {
         return Err(format!("pid {} runs still", life.pid));
     }
-    let told_with = |code: i32| {
-        told.iter()
-            .filter(|told| matches!(told, Told::Exited { application, .. } if *application == Some(code)))
+    let reported_with = |code: i32| {
+        reported
+            .iter()
+            .filter(|reported| matches!(reported, Reported::Exited { application, .. } if *application == Some(code)))
             .count()
     };
     let mut is_lost = false;
-    for told in told {
-        match told {
-            Told::Started { .. } => is_lost = false,
-            Told::Lost { .. } => is_lost = true,
-            // A kill has told the host that nobody will ask, and then the link broke.
-            Told::Exited { unknown: true, .. } if is_lost => {}
-            Told::Exited { unknown: true, .. } => return Err("an end was told as unknown".into()),
-            Told::Exited { lived: true, unknown: false, .. } => return Err("an end was told while it ran".into()),
-            Told::Exited { application: Some(code), .. } => {
+    for reported in reported {
+        match reported {
+            Reported::Started { .. } => is_lost = false,
+            Reported::Lost { .. } => is_lost = true,
+            // A kill has reported the host that nobody will ask, and then the link broke.
+            Reported::Exited { unknown: true, .. } if is_lost => {}
+            Reported::Exited { unknown: true, .. } => return Err("an end was reported as unknown".into()),
+            Reported::Exited { lived: true, unknown: false, .. } => {
+                return Err("an end was reported while it ran".into());
+            }
+            Reported::Exited { application: Some(code), .. } => {
                 let written = lives.iter().filter(|life| life.end == Some(*code)).count();
                 // HUP comes from the host itself, when the manager lets go of a start.
                 let ending = [libc::SIGHUP, libc::SIGKILL, libc::SIGQUIT, libc::SIGTERM];
                 let by_signal = ending.iter().any(|signal| *code == 128 + signal);
-                if !by_signal && told_with(*code) != written {
-                    return Err(format!("code {code} was told {} times, written {written} times", told_with(*code)));
+                if !by_signal && reported_with(*code) != written {
+                    return Err(format!(
+                        "code {code} was reported {} times, written {written} times",
+                        reported_with(*code)
+                    ));
                 }
             }
             _ => {}

@@ -4,25 +4,25 @@ use crate::recorder::*;
 
 const LIVED: &str = "start 10 99\nbeat 1\nsignal 12 5\nbeat 2\n";
 
-fn exited(code: i32) -> Told {
+fn exited(code: i32) -> Reported {
     let signal = (code == 137).then_some(9);
     let (code, text) = (Some(code), String::new());
-    Told::Exited { code, application: code, signal, unknown: false, lived: false, text }
+    Reported::Exited { code, application: code, signal, unknown: false, lived: false, text }
 }
 
-fn unseen() -> Told {
+fn unseen() -> Reported {
     let text = String::new();
-    Told::Exited { code: None, application: None, signal: None, unknown: true, lived: false, text }
+    Reported::Exited { code: None, application: None, signal: None, unknown: true, lived: false, text }
 }
 
-fn judged(log: &str, alive: bool, told: &[Told], excuses: Excuses) -> Verdict {
+fn judged(log: &str, alive: bool, reported: &[Reported], excuses: Excuses) -> Verdict {
     let lives = parse(log);
-    judge(&Case { life: lives.last(), alive, told, excuses })
+    judge(&Case { life: lives.last(), alive, reported, excuses })
 }
 
 #[track_caller]
-fn assert_wrong(log: &str, alive: bool, told: &[Told]) {
-    let verdict = judged(log, alive, told, Excuses::default());
+fn assert_wrong(log: &str, alive: bool, reported: &[Reported]) {
+    let verdict = judged(log, alive, reported, Excuses::default());
     assert!(matches!(verdict, Verdict::Wrong(_)), "{verdict:?}");
 }
 
@@ -36,27 +36,27 @@ fn a_log_is_read_life_by_life() {
 }
 
 #[test]
-fn what_is_told_truly_is_exact() {
-    let started = Told::Started { pid: 10 };
+fn true_reports_are_exact() {
+    let started = Reported::Started { pid: 10 };
     let ended = format!("{LIVED}end 103\n");
     let none = Excuses::default();
     assert_eq!(judged(LIVED, true, std::slice::from_ref(&started), none), Verdict::Runs);
     assert_eq!(judged(&ended, false, &[started.clone(), exited(103)], none), Verdict::Exact);
     assert_eq!(
-        judged(&ended, false, &[started.clone(), Told::Lost { reason: String::new() }, exited(103)], none),
+        judged(&ended, false, &[started.clone(), Reported::Lost { reason: String::new() }, exited(103)], none),
         Verdict::Exact
     );
     assert_eq!(judged(LIVED, false, &[started.clone(), exited(137)], none), Verdict::Exact);
-    assert_eq!(judged("", false, &[Told::Failed { text: String::new() }], none), Verdict::NotStarted);
+    assert_eq!(judged("", false, &[Reported::Failed { text: String::new() }], none), Verdict::NotStarted);
     let killed = Excuses { wrapper_killed: true, ..none };
     assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], killed), Verdict::NoCode);
     let starved = Excuses { starved: true, ..none };
     assert_eq!(
-        judged(LIVED, false, &[started.clone(), Told::Lost { reason: String::new() }, unseen()], starved),
+        judged(LIVED, false, &[started.clone(), Reported::Lost { reason: String::new() }, unseen()], starved),
         Verdict::NoCode
     );
     assert!(matches!(judged(LIVED, false, &[started.clone(), unseen()], starved), Verdict::Wrong(_)));
-    let lost_race = Told::NotRestored { reason: "process \"a\" is controlled by another live manager".into() };
+    let lost_race = Reported::NotRestored { reason: "process \"a\" is controlled by another live manager".into() };
     assert_eq!(judged(&ended, false, &[started.clone(), exited(103), lost_race], none), Verdict::Exact);
     let cut = Excuses { unreachable: true, ..none };
     assert_eq!(judged(LIVED, false, &[started.clone(), unseen()], cut), Verdict::Unknown);
@@ -70,7 +70,7 @@ fn what_is_told_truly_is_exact() {
 
 #[test]
 fn a_wrong_code_is_noticed() {
-    let started = Told::Started { pid: 10 };
+    let started = Reported::Started { pid: 10 };
     let ended = format!("{LIVED}end 103\n");
     assert_wrong(&ended, false, &[started.clone(), exited(0)]);
     assert_wrong(&ended, false, &[started.clone(), exited(137)]);
@@ -78,7 +78,7 @@ fn a_wrong_code_is_noticed() {
     // A code of 137 that was no signal.
     let text = String::new();
     let code = Some(137);
-    let no_signal = Told::Exited { code, application: code, signal: None, unknown: false, lived: false, text };
+    let no_signal = Reported::Exited { code, application: code, signal: None, unknown: false, lived: false, text };
     assert_wrong(LIVED, false, &[started.clone(), no_signal]);
     // Unknown, where it was to be known.
     assert_wrong(&ended, false, &[started, unseen()]);
@@ -87,12 +87,12 @@ fn a_wrong_code_is_noticed() {
 
 #[test]
 fn two_ends_and_none_are_noticed() {
-    let started = Told::Started { pid: 10 };
+    let started = Reported::Started { pid: 10 };
     let ended = format!("{LIVED}end 103\n");
     assert_wrong(&ended, false, &[started.clone(), exited(103), exited(103)]);
     assert_wrong(&ended, false, std::slice::from_ref(&started));
-    assert_wrong(&ended, false, &[started.clone(), exited(103), Told::Lost { reason: String::new() }]);
-    let not_restored = Told::NotRestored { reason: "the host is unreachable".into() };
+    assert_wrong(&ended, false, &[started.clone(), exited(103), Reported::Lost { reason: String::new() }]);
+    let not_restored = Reported::NotRestored { reason: "the host is unreachable".into() };
     assert_wrong(&ended, false, &[started.clone(), exited(103), not_restored]);
     assert_wrong(&ended, false, &[]);
     assert_wrong(LIVED, true, &[started.clone(), started.clone()]);
@@ -102,25 +102,25 @@ fn two_ends_and_none_are_noticed() {
 #[test]
 fn a_race_has_as_many_ends_as_starts_and_their_codes() {
     let lives = parse(&format!("{LIVED}end 103\nstart 11 100\n"));
-    let told = [exited(103), Told::Failed { text: String::new() }, exited(137)];
-    assert_eq!(judge_race(3, &lives, &told), Ok(3));
-    assert!(judge_race(2, &lives, &told).is_err());
-    assert!(judge_race(4, &lives, &told).is_err());
+    let reported = [exited(103), Reported::Failed { text: String::new() }, exited(137)];
+    assert_eq!(judge_race(3, &lives, &reported), Ok(3));
+    assert!(judge_race(2, &lives, &reported).is_err());
+    assert!(judge_race(4, &lives, &reported).is_err());
     assert!(judge_race(2, &lives, &[exited(103), exited(103)]).is_err());
     assert!(judge_race(1, &lives, &[exited(0)]).is_err());
     assert!(judge_race(1, &lives, &[unseen()]).is_err());
-    let (started, lost) = (Told::Started { pid: 10 }, Told::Lost { reason: String::new() });
+    let (started, lost) = (Reported::Started { pid: 10 }, Reported::Lost { reason: String::new() });
     assert_eq!(judge_race(1, &lives, &[started.clone(), lost.clone(), unseen()]), Ok(1));
     assert!(judge_race(2, &lives, &[started.clone(), lost, unseen(), started, unseen()]).is_err());
 }
 
 #[test]
 fn an_end_of_one_that_lives_is_noticed() {
-    let started = Told::Started { pid: 10 };
+    let started = Reported::Started { pid: 10 };
     assert_wrong(LIVED, true, &[started.clone(), exited(137)]);
-    assert_wrong(LIVED, true, &[Told::Failed { text: String::new() }]);
+    assert_wrong(LIVED, true, &[Reported::Failed { text: String::new() }]);
     let mut early = exited(103);
-    if let Told::Exited { lived, .. } = &mut early {
+    if let Reported::Exited { lived, .. } = &mut early {
         *lived = true;
     }
     assert_wrong(&format!("{LIVED}end 103\n"), false, &[started.clone(), early]);

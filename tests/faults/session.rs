@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::MANAGER;
 use crate::adoption::Succession;
-use crate::control::{Control, Tidings};
+use crate::control::{Control, Reports};
 use crate::decoys::Decoy;
 use crate::dice::Dice;
 use crate::fault::{Fault, OF_A_HOST, OF_ALL, Part};
@@ -29,7 +29,7 @@ const LEAST_STEPS: usize = 100;
 pub struct Session<'a> {
     pub near: &'a Near,
     pub manager: &'a Manager,
-    stranger: Decoy,
+    decoy: Decoy,
     table: Mutex<Table>,
     begun: Instant,
 }
@@ -44,10 +44,10 @@ pub fn run(seed: u64, random: Duration) -> bool {
     }
     let hosts: Vec<Host> = (0..NAMES.len()).map(|number| Host::start(number, &mode)).collect();
     let near = Near::new(mode, &hosts);
-    let tidings: Arc<Tidings> = Arc::default();
-    let manager = Manager::new(Control::start(&near, MANAGER, &tidings), tidings);
-    let stranger = Decoy::beside(&near);
-    let session = Session { near: &near, manager: &manager, stranger, table: Mutex::default(), begun };
+    let reports: Arc<Reports> = Arc::default();
+    let manager = Manager::new(Control::start(&near, MANAGER, &reports), reports);
+    let decoy = Decoy::beside(&near);
+    let session = Session { near: &near, manager: &manager, decoy, table: Mutex::default(), begun };
     let mut lanes: Vec<Lane> = hosts.iter().map(|host| Lane::new(host, &near, &manager)).collect();
     session.on_all(&mut lanes, |lane| lane.prepare().unwrap());
     session.all_phases(&mut lanes, seed, random);
@@ -137,18 +137,18 @@ impl<'a> Session<'a> {
     /// One step of one host.
     fn step(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let begun = Instant::now();
-        self.suffer(lane, faults, dice);
+        self.apply_faults(lane, faults, dice);
         let mut outcomes = lane.settle(Succession::None);
         let left = self.tidy(lane, &mut outcomes);
         self.record(lane.host.name, &name(faults), outcomes, left, begun);
     }
 
     /// Does the faults, lets them last, and undoes them in reverse.
-    fn suffer(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
+    fn apply_faults(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let at = dice.below(lane.slots.len());
-        let undos: Vec<_> = faults.iter().map(|fault| undo::strike(lane, *fault, at, dice)).collect();
+        let undos: Vec<_> = faults.iter().map(|fault| undo::apply(lane, *fault, at, dice)).collect();
         self.excuse(lane, faults);
-        lane.poke(dice, faults.iter().any(|fault| fault.hits_starts()));
+        lane.disturb(dice, faults.iter().any(|fault| fault.hits_starts()));
         let lasts = faults.iter().map(|fault| fault.lasts(dice.below(100) as u32)).max();
         thread::sleep(lasts.unwrap_or_default());
         undos.into_iter().rev().for_each(|undo| undo());
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
         let mut left = Vec::new();
         until(Duration::from_secs(10), || {
             let mut processes = self.near.processes();
-            processes.retain(|process| process.pid != self.stranger.pid());
+            processes.retain(|process| process.pid != self.decoy.pid());
             left = processes.iter().map(|process| format!("pid {} {:?}", process.pid, process.cmdline)).collect();
             left.is_empty().then_some(())
         });
@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
     }
 
     pub fn record(&self, place: &str, name: &str, mut outcomes: Outcomes, left: usize, begun: Instant) {
-        if let Some(complaint) = self.stranger.complaint() {
+        if let Some(complaint) = self.decoy.complaint() {
             outcomes.complain(complaint);
         }
         let row = if name.contains(" + ") { PAIRS } else { name };

@@ -119,7 +119,7 @@ impl Slot {
         self.log_file.is_some()
     }
 
-    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has told of its end. Gives
+    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has reported of its end. Gives
     /// how many bytes are right.
     pub fn check_output(&self, life: &Life, streams: Option<[Vec<u8>; 2]>, extent: Extent) -> Result<u64, String> {
         match (&self.log_file, streams) {
@@ -128,7 +128,7 @@ impl Slot {
                 output::check_log_file(self.key, life, &content)
             }
             (None, Some(streams)) => output::check_streams(self.key, life, extent, &streams),
-            (None, None) => Err("its end was told without its output".into()),
+            (None, None) => Err("its end was reported without its output".into()),
         }
     }
 

@@ -45,7 +45,7 @@ pub struct Step {
     pub outcome: Outcome,
     /// What was left behind.
     pub left: usize,
-    /// Ends of applications that were told and compared.
+    /// Ends of applications that were reported and compared.
     pub ends: usize,
     /// Those of them whose code nobody can know.
     pub no_code: usize,
@@ -80,7 +80,7 @@ impl Table {
     /// The table, and the line that sums it up.
     pub fn print(&self, took: std::time::Duration) -> String {
         let width = self.rows.keys().map(String::len).max().unwrap_or(0).max("fault".len());
-        let heads = ["times", "exact", "unknown", "wrong", "left behind", "ends told", "no code*"];
+        let heads = ["times", "exact", "unknown", "wrong", "left behind", "ends reported", "no code*"];
         let mut text = format!("{:width$}  {}\n", "fault", heads.join("  "));
         for (name, row) in &self.rows {
             let numbers = [row.times, row.exact, row.unknown, row.wrong, row.left, row.ends, row.no_code];
@@ -90,8 +90,8 @@ impl Table {
         }
         let Row { times, exact, unknown, wrong, left, ends, no_code, bytes } = self.total;
         text += &format!(
-            "* ends that were told once and in time, with a code that nobody can know: the application's parent was \
-             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were told and compared, {no_code} of them without a code*, and {bytes} bytes of output, in {:.0} s.\n",
+            "* ends that were reported once and in time, with a code that nobody can know: the application's parent was \
+             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were reported and compared, {no_code} of them without a code*, and {bytes} bytes of output, in {:.0} s.\n",
             took.as_secs_f64()
         );
         text + &format!("faults: {times} steps, {exact} exact, {unknown} unknown, {wrong} wrong, {left} left behind")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::early;
-use crate::fault::{Blow, Fault, Part, Victim};
+use crate::fault::{Fault, Part, Sent, Victim};
 use crate::host::Host;
 use crate::lane::{Lane, until};
 use crate::limits::{self, Members, limit};
@@ -58,15 +58,15 @@ fn delay(host: &Host, near: &Near) -> Result<(), String> {
 }
 
 /// Does a fault to a lane; the victim is its process number `at`.
-pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) -> Undo<'a> {
+pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) -> Undo<'a> {
     let (host, near) = (lane.host, lane.near);
     match fault {
-        Fault::Signal(blow, victim) => {
-            let victims = find(lane, victim, blow, at, dice);
-            if blow == Blow::Kill && victim == Victim::Wrapper {
+        Fault::Signal(sent, victim) => {
+            let victims = find(lane, victim, sent, at, dice);
+            if sent == Sent::Kill && victim == Victim::Wrapper {
                 lane.slots[at].excuses.wrapper_killed = true;
             }
-            signal(blow, victims)
+            signal(sent, victims)
         }
         Fault::LinkDown | Fault::LinkCut => {
             if fault == Fault::LinkCut {
@@ -132,11 +132,11 @@ pub fn strike<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice)
 }
 
 /// Does a fault to the manager.
-pub fn strike_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -> Undo<'a> {
+pub fn apply_to_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -> Undo<'a> {
     match fault {
-        Fault::Signal(blow, Victim::Manager) => signal(blow, vec![manager]),
-        Fault::EarlyKill(Part::Manager) | Fault::Contested => signal(Blow::Kill, vec![manager]),
-        Fault::Supplanted => signal(Blow::Stop, vec![manager]),
+        Fault::Signal(sent, Victim::Manager) => signal(sent, vec![manager]),
+        Fault::EarlyKill(Part::Manager) | Fault::Contested => signal(Sent::Kill, vec![manager]),
+        Fault::Supplanted => signal(Sent::Stop, vec![manager]),
         Fault::LocalDescriptors => {
             let room = dice.below(6);
             let limit_to = limits::descriptors_with_room(manager.pid, room);
@@ -147,13 +147,13 @@ pub fn strike_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -
     }
 }
 
-fn signal<'a>(blow: Blow, victims: Vec<ProcessInfo>) -> Undo<'a> {
-    let first = if blow == Blow::Kill { libc::SIGKILL } else { libc::SIGSTOP };
+fn signal<'a>(sent: Sent, victims: Vec<ProcessInfo>) -> Undo<'a> {
+    let first = if sent == Sent::Kill { libc::SIGKILL } else { libc::SIGSTOP };
     for victim in &victims {
         // One that has just ended by itself is no victim.
         let _ = victim.signal(first);
     }
-    if blow == Blow::Kill {
+    if sent == Sent::Kill {
         return nothing();
     }
     Box::new(move || {
@@ -166,7 +166,7 @@ fn signal<'a>(blow: Blow, victims: Vec<ProcessInfo>) -> Undo<'a> {
 /// Has an application and all kept ones end when their connection reads no more, and then breaks the connection.
 fn leave_unread<'a>(lane: &Lane, at: usize, dice: &mut Dice) -> Undo<'a> {
     let victim = *dice.pick(&[Victim::Master, Victim::Session]);
-    let victims = find(lane, victim, Blow::Stop, at, dice);
+    let victims = find(lane, victim, Sent::Stop, at, dice);
     for victim in &victims {
         let _ = victim.signal(libc::SIGSTOP);
     }
@@ -187,7 +187,7 @@ fn user_of(host: &Host) -> u32 {
     host.user.as_ref().map_or_else(|| unsafe { libc::geteuid() }, |user| user.uid)
 }
 
-fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
+fn find(lane: &Lane, victim: Victim, sent: Sent, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
     let uuid = lane.slots[at].uuid.clone();
     let Ok([client, application, wrapper]) = lane.pids(&uuid) else { return Vec::new() };
     let client = ProcessInfo::of(client);
@@ -207,7 +207,7 @@ fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> 
             let slots = lane.slots[at..].iter().chain(&lane.slots[..at]);
             let mut sshds = slots.map(below).find(|sshds| !sshds.is_empty()).unwrap_or_default();
             // The user's process, the monitor, or both. A monitor that stands still alone is missed by nobody.
-            if sshds.len() == 2 && blow != Blow::Stop && dice.below(3) > 0 {
+            if sshds.len() == 2 && sent != Sent::Stop && dice.below(3) > 0 {
                 sshds.remove(dice.below(2));
             }
             sshds
@@ -225,7 +225,7 @@ fn find(lane: &Lane, victim: Victim, blow: Blow, at: usize, dice: &mut Dice) -> 
     }
 }
 
-/// The socket that an ssh client was told to use.
+/// Returns the socket that the command line of an ssh client names.
 fn socket_of(client: &ProcessInfo) -> Option<Vec<u8>> {
     client.cmdline.iter().find_map(|word| word.as_bytes().strip_prefix(b"ControlPath=")).map(<[u8]>::to_vec)
 }
