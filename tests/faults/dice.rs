@@ -1,13 +1,13 @@
-//! Chance that can be repeated.
+//! Random numbers that a seed repeats.
 
-/// xorshift64*: small, and the same everywhere.
+/// The generator xorshift64*: it is small, and gives the same numbers on every machine.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
     pub fn new(seed: u64) -> Dice {
         let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
-        // Small seeds differ in few bits.
+        // Small seeds differ in few bits; some steps spread the difference.
         (0..8).for_each(|_| _ = dice.next());
         dice
     }
@@ -19,7 +19,7 @@ impl Dice {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// From 0 to one less than `end`.
+    /// Returns a number from 0 to `end` - 1.
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() >> 33) as usize % end
     }

@@ -1,4 +1,4 @@
-//! What `output` accepts.
+//! Tests of `output`.
 
 use crate::output::*;
 use crate::pattern;
@@ -25,7 +25,7 @@ fn a_whole_stream_has_every_byte_and_no_other() {
     wrong[1][2] ^= 1;
     check_streams(KEY, &ended, Extent::Whole, &wrong).unwrap_err();
     check_streams(KEY + 1, &ended, Extent::Whole, &streams(8, 6)).unwrap_err();
-    // KILL may have come behind a piece and before its note.
+    // KILL may have ended the application after it wrote a piece and before it logged that.
     assert_eq!(check_streams(KEY, &life(""), Extent::Whole, &streams(70, 6)), Ok(76));
 }
 
@@ -66,7 +66,7 @@ fn a_log_file_has_the_pieces_of_both_streams_in_their_order() {
     assert_eq!(check_log_file(KEY, &ended, &whole), Ok(14));
     check_log_file(KEY, &ended, &whole[..13]).unwrap_err();
     check_log_file(KEY, &ended, &streams(8, 6).concat()).unwrap_err();
-    // What an application that KILL has ended wrote last.
+    // The last piece of an application that KILL ended.
     let longer = [whole.clone(), piece(0, 8, 64), piece(1, 6, 3)].concat();
     assert_eq!(check_log_file(KEY, &life(""), &longer), Ok(81));
     check_log_file(KEY, &ended, &longer).unwrap_err();

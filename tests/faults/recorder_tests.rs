@@ -1,4 +1,4 @@
-//! What `recorder` says.
+//! Tests of `recorder`.
 
 use crate::recorder::*;
 
@@ -75,12 +75,12 @@ fn a_wrong_code_is_noticed() {
     assert_wrong(&ended, false, &[started.clone(), exited(0)]);
     assert_wrong(&ended, false, &[started.clone(), exited(137)]);
     assert_wrong(LIVED, false, &[started.clone(), exited(103)]);
-    // A code of 137 that was no signal.
+    // The code 137 without a signal.
     let text = String::new();
     let code = Some(137);
     let no_signal = Reported::Exited { code, application: code, signal: None, unknown: false, lived: false, text };
     assert_wrong(LIVED, false, &[started.clone(), no_signal]);
-    // Unknown, where it was to be known.
+    // An unknown exit without a reason why it cannot be known.
     assert_wrong(&ended, false, &[started, unseen()]);
     assert_wrong("", false, &[exited(1)]);
 }
@@ -124,7 +124,7 @@ fn an_end_of_one_that_lives_is_noticed() {
         *lived = true;
     }
     assert_wrong(&format!("{LIVED}end 103\n"), false, &[started.clone(), early]);
-    // It outlives its host's silence, or its manager.
+    // The process still runs after its exit was reported as unknown, or after its manager is gone.
     let excuses = Excuses { unreachable: true, ..Excuses::default() };
     assert!(matches!(judged(LIVED, true, &[started.clone(), unseen()], excuses), Verdict::Wrong(_)));
     let excuses = Excuses { manager_gone: true, ..Excuses::default() };

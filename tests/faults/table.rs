@@ -1,8 +1,8 @@
-//! What the suite prints at its end.
+//! The table that the suite prints at its end.
 
 use std::collections::BTreeMap;
 
-/// How a step came out.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     Exact,
@@ -37,19 +37,19 @@ impl Row {
     }
 }
 
-/// One step, as it is counted: its worst process decides.
+/// One step, as the table counts it. The process with the worst result decides the outcome.
 #[derive(Debug)]
 pub struct Step {
-    /// The name of a fault, of a pair, or of a kind of step.
+    /// The row that counts this step: a fault, all pairs together, or the session's end.
     pub row: String,
     pub outcome: Outcome,
-    /// What was left behind.
+    /// How many processes and files were left behind.
     pub left: usize,
-    /// Ends of applications that were reported and compared.
+    /// How many exits of applications were reported and compared.
     pub ends: usize,
-    /// Those of them whose code nobody can know.
+    /// How many of them have a code that nobody can know.
     pub no_code: usize,
-    /// Output that was compared.
+    /// How many bytes of output were compared.
     pub bytes: u64,
 }
 
@@ -77,10 +77,10 @@ impl Table {
         self.total.wrong == 0 && self.total.left == 0
     }
 
-    /// The table, and the line that sums it up.
+    /// Returns the table, and a last line that sums it up.
     pub fn print(&self, took: std::time::Duration) -> String {
         let width = self.rows.keys().map(String::len).max().unwrap_or(0).max("fault".len());
-        let heads = ["times", "exact", "unknown", "wrong", "left behind", "ends reported", "no code*"];
+        let heads = ["times", "exact", "unknown", "wrong", "left behind", "exits reported", "no code*"];
         let mut text = format!("{:width$}  {}\n", "fault", heads.join("  "));
         for (name, row) in &self.rows {
             let numbers = [row.times, row.exact, row.unknown, row.wrong, row.left, row.ends, row.no_code];
@@ -90,8 +90,10 @@ impl Table {
         }
         let Row { times, exact, unknown, wrong, left, ends, no_code, bytes } = self.total;
         text += &format!(
-            "* ends that were reported once and in time, with a code that nobody can know: the application's parent was \
-             killed, or the link was gone and its host had no room to keep it.\n{ends} ends were reported and compared, {no_code} of them without a code*, and {bytes} bytes of output, in {:.0} s.\n",
+            "* exits that were reported once and in time, without a code, because nobody can know it: the \
+             application's parent was killed, or the link was lost and its host had no room to record the code.\n\
+             {ends} exits were reported and compared, {no_code} of them without a code*, and {bytes} bytes of output, \
+             in {:.0} s.\n",
             took.as_secs_f64()
         );
         text + &format!("faults: {times} steps, {exact} exact, {unknown} unknown, {wrong} wrong, {left} left behind")

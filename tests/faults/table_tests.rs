@@ -1,4 +1,4 @@
-//! What `table` says.
+//! Tests of `table`.
 
 use crate::table::*;
 
