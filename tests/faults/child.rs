@@ -1,6 +1,7 @@
-//! The program that is run control: a manager in a process of its own, so that it can be killed and stopped. It takes
-//! commands on stdin, "NUMBER WORD ARGUMENT…", and tells on stdout, in lines that begin with `MARK`: "reply NUMBER
-//! TEXT", what the manager reported, and the output of each process that has ended. When stdin ends, it lets go of all.
+//! The program that acts as run control: a manager in a process of its own, which the suite can kill and stop. The
+//! program takes commands on stdin, "NUMBER WORD ARGUMENT…". On stdout it writes lines that begin with `MARK`: "reply
+//! NUMBER TEXT", the manager's events, and the output of each process that has exited. When stdin ends, the manager
+//! detaches from all processes.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,22 +14,22 @@ use sshpm::{BootRequest, Event, EventKind, ExitStatus, KillScope, KillStep, Link
 
 use crate::dice::Dice;
 
-/// Before each line that is meant for the suite: the test runner writes to the same stream.
+/// Begins each line that is meant for the suite, because the test runner writes to the same stream.
 pub const MARK: &str = "@@";
 pub const SSH_CONFIG: &str = "SSHPM_FAULTS_SSH_CONFIG";
 
-/// What bounds the steps: as short as a busy machine allows.
+/// The lease and the lost timeout bound how long a step takes. They are as short as a busy machine allows.
 pub const LEASE: Duration = Duration::from_secs(3);
 pub const LOST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More than an application of the session writes in some hours.
+/// More bytes than an application of the session writes in some hours.
 const OUTPUT_LIMIT: usize = 16 << 20;
 
-/// More than commands can wait at the same time.
+/// More threads than there are commands that block at the same time.
 const WORKERS: usize = 24;
 
 fn options() -> Options {
-    let config: PathBuf = std::env::var_os(SSH_CONFIG).expect("the suite sets it").into();
+    let config: PathBuf = std::env::var_os(SSH_CONFIG).expect("the suite sets this variable").into();
     let quit = KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: Some(Duration::from_secs(1)) };
     let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None };
     Options::new()
@@ -41,10 +42,10 @@ fn options() -> Options {
 }
 
 fn report(text: &str) {
-    // One write, and a newline before it: the test runner leaves its own line unfinished.
+    // One write, which begins with a newline: the test runner leaves its own line unfinished.
     let line = format!("\n{MARK}{}\n", text.replace('\n', " "));
     let mut stdout = std::io::stdout().lock();
-    // Nobody reads any more: stdin ends as well then.
+    // A write fails when the suite has ended, and then stdin ends as well.
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }
 
@@ -54,7 +55,7 @@ pub fn run() {
     let events = manager.subscribe().unwrap();
     let reporter = thread::spawn(move || events.iter().for_each(|event| report(&describe(&event))));
     let weak = Arc::downgrade(&manager);
-    // A callback, because a process is in the table until its callbacks have returned.
+    // The output is reported by a callback, because a process stays in the table until its callbacks have returned.
     let output = move |uuid: &str, start: u64, _: Result<&ExitStatus, &sshpm::Error>| {
         if let Some(manager) = weak.upgrade() {
             report_output(&manager, uuid, start);
@@ -62,7 +63,8 @@ pub fn run() {
     };
     let output = manager.on_process_exit(output).unwrap();
     let (sender, commands) = crossbeam_channel::unbounded::<String>();
-    // In threads, because some block and some race each other; made now, because later none may be to be had.
+    // Commands run in threads, because some block and some run against each other. The threads are made now, because a
+    // fault may leave no room for new ones.
     let worker = || {
         let (manager, commands) = (Arc::clone(&manager), commands.clone());
         thread::spawn(move || commands.iter().for_each(|line| answer(&manager, &line)))
@@ -79,15 +81,15 @@ pub fn run() {
     reporter.join().unwrap();
 }
 
-/// Tells what a process that has ended wrote, in hex: a file would need a descriptor, and there may be none.
+/// Reports the output of a process that has exited, in hex. A file would need a descriptor, and none may be free.
 fn report_output(manager: &Manager, uuid: &str, start: u64) {
     let streams = [manager.process_stdout(uuid), manager.process_stderr(uuid)];
     let [Ok(stdout), Ok(stderr)] = streams else { return };
-    // The uuid may have been started again.
+    // A later start may have taken the uuid, and the output is then not that of this start.
     if manager.start_number(uuid).ok() != Some(start) {
         return;
     }
-    assert_eq!((stdout.dropped, stderr.dropped), (0, 0), "more output than a process of the session is to have");
+    assert_eq!((stdout.dropped, stderr.dropped), (0, 0), "a process of the session wrote more than OUTPUT_LIMIT");
     report(&format!("output {uuid} {} {}", to_hex(&stdout.bytes), to_hex(&stderr.bytes)));
 }
 
@@ -132,12 +134,12 @@ fn execute(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
         ["race", prefix, host, seed, log, ref argv @ ..] => Ok(race(manager, prefix, host, seed, log, argv)),
         ["end"] => {
             let ends = manager.kill_all_processes(&Duration::from_secs(10).into())?;
-            // One that did not come to run is in the table with its reason.
+            // Only a process that still runs is an error here: a failed start is in the table with its reason.
             let errors: Vec<_> =
                 ends.iter().filter(|(_, end)| matches!(end, Err(sshpm::Error::StillRunning { .. }))).collect();
             Ok(if errors.is_empty() { "ended".into() } else { format!("{errors:?}") })
         }
-        _ => Ok(format!("error what is {words:?}?")),
+        _ => Ok(format!("error unknown command {words:?}")),
     }
 }
 
@@ -145,18 +147,18 @@ fn request(host: &str, grace: Duration, policy: &str, log_file: &str, argv: &[&s
     let policy = match policy {
         "terminate" => LinkLossPolicy::Terminate,
         "keep" => LinkLossPolicy::Keep,
-        other => panic!("no policy {other}"),
+        other => panic!("unknown link loss policy {other}"),
     };
     let request = BootRequest::new(host, argv.iter().copied()).grace(grace).link_loss(policy);
     let request = request.start_timeout(Duration::from_secs(15));
     if log_file == "-" { request } else { request.log_file(log_file) }
 }
 
-/// How many threads race, over how many processes.
+/// How many threads start and kill processes in a race, and how many processes they share.
 pub const RACERS: usize = 8;
 pub const RACED: usize = 3;
 
-/// Eight threads start and kill the same few processes. Gives how many starts of each were accepted.
+/// Starts and kills the same few processes in many threads. Returns how many starts of each were accepted.
 fn race(manager: &Manager, prefix: &str, host: &str, seed: &str, log: &str, argv: &[&str]) -> String {
     let seed: u64 = seed.parse().unwrap();
     let accepted: [AtomicU32; RACED] = Default::default();
@@ -169,7 +171,7 @@ fn race(manager: &Manager, prefix: &str, host: &str, seed: &str, log: &str, argv
                 for _ in 0..3 {
                     let number = dice.below(RACED);
                     let uuid = uuid(number);
-                    // Its own log stands behind the verb.
+                    // Each process has its own log, in place of the word LOG.
                     let log = format!("{log}/{uuid}.log");
                     let argv: Vec<&str> = argv.iter().map(|word| if *word == "LOG" { &log } else { *word }).collect();
                     let request = request(host, Duration::from_secs(1), "terminate", "-", &argv);
@@ -183,12 +185,12 @@ fn race(manager: &Manager, prefix: &str, host: &str, seed: &str, log: &str, argv
                     }
                 }
             };
-            // Where no thread is to be had, fewer race.
+            // If no thread can be made, fewer threads race.
             let _ = thread::Builder::new().spawn_scoped(scope, racer);
         }
     });
     for number in 0..RACED {
-        // It may have ended, or never been started.
+        // Other errors are ignored: the process may have exited, or may never have been started.
         while let Err(sshpm::Error::StillRunning { .. }) = manager.kill_process(&uuid(number), Duration::from_secs(2)) {
         }
     }

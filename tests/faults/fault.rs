@@ -1,4 +1,4 @@
-//! The faults: what each is called, how it is done and undone.
+//! The faults: their names, how long each lasts, and what follows from it.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,22 +16,23 @@ pub enum Victim {
     Manager,
 }
 
-/// What is sent to a victim.
+/// The signals that a fault sends to a victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     Kill,
-    /// It stands still for longer than the lease, where it has to do with one.
+    /// STOP, and CONT after more than the lease if the lease depends on the victim, else after a second.
     Stop,
-    /// It stood still for a moment, and goes on.
+    /// STOP, and CONT after a moment.
     Cont,
 }
 
-/// What a start has of its own, or of the session, in its first moments.
+/// What is killed in the first moments of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     Client,
     Session,
-    /// Any of the shells on the host: link, wrapper, reader, who attends to them, and what becomes the application.
+    /// Any shell of the start on the host: the link, the wrapper, the reader, the shell that attends to the reader, or
+    /// the shell that becomes the application.
     Shell,
     Manager,
 }
@@ -39,13 +40,13 @@ pub enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Signal(Sent, Victim),
-    /// Around the wrapper's `begin`.
+    /// A part of some starts is killed around the wrapper's report `begin`.
     EarlyKill(Part),
-    /// An application ends while nobody reads what it wrote, and then the link breaks.
+    /// An application exits while nobody reads its output, and then the link breaks.
     UnreadEnd,
-    /// For less or more than the lease.
+    /// The network link is down, for less or more than the lease.
     LinkDown,
-    /// For longer than the manager asks after anybody: what ends then can be unknown.
+    /// The network link is down for longer than the manager queries the host. An exit in this time can be unknown.
     LinkCut,
     Dropped,
     Delayed,
@@ -54,14 +55,14 @@ pub enum Fault {
     ClockBack,
     RemoteDescriptors,
     RemoteProcesses,
-    /// The user may have a few processes more, none, and as many as before, in turn.
+    /// The user's quota of processes changes again and again: some more, none more, as many as before.
     RemoteQuota,
-    /// No file of the shells that run may grow.
+    /// No shell that runs may make a file larger.
     FileSize,
     LocalDescriptors,
     LocalProcesses,
     Race,
-    /// The manager stands still, another one adopts its kept processes, and it goes on.
+    /// The manager is stopped, another one adopts its kept processes, and the manager continues.
     Supplanted,
     /// The manager is killed, and two others adopt its kept processes at the same time.
     Contested,
@@ -70,7 +71,7 @@ pub enum Fault {
 use Sent::*;
 use Victim::*;
 
-/// Those that one host has for itself.
+/// The faults that each host has separately.
 pub const OF_A_HOST: [Fault; 33] = [
     Fault::Signal(Kill, Client),
     Fault::Signal(Stop, Client),
@@ -107,7 +108,7 @@ pub const OF_A_HOST: [Fault; 33] = [
     Fault::UnreadEnd,
 ];
 
-/// Those that all hosts share.
+/// The faults of the manager, which all hosts have at the same time.
 pub const OF_ALL: [Fault; 8] = [
     Fault::Signal(Kill, Manager),
     Fault::Signal(Stop, Manager),
@@ -120,12 +121,12 @@ pub const OF_ALL: [Fault; 8] = [
 ];
 
 impl Fault {
-    /// Whether the manager is gone behind it.
+    /// Whether the fault kills the manager.
     pub fn kills_manager(self) -> bool {
         matches!(self, Fault::Signal(Kill, Manager) | Fault::EarlyKill(Part::Manager) | Fault::Contested)
     }
 
-    /// How long it lasts before it is undone; `at_random` is from 0 to 99.
+    /// Returns how long the fault lasts before it is undone. `at_random` is a random number from 0 to 99.
     pub fn lasts(self, at_random: u32) -> Duration {
         match self {
             Fault::Signal(Kill, _) => Duration::from_millis(300),
@@ -133,7 +134,7 @@ impl Fault {
             Fault::Signal(Stop, Master | Session | Manager) => LEASE + Duration::from_millis(2500),
             Fault::Signal(Stop, _) => Duration::from_secs(1),
             Fault::LinkDown => Duration::from_millis(300) + (LEASE + Duration::from_millis(2500)) * at_random / 100,
-            // Noticed after the lease.
+            // The manager notices the loss after the lease, and then queries the host for LOST_TIMEOUT.
             Fault::LinkCut => LEASE * 2 + LOST_TIMEOUT,
             Fault::Dropped | Fault::Delayed => Duration::from_millis(2500),
             Fault::DiskFull | Fault::ClockForward | Fault::ClockBack => Duration::from_secs(1),
@@ -146,13 +147,13 @@ impl Fault {
         }
     }
 
-    /// Whether a host may have no room to keep word of an end.
+    /// Whether the host may have no room to record an exit.
     pub fn starves(self) -> bool {
         use Fault::*;
         matches!(self, RemoteDescriptors | RemoteProcesses | RemoteQuota | FileSize | DiskFull)
     }
 
-    /// Whether what it takes away shows best when something is started.
+    /// Whether the fault shows best when a process is started.
     pub fn hits_starts(self) -> bool {
         use Fault::*;
         matches!(
@@ -198,23 +199,23 @@ impl fmt::Display for Fault {
                 };
                 return write!(f, "kill -9 {part} at begin");
             }
-            Fault::UnreadEnd => "link broken behind an unread end",
-            Fault::RemoteQuota => "processes come and go there",
-            Fault::FileSize => "file size limited there",
-            Fault::Supplanted => "manager supplanted by another",
-            Fault::Contested => "two managers adopt at once",
+            Fault::UnreadEnd => "link broken after an unread exit",
+            Fault::RemoteQuota => "process quota changes on host",
+            Fault::FileSize => "file size limited on host",
+            Fault::Supplanted => "stopped manager replaced by another",
+            Fault::Contested => "two managers adopt at the same time",
             Fault::LinkDown => "link down and up",
-            Fault::LinkCut => "link down past the last question",
+            Fault::LinkCut => "link down beyond the lost timeout",
             Fault::Dropped => "packets dropped",
             Fault::Delayed => "packets delayed",
             Fault::DiskFull => "disk full",
-            Fault::ClockForward => "clock set forth",
+            Fault::ClockForward => "clock set forward",
             Fault::ClockBack => "clock set back",
-            Fault::RemoteDescriptors => "descriptors exhausted there",
-            Fault::RemoteProcesses => "processes exhausted there",
-            Fault::LocalDescriptors => "descriptors exhausted here",
-            Fault::LocalProcesses => "processes exhausted here",
-            Fault::Race => "start and kill raced by 8",
+            Fault::RemoteDescriptors => "descriptors exhausted on host",
+            Fault::RemoteProcesses => "processes exhausted on host",
+            Fault::LocalDescriptors => "descriptors exhausted at manager",
+            Fault::LocalProcesses => "processes exhausted at manager",
+            Fault::Race => "8 threads start and kill",
         })
     }
 }
