@@ -1,5 +1,5 @@
-//! The part of a session that is on one host: four processes and their strangers. Lanes have their faults at the same
-//! time, each its own.
+//! The part of a session that is on one host: four processes and their decoys. Lanes have faults of their own at the
+//! same time.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
@@ -20,11 +20,11 @@ use crate::recorder::{self, Case, Reported, Verdict, judge};
 use crate::slot::{Kind, Policy, Slot};
 use crate::table::Outcome;
 
-/// How long what was disturbed may take to be as it should be. Only what is wrong waits it out.
+/// How long a disturbed process may take until it is right again. Only a process that is wrong takes all of it.
 pub const SETTLING: Duration = Duration::from_secs(30);
 const STARTING: Duration = Duration::from_secs(20);
 
-/// What all lanes share.
+/// The session's manager and its reports, which all lanes share.
 pub struct Manager {
     control: RwLock<Arc<Control>>,
     pub reports: Arc<Reports>,
@@ -39,7 +39,7 @@ impl Manager {
         Arc::clone(&self.control.read().unwrap())
     }
 
-    /// The next one, where that one was killed.
+    /// Puts the next manager in the place of one that was killed.
     pub fn replace(&self, control: Control) {
         *self.control.write().unwrap() = Arc::new(control);
     }
@@ -51,9 +51,9 @@ pub struct Lane<'a> {
     pub manager: &'a Manager,
     pub slots: Vec<Slot>,
     pub extras: Extras,
-    /// The kept processes that another manager is to adopt, by their places.
+    /// The kept processes that another manager must adopt, as indices of `slots`.
     pub to_adopt: Vec<usize>,
-    /// A fault had the wrappers leave files that a clean-up of the host removes.
+    /// A fault may have made wrappers leave files, which a clean-up of the host removes.
     pub needs_clean_up: bool,
     decoys: Vec<Decoy>,
     kills: Vec<Asked>,
@@ -61,7 +61,7 @@ pub struct Lane<'a> {
     races: usize,
 }
 
-/// How a step came out for one lane.
+/// The result of a step for one lane.
 #[derive(Debug)]
 pub struct Outcomes {
     pub worst: Outcome,
@@ -69,9 +69,9 @@ pub struct Outcomes {
     pub no_code: usize,
     pub run_on: usize,
     pub complaints: Vec<String>,
-    /// What came of starts while the fault lasted.
+    /// The results of the starts that were made while the fault lasted.
     pub starts: Vec<String>,
-    /// How many bytes of output were compared, and were right.
+    /// How many bytes of output were compared and are right.
     pub bytes: u64,
 }
 
@@ -124,7 +124,8 @@ impl Outcomes {
 impl<'a> Lane<'a> {
     pub fn new(host: &'a Host, near: &'a Near, manager: &'a Manager) -> Lane<'a> {
         let kinds = [Kind::Plain, Kind::Logged, Kind::Stubborn, Kind::Parent];
-        // A third of all is kept: on the first two hosts one without a log file, on the last two one with.
+        // A third of all processes is kept: one without a log file on each of the first two hosts, and one with a log
+        // file on each of the last two.
         let is_kept = |at: usize| (at == 0 && host.number < 2) || (at == 1 && host.number > 0);
         let policy = |at| if is_kept(at) { Policy::Keep } else { Policy::Terminate };
         let slots = kinds.iter().enumerate();
@@ -145,7 +146,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// ssh client, application and wrapper.
+    /// Returns the pids of the ssh client, the application and the wrapper; 0 for one that the manager does not know.
     pub fn pids(&self, uuid: &str) -> Result<[i32; 3], String> {
         let text = self.manager.control().call(&format!("pids {uuid}"))?;
         let numbers: Vec<i32> = text.split(' ').filter_map(|word| word.parse().ok()).collect();
@@ -158,7 +159,7 @@ impl<'a> Lane<'a> {
         is_reported && slot.life().is_some_and(|life| life.is_alive())
     }
 
-    /// Starts what does not run.
+    /// Starts the processes that do not run, until all of them run.
     pub fn prepare(&mut self) -> Result<(), String> {
         let start = Instant::now();
         let mut failures = Vec::new();
@@ -186,17 +187,17 @@ impl<'a> Lane<'a> {
                     (self.is_running(&self.slots[at]) || reported.iter().any(Reported::is_end)).then_some(reported)
                 });
                 match reported {
-                    None => failures.push(format!("{uuid}: nothing is reported of its start")),
+                    None => failures.push(format!("{uuid}: the result of its start is not reported")),
                     Some(reported) => failures
                         .extend(reported.iter().filter(|reported| reported.is_end()).map(|end| format!("{end:?}"))),
                 }
             }
         }
-        Err(format!("{}: starts fail without a fault: {failures:?}", self.host.name))
+        Err(format!("{}: starts fail while there is no fault: {failures:?}", self.host.name))
     }
 
-    /// Something that happens beside a fault: an application ends by itself or is killed, the manager ends one or
-    /// starts another.
+    /// Makes something happen beside a fault: an application exits or is killed, or the manager kills a process or
+    /// starts another one.
     pub fn disturb(&mut self, dice: &mut Dice, starts: bool) {
         let at = dice.below(self.slots.len());
         if starts {
@@ -211,19 +212,19 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Has the manager make new connections.
+    /// Kills the connections' sshd processes, so that the manager must make new connections.
     pub fn break_connections(&self) {
         for sshd in self.host.remote.session_sshds() {
             let _ = sshd.signal(libc::SIGKILL);
         }
     }
 
-    /// Has kept processes end with output that nobody takes yet.
+    /// Makes the kept processes exit with output that nobody reads yet.
     pub fn end_kept(&self) {
         self.slots.iter().filter(|slot| slot.policy == Policy::Keep).for_each(|slot| slot.signal(libc::SIGUSR1));
     }
 
-    /// Eight threads of the manager start and kill the same few.
+    /// Makes eight threads of the manager start and kill the same few processes.
     pub fn race(&mut self, seed: u64) {
         self.races += 1;
         let prefix = format!("{}-race-{}", self.host.name, self.races);
@@ -232,20 +233,20 @@ impl<'a> Lane<'a> {
         self.race = Some((prefix, self.manager.control().ask(&command)));
     }
 
-    /// The manager is gone: what has ended by now, it may have heard of.
+    /// Notes which processes have ended now that the manager is gone: it may have taken their exits.
     pub fn note_ended_with_manager(&mut self) {
         for slot in &mut self.slots {
             slot.excuses.ended_with_manager = slot.life().is_none_or(|life| !life.is_alive());
         }
     }
 
-    /// Waits until all is as it should be, and compares what was reported with what is true.
+    /// Waits until all processes are right, and compares the manager's reports with what is true.
     pub fn settle(&mut self, succession: Succession) -> Outcomes {
         let manager_gone = succession == Succession::Next;
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();
         for kill in self.kills.drain(..) {
-            // Whether it could be killed is for the events to tell.
+            // The answer does not matter: the events show whether the kill succeeded.
             let _ = control.wait(kill);
         }
         if let Some((prefix, asked)) = self.race.take() {
@@ -257,7 +258,7 @@ impl<'a> Lane<'a> {
         }
         for at in 0..self.slots.len() {
             match (succession, self.slots[at].policy) {
-                // Another manager adopts it, and reports its end.
+                // Another manager adopts the process, and reports its exit.
                 (Succession::Next | Succession::Rival, Policy::Keep) => {
                     self.to_adopt.push(at);
                     continue;
@@ -277,7 +278,7 @@ impl<'a> Lane<'a> {
         outcomes
     }
 
-    /// False when it is wrong.
+    /// Waits until one process is right, and judges it. Returns false if it is wrong.
     pub fn settle_one(&self, control: &Control, slot: &Slot, outcomes: &mut Outcomes) -> bool {
         let mut reached = false;
         until(SETTLING, || {
@@ -295,18 +296,18 @@ impl<'a> Lane<'a> {
                 _ => None,
             }
         });
-        // The log first: what it says has happened when the manager is asked.
+        // The log is read first, so that what it says has happened before the reports are read.
         let life = slot.life();
         let alive = life.as_ref().is_some_and(recorder::Life::is_alive);
         let reported = self.manager.reports.of(&slot.uuid);
         let mut verdict = match (&life, reported.as_slice()) {
-            // It was never begun: the manager was gone first.
+            // The manager was killed before it began the start.
             (None, []) if slot.excuses.manager_gone => Verdict::NotStarted,
             _ => judge(&Case { life: life.as_ref(), alive, reported: &reported, excuses: slot.excuses }),
         };
         if verdict == Verdict::Runs && !reached {
             let state = control.call(&format!("state {}", slot.uuid));
-            verdict = Verdict::Wrong(format!("it runs, and the manager does not reach it; state: {state:?}"));
+            verdict = Verdict::Wrong(format!("it runs, and signals of the manager do not reach it; state: {state:?}"));
         }
         if let (Some(life), false, Some(extent)) = (&life, alive, extent_of(slot, &reported, &verdict)) {
             match slot.check_output(life, self.manager.reports.output_of(&slot.uuid), extent) {
@@ -319,13 +320,13 @@ impl<'a> Lane<'a> {
         good
     }
 
-    /// Whether its output has come, if it is to come.
+    /// Whether the output of a process that has exited has arrived, or none is expected.
     fn has_output(&self, slot: &Slot, reported: &[Reported]) -> bool {
         let has_exited = reported.iter().any(|reported| matches!(reported, Reported::Exited { .. }));
         !has_exited || self.manager.reports.output_of(&slot.uuid).is_some()
     }
 
-    /// Whether a signal of the manager gets to the application.
+    /// Whether a signal that the manager sends reaches the application.
     pub fn reaches(&self, control: &Control, slot: &Slot) -> bool {
         let count = || {
             let signals = slot.life().map(|life| life.signals).unwrap_or_default();
@@ -336,7 +337,7 @@ impl<'a> Lane<'a> {
         sent.is_ok() && until(Duration::from_secs(2), || (count() > before).then_some(())).is_some()
     }
 
-    /// What is wrong already must not be counted again: another takes its place.
+    /// Kills a process that is wrong, and puts a new one in its place, so that later steps do not count it again.
     pub fn abandon(&mut self, at: usize) {
         if let Ok([_, application, wrapper]) = self.pids_of(at) {
             for pid in [application, wrapper] {
@@ -345,7 +346,7 @@ impl<'a> Lane<'a> {
                 }
             }
         }
-        // Nobody asks for what it has left.
+        // No manager will ask for the files that the process leaves.
         self.needs_clean_up = true;
         let uuid = format!("{}x", self.slots[at].uuid);
         let Slot { kind, policy, .. } = self.slots[at];
@@ -373,16 +374,17 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Removes what a fault had the host leave, as its operator would.
+    /// Removes the files that a fault made wrappers leave, as the host's operator would.
     pub fn clean_up(&mut self) -> Result<(), String> {
         if !std::mem::take(&mut self.needs_clean_up) {
             return Ok(());
         }
         let answer = self.manager.control().call(&format!("clean_up {}", self.host.name));
-        answer.map(drop).map_err(|error| format!("a clean-up of {}: {error}", self.host.name))
+        answer.map(drop).map_err(|error| format!("could not clean up {}: {error}", self.host.name))
     }
 
-    /// What is on the host and belongs to nobody who runs. It gets some time to go.
+    /// Returns the processes and files on the host that belong to no running process. Gives them some time to
+    /// disappear.
     pub fn left_behind(&self, all_ended: bool) -> Vec<String> {
         let mut left = Vec::new();
         until(Duration::from_secs(10), || {
@@ -400,7 +402,7 @@ impl<'a> Lane<'a> {
         }
         let mut processes = self.host.remote.processes();
         let files = self.host.remote.runtime_files();
-        // A link whose fifo was removed hears of nobody any more, and what has its name is no link's.
+        // A link whose fifo was removed can receive nothing. Another file with the fifo's name does not belong to a link.
         let is_dead_link = |file: &PathBuf| {
             let kind = std::fs::symlink_metadata(self.host.remote.local(file)).map(|metadata| metadata.file_type());
             file.to_string_lossy().contains(".l.") && !kind.is_ok_and(|kind| kind.is_fifo())
@@ -426,13 +428,13 @@ impl<'a> Lane<'a> {
                 || name == format!("metadata_{}.json", slot.uuid)
         };
         let mut files = files;
-        // Word of an end that nobody asked for stays until its uuid is used again.
+        // The record of an exit that no manager has taken stays until the uuid is used again.
         files.retain(|file| !name(file).ends_with(".end") && !running.iter().any(|slot| is_of(&name(file), slot)));
         left.extend(files.iter().chain(&dead).map(|file| file.display().to_string()));
         left
     }
 
-    /// Removes what was left and was counted.
+    /// Removes what was left, after it was counted.
     pub fn clear_left(&self) {
         let mut ours: Vec<i32> = self.decoys.iter().map(Decoy::pid).collect();
         ours.extend(self.slots.iter().filter_map(|slot| slot.life()).map(|life| life.pid));
@@ -450,7 +452,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// How much of the output of a process that has ended must be there; `None` when nobody was to tell of its end.
+/// Returns how much of the output of an ended process must have arrived; `None` if no output can be compared.
 fn extent_of(slot: &Slot, reported: &[Reported], verdict: &Verdict) -> Option<Extent> {
     let is_lost = reported.iter().any(|reported| matches!(reported, Reported::Lost { .. }));
     match verdict {
@@ -463,7 +465,7 @@ fn extent_of(slot: &Slot, reported: &[Reported], verdict: &Verdict) -> Option<Ex
     }
 }
 
-/// Asks again and again until there is an answer, or the time is over.
+/// Calls a function again and again until it returns a value. Returns `None` if it does not in this time.
 pub fn until<T>(time: Duration, mut f: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! One process of the session: its place, and what its application's log says.
+//! One process of the session, and the log of its application. The process is started again after it has ended.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,19 +9,19 @@ use crate::output::{self, Extent};
 use crate::recorder::{self, Excuses, Life};
 use crate::support::ProcessInfo;
 
-/// What sort of process it is; a session has some of each.
+/// The kind of a process. A session has some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Plain,
-    /// Its output goes to a file on the disk that gets full.
+    /// Its output goes to a file on the disk that a fault fills.
     Logged,
-    /// Only KILL ends it, after its grace.
+    /// It ignores HUP and QUIT, so that a kill ends it with KILL after its grace time.
     Stubborn,
-    /// It has children that end only with its group.
+    /// It has children that only a signal to its process group ends.
     Parent,
 }
 
-/// What becomes of it when its link or its manager is gone.
+/// What happens to a process when its link or its manager is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     Terminate,
@@ -36,7 +36,7 @@ impl Policy {
         }
     }
 
-    /// Whether it is to go on when its manager was killed.
+    /// Whether the process continues when its manager was killed.
     pub fn outlives_manager(self) -> bool {
         match self {
             Policy::Terminate => false,
@@ -51,16 +51,16 @@ pub struct Slot {
     pub kind: Kind,
     pub policy: Policy,
     pub excuses: Excuses,
-    /// Each start has a log of its own.
+    /// The number of the last start. Each start has a log of its own.
     generation: usize,
     log: PathBuf,
-    /// Where its output goes, if that is a file.
+    /// The file that its output goes to, if any.
     log_file: Option<PathBuf>,
-    /// Names the pattern of its output.
+    /// Chooses the pattern of its output.
     key: u64,
 }
 
-/// Each stream of each start has a pattern of its own.
+/// The next free key. Each stream of each start has a key, and so a pattern, of its own.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 impl Slot {
@@ -77,14 +77,14 @@ impl Slot {
         }
     }
 
-    /// The command that starts it anew.
+    /// Returns the command that starts the process again, and begins a new log.
     pub fn start_command(&mut self, host: &Host) -> String {
         self.generation += 1;
         self.excuses = Excuses::default();
         let log = host.log(&format!("{}.{}", self.uuid, self.generation));
         self.log = host.remote.local(&log);
         self.key = NEXT_KEY.fetch_add(2, Ordering::Relaxed);
-        // The disk is small.
+        // Earlier output is removed, because the disk is small.
         self.log_file.take().map(fs::remove_file);
         let output = match self.kind {
             Kind::Logged => {
@@ -108,7 +108,7 @@ impl Slot {
         format!("start {uuid} {} {grace} {policy} {output} {app} {first}speak {key} record {log} 100", host.name)
     }
 
-    /// The pids of the shells that link one that is kept to its manager: they are in the names of its files.
+    /// Returns the pids of the shells that link a kept process to its manager. They stand in the names of its files.
     pub fn links(&self, files: &[PathBuf]) -> Vec<i32> {
         let names = files.iter().filter_map(|file| file.file_name()?.to_str());
         let own = names.filter_map(|name| name.strip_prefix(&self.uuid)?.strip_prefix('.'));
@@ -119,26 +119,27 @@ impl Slot {
         self.log_file.is_some()
     }
 
-    /// Compares what it wrote with what arrived: in its log file, or at the manager, which has reported of its end. Gives
-    /// how many bytes are right.
+    /// Compares what the application wrote with what arrived in its log file, or at the manager, which has reported the
+    /// exit. Returns how many bytes are right.
     pub fn check_output(&self, life: &Life, streams: Option<[Vec<u8>; 2]>, extent: Extent) -> Result<u64, String> {
         match (&self.log_file, streams) {
             (Some(file), _) => {
-                let content = fs::read(file).map_err(|error| format!("the log file: {error}"))?;
+                let content = fs::read(file).map_err(|error| format!("could not read the log file: {error}"))?;
                 output::check_log_file(self.key, life, &content)
             }
             (None, Some(streams)) => output::check_streams(self.key, life, extent, &streams),
-            (None, None) => Err("its end was reported without its output".into()),
+            (None, None) => Err("its exit was reported without its output".into()),
         }
     }
 
-    /// Sends its application a signal that no manager knows of.
+    /// Sends a signal to the application, without the manager.
     pub fn signal(&self, signal: i32) {
         if let Some(process) = self.life().and_then(|life| ProcessInfo::of(life.pid)) {
             let _ = process.signal(signal);
         }
     }
 
+    /// Returns the last run in the log of the last start.
     pub fn life(&self) -> Option<Life> {
         recorder::read(&self.log).pop()
     }
