@@ -1,4 +1,4 @@
-//! The first moments of a start, and kills in them.
+//! Kills in the first moments of a start.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +13,10 @@ use crate::support::ProcessInfo;
 
 /// How many starts a step disturbs.
 const STARTS: usize = 3;
-/// How long after the shell of a start has come a part of it is killed, at the most. The wrapper says `begin` as soon
-/// as the shell has read it.
+/// The longest time between the appearance of a start's shell and the kill. The wrapper reports `begin` as soon as the
+/// shell has read the script.
 const FIRST_MOMENTS: Duration = Duration::from_millis(30);
-/// How long a start's shell is looked for.
+/// How long to look for the shell of a start.
 const LOOKING: Duration = Duration::from_secs(2);
 
 /// Starts some processes, one after the other, and kills a part of each.
@@ -28,7 +28,7 @@ pub fn kill(lane: &mut Lane, part: Part, dice: &mut Dice) {
             Part::Client => client_of_last(lane),
             Part::Session => Some(sshd),
             Part::Shell => Some(*dice.pick(&wrappers_own(&tree))),
-            Part::Manager => unreachable!("it is of all hosts"),
+            Part::Manager => unreachable!("the manager belongs to no host"),
         };
         let Some(victim) = victim.and_then(ProcessInfo::of) else { continue };
         lane.extras.note_kill(format!("{} of {}", victim.pid, describe(&tree)), part == Part::Shell);
@@ -36,8 +36,8 @@ pub fn kill(lane: &mut Lane, part: Part, dice: &mut Dice) {
     }
 }
 
-/// The shells of the wrapper itself, which ssh has named, and not what becomes the application: that one's shell can
-/// say that a child of its own was killed.
+/// Returns the wrapper's own shells, which have the name that the ssh command gives them, or all processes if there are
+/// none. A shell that becomes the application is left out: it may report that one of its children was killed.
 fn wrappers_own(tree: &[i32]) -> Vec<i32> {
     let is_own = |pid: &&i32| {
         let process = ProcessInfo::of(**pid);
@@ -47,12 +47,12 @@ fn wrappers_own(tree: &[i32]) -> Vec<i32> {
     if own.is_empty() { tree.to_vec() } else { own }
 }
 
-/// Each with its parent and its program.
+/// Describes each process with its parent and its last argument.
 fn describe(tree: &[i32]) -> String {
     let processes = tree.iter().filter_map(|pid| ProcessInfo::of(*pid));
     let words = processes.map(|process| {
         let last = process.cmdline.last().map(|word| word.to_string_lossy().into_owned());
-        format!("{} below {} ({})", process.pid, process.ppid, last.unwrap_or_default())
+        format!("{} of parent {} ({})", process.pid, process.ppid, last.unwrap_or_default())
     });
     words.collect::<Vec<_>>().join(", ")
 }
@@ -64,7 +64,7 @@ pub fn begin_some(lane: &mut Lane, dice: &mut Dice) {
     }
 }
 
-/// The processes of a start on its host.
+/// The first processes of a start on its host.
 struct Beginning {
     sshd: i32,
     shell: i32,
@@ -90,12 +90,13 @@ fn begin(lane: &mut Lane, dice: &mut Dice) -> Option<Beginning> {
     found
 }
 
+/// Returns the ssh client of the start that began last.
 fn client_of_last(lane: &Lane) -> Option<i32> {
     let [client, ..] = lane.pids(lane.extras.last()?).ok()?;
     (client > 0).then_some(client)
 }
 
-/// A process and all below it.
+/// Returns a process and all its descendants.
 fn tree(root: i32) -> Vec<i32> {
     let mut found = vec![root];
     let mut at = 0;
@@ -106,13 +107,14 @@ fn tree(root: i32) -> Vec<i32> {
     found
 }
 
-/// Asked of the kernel for one process: to read all of /proc would take longer than the first moments.
+/// Returns the children of one process. Asks the kernel for these alone: reading all of /proc takes longer than the
+/// first moments.
 fn children(pid: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Whether this kernel tells of children.
+/// Whether this kernel lists the children of a process.
 pub fn is_possible() -> bool {
     let own = std::process::id();
     fs::exists(format!("/proc/{own}/task/{own}/children")).unwrap_or(false)

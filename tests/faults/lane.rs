@@ -402,7 +402,7 @@ impl<'a> Lane<'a> {
         }
         let mut processes = self.host.remote.processes();
         let files = self.host.remote.runtime_files();
-        // A link whose fifo was removed can receive nothing. Another file with the fifo's name does not belong to a link.
+        // A link whose fifo was removed can receive nothing. Another file with the fifo's name belongs to no link.
         let is_dead_link = |file: &PathBuf| {
             let kind = std::fs::symlink_metadata(self.host.remote.local(file)).map(|metadata| metadata.file_type());
             file.to_string_lossy().contains(".l.") && !kind.is_ok_and(|kind| kind.is_fifo())

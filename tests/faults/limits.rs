@@ -1,4 +1,4 @@
-//! Limits of processes that run: how descriptors and processes get short.
+//! Lowers the limits of processes that run, so that descriptors or processes run out.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::undo::Undo;
 
 type Resource = libc::__rlimit_resource_t;
 
-/// All that lives on a host, but for the listener's parent.
+/// All processes on a host except the listener's parent.
 #[derive(Debug, Clone)]
 pub struct Members {
     holder: i32,
@@ -28,17 +28,18 @@ impl Members {
         all
     }
 
-    /// Lowers a limit of what lives now, for each to what is given for it.
+    /// Lowers a limit of the processes that run now, each to the value that `to` returns for it, if any.
     pub fn limit(&self, resource: Resource, to: impl Fn(&ProcessInfo) -> Option<libc::rlim_t>) -> Undo<'static> {
-        // The listener's parent keeps its own, which is what all others had.
-        let usual = get_limit(self.holder, resource).expect("the limit of one's own child");
+        // The listener's parent keeps its limit, which the others had before.
+        let usual = get_limit(self.holder, resource).expect("the limit of the listener's parent can be read");
         for process in self.all() {
             if let Some(to) = to(&process) {
                 let _ = set_limit(process.pid, resource, to);
             }
         }
         let members = self.clone();
-        // Those that came in between have it as well; one that was being made is seen the second time.
+        // Processes that were started in between have inherited the low limit. The second list has those that were just
+        // being made during the first one.
         Box::new(move || {
             for process in [members.all(), members.all()].iter().flatten() {
                 let _ = set_limit(process.pid, resource, usual);
@@ -48,18 +49,18 @@ impl Members {
 }
 
 pub fn limit<'a>(process: ProcessInfo, resource: Resource, to: libc::rlim_t) -> Undo<'a> {
-    let usual = set_limit(process.pid, resource, to).expect("a limit that can be set");
+    let usual = set_limit(process.pid, resource, to).expect("the limit can be set");
     Box::new(move || _ = set_limit(process.pid, resource, usual))
 }
 
-/// The limit of descriptors that leaves a process so many.
+/// Returns the limit of descriptors with which a process can open exactly `room` more.
 pub fn descriptors_with_room(pid: i32, room: usize) -> libc::rlim_t {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let open: BTreeSet<u64> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     (0..).filter(|number| !open.contains(number)).nth(room).expect("numbers do not end")
 }
 
-/// The first number of a line of /proc/PID/status.
+/// Returns the first number of a line of /proc/PID/status.
 pub fn status_number(pid: i32, name: &str) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -73,7 +74,7 @@ fn get_limit(pid: i32, resource: Resource) -> Option<libc::rlim_t> {
     (result == 0).then_some(limits.rlim_cur)
 }
 
-/// Sets the soft limit, and gives what it was; `None` where it could not be set, because the process has ended.
+/// Sets the soft limit, and returns the old one; `None` if it could not be set, because the process has ended.
 fn set_limit(pid: i32, resource: Resource, to: libc::rlim_t) -> Option<libc::rlim_t> {
     let set = move || {
         let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -88,10 +89,10 @@ fn set_limit(pid: i32, resource: Resource, to: libc::rlim_t) -> Option<libc::rli
         }
     };
     let (user, group) = (status_number(pid, "Uid:")?, status_number(pid, "Gid:")?);
-    // A root without CAP_SYS_RESOURCE, as containers have it, may do this only as the user whose process it is. The
-    // system calls themselves change one thread, libc's functions all of them.
+    // In containers root may lack CAP_SYS_RESOURCE. It may then change this limit only as the user whose process it is.
+    // The plain system calls change the user of this thread; libc's functions would change that of all threads.
     let as_user = move || {
-        // SAFETY: integers only; the thread ends with this.
+        // SAFETY: the arguments are integers, and the thread ends after this.
         unsafe {
             if libc::geteuid() == 0 && user != 0 {
                 libc::syscall(libc::SYS_setresgid, group, group, group);

@@ -1,4 +1,4 @@
-//! A quota of processes that comes and goes.
+//! A quota of processes that is lowered and restored.
 
 use std::fs;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,7 +10,7 @@ use crate::limits::{self, Members};
 
 /// Lowers the quota of a host's user and restores it, again and again, until it is dropped.
 pub struct Quota {
-    /// Its end is the sign to stop.
+    /// The thread stops when this is dropped.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,7 +47,7 @@ impl Drop for Quota {
     }
 }
 
-/// What counts against the quota of a user: processes and their threads.
+/// Returns how many tasks count against the quota of a user: processes and their threads.
 fn count_tasks(user: u32) -> u64 {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

@@ -1,4 +1,4 @@
-//! How faults are done to a lane of the session, and what undoes them.
+//! Applies faults to a lane of the session or to its manager, and undoes them.
 
 use std::fs;
 use std::io::Write;
@@ -16,14 +16,14 @@ use crate::quota::Quota;
 use crate::slot::Slot;
 use crate::support::ProcessInfo;
 
-/// What undoes a fault.
+/// The function that undoes a fault.
 pub type Undo<'a> = Box<dyn FnOnce() + Send + 'a>;
 
 fn nothing<'a>() -> Undo<'a> {
     Box::new(|| {})
 }
 
-/// Why a fault cannot be done here, if so.
+/// Returns why a fault cannot be applied on this machine, or `None` if it can.
 pub fn missing(fault: Fault, host: &Host, near: &Near) -> Option<String> {
     let needs = |has: bool, what: &str| (!has).then(|| what.to_owned());
     match fault {
@@ -34,15 +34,17 @@ pub fn missing(fault: Fault, host: &Host, near: &Near) -> Option<String> {
             let _ = near.try_run(&format!("tc qdisc del dev {} root", host.link()));
             undo
         }
-        Fault::DiskFull => needs(host.full_disk().is_some(), "no file system of its own that could get full"),
+        Fault::DiskFull => {
+            needs(host.full_disk().is_some(), "the host has no file system of its own that could be filled")
+        }
         Fault::ClockForward | Fault::ClockBack => {
-            needs(host.has_clock(), "no libfaketime, or no file system of its own")
+            needs(host.has_clock(), "libfaketime is missing, or the host has no file system of its own")
         }
-        Fault::EarlyKill(_) => needs(early::is_possible(), "no list of a process's children"),
+        Fault::EarlyKill(_) => needs(early::is_possible(), "the kernel has no /proc/PID/task/PID/children"),
         Fault::RemoteProcesses | Fault::RemoteQuota => {
-            needs(host.user.is_some() || !is_root(), "nobody to run as but root, who has no limit")
+            needs(host.user.is_some() || !is_root(), "the only user is root, who has no limit")
         }
-        Fault::LocalProcesses => needs(near.has_user() || !is_root(), "nobody to run as but root, who has no limit"),
+        Fault::LocalProcesses => needs(near.has_user() || !is_root(), "the only user is root, who has no limit"),
         _ => None,
     }
 }
@@ -53,11 +55,11 @@ fn is_root() -> bool {
 }
 
 fn delay(host: &Host, near: &Near) -> Result<(), String> {
-    // A queue that empties slowly: the kernel may have no netem.
+    // This is a queue that empties slowly, because the kernel may have no netem.
     near.try_run(&format!("tc qdisc add dev {} root tbf rate 96kbit burst 1540 limit 200000", host.link()))
 }
 
-/// Does a fault to a lane; the victim is its process number `at`.
+/// Applies a fault to a lane. The victim belongs to the lane's process number `at`.
 pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) -> Undo<'a> {
     let (host, near) = (lane.host, lane.near);
     match fault {
@@ -93,7 +95,8 @@ pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) 
             Box::new(move || host.set_clock(0))
         }
         Fault::RemoteDescriptors => {
-            // Those that run need no more than they have; sshd gets short of them, and what it starts from then on.
+            // Processes that run need no more descriptors than they have. So the limit is set for sshd, and what it
+            // starts from now on inherits it.
             let room = dice.below(6);
             let is_sshd = |process: &ProcessInfo| process.is_sshd();
             Members::of(host).limit(libc::RLIMIT_NOFILE, |process| {
@@ -102,16 +105,17 @@ pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) 
         }
         Fault::RemoteProcesses => Members::of(host).limit(libc::RLIMIT_NPROC, |_| Some(0)),
         Fault::RemoteQuota => {
-            // A wrapper that ends may find no process for rm.
+            // A wrapper that ends may have no process for rm.
             lane.needs_clean_up = true;
             let quota = Quota::begin(Members::of(host), user_of(host), dice.next());
             early::begin_some(lane, dice);
             Box::new(move || drop(quota))
         }
         Fault::FileSize => {
-            // A wrapper may not write how its application has ended.
+            // A wrapper may fail to write how its application ended.
             lane.needs_clean_up = true;
-            // Not sshd, which has a log, nor the applications: a limit of theirs is theirs.
+            // The limit is not for sshd, which writes a log, nor for the applications, whose limits are not sshpm's
+            // concern.
             let is_shell =
                 |process: &ProcessInfo| !process.is_sshd() && !process.cmdline.iter().any(|word| word == "record");
             Members::of(host).limit(libc::RLIMIT_FSIZE, |process| is_shell(process).then_some(0))
@@ -126,12 +130,12 @@ pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) 
         }
         Fault::UnreadEnd => leave_unread(lane, at, dice),
         Fault::LocalDescriptors | Fault::LocalProcesses | Fault::Supplanted | Fault::Contested => {
-            unreachable!("{fault} is of all hosts")
+            unreachable!("{fault} is a fault of the manager")
         }
     }
 }
 
-/// Does a fault to the manager.
+/// Applies a fault to the manager.
 pub fn apply_to_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice) -> Undo<'a> {
     match fault {
         Fault::Signal(sent, Victim::Manager) => signal(sent, vec![manager]),
@@ -143,14 +147,14 @@ pub fn apply_to_manager<'a>(fault: Fault, manager: ProcessInfo, dice: &mut Dice)
             limit(manager, libc::RLIMIT_NOFILE, limit_to)
         }
         Fault::LocalProcesses => limit(manager, libc::RLIMIT_NPROC, 0),
-        _ => unreachable!("{fault} is of one host"),
+        _ => unreachable!("{fault} is a fault of one host"),
     }
 }
 
 fn signal<'a>(sent: Sent, victims: Vec<ProcessInfo>) -> Undo<'a> {
     let first = if sent == Sent::Kill { libc::SIGKILL } else { libc::SIGSTOP };
     for victim in &victims {
-        // One that has just ended by itself is no victim.
+        // A victim may have just ended by itself, and the signal then fails.
         let _ = victim.signal(first);
     }
     if sent == Sent::Kill {
@@ -163,7 +167,7 @@ fn signal<'a>(sent: Sent, victims: Vec<ProcessInfo>) -> Undo<'a> {
     })
 }
 
-/// Has an application and all kept ones end when their connection reads no more, and then breaks the connection.
+/// Stops one end of a connection, makes an application and all kept ones exit, and then breaks the connection.
 fn leave_unread<'a>(lane: &Lane, at: usize, dice: &mut Dice) -> Undo<'a> {
     let victim = *dice.pick(&[Victim::Master, Victim::Session]);
     let victims = find(lane, victim, Sent::Stop, at, dice);
@@ -172,7 +176,7 @@ fn leave_unread<'a>(lane: &Lane, at: usize, dice: &mut Dice) -> Undo<'a> {
     }
     lane.slots[at].signal(libc::SIGUSR1);
     lane.end_kept();
-    // Where its last words are more than a pipe takes, they wait for the link to break.
+    // An application that writes more at its end than a pipe holds blocks until the link breaks.
     until(Duration::from_millis(500), || lane.slots[at].life()?.end);
     Box::new(move || {
         for victim in &victims {
@@ -181,12 +185,13 @@ fn leave_unread<'a>(lane: &Lane, at: usize, dice: &mut Dice) -> Undo<'a> {
     })
 }
 
-/// Whose limits are lowered on a host.
+/// Returns the user whose limits are lowered on a host.
 fn user_of(host: &Host) -> u32 {
     // SAFETY: no arguments.
     host.user.as_ref().map_or_else(|| unsafe { libc::geteuid() }, |user| user.uid)
 }
 
+/// Returns the processes of a victim: several, one, or none if they are gone.
 fn find(lane: &Lane, victim: Victim, sent: Sent, at: usize, dice: &mut Dice) -> Vec<ProcessInfo> {
     let uuid = lane.slots[at].uuid.clone();
     let Ok([client, application, wrapper]) = lane.pids(&uuid) else { return Vec::new() };
@@ -202,11 +207,12 @@ fn find(lane: &Lane, victim: Victim, sent: Sent, at: usize, dice: &mut Dice) -> 
             lane.near.processes().into_iter().filter(is_master).collect()
         }
         Victim::Session => {
-            // Once a link was lost, one that is kept is below no sshd: then the connection is that of its neighbours.
+            // A kept process whose link was lost is no descendant of an sshd. Then the victim is the connection of
+            // another process.
             let below = |slot: &Slot| lane.host.sshds_above(slot.life().map_or(0, |life| life.pid));
             let slots = lane.slots[at..].iter().chain(&lane.slots[..at]);
             let mut sshds = slots.map(below).find(|sshds| !sshds.is_empty()).unwrap_or_default();
-            // The user's process, the monitor, or both. A monitor that stands still alone is missed by nobody.
+            // The victim is the user's sshd process, its monitor, or both. Stopping the monitor alone has no effect.
             if sshds.len() == 2 && sent != Sent::Stop && dice.below(3) > 0 {
                 sshds.remove(dice.below(2));
             }
@@ -215,13 +221,13 @@ fn find(lane: &Lane, victim: Victim, sent: Sent, at: usize, dice: &mut Dice) -> 
         Victim::Listener => lane.host.listener().into_iter().collect(),
         Victim::Wrapper => ProcessInfo::of(wrapper).into_iter().collect(),
         Victim::Reader => {
-            // The wrapper's other child attends to the reader: it starts the next one.
+            // The reader is a child of the wrapper's other child, which starts a new reader when that one ends.
             let all = crate::support::processes();
             let child_of =
                 |parent: i32| all.iter().find(|p| p.ppid == parent && p.pid != application && !p.is_zombie()).cloned();
             child_of(wrapper).and_then(|attendant| child_of(attendant.pid)).into_iter().collect()
         }
-        Victim::Manager => unreachable!("it is of all hosts"),
+        Victim::Manager => unreachable!("the manager belongs to no host"),
     }
 }
 
@@ -230,7 +236,7 @@ fn socket_of(client: &ProcessInfo) -> Option<Vec<u8>> {
     client.cmdline.iter().find_map(|word| word.as_bytes().strip_prefix(b"ControlPath=")).map(<[u8]>::to_vec)
 }
 
-/// Loses a part of the packets of a host, or all of them where there is no nft.
+/// Drops a part of a host's packets, or all of them if nft cannot be used.
 fn drop_packets<'a>(host: &'a Host, near: &'a Near, dice: &mut Dice) -> Undo<'a> {
     let (table, link) = (format!("faults{}", host.number), host.link());
     let percent = 20 + dice.below(40);
@@ -245,7 +251,7 @@ fn drop_packets<'a>(host: &'a Host, near: &'a Near, dice: &mut Dice) -> Undo<'a>
     });
     match made {
         Ok(()) => Box::new(move || near.run(&format!("nft delete table inet {table}"))),
-        // The host is looked for under a hardware address that nobody has.
+        // Packets go to a hardware address that no interface has.
         Err(_) => {
             let neighbour = format!("10.211.{}.2 dev {link}", host.number);
             near.run(&format!("ip neigh replace {neighbour} lladdr 02:00:00:00:00:01 nud permanent"));
@@ -255,7 +261,7 @@ fn drop_packets<'a>(host: &'a Host, near: &'a Near, dice: &mut Dice) -> Undo<'a>
 }
 
 fn fill<'a>(host: &'a Host) -> Undo<'a> {
-    let filler = host.full_disk().expect("asked before").join("filler");
+    let filler = host.full_disk().expect("missing() has checked it").join("filler");
     let mut file = fs::File::create(&filler).unwrap();
     for size in [1 << 16, 1] {
         let block = vec![b'f'; size];
