@@ -1,4 +1,4 @@
-//! Strangers: programs that look like the session's own, run beside it, and must never get a signal.
+//! Decoys: programs that look like those of the session, do not belong to it, and must never get a signal.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ pub struct Decoy {
 }
 
 impl Decoy {
-    /// The session's application, run by the session's user, on one of its hosts.
+    /// Starts the session's application as the session's user on one of its hosts.
     pub fn on(host: &Host, number: usize) -> Decoy {
         let log = host.log(&format!("decoy-{number}"));
         let mut command = match &host.user {
@@ -31,7 +31,7 @@ impl Decoy {
         Decoy::start(command, host.remote.local(&log))
     }
 
-    /// One on the near side, beside the manager.
+    /// Starts a decoy on the near side, beside the manager.
     pub fn beside(near: &Near) -> Decoy {
         let log = near.scratch().join("decoy.log");
         let mut command = Command::new(test_app());
@@ -49,13 +49,13 @@ impl Decoy {
         self.life.pid
     }
 
-    /// What it says against the session, if anything.
+    /// Returns a complaint if the decoy got a signal or has ended.
     pub fn complaint(&self) -> Option<String> {
         let life = recorder::read(&self.log).pop()?;
         match life.signals.as_slice() {
             [] if life.is_alive() => None,
             signals => {
-                Some(format!("a stranger, pid {}, got signals {signals:?}, lives: {}", life.pid, life.is_alive()))
+                Some(format!("a decoy, pid {}, got signals {signals:?}; it is alive: {}", life.pid, life.is_alive()))
             }
         }
     }

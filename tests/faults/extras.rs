@@ -1,4 +1,4 @@
-//! Processes that are started while a fault lasts, beside the twelve.
+//! Processes that are started while a fault lasts, in addition to the twelve.
 
 use crate::adoption::Succession;
 use crate::control::{Asked, Control};
@@ -6,7 +6,7 @@ use crate::lane::{Lane, Outcomes, SETTLING, until};
 use crate::recorder::{Excuses, Reported};
 use crate::slot::{Kind, Policy, Slot};
 
-/// Those whose starts the manager was asked for, with its answers to come.
+/// The processes whose starts the manager was asked for and that are not judged yet.
 #[derive(Default)]
 pub struct Extras {
     begun: Vec<Extra>,
@@ -16,27 +16,27 @@ pub struct Extras {
 struct Extra {
     slot: Slot,
     asked: Asked,
-    /// What was killed of it.
+    /// The part of its start that was killed, if any.
     killed: Option<String>,
 }
 
 impl Extra {
-    /// What came of it, for those who read how a step went.
+    /// Describes the result of the start for readers of the suite's output.
     fn describe(&self, outcome: &str) -> String {
         match &self.killed {
-            Some(killed) => format!("{outcome}; killed was {killed}"),
+            Some(killed) => format!("{outcome}; the suite killed {killed}"),
             None => outcome.to_owned(),
         }
     }
 }
 
 impl Extras {
-    /// The uuid of the one that was started last.
+    /// Returns the uuid of the process that was started last.
     pub fn last(&self) -> Option<&str> {
         self.begun.last().map(|extra| extra.slot.uuid.as_str())
     }
 
-    /// A part of the one that was started last is about to be killed; it may be the application's parent.
+    /// Notes that a part of the last start is about to be killed, and whether that may be the application's parent.
     pub fn note_kill(&mut self, killed: String, wrapper_killed: bool) {
         if let Some(extra) = self.begun.last_mut() {
             extra.slot.excuses.wrapper_killed |= wrapper_killed;
@@ -52,16 +52,16 @@ impl Lane<'_> {
         let uuid = format!("{}-extra-{}", self.host.name, self.extras.count);
         let mut slot = Slot::new(uuid, Kind::Plain, policy);
         let command = slot.start_command(self.host);
-        // Its outcome is judged when all settles.
+        // The answer and the result are judged when the step settles.
         let asked = self.manager.control().ask(&command);
         self.extras.begun.push(Extra { slot, asked, killed: None });
     }
 
-    /// Judges each: the manager has reported that its start failed, or it ran, and this ends it.
+    /// Judges each process: either the manager has reported that its start failed, or it runs. Kills those that run.
     pub fn settle_extras(&mut self, control: &Control, succession: Succession, outcomes: &mut Outcomes) {
         for extra in std::mem::take(&mut self.extras.begun) {
             match succession == Succession::Next && extra.slot.policy.outlives_manager() {
-                // The next manager adopts it, if it has begun to run.
+                // The next manager adopts the process, if it runs.
                 true => self.extras.begun.push(extra),
                 false => self.settle_extra(control, extra, outcomes),
             }
@@ -70,15 +70,19 @@ impl Lane<'_> {
 
     fn settle_extra(&self, control: &Control, mut extra: Extra, outcomes: &mut Outcomes) {
         let Extra { slot, asked, .. } = &mut extra;
-        // Its host and its manager are those of the others.
+        // The process has the host and the manager of its neighbour, and so the neighbour's excuses. Only what was
+        // killed of its start is its own.
         let neighbour = &self.slots[self.slots.len() - 1];
         let Excuses { wrapper_killed, early, .. } = slot.excuses;
         slot.excuses = Excuses { wrapper_killed, early, ..neighbour.excuses };
         let answer = control.wait(*asked);
         if answer.is_err() && !slot.excuses.manager_gone {
-            // It was refused at once: nothing was started, and there is nothing to tell.
+            // The manager refused the start at once: nothing may have started, and nothing may be reported.
             if slot.life().is_some() || !self.manager.reports.of(&slot.uuid).is_empty() {
-                outcomes.complain(format!("{}: {answer:?}, and something was started or reported", slot.uuid));
+                outcomes.complain(format!(
+                    "{}: the start was refused, and something was started or reported: {answer:?}",
+                    slot.uuid
+                ));
             }
             outcomes.starts.push(extra.describe("refused"));
             return;
@@ -95,7 +99,7 @@ impl Lane<'_> {
     }
 
     fn end_extra(&self, control: &Control, extra: &Slot, outcomes: &mut Outcomes) {
-        // One that has ended is taken from the manager's table by that.
+        // A kill of a process that has ended removes it from the manager's table.
         let runs = self.is_running(extra);
         let _ = control.call(&format!("kill {} 5000", extra.uuid));
         if runs {
@@ -103,15 +107,15 @@ impl Lane<'_> {
         }
     }
 
-    /// Has the next manager adopt those that run, and ends them. One that was to be kept and had not begun to run ends
-    /// with its manager.
+    /// Makes the next manager adopt the processes that run, and kills them. A process that did not run yet when its
+    /// manager was killed ends with the manager, although its policy is to keep it.
     pub fn adopt_extras(&mut self, control: &Control, outcomes: &mut Outcomes) {
         for Extra { slot: extra, .. } in std::mem::take(&mut self.extras.begun) {
             let reported = self.manager.reports.of(&extra.uuid);
             if reported.iter().any(Reported::is_end) {
                 continue;
             }
-            // Its link or another part of it was lost first, and nobody has confirmed its start.
+            // A part of its start was killed, or the manager was killed before it reported the start.
             let may_have_ended = extra.excuses.early || !reported.iter().any(Reported::is_start);
             let mut last = Ok(String::new());
             let found = until(SETTLING, || {
@@ -127,7 +131,7 @@ impl Lane<'_> {
                 }
                 (Some(()), Err(_)) => outcomes.starts.push("ended with its manager".into()),
                 (None, _) => {
-                    outcomes.complain(format!("{} is not adopted: {last:?}; reported: {reported:?}", extra.uuid))
+                    outcomes.complain(format!("{} could not be adopted: {last:?}; reported: {reported:?}", extra.uuid))
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! One of the session's hosts: an sshd of its own with users of its own, in a network of its own where that works.
+//! One of the session's hosts: an sshd of its own with users of its own and, if namespaces work, a network of its own.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -13,11 +13,11 @@ pub struct Host {
     pub number: usize,
     pub name: &'static str,
     pub remote: Remote,
-    /// Who logs in, where the host has users of its own.
+    /// The user who logs in, if the host has users of its own.
     pub user: Option<User>,
-    /// Where the applications' logs are, as the host sees it.
+    /// The directory of the applications' logs, as the host sees it.
     logs: PathBuf,
-    /// The file by which clocks are set, where that works.
+    /// The file that sets the clock of the host's processes, if that is possible.
     clock: Option<PathBuf>,
     full_disk: Option<PathBuf>,
 }
@@ -29,7 +29,7 @@ impl Host {
             builder = builder.own_network();
         }
         let own = namespaces_work();
-        // Not where the host's files are this machine's: the file must be there when sshd starts.
+        // The clock cannot be set if the host has no files of its own: its file must exist when sshd starts.
         let library = faketime().filter(|_| own);
         let clock = library.as_ref().map(|_| PathBuf::from("/var/log/clock"));
         if let (Some(library), Some(clock)) = (library, &clock) {
@@ -49,16 +49,16 @@ impl Host {
         let host = Host { number, name: NAMES[number], user, logs, clock, full_disk, remote };
         host.set_clock(0);
         if own {
-            // libfaketime has a semaphore there where it can, and whoever is killed while it holds that makes all
-            // others hang.
+            // libfaketime makes a semaphore in /dev/shm if it can write there. A process that is killed while it holds
+            // the semaphore would make all others hang.
             fs::set_permissions(host.remote.local(Path::new("/dev/shm")), Permissions::from_mode(0o755)).unwrap();
-            // Small, so that it is soon full.
+            // The disk is small, so that it is soon full.
             host.enter_mount("mount -o remount,size=8m /tmp").unwrap();
         }
         host
     }
 
-    /// Users that are not root, if it has users of its own.
+    /// Returns the users that are not root, if the host has users of its own.
     pub fn users(&self) -> Vec<User> {
         users(&self.remote)
     }
@@ -70,7 +70,7 @@ impl Host {
         }
     }
 
-    /// The near side's end of the link.
+    /// Returns the name of the near side's end of the link.
     pub fn link(&self) -> String {
         format!("v{}", self.number)
     }
@@ -98,7 +98,7 @@ impl Host {
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
-    /// The log of an application, as the host sees it.
+    /// Returns the path of an application's log, as the host sees it.
     pub fn log(&self, name: &str) -> PathBuf {
         self.logs.join(format!("{name}.log"))
     }
@@ -111,7 +111,7 @@ impl Host {
         self.clock.is_some()
     }
 
-    /// Sets the clock of all that logs in here, by so many seconds beside the true one.
+    /// Sets the clock of the processes of all logins on this host to the true time plus this many seconds.
     pub fn set_clock(&self, offset: i64) {
         let Some(clock) = &self.clock else { return };
         let (clock, part) = (self.remote.local(clock), self.remote.local(&clock.with_extension("part")));
@@ -120,18 +120,18 @@ impl Host {
         fs::rename(part, clock).unwrap();
     }
 
-    /// The directory that can get full, as the suite sees it.
+    /// Returns the directory that a fault can fill, as the suite sees it.
     pub fn full_disk(&self) -> Option<PathBuf> {
         self.full_disk.as_deref().map(|dir| self.remote.local(dir))
     }
 
-    /// sshd's listener.
+    /// Returns the listening process of sshd.
     pub fn listener(&self) -> Option<ProcessInfo> {
         let holder = self.remote.holder();
         processes().into_iter().find(|process| process.ppid == holder && process.is_sshd() && !process.is_zombie())
     }
 
-    /// The sshd processes above a process, but for the listener: those of its connection.
+    /// Returns the sshd processes of a process's connection: those above the process, without the listener.
     pub fn sshds_above(&self, pid: i32) -> Vec<ProcessInfo> {
         let (all, sshds) = (processes(), self.remote.session_sshds());
         let mut above = Vec::new();
@@ -144,14 +144,14 @@ impl Host {
     }
 }
 
-/// Limits hold for those who are not root.
+/// Returns the users that are not root, because limits hold only for them.
 fn users(remote: &Remote) -> Vec<User> {
     let mut users = remote.users();
     users.retain(|user| user.uid != 0);
     if namespaces_work() { users } else { Vec::new() }
 }
 
-/// The library that plays with the time.
+/// Returns the path of libfaketime, with which a process sees another time.
 fn faketime() -> Option<PathBuf> {
     let places = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     let places = places.chain(["/usr/lib".into(), "/usr/lib64".into(), "/usr/local/lib".into()]);

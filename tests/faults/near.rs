@@ -1,6 +1,6 @@
-//! The near side: where the manager runs. With namespaces it has a network of its own, with a link to each host, and
-//! a user that is not root, so that limits hold for it. A process of the harness holds the namespaces, and its guard
-//! (see tests/support/guard.rs) ends all that came of it, whatever becomes of the suite.
+//! The near side, where the manager runs. With namespaces, the near side has a network of its own with a link to each
+//! host, and the manager runs as a user that is not root, so that limits hold for it. A process of the harness holds
+//! the namespaces. Its guard (tests/support/guard.rs) ends all processes below it, however the suite ends.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,10 +15,11 @@ use crate::support::{
     self, DEADLINE, MARK, OWN_ETC, ProcessInfo, begin_clean, isolated_command, namespaces_work, test_app, wait_until,
 };
 
-/// The near side's directory as the manager sees it, with namespaces. Its name is short, for ssh's sockets.
+/// The near side's directory as the manager sees it, with namespaces. Its name is short, because ssh limits the length
+/// of a socket's path.
 const PLACE: &str = "/run/faults";
 
-/// Makes the near side's own view of the file system, and stays. Needs `OWN_ETC`.
+/// The script that makes the near side's own view of the file system and then waits. It needs `OWN_ETC`.
 const HOLD: &str = "set -e
 ip link set lo up
 mount -t tmpfs -o mode=755 sshpm-test /run
@@ -34,7 +35,7 @@ const WAIT: &str = "echo $$ >pid.part; mv pid.part pid; exec \"$1\" wait";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     Namespaces,
-    /// And why.
+    /// All hosts are on loopback, for this reason.
     Loopback(String),
 }
 
@@ -58,7 +59,7 @@ pub struct Near {
     dir: PathBuf,
     mark: String,
     mode: Mode,
-    /// Whom the manager runs as, where that is not the current user.
+    /// The user that the manager runs as, if that is not the current user.
     user: Option<u32>,
 }
 
@@ -98,7 +99,7 @@ impl Near {
         if self.mode == Mode::Namespaces { Path::new(PLACE) } else { &self.dir }
     }
 
-    /// A file of the near side as the suite can open it.
+    /// Returns the path by which the suite can open a file of the near side.
     fn local(&self, name: &str) -> PathBuf {
         match self.mode {
             Mode::Namespaces => format!("/proc/{}/root{PLACE}/{name}", self.holder.pid).into(),
@@ -106,7 +107,7 @@ impl Near {
         }
     }
 
-    /// What ssh needs, owned by the user who runs it.
+    /// Writes the files that ssh needs, owned by the user who runs it.
     fn place_files(&self, hosts: &[Host]) {
         let own = |path: &Path| chown(path, self.user, self.user).unwrap();
         let (mut config, mut known) = (String::new(), String::new());
@@ -135,7 +136,7 @@ impl Near {
         own(&self.local("tmp"));
     }
 
-    /// This test program again, to be the manager.
+    /// Returns the command that runs this test program as the manager.
     pub fn manager_command(&self, test: &str) -> Command {
         let again = isolated_command(test);
         let mut command = match self.user {
@@ -159,7 +160,7 @@ impl Near {
         command
     }
 
-    /// Runs a program in the near side's network: it must succeed.
+    /// Runs a program in the near side's network. The program must succeed.
     pub fn run(&self, words: &str) {
         if let Err(error) = self.try_run(words) {
             panic!("{error}");
@@ -170,14 +171,14 @@ impl Near {
         run_in(self.holder.pid, words)
     }
 
-    /// What lives on the near side beside the holder: the manager and its ssh clients.
+    /// Returns the processes on the near side except the holder: the managers, their ssh clients, and the decoy.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         let mut all = support::of_remote(self.guard.id() as i32, &self.mark);
         all.retain(|process| process.pid != self.holder.pid);
         all
     }
 
-    /// What managers have left where they keep their sockets.
+    /// Returns the files that managers have left in the directory for their sockets.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut dirs = vec![self.local("tmp")];
@@ -196,7 +197,7 @@ impl Near {
         self.mode == Mode::Namespaces
     }
 
-    /// Whether the manager runs as somebody for whom limits hold, whoever runs the suite.
+    /// Whether the manager runs as a user that is not root, whoever runs the suite.
     pub fn has_user(&self) -> bool {
         self.user.is_some()
     }

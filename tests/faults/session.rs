@@ -1,4 +1,4 @@
-//! The session, and the order of its faults.
+//! The session, and the order in which it has its faults.
 
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,12 +17,13 @@ use crate::support::{LOG, shorten_lines};
 use crate::table::{Step, Table};
 use crate::undo;
 
+/// The row of the table that counts all pairs of faults.
 const PAIRS: &str = "two at a time";
 /// How often most faults come alone.
 const TIMES: usize = 3;
-/// How many pairs each host gets for itself.
+/// How many pairs of faults each host has separately.
 const PAIRS_OF_A_HOST: usize = 4;
-/// How long each host has random faults for itself before one of the manager comes.
+/// How long each host has random faults separately before the manager has one.
 const ROUND: Duration = Duration::from_secs(10);
 const LEAST_STEPS: usize = 100;
 
@@ -34,13 +35,13 @@ pub struct Session<'a> {
     begun: Instant,
 }
 
-/// Runs it all. False when something was wrong, or left.
+/// Runs the whole session. Returns false if something was wrong or was left behind.
 pub fn run(seed: u64, random: Duration) -> bool {
     let begun = Instant::now();
     let mode = Mode::find();
     match &mode {
         Mode::Namespaces => println!("faults: each host in a network of its own, with a veth link; seed {seed}"),
-        Mode::Loopback(why) => println!("faults: on loopback, because there are {why}; seed {seed}"),
+        Mode::Loopback(why) => println!("faults: all hosts on loopback, because there are {why}; seed {seed}"),
     }
     let hosts: Vec<Host> = (0..NAMES.len()).map(|number| Host::start(number, &mode)).collect();
     let near = Near::new(mode, &hosts);
@@ -68,7 +69,7 @@ impl<'a> Session<'a> {
         let of_a_host = self.possible(&lanes[0], OF_A_HOST.iter().chain([&Fault::LinkCut]));
         let of_all = self.possible(&lanes[0], &OF_ALL);
         let wanted = |fault: &&Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
-        // Alone: each lane has each fault once, in its own order.
+        // Alone: each lane has each fault, in its own order.
         self.on_all(lanes, |lane| {
             let mut dice = Dice::new(seed + 1 + lane.host.number as u64);
             let mut faults: Vec<Fault> = of_a_host.iter().filter(wanted).copied().collect();
@@ -98,12 +99,12 @@ impl<'a> Session<'a> {
             let beside = [*dice.pick(&in_pairs)];
             self.step_of_all(lanes, *fault, &beside, &mut dice);
         }
-        // All of them were to come, and often enough: what a lane leaves out is no success.
+        // Each possible fault must have come often enough: a fault that a lane leaves out is no success.
         for fault in of_a_host.iter().chain(&of_all) {
             let times = self.table.lock().unwrap().times(&fault.to_string());
-            assert!(times >= times_alone(*fault), "{fault}: only {times} times");
+            assert!(times >= times_alone(*fault), "{fault}: happened only {times} times");
         }
-        // In random order: each host for itself, and now and then all of them.
+        // In random order: the hosts separately, and after each round the manager.
         let end = Instant::now() + random;
         while Instant::now() < end || self.table.lock().unwrap().steps() < LEAST_STEPS {
             let (seed, round) = (dice.next(), end.min(Instant::now() + ROUND));
@@ -122,19 +123,19 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Those that can be done here; says why the others cannot.
+    /// Returns the faults that can be applied on this machine, and prints why the others cannot.
     fn possible<'b>(&self, lane: &Lane, faults: impl IntoIterator<Item = &'b Fault>) -> Vec<Fault> {
         let mut possible = Vec::new();
         for fault in faults {
             match undo::missing(*fault, lane.host, self.near) {
                 None => possible.push(*fault),
-                Some(why) => println!("not here: {fault}: {why}"),
+                Some(why) => println!("not possible on this machine: {fault}: {why}"),
             }
         }
         possible
     }
 
-    /// One step of one host.
+    /// Makes one step of one host.
     fn step(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let begun = Instant::now();
         self.apply_faults(lane, faults, dice);
@@ -143,7 +144,7 @@ impl<'a> Session<'a> {
         self.record(lane.host.name, &name(faults), outcomes, left, begun);
     }
 
-    /// Does the faults, lets them last, and undoes them in reverse.
+    /// Applies the faults, waits, and undoes them in reverse order.
     fn apply_faults(&self, lane: &mut Lane<'a>, faults: &[Fault], dice: &mut Dice) {
         let at = dice.below(lane.slots.len());
         let undos: Vec<_> = faults.iter().map(|fault| undo::apply(lane, *fault, at, dice)).collect();
@@ -154,14 +155,14 @@ impl<'a> Session<'a> {
         undos.into_iter().rev().for_each(|undo| undo());
     }
 
-    /// One fault cuts the link, and the other leaves no room to keep word of an end meanwhile.
+    /// Notes that one fault may cut the link while another leaves no room on the host to record an exit.
     pub fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
         if faults.len() > 1 && faults.iter().any(|fault| fault.starves()) {
             lane.slots.iter_mut().for_each(|slot| slot.excuses.starved = true);
         }
     }
 
-    /// Starts again what has ended, and looks for what does not belong.
+    /// Starts the processes again that have ended. Returns how many processes and files do not belong to the session.
     pub fn tidy(&self, lane: &mut Lane<'a>, outcomes: &mut Outcomes) -> usize {
         if let Err(error) = lane.prepare() {
             outcomes.complain(error);
@@ -171,13 +172,13 @@ impl<'a> Session<'a> {
         }
         let left = lane.left_behind(false);
         if !left.is_empty() {
-            outcomes.complaints.push(format!("left on {}: {left:#?}", lane.host.name));
+            outcomes.complaints.push(format!("left behind on {}: {left:#?}", lane.host.name));
             lane.clear_left();
         }
         left.len()
     }
 
-    /// What is on the near side without a manager.
+    /// Returns the processes that are left on the near side after the manager was killed or has ended.
     pub fn left_here(&self) -> Vec<String> {
         let mut left = Vec::new();
         until(Duration::from_secs(10), || {
@@ -199,25 +200,27 @@ impl<'a> Session<'a> {
         let mut table = self.table.lock().unwrap();
         table.add(&Step { row: row.to_owned(), outcome: worst, left, ends, no_code, bytes });
         let number = table.steps();
-        println!("{number:4} {place:5} {name}: {worst:?}, {ends} ended, {run_on} run on, {left} left, {seconds:.1} s");
-        starts.iter().for_each(|start| println!("       a start meanwhile: {start}"));
+        println!(
+            "{number:4} {place:5} {name}: {worst:?}, {ends} exited, {run_on} still run, {left} left, {seconds:.1} s"
+        );
+        starts.iter().for_each(|start| println!("       a start during the fault: {start}"));
         let complaints: String = complaints.iter().map(|complaint| format!("       {complaint}\n")).collect();
         print!("{}", shorten_lines(&complaints, LOG));
     }
 
-    /// Ends the session as a run control does, and looks for what is left on either side.
+    /// Ends the session as run control does. Returns false if anything was wrong or was left behind on either side.
     fn end(&self, lanes: &mut [Lane<'a>]) -> bool {
         let begun = Instant::now();
         let control = self.manager.control();
         let mut complaints = Vec::new();
         match control.call("end") {
             Ok(text) if text == "ended" => {}
-            other => complaints.push(format!("the session's end: {other:?}")),
+            other => complaints.push(format!("could not end the session: {other:?}")),
         }
         let mut outcomes = Outcomes::new();
         self.on_all(lanes, |lane| lane.settle(Succession::None)).into_iter().for_each(|other| outcomes.merge(other));
         if !control.end() {
-            complaints.push("the manager's process did not end well".into());
+            complaints.push("the manager's process failed at its end".into());
         }
         let mut left: Vec<String> = self.on_all(lanes, |lane| lane.left_behind(true)).into_iter().flatten().collect();
         left.extend(self.left_here());
@@ -232,7 +235,8 @@ impl<'a> Session<'a> {
     }
 }
 
-/// How often a fault comes alone. While one manager follows another, all hosts wait.
+/// Returns how often a fault comes alone. Three faults come only once, because all hosts wait while one manager follows
+/// another.
 fn times_alone(fault: Fault) -> usize {
     match fault {
         Fault::EarlyKill(Part::Manager) | Fault::Supplanted | Fault::Contested => 1,
