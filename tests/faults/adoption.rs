@@ -1,4 +1,4 @@
-//! How kept processes go from one manager to another.
+//! Adoption: how kept processes pass from one manager to another.
 
 use std::time::Duration;
 
@@ -7,28 +7,29 @@ use crate::lane::{Lane, Outcomes, SETTLING, until};
 use crate::recorder::Reported;
 use crate::support::ProcessInfo;
 
-/// How long a manager may take to ask again for a process whose links broke: pauses grow to 45 s.
+/// How long a manager may take to query the host again about a process whose links broke. Its pauses grow to 45 s.
 const LEARNING: Duration = Duration::from_secs(60);
 
-/// Who has the kept processes behind a fault.
+/// Which manager controls the kept processes after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Succession {
-    /// Still the manager that had them.
+    /// The manager that controlled them before.
     None,
-    /// The manager is gone, and the next one adopts them.
+    /// The next manager, which adopts them because the former one is gone.
     Next,
-    /// The manager goes on, and another one has adopted them.
+    /// Another manager, which has adopted them while the former one was stopped. The former one runs again.
     Rival,
 }
 
 impl Lane<'_> {
-    /// Has the manager adopt the waiting kept processes, and compares what it reports of them. A rival that
-    /// tries it at the same time gets each that the manager does not get; those are to be adopted again.
+    /// Makes the manager adopt the kept processes that wait for it, and judges its reports about them. A rival that
+    /// tries to adopt them at the same time gets each process that the manager does not get. Those must be adopted
+    /// again.
     pub fn adopt(&mut self, rival: Option<&Control>) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();
         for at in std::mem::take(&mut self.to_adopt) {
-            // A manager has reported its end before: nobody reports it again.
+            // A former manager has reported the end, and no other manager reports it again.
             if self.manager.reports.of(&self.slots[at].uuid).iter().any(Reported::is_end) {
                 continue;
             }
@@ -40,7 +41,7 @@ impl Lane<'_> {
                 Some(Winner::Manager) => &*control,
                 Some(Winner::Rival) => {
                     self.to_adopt.push(at);
-                    rival.expect("it has won")
+                    rival.expect("the rival has won, so there is one")
                 }
             };
             if !self.settle_one(holder, &self.slots[at], &mut outcomes) {
@@ -51,7 +52,8 @@ impl Lane<'_> {
         outcomes
     }
 
-    /// Has both managers try until one has the process: the former manager counts as alive until its lease is over.
+    /// Makes both managers try until one has the process. They must try again and again, because the former manager
+    /// counts as alive until its lease is over.
     fn contend(
         &self,
         at: usize,
@@ -76,15 +78,15 @@ impl Lane<'_> {
         });
         match winners.as_deref() {
             Some([winner]) => return Some(*winner),
-            // The manager that was killed had taken its end.
+            // The manager that was killed had taken the process's exit from the host.
             Some([]) => {}
             Some(_) => outcomes.complain(format!("{uuid} is adopted by two managers")),
-            None => outcomes.complain(format!("{uuid} is not adopted: {last:?}{}", self.links_of(uuid))),
+            None => outcomes.complain(format!("{uuid} could not be adopted: {last:?}{}", self.links_of(uuid))),
         }
         None
     }
 
-    /// Describes the links of a process, and what carries them.
+    /// Describes the links of a process, and the processes above each link.
     fn links_of(&self, uuid: &str) -> String {
         let mut text = String::new();
         for file in self.host.remote.runtime_files() {
@@ -101,7 +103,7 @@ impl Lane<'_> {
         text
     }
 
-    /// Has another manager adopt all kept processes, while the manager of the session stands still.
+    /// Makes another manager adopt all kept processes while the session's manager is stopped.
     pub fn give_to(&mut self, rival: &Control) -> Outcomes {
         let mut outcomes = Outcomes::new();
         for at in self.kept() {
@@ -112,21 +114,25 @@ impl Lane<'_> {
         outcomes
     }
 
-    /// The manager goes on: it has to learn that the kept processes are another's, which reports all further. Ends one
-    /// of them, or none.
-    pub fn judge_supplanted(&mut self, rival: &Control, before: &[usize], ends_one: bool) -> Outcomes {
+    /// Judges the kept processes after the session's manager has been continued: it must learn that a rival controls
+    /// them, and only the rival reports what happens to them. If `ends_them` is set, makes each of them exit before it is
+    /// judged.
+    pub fn judge_supplanted(&mut self, rival: &Control, before: &[usize], ends_them: bool) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();
         for (at, before) in self.kept().into_iter().zip(before) {
             let slot = &self.slots[at];
             let has_learned = until(LEARNING, || (self.taken_over(at) > *before).then_some(()));
             if has_learned.is_none() {
-                outcomes.complain(format!("{}: its former manager does not learn that it is another's", slot.uuid));
+                outcomes.complain(format!(
+                    "{}: its former manager does not learn that another manager controls it",
+                    slot.uuid
+                ));
             }
             if self.is_running(slot) && self.reaches(&control, slot) {
                 outcomes.complain(format!("{}: its former manager still sends it signals", slot.uuid));
             }
-            if ends_one {
+            if ends_them {
                 slot.signal(libc::SIGUSR1);
                 until(SETTLING, || slot.life().is_none_or(|life| !life.is_alive()).then_some(()));
             }
@@ -137,7 +143,7 @@ impl Lane<'_> {
         outcomes
     }
 
-    /// Returns how often a manager was reported that each kept process is another's.
+    /// Returns for each kept process how often a manager reported that another manager controls it.
     pub fn all_taken_over(&self) -> Vec<usize> {
         self.kept().into_iter().map(|at| self.taken_over(at)).collect()
     }

@@ -1,4 +1,4 @@
-//! The suite's line to the manager's process: commands, answers, and what the manager reported.
+//! The suite's connection to the manager's process: commands, answers, and the manager's reports.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -13,10 +13,10 @@ use crate::near::Near;
 use crate::recorder::Reported;
 use crate::support::ProcessInfo;
 
-/// How long an answer is waited for.
+/// How long to wait for an answer.
 const ANSWER: Duration = Duration::from_secs(45);
 
-/// What managers reported, by uuid; it outlives them.
+/// The reports of all managers, by uuid. They stay when a manager is gone.
 #[derive(Default)]
 pub struct Reports(Mutex<HashMap<String, ProcessReports>>);
 
@@ -31,12 +31,12 @@ impl Reports {
         self.0.lock().unwrap().get(uuid).map(|process| process.reported.clone()).unwrap_or_default()
     }
 
-    /// Stdout and stderr as the manager had them when the process had ended.
+    /// Returns stdout and stderr as the manager had them when the process had exited.
     pub fn output_of(&self, uuid: &str) -> Option<[Vec<u8>; 2]> {
         self.0.lock().unwrap().get(uuid)?.output.clone()
     }
 
-    /// A new life of this uuid begins.
+    /// Forgets the reports about this uuid, because a new start of it begins.
     pub fn clear(&self, uuid: &str) {
         self.0.lock().unwrap().remove(uuid);
     }
@@ -45,7 +45,7 @@ impl Reports {
         let mut all = self.0.lock().unwrap();
         let list = &mut all.entry(uuid.to_owned()).or_default().reported;
         if let Reported::Exited { lived, .. } = &mut reported {
-            // Now, because a moment later it could have ended.
+            // Whether the application still runs is checked now, because it could end a moment later.
             let pid = list
                 .iter()
                 .rev()
@@ -72,7 +72,7 @@ pub struct Control {
     reader: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A command whose answer is to come.
+/// A command whose answer may not have arrived yet.
 #[must_use]
 #[derive(Debug, Clone, Copy)]
 pub struct Asked(u64);
@@ -106,30 +106,30 @@ impl Control {
         &self.process
     }
 
-    /// Sends a command.
+    /// Sends a command, and does not wait for the answer.
     pub fn ask(&self, words: &str) -> Asked {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(stdin) = self.stdin.lock().unwrap().as_mut() {
-            // A manager that was killed reads nothing; that its answer is missing is noticed where it is waited for.
+            // A manager that was killed reads nothing. The missing answer is noticed by `wait`.
             let _ = stdin.write_all(format!("{number} {words}\n").as_bytes());
         }
         Asked(number)
     }
 
-    /// The answer, if it has come.
+    /// Takes the answer, if it has arrived.
     pub fn answer(&self, Asked(number): Asked) -> Option<String> {
         self.replies.lock().unwrap().remove(&number)
     }
 
-    /// The answer, or an error when none comes.
+    /// Waits for the answer. Returns an error if the answer is one, if the manager is gone, or after `ANSWER`.
     pub fn wait(&self, asked: Asked) -> Result<String, String> {
         let start = Instant::now();
         loop {
             match self.answer(asked) {
                 Some(text) if text.starts_with("error") => return Err(text),
                 Some(text) => return Ok(text),
-                None if self.ended.load(Ordering::Acquire) => return Err("the manager is gone".into()),
-                None if start.elapsed() > ANSWER => return Err("the manager does not answer".into()),
+                None if self.ended.load(Ordering::Acquire) => return Err("the manager's process is gone".into()),
+                None if start.elapsed() > ANSWER => return Err("the manager's process did not answer in time".into()),
                 None => thread::sleep(Duration::from_millis(2)),
             }
         }
@@ -139,7 +139,7 @@ impl Control {
         self.wait(self.ask(words))
     }
 
-    /// Waits for a manager that was killed, and for what it reported before.
+    /// Waits until a manager that was killed is gone, and until all that it reported is read.
     pub fn reap(&self) {
         let _ = self.child.lock().unwrap().wait();
         if let Some(reader) = self.reader.lock().unwrap().take() {
@@ -147,7 +147,7 @@ impl Control {
         }
     }
 
-    /// Ends the manager as a program ends. False when it did not end well.
+    /// Ends the manager by the end of its stdin. Returns false if its process failed.
     pub fn end(&self) -> bool {
         drop(self.stdin.lock().unwrap().take());
         let good = self.child.lock().unwrap().wait().is_ok_and(|status| status.success());

@@ -1,9 +1,9 @@
-//! A real session under faults: twelve processes on three hosts, and every fault that a run control meets, alone, in
+//! A real session under faults: twelve processes on three hosts, and every fault that run control meets, alone, in
 //! pairs and in random order. After each step every process runs, or its end was reported exactly once, with its true
-//! code and all of its output; no stranger was signalled; in the end nothing is left on either side.
+//! code and all of its output. No decoy gets a signal. At the end nothing is left on either side.
 //!
-//! `FAULTS_SECONDS` (30) is how long the random sequences go on, and `FAULTS_SEED` repeats the order and the chances of
-//! another run. `FAULTS_ONLY` runs only the faults whose names contain it, each alone.
+//! `FAULTS_SECONDS` (30) is the duration of the faults in random order. `FAULTS_SEED` repeats the random choices of
+//! another run. `FAULTS_ONLY` applies only the faults whose names contain this text, each alone.
 #![allow(clippy::unwrap_used)]
 
 mod adoption;
@@ -34,12 +34,12 @@ mod undo;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The name by which this program becomes the manager's process.
+/// The name with which this program runs as the manager's process.
 const MANAGER: &str = "manager_of_the_session";
-/// The name of the one test, for those who choose by names.
+/// The name of the only test, for test runners that choose tests by name.
 const NAME: &str = "a_session_survives_its_faults";
 
-/// It has a harness of its own, so that its last line is its result.
+/// Runs the suite without Rust's test harness, so that the last line of its output is its result.
 fn main() -> ExitCode {
     if support::is_isolated(MANAGER) {
         child::run();
@@ -57,6 +57,6 @@ fn main() -> ExitCode {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = number("FAULTS_SEED").unwrap_or(now.as_nanos() as u64 % 1_000_000);
     let random = Duration::from_secs(number("FAULTS_SECONDS").unwrap_or(30));
-    // The table says what is not good; FAULTS_SEED repeats the order of the faults.
+    // The table shows what failed. FAULTS_SEED repeats the order of the faults.
     if session::run(seed, random) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

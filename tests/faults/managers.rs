@@ -1,4 +1,4 @@
-//! The faults of the manager: all hosts have them at the same time.
+//! Steps with faults of the manager, which all hosts have at the same time.
 
 use std::thread;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::session::{Session, name};
 use crate::undo;
 
 impl<'a> Session<'a> {
-    /// One step of the manager, with a fault of one host beside it where it may have one.
+    /// Makes one step with a fault of the manager, and with a fault of one host if `beside` has one.
     pub fn step_of_all(&self, lanes: &mut [Lane<'a>], fault: Fault, beside: &[Fault], dice: &mut Dice) {
         if fault == Fault::Supplanted {
             return self.supplant(lanes, dice);
@@ -24,7 +24,7 @@ impl<'a> Session<'a> {
         let names: Vec<Fault> = [fault].iter().chain(beside).copied().collect();
         let control = self.manager.control();
         let (chosen, seed) = (dice.below(lanes.len()), dice.next());
-        // The link of the other fault has to be known before the manager can no longer be asked.
+        // The fault of the host comes first: its victims are found by asking the manager, which is not possible later.
         let mut dice_beside = Dice::new(seed);
         let at = dice_beside.below(lanes[chosen].slots.len());
         let undos: Vec<_> =
@@ -38,7 +38,7 @@ impl<'a> Session<'a> {
             lanes.iter().for_each(Lane::end_kept);
         }
         for (number, lane) in lanes.iter_mut().enumerate() {
-            // A manager that stands still takes no commands.
+            // Nothing waits for an answer here: a stopped manager executes no commands.
             lane.disturb(&mut Dice::new(seed ^ number as u64), fault.hits_starts());
         }
         let lasts = beside.iter().chain([&fault]).map(|fault| fault.lasts(dice.below(100) as u32)).max();
@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
             let here = self.left_here();
             if !here.is_empty() {
                 left += here.len();
-                outcomes.complaints.push(format!("left here: {here:#?}"));
+                outcomes.complaints.push(format!("left behind on the near side: {here:#?}"));
             }
             self.manager.replace(Control::start(self.near, MANAGER, &self.manager.reports));
             let rival = (fault == Fault::Contested).then(|| Control::start(self.near, MANAGER, &self.manager.reports));
@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
         self.finish(lanes, &names, outcomes, left, begun);
     }
 
-    /// Has the manager adopt the kept processes, and at last those too that a rival has got.
+    /// Makes the manager adopt the kept processes, and at last also those that a rival has adopted.
     fn adopt(&self, lanes: &mut [Lane<'a>], rival: Option<Control>, outcomes: &mut Outcomes) {
         self.on_all(lanes, |lane| lane.adopt(rival.as_ref())).into_iter().for_each(|other| outcomes.merge(other));
         if let Some(rival) = rival {
@@ -75,20 +75,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A manager that ends leaves its kept processes to the next one.
+    /// Ends a rival, which leaves its kept processes for the next manager.
     fn end_rival(&self, rival: &Control, outcomes: &mut Outcomes) {
         if !rival.end() {
-            outcomes.complain("the other manager's process did not end well".into());
+            outcomes.complain("the other manager's process failed at its end".into());
         }
     }
 
-    /// The manager stands still until its leases are over, another one adopts its kept processes, and the manager goes
-    /// on. Then the other one leaves them. Nothing else happens meanwhile: of a process that ended before the manager
-    /// goes on, both would report the end.
+    /// Stops the manager until its leases are over, makes another manager adopt its kept processes, and continues the
+    /// manager. Then the other manager leaves them. Nothing else happens in this time: if a process exited before the
+    /// manager continues, both managers would report the exit.
     fn supplant(&self, lanes: &mut [Lane<'a>], dice: &mut Dice) {
         let begun = Instant::now();
         let mut outcomes = Outcomes::new();
-        // A host that was out of processes has ended the lease of a connection, and would not notice.
+        // A host that had no room for a process has given up a connection's lease, and would not notice the stopped
+        // manager. So all connections are made again.
         self.on_all(lanes, |lane| {
             lane.break_connections();
             lane.settle(Succession::None)
@@ -101,8 +102,8 @@ impl<'a> Session<'a> {
         self.on_all(lanes, |lane| lane.give_to(&rival)).into_iter().for_each(|other| outcomes.merge(other));
         undo();
         self.on_all(lanes, |lane| lane.settle(Succession::Rival)).into_iter().for_each(|other| outcomes.merge(other));
-        let ends_one = dice.below(2) == 0;
-        let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, &before[lane.host.number], ends_one));
+        let ends_them = dice.below(2) == 0;
+        let judged = self.on_all(lanes, |lane| lane.judge_supplanted(&rival, &before[lane.host.number], ends_them));
         judged.into_iter().for_each(|other| outcomes.merge(other));
         self.end_rival(&rival, &mut outcomes);
         self.adopt(lanes, None, &mut outcomes);
