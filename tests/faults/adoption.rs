@@ -115,8 +115,8 @@ impl Lane<'_> {
     }
 
     /// Judges the kept processes after the session's manager has been continued: it must learn that a rival controls
-    /// them, and only the rival reports what happens to them. If `ends_them` is set, makes each of them exit before it is
-    /// judged.
+    /// them, and only the rival reports what happens to them. If `ends_them` is set, makes each process exit before it
+    /// is judged.
     pub fn judge_supplanted(&mut self, rival: &Control, before: &[usize], ends_them: bool) -> Outcomes {
         let mut outcomes = Outcomes::new();
         let control = self.manager.control();

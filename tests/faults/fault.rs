@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::child::{LEASE, LOST_TIMEOUT};
 
+/// The process that a fault sends signals to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
     Client,
@@ -16,7 +17,7 @@ pub enum Victim {
     Manager,
 }
 
-/// The signals that a fault sends to a victim.
+/// The signals that a fault sends to its victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     Kill,

@@ -66,7 +66,7 @@ pub fn parse(text: &str) -> Vec<Life> {
             (["beat", _], Some(life)) => life.beats += 1,
             (["signal", signal, _], Some(life)) => life.signals.push(signal.parse().expect("a signal")),
             (["end", code], Some(life)) => life.end = code.parse().ok(),
-            _ => panic!("a log with the line {line:?}"),
+            _ => panic!("unknown line in a log: {line:?}"),
         }
     }
     lives

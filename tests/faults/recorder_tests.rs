@@ -115,7 +115,7 @@ fn a_race_has_as_many_ends_as_starts_and_their_codes() {
 }
 
 #[test]
-fn an_end_of_one_that_lives_is_noticed() {
+fn an_end_of_a_running_process_is_noticed() {
     let started = Reported::Started { pid: 10 };
     assert_wrong(LIVED, true, &[started.clone(), exited(137)]);
     assert_wrong(LIVED, true, &[Reported::Failed { text: String::new() }]);
