@@ -1,4 +1,4 @@
-//! All that the managers' processes have said, in its order, and the one place where the suite waits for it.
+//! Everything that the managers' processes have answered and reported, in order. The suite waits for it here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::report::{Outcome, Report};
 
-/// One start, or one adoption: the manager, and the number that it gave.
+/// Identifies one start or one adoption: the manager, and the number that it returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
     pub manager: usize,
@@ -41,7 +41,7 @@ impl Board {
         self.changed.notify_all();
     }
 
-    /// Notes that a manager's process has ended: it says nothing more.
+    /// Notes that a manager's process has ended. It reports nothing after that.
     pub fn gone(&self, manager: usize) {
         self.lock().gone.insert(manager);
         self.changed.notify_all();
@@ -51,7 +51,7 @@ impl Board {
         self.lock().reports(key).to_vec()
     }
 
-    /// Waits until `look` finds something, at most for this time.
+    /// Waits until `look` returns something, at most for this time, and returns it.
     pub fn wait<T>(&self, time: Duration, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + time;
         let mut state = self.lock();

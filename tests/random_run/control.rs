@@ -1,4 +1,4 @@
-//! The suite's line to one manager's process: commands there, and to the board what it says.
+//! Connects the suite with one manager's process: sends it commands, and puts its answers and reports on the board.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -16,11 +16,11 @@ use crate::support::ProcessInfo;
 
 /// How long a manager's process may take to begin.
 const BEGINNING: Duration = Duration::from_secs(30);
-/// How long any command may take: longer than all timeouts in it.
+/// How long any command may take. Longer than all timeouts in a command.
 pub const ANSWER: Duration = Duration::from_secs(200);
 
 pub struct Control {
-    /// Names the manager for the whole run.
+    /// Identifies the manager in the whole run.
     pub number: usize,
     pub way: Way,
     child: Mutex<Child>,
@@ -29,15 +29,15 @@ pub struct Control {
     next: AtomicU64,
     board: Arc<Board>,
     reader: Mutex<Option<JoinHandle<()>>>,
-    /// It is about to let go of all, or to be killed, or has done so.
+    /// The manager is about to be detached or killed, or has been.
     leaving: AtomicBool,
-    /// When it was killed, if it was.
+    /// When the manager was killed, if it was.
     killed: OnceLock<SystemTime>,
-    /// Where it puts output, as the suite sees it.
+    /// The directory in which the manager puts output, as the suite sees it.
     pub output: PathBuf,
 }
 
-/// A command whose answer is to come.
+/// A command that has not been answered yet.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
@@ -75,13 +75,14 @@ impl Control {
     pub fn ask(&self, words: &str) -> Question {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(stdin) = self.stdin.lock().unwrap().as_mut() {
-            // A manager that was killed reads nothing; that its answer is missing is noticed where it is waited for.
+            // A killed manager reads nothing. `wait` notices that the answer is missing.
             let _ = stdin.write_all(format!("{number} {words}\n").as_bytes());
         }
         Question { manager: self.number, number }
     }
 
-    /// The answer; an error, with its name as the first word, when there is none or it is one.
+    /// Waits for the answer and returns it. Returns an error, with its name as the first word, if no answer comes or if
+    /// the answer is an error.
     pub fn wait(&self, asked: Question) -> Result<String, String> {
         assert_eq!(asked.manager, self.number);
         let answer = self.board.wait(ANSWER, |state| match state.take_reply(asked.manager, asked.number) {
@@ -100,15 +101,15 @@ impl Control {
         self.wait(self.ask(words))
     }
 
-    /// Kills the manager's process, and waits until all that it said is on the board.
+    /// Kills the manager's process, and waits until everything that it wrote is on the board.
     pub fn kill(&self) {
         self.leaving.store(true, Ordering::Release);
         let _ = self.killed.set(SystemTime::now());
         let _ = self.process.signal(libc::SIGKILL);
-        self.bury();
+        self.reap();
     }
 
-    /// Whether what it reports can be that it lets go.
+    /// Returns whether the manager is about to be detached or killed, or has been. Its reports can then be due to that.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Acquire)
     }
@@ -121,20 +122,23 @@ impl Control {
         self.killed.get().copied()
     }
 
-    /// Has the manager let go of all, and its process end. An error when that does not go well.
+    /// Detaches the manager from all processes, and waits until its process has ended. Returns an error if one of the
+    /// two fails.
     pub fn detach(&self) -> Result<(), String> {
         self.leaving.store(true, Ordering::Release);
         let detached = self.call("detach");
         drop(self.stdin.lock().unwrap().take());
         let status = self.child.lock().unwrap().wait();
-        self.bury();
+        self.reap();
         match (detached, status) {
             (Ok(_), Ok(status)) if status.success() => Ok(()),
-            (detached, status) => Err(format!("a manager's end: {detached:?}, {status:?}")),
+            (detached, status) => Err(format!(
+                "a manager did not end well: it answered {detached:?}, and its process returned {status:?}"
+            )),
         }
     }
 
-    fn bury(&self) {
+    fn reap(&self) {
         let _ = self.child.lock().unwrap().wait();
         if let Some(reader) = self.reader.lock().unwrap().take() {
             reader.join().unwrap();
@@ -146,7 +150,7 @@ impl Drop for Control {
     fn drop(&mut self) {
         drop(self.stdin.lock().unwrap().take());
         let _ = self.process.signal(libc::SIGKILL);
-        self.bury();
+        self.reap();
     }
 }
 
@@ -165,20 +169,21 @@ fn read(stdout: ChildStdout, manager: usize, board: &Board) {
             ("report", rest) => {
                 let words: Vec<&str> = rest.splitn(3, ' ').collect();
                 let key = Key { manager, start: words[0].parse().unwrap() };
-                let mut report = Report::parse(words[2]).unwrap_or_else(|| panic!("what is {line:?}?"));
+                let mut report =
+                    Report::parse(words[2]).unwrap_or_else(|| panic!("a line that the suite does not know: {line:?}"));
                 if let Report::Ended { lived, .. } = &mut report {
-                    // Now, because a moment later it could have ended.
+                    // This is checked now, because a moment later the application could have ended.
                     *lived = is_alive(board, &key, words[1]);
                 }
                 board.report(key, report);
             }
-            _ => panic!("what is {line:?}?"),
+            _ => panic!("a line that the suite does not know: {line:?}"),
         }
     }
 }
 
-/// Whether the application lives that was reported to run. Another process can have its pid by now, of this uuid
-/// hardly.
+/// Returns whether the application that was reported as started still lives. Another process can have its pid by now,
+/// but hardly one with this uuid in its command line.
 fn is_alive(board: &Board, key: &Key, uuid: &str) -> bool {
     let pid_of = |report: &Report| if let Report::Started { pid } = report { Some(*pid) } else { None };
     let pid = board.reports(key).iter().find_map(pid_of);

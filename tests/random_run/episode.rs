@@ -1,4 +1,5 @@
-//! One process of a lane, from its start to its end: who has had it, what was asked of them, and what they reported.
+//! One process of a lane, from its start to its end: which managers had it, which calls were made, and what the
+//! managers reported.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,25 +13,25 @@ use crate::life::{self, Life};
 use crate::plan::Plan;
 use crate::report::Report;
 
-/// How long anything may take that must come. Only what is wrong waits it out.
+/// How long to wait for anything that must come. The whole time passes only if something is wrong.
 pub const LONG: Duration = Duration::from_secs(120);
 
-/// How long an end takes from its host to the program, at the most.
+/// The longest time that the news of an exit takes from its host to the manager's program.
 const TAKING: Duration = Duration::from_secs(2);
 
-/// A manager that has, or had, the process.
+/// A manager that has the process, or had it.
 pub struct Holder {
     pub manager: Arc<Control>,
-    /// `None`: it was killed before it had answered.
+    /// `None` if the manager was killed before it answered.
     pub key: Option<Key>,
 }
 
-/// A call whose answer is to come.
+/// A call that has not been answered yet.
 pub struct Call {
     pub manager: Arc<Control>,
     pub words: String,
     pub question: Question,
-    /// Another lane, whose process it is to end too.
+    /// Another lane whose process the call is to end too.
     pub other: Option<usize>,
 }
 
@@ -42,24 +43,24 @@ pub struct Episode {
     pub holders: Vec<Holder>,
     pub calls: Vec<Call>,
     pub asked: Asked,
-    /// How many calls by other lanes to end this lane's process had returned when it began.
+    /// How many calls of other lanes to end this lane's process had returned when the episode began.
     pub others: usize,
-    /// What is wrong with it: the first of it.
+    /// The first thing that was found to be wrong.
     pub complaint: Option<String>,
 }
 
-/// What a wait for an end has found.
+/// The result of a wait for an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     Ended,
-    /// The manager is gone.
+    /// The manager's process has ended.
     Gone,
     Nothing,
 }
 
 impl Episode {
     pub fn holder(&self) -> &Holder {
-        self.holders.last().expect("somebody has begun it")
+        self.holders.last().expect("a manager has started it")
     }
 
     pub fn life(&self) -> Option<Life> {
@@ -70,7 +71,7 @@ impl Episode {
         self.complaint.get_or_insert(why);
     }
 
-    /// Whether one of its managers has let go of it, or was killed.
+    /// Returns whether one of its managers was detached or killed, or is about to be.
     pub fn is_left(&self) -> bool {
         self.holders.iter().any(|holder| holder.manager.is_leaving())
     }
@@ -85,7 +86,7 @@ impl Episode {
         found.unwrap_or(Found::Nothing)
     }
 
-    /// Waits until it was reported to run, or is over.
+    /// Waits until the manager has reported anything about the start, or has ended.
     pub fn await_start(&self, board: &Board, time: Duration) {
         let Holder { manager, key } = self.holder();
         board.wait(time, |state| {
@@ -95,14 +96,15 @@ impl Episode {
         });
     }
 
-    /// Whether its last word is from the seconds before its manager was killed.
+    /// Returns whether the application wrote to its log for the last time just before the manager was killed: less than
+    /// `TAKING` before.
     fn may_have_been_taken(&self) -> bool {
         let Ok(last_word) = fs::metadata(&self.log).and_then(|log| log.modified()) else { return false };
         let killed = self.holder().manager.killed_at();
         killed.and_then(|killed| killed.duration_since(last_word).ok()).is_some_and(|time| time < TAKING)
     }
 
-    /// Compares what was reported with what is true. `former`: see `Case`.
+    /// Compares what the managers reported with what the application recorded. [`Case`] says what `former` is.
     pub fn judge(&self, board: &Board, former: Option<&Life>) -> Result<Verdict, String> {
         let witnesses: Vec<Witness> = self.holders.iter().map(|holder| witness(board, holder)).collect();
         let life = self.life();
@@ -121,7 +123,7 @@ impl Episode {
 
 fn witness(board: &Board, Holder { manager, key }: &Holder) -> Witness {
     let Some(key) = key else { return Witness { manager: Manager::Killed, reports: Vec::new(), output: None } };
-    // Each end has its callback, which may come a moment later.
+    // Each end is reported by a callback too, which may come a moment after the event.
     board.wait(LONG, |state| {
         let is_called = state.reports(key).iter().any(|report| matches!(report, Report::Called(_)));
         (is_called || state.is_gone(manager.number)).then_some(())

@@ -1,16 +1,17 @@
-//! What an application says of its own life, by test-app's verb `enact`, which knows nothing of wrappers and managers.
+//! The lives of an application, as its log records them. The verb `enact` of test-app writes the log, and knows nothing
+//! of wrappers and managers.
 
 use std::fs;
 use std::path::Path;
 
 use crate::support::ProcessInfo;
 
-/// How many bytes of each stream can be written that the log does not tell of yet.
+/// How many bytes of each stream the application can have written that its log does not show yet.
 pub const PIECE: u64 = 8192;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// It did not write an end: it lives, or KILL has ended it.
+    /// The log has no end: the application lives, or KILL has ended it.
     Open,
     Exit(i32),
     Raised(i32),
@@ -20,9 +21,9 @@ pub enum End {
 pub struct Life {
     pub pid: i32,
     pub start_time: u64,
-    /// How many bytes it wrote to stdout and stderr, at least.
+    /// How many bytes the application wrote to stdout and to stderr, at least.
     pub wrote: [u64; 2],
-    /// The signals that it took.
+    /// The signals that the application received.
     pub signals: Vec<i32>,
     pub end: End,
 }
@@ -33,7 +34,7 @@ impl Life {
         now.is_some_and(|now| now.start_time == self.start_time && !now.is_zombie())
     }
 
-    /// The code and the signal by which it ended, once it is not there any more.
+    /// Returns the code and the signal with which the application ended. Means nothing while it lives.
     pub fn code(&self) -> (i32, Option<i32>) {
         match self.end {
             End::Exit(code) => (code, None),
@@ -42,21 +43,21 @@ impl Life {
         }
     }
 
-    /// How many bytes it can have written to a stream, at the least and at the most.
+    /// Returns the least and the greatest number of bytes that the application can have written to a stream.
     pub fn bounds(&self, stream: usize) -> (u64, u64) {
         let wrote = self.wrote[stream];
         (wrote, if self.end == End::Open { wrote + PIECE } else { wrote })
     }
 }
 
-/// The lives in a log, in their order.
+/// Returns the lives in a log, in their order.
 pub fn read(log: &Path) -> Vec<Life> {
     parse(&fs::read_to_string(log).unwrap_or_default())
 }
 
 pub fn parse(text: &str) -> Vec<Life> {
     let mut lives: Vec<Life> = Vec::new();
-    // A last line without its end is still being written.
+    // A last line without a newline is still being written.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     for line in whole.lines() {
         let words: Vec<&str> = line.split(' ').collect();
@@ -73,7 +74,7 @@ pub fn parse(text: &str) -> Vec<Life> {
             ("signal", Some(life)) => life.signals.push(number(1) as i32),
             ("end", Some(life)) => life.end = End::Exit(number(1) as i32),
             ("raise", Some(life)) => life.end = End::Raised(number(1) as i32),
-            _ => panic!("a log with the line {line:?}"),
+            _ => panic!("an application's log has the line {line:?}"),
         }
     }
     lives

@@ -1,9 +1,11 @@
-//! A random run of starts, kills, restarts and adoptions: 16 threads have five managers start processes, kept and not,
-//! over connections that are shared and that are not, and do to them and to the managers whatever chance says. Each
-//! application writes down its own life, and what the managers report of it must be that. In the end nothing is left.
+//! A random run of starts, kills, restarts and adoptions. 16 threads make five managers start processes: kept or not,
+//! over shared connections or not. Each thread makes random calls about its processes, and kills or detaches managers
+//! at random. Each application records its own life in a log, and the reports of the managers must agree with that log.
+//! At the end nothing may be left.
 //!
-//! `RANDOM_RUN_STARTS` (300) is how many processes are started; `RANDOM_RUN_SEED` repeats what another run has drawn;
-//! `RANDOM_RUN_TRACE` names a file for all that is called.
+//! Variables of the environment: `RANDOM_RUN_STARTS` is the number of processes to start (300). `RANDOM_RUN_SEED`
+//! repeats the choices of an earlier run, which printed this number. `RANDOM_RUN_TRACE` names a file to which the run
+//! writes each call and its answer.
 #![allow(clippy::unwrap_used)]
 
 mod board;
@@ -40,10 +42,10 @@ use stage::{HOST, Stage, Way};
 use tally::Tally;
 
 const LANES: usize = 16;
-/// How long what is left may take to go: longer than a lease.
+/// How long processes and files may take to disappear after the managers have let go. Longer than a lease.
 const LEAVING: Duration = Duration::from_secs(60);
 
-/// By this test this program becomes a manager's process.
+/// Runs a manager, when the suite starts this program again with only this test. Otherwise does nothing.
 #[test]
 fn manager_of_the_run() {
     if support::is_isolated("manager_of_the_run") {
@@ -73,20 +75,20 @@ fn a_random_run_reports_nothing_untrue_and_leaves_nothing() {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     for log in silent.iter().filter(|log| !life::read(log).is_empty()) {
-        run.tally.fault(&format!("{}: it ran after its end was reported", log.display()), "");
+        run.tally.fault(&format!("{}: the application ran after its end was reported", log.display()), "");
     }
     leave(&run);
     let faults = run.tally.faults();
     let summary = format!("{}; seed {seed}, {faults} faults", run.tally.summary());
-    // A remote that goes with a panic prints all that sshd has said.
+    // A remote that is dropped during a panic prints sshd's log.
     drop(run);
     drop(stage);
-    // Not with eprintln, which the test runner swallows.
+    // eprintln would not do: the test runner captures its output.
     let _ = writeln!(std::io::stderr(), "{summary}");
     assert_eq!(faults, 0, "{summary}");
 }
 
-/// Has all managers let go, and looks for what is left on either side.
+/// Detaches all managers, and notes a fault for each thing that is left on the host or here.
 fn leave(run: &Run) {
     for manager in run.seats.all() {
         if let Err(error) = manager.detach() {
@@ -101,11 +103,11 @@ fn leave(run: &Run) {
         found = find(run, &last);
     }
     if !found.is_empty() {
-        run.tally.fault(&format!("on the host: found {found:?}"), "");
+        run.tally.fault(&format!("on the host: these processes were found: {found:?}"), "");
     }
     let cleaned = last.call(&format!("clean {HOST}"));
     if !cleaned.as_ref().is_ok_and(|text| !text.contains(" ended") && !text.contains(" running")) {
-        run.tally.fault(&format!("on the host: cleaned up {cleaned:?}"), "");
+        run.tally.fault(&format!("on the host: the clean-up returned {cleaned:?}"), "");
     }
     if let Err(error) = last.detach() {
         run.tally.fault(&error, "");
@@ -132,7 +134,8 @@ fn leave(run: &Run) {
     }
 }
 
-/// What the host has: neither what lives, nor word of an end that was reported.
+/// Returns the processes that the host knows, each as "UUID STATE". Leaves out ended processes whose exit a manager
+/// reported but may not have acknowledged to the host.
 fn find(run: &Run, last: &Control) -> Vec<String> {
     let found = last.call(&format!("find {HOST}")).unwrap();
     let words: Vec<&str> = found.split_whitespace().collect();

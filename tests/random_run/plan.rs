@@ -1,4 +1,4 @@
-//! What a start is to be and what is done to it, drawn by chance.
+//! Plans, drawn at random: how a start is to go, and which calls are made about the process.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub enum Fate {
     Runs,
     NoProgram,
     NoDirectory,
-    /// The third line ends with this code.
+    /// The third setup line exits with this code.
     SetupFails(i32),
 }
 
@@ -32,23 +32,24 @@ pub struct Plan {
     pub keep: bool,
     pub log_file: bool,
     pub setup: bool,
-    /// So short that the start may not be done by then.
+    /// A timeout in seconds, so short that the start may not finish in time.
     pub start_timeout: Option<f64>,
     pub key: u64,
-    /// Bytes for stdout and stderr.
+    /// How many bytes the application writes to stdout and to stderr.
     pub sizes: [u64; 2],
-    /// Over how many milliseconds they are spread.
+    /// The time over which the application spreads these bytes, in milliseconds.
     pub time: u64,
     pub ending: Ending,
-    /// Commands to the manager that has begun it, each with its delay; "UUID" and "OTHER" are replaced.
+    /// Commands for the manager that started the process, most of them with a delay. The lane replaces "UUID" and
+    /// "OTHER" by names of processes.
     pub pokes: Vec<String>,
     pub upset: Option<Upset>,
 }
 
-/// Signals that end a program and make no core file.
+/// Signals that end a program without a core file.
 const RAISED: [i32; 4] = [libc::SIGTERM, libc::SIGKILL, libc::SIGALRM, libc::SIGUSR2];
 const SENT: [i32; 5] = [libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2, libc::SIGKILL];
-/// How far a start is when a call is made: mostly it runs.
+/// The stages of a start at which calls are made. Most calls are made while the application runs.
 const STAGES: [&str; 8] = ["now", "client", "remote", "running", "running", "running", "running", "running"];
 
 impl Plan {
@@ -75,7 +76,7 @@ impl Plan {
             start_timeout: (dice.below(20) == 0).then(|| (1 + dice.below(300)) as f64 / 1000.0),
             key: dice.next(),
             sizes: [(); 2].map(|()| size(dice)),
-            // What is written just before the end is the last to arrive.
+            // With 0, the application writes everything just before it ends: that output is the last to arrive.
             time: match dice.below(3) {
                 0 => 0,
                 _ => dice.below(if upset.is_some() { 1000 } else { 300 }) as u64,
@@ -86,7 +87,7 @@ impl Plan {
         }
     }
 
-    /// As the library reads it.
+    /// Returns the boot request as the JSON that the library reads.
     pub fn request(&self, app: &Path, log: &Path, log_file: &Path) -> String {
         let ending = match self.ending {
             Ending::Exit(code) => format!("exit:{code}"),
@@ -102,7 +103,7 @@ impl Plan {
             "argv": words.split(' ').collect::<Vec<_>>(),
             "link_loss": if self.keep { "keep" } else { "terminate" },
             "grace": 2.0,
-            // A busy machine may take its time.
+            // A busy machine can be slow.
             "start_timeout": self.start_timeout.unwrap_or(100.0),
         });
         let third = match self.fate {
@@ -131,7 +132,8 @@ fn size(dice: &mut Dice) -> u64 {
     }
 }
 
-/// A manager is shared by many: what upsets it, upsets the processes of all of them.
+/// Draws whether and how the manager ends. It seldom does so for a process that is not kept: many lanes share a
+/// manager, and its end affects the processes of all of them.
 pub fn upset(dice: &mut Dice, keep: bool) -> Option<Upset> {
     match dice.below(if keep { 12 } else { 200 }) {
         0 => Some(Upset::Kill),
@@ -140,7 +142,7 @@ pub fn upset(dice: &mut Dice, keep: bool) -> Option<Upset> {
     }
 }
 
-/// In microseconds: most come within the time that a start takes.
+/// Draws a delay in microseconds. Most delays are shorter than a start.
 fn delay(dice: &mut Dice) -> usize {
     match dice.below(3) {
         0 => dice.below(300_000),
@@ -149,7 +151,7 @@ fn delay(dice: &mut Dice) -> usize {
     }
 }
 
-/// A call at some moment of a process's life.
+/// Draws a call at some moment of a process's life.
 pub fn poke(dice: &mut Dice) -> String {
     let timeout = *dice.pick(&[0, 20, 300, 2000, 10_000]);
     let call = match dice.below(20) {
@@ -157,7 +159,7 @@ pub fn poke(dice: &mut Dice) -> String {
         6..8 => format!("kill-many {timeout} UUID OTHER"),
         8 => format!("kill-client UUID {timeout}"),
         9..12 => format!("signal UUID {}", *dice.pick(&SENT)),
-        // The end has been reported by its host, and the output not all been read, for some milliseconds.
+        // For some milliseconds, the host has reported the exit and the manager has not yet read all of the output.
         12..15 => return format!("at dead {} UUID strike UUID", dice.below(50_000)),
         15..17 => "strike UUID".to_owned(),
         17 => "pop UUID".to_owned(),

@@ -1,6 +1,6 @@
-//! What a manager reports of a start, and the text in which that crosses from the manager's process to the suite.
+//! What a manager reports about a start, and the text in which its process sends this to the suite.
 
-/// How a start came out, as an event, a callback or a call gives it.
+/// The outcome of a start, as an event, a callback or a call reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Exited(Exit),
@@ -20,7 +20,7 @@ pub struct Exit {
     pub source: String,
 }
 
-/// One thing that a manager reported of a start.
+/// One report of a manager about a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     Started {
@@ -29,14 +29,14 @@ pub enum Report {
     Lost,
     Restored,
     NotRestored(String),
-    /// The event of its end; whether the process lived at that moment.
+    /// The event of the end. `lived`: the application still lived at that moment.
     Ended {
         outcome: Outcome,
         lived: bool,
     },
     /// An exit callback was called.
     Called(Outcome),
-    /// A call returned how it ended; its first word.
+    /// A call returned how the process ended. `call` is the name of the call.
     Answered {
         call: String,
         outcome: Outcome,
@@ -44,7 +44,7 @@ pub enum Report {
 }
 
 impl Outcome {
-    /// Whether it says that nobody knows how the process ended.
+    /// Returns whether the outcome says that nobody knows how the process ended.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Outcome::Exited(Exit { unknown: true, .. }))
     }
@@ -79,8 +79,8 @@ impl Outcome {
 }
 
 impl Report {
-    /// What a line of the manager's process says. Whether an ended process lived at that moment is for the line's
-    /// reader to find out.
+    /// Parses what a line of the manager's process reports. Sets `lived` to false: the caller has to find out whether
+    /// an ended application still lives.
     pub fn parse(text: &str) -> Option<Report> {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         match word {
@@ -97,7 +97,7 @@ impl Report {
         }
     }
 
-    /// The outcome that an end's event has.
+    /// Returns the outcome, if this is the event of an end.
     pub fn end(&self) -> Option<&Outcome> {
         match self {
             Report::Ended { outcome, .. } => Some(outcome),
@@ -105,7 +105,7 @@ impl Report {
         }
     }
 
-    /// The outcome that an event, a callback or a call has.
+    /// Returns the outcome, if this event, callback or call has one.
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
             Report::Ended { outcome, .. } | Report::Called(outcome) | Report::Answered { outcome, .. } => Some(outcome),

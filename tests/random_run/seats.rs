@@ -1,4 +1,4 @@
-//! The managers of the run: for each way to the host one or two, and another one in the place of each that ends.
+//! The managers of the run: one or two for each way to reach the host. Another manager replaces each one that ends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,7 +49,8 @@ impl<'a> Seats<'a> {
         Arc::clone(&self.managers[dice.below(self.managers.len())].lock().unwrap())
     }
 
-    /// Puts another manager in the place of this one, and ends it. Nothing, when another lane was faster.
+    /// Puts another manager in the place of this one, and ends this one. Does nothing if another lane has replaced it
+    /// already.
     pub fn upset(&self, manager: &Control, upset: Upset) -> Result<(), String> {
         let seat = self.managers.iter().find(|seat| seat.lock().unwrap().number == manager.number);
         let Some(seat) = seat else { return Ok(()) };

@@ -8,19 +8,19 @@ use std::process::Command;
 use crate::program::{OUTPUT, SSH_CONFIG, WAY};
 use crate::support::{self, MARK, ProcessInfo, Remote, install, isolated_command, random_hex};
 
-/// The host, by the name that all managers use.
+/// The name of the host for all managers.
 pub const HOST: &str = "alpha";
-/// Where this program is on a host with its own file system.
+/// The path of this program on a host that has its own file system.
 const PLACE: &str = "/run/remote/random_run";
 
-/// How a manager comes to its host.
+/// How a manager reaches its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// By ssh, over shared connections.
     Shared,
-    /// By ssh, a connection for each process.
+    /// By ssh, with a connection for each process.
     Alone,
-    /// It runs on the host itself, and uses no ssh.
+    /// The manager runs on the host itself and uses no ssh.
     Local,
 }
 
@@ -36,19 +36,19 @@ impl Way {
 
 pub struct Stage {
     pub remote: Remote,
-    /// What the managers have for ssh's sockets.
+    /// The directory in which the managers keep ssh's sockets.
     near: PathBuf,
     /// The program that becomes a manager, as the host sees it.
     program: PathBuf,
     test: &'static str,
-    /// What is in the environment of all that runs here for the run, but for the host.
+    /// Marks the environment of everything that the run starts here, as opposed to what it starts on the host.
     mark: String,
 }
 
 impl Stage {
     /// `test` is the name of the test that becomes a manager's process.
     pub fn set(test: &'static str) -> Stage {
-        // Many log in at the same time.
+        // Many clients log in at the same time.
         let remote = Remote::builder().sshd_option("MaxStartups 100:30:200").start();
         let near = remote.dir().join("near");
         fs::create_dir(&near).unwrap();
@@ -63,7 +63,7 @@ impl Stage {
         Stage { remote, near, program, test, mark: random_hex() }
     }
 
-    /// A directory on the host, with the suite's own view of it.
+    /// Makes a directory on the host. Returns its path on the host, and its path as the suite sees it.
     fn directory(&self, name: &str) -> (PathBuf, PathBuf) {
         let there = self.remote.scratch().join(name);
         let here = self.remote.local(&there);
@@ -72,13 +72,14 @@ impl Stage {
         (there, here)
     }
 
-    /// A file for an application, as the host sees it and as the suite does.
+    /// Returns the path of a file for an application on the host, and its path as the suite sees it.
     pub fn file(&self, name: &str) -> (PathBuf, PathBuf) {
         let (there, here) = self.directory("applications");
         (there.join(name), here.join(name))
     }
 
-    /// This program again, to be a manager; and where it puts output.
+    /// Returns the command that runs this program again as a manager, and the directory in which that manager puts
+    /// output.
     pub fn manager_command(&self, number: usize, way: Way) -> (Command, PathBuf) {
         let (there, here) = self.directory(&format!("output-{number}"));
         let mut again = isolated_command(self.test);
@@ -88,7 +89,7 @@ impl Stage {
             again.env("TMPDIR", &self.near).env("XDG_RUNTIME_DIR", &self.near).env(MARK, &self.mark);
             return (again, here);
         }
-        // Its environment is that of a login on the host then, and whatever it starts counts as the host's.
+        // Through a login, the manager gets the environment of the host, and whatever it starts counts as the host's.
         let mut script = format!("exec env {OUTPUT}='{}'", there.display());
         for (name, value) in again.get_envs().filter_map(|(name, value)| Some((name, value?))) {
             script += &format!(" {}='{}'", name.to_string_lossy(), value.to_string_lossy());
@@ -102,14 +103,14 @@ impl Stage {
         (command, here)
     }
 
-    /// What is left where the managers keep ssh's sockets.
+    /// Returns the files that are left in the directory of ssh's sockets.
     pub fn sockets(&self) -> Vec<PathBuf> {
         support::files_below(&self.near)
     }
 
-    /// The managers' processes that live here, and what they have started.
+    /// Returns the managers' processes that live here, and the processes that they have started.
     pub fn processes(&self) -> Vec<ProcessInfo> {
-        // No process is the parent of those that count by their mark.
+        // -1 is no process: here only the mark counts.
         support::of_remote(-1, &self.mark)
     }
 }

@@ -1,4 +1,4 @@
-//! What the run has come to, over all lanes.
+//! The results of the run, over all lanes.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::judge::Verdict;
 use crate::support::{BRIEF, LOG, shorten, shorten_lines};
 
-/// After so many faults the run is over: more of them say nothing new.
+/// The run ends after this many faults: more of them would say nothing new.
 const MOST_FAULTS: usize = 60;
 
 pub struct Tally {
@@ -25,7 +25,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// `trace`: a file for all that the lanes note.
+    /// Returns an empty tally. `trace` is a file for all notes of the lanes.
     pub fn new(starts: usize, trace: Option<OsString>) -> Tally {
         Tally {
             begun: Instant::now(),
@@ -38,7 +38,7 @@ impl Tally {
         }
     }
 
-    /// A line of a lane, with its time.
+    /// Returns a line of a lane with the time before it, and writes it to the trace.
     pub fn note(&self, uuid: &str, text: &str) -> String {
         let line = format!("{:9.4} {uuid} {text}", self.begun.elapsed().as_secs_f64());
         if let Some(trace) = &self.trace {
@@ -47,7 +47,7 @@ impl Tally {
         line
     }
 
-    /// Whether there is another start to be made.
+    /// Returns whether another start is to be made, and counts it.
     pub fn take_start(&self) -> bool {
         let is_over = self.faults.lock().unwrap().len() >= MOST_FAULTS;
         !is_over && self.given.fetch_add(1, Ordering::Relaxed) < self.starts
@@ -71,7 +71,7 @@ impl Tally {
         self.count(what);
     }
 
-    /// Notes what is not true, or was left, with all that helps to see why.
+    /// Notes and prints a fault: a false report, or something that was left. `details` help to find the cause.
     pub fn fault(&self, why: &str, details: &str) {
         self.faults.lock().unwrap().push(why.to_owned());
         println!("FAULT {}\n{}", shorten(why, BRIEF), shorten_lines(details, LOG));
@@ -81,7 +81,7 @@ impl Tally {
         self.faults.lock().unwrap().len()
     }
 
-    /// What was found, one line for each kind.
+    /// Returns the counts and, before them, one line for each kind of fault.
     pub fn summary(&self) -> String {
         let counts: Vec<_> =
             self.counts.lock().unwrap().iter().map(|(what, count)| format!("{count} {what}")).collect();
@@ -95,7 +95,7 @@ impl Tally {
     }
 }
 
-/// A fault without its numbers and names.
+/// Returns a fault without its numbers, and without the name before its first ": ".
 fn kind_of(fault: &str) -> String {
     let text = fault.split_once(": ").map_or(fault, |(_, text)| text);
     let mut kind = String::new();
