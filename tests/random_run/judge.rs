@@ -1,22 +1,22 @@
-//! Whether what managers reported of one start is true, by what the application itself says.
+//! Judges whether what managers reported about one start agrees with what the application recorded.
 
 use crate::life::Life;
 use crate::pattern;
 use crate::plan::{Fate, Plan};
 use crate::report::{Exit, Outcome, Report};
 
-/// What was done to a start that bounds what its outcome can be.
+/// What was done to a start. It limits which outcomes are possible.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// A call was to end it, or a signal was sent, or its manager let go of it.
+    /// A call was made to end the process, a signal was sent to it, or its manager let go of it.
     pub end: bool,
     /// The client of its link was killed.
     pub strike: bool,
-    /// And that client was its parent, to whom alone the kernel gives its code.
+    /// That client was also the application's parent: the kernel gives the exit code to the parent alone.
     pub parent: bool,
 }
 
-/// What became of a manager.
+/// What happened to a manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     Stays,
@@ -24,12 +24,12 @@ pub enum Manager {
     Killed,
 }
 
-/// What one manager reported of a start that it had begun, or adopted.
+/// What one manager reported about a process that it had started or adopted.
 #[derive(Debug)]
 pub struct Witness {
     pub manager: Manager,
     pub reports: Vec<Report>,
-    /// Both streams, if they could be had when the end was reported.
+    /// stdout and stderr, if the manager could read them when it reported the end.
     pub output: Option<[Vec<u8>; 2]>,
 }
 
@@ -38,7 +38,8 @@ impl Witness {
         self.manager != Manager::Stays
     }
 
-    /// The end that it reported: of one that was killed, the event may be missing.
+    /// Returns the end that the manager reported. A killed manager may have reported it by a callback or a call and not
+    /// by an event.
     fn end(&self) -> Option<&Outcome> {
         let by_event = self.reports.iter().find_map(Report::end);
         by_event.or_else(|| match self.manager {
@@ -52,37 +53,38 @@ impl Witness {
 pub struct Case<'a> {
     pub plan: &'a Plan,
     pub asked: Asked,
-    /// From the application's own log; `None`: its program did not come to run, or not as far as to write.
+    /// What the application's own log says. `None` if the program did not run, or not long enough to write to it.
     pub life: Option<&'a Life>,
-    /// It lives although its end was reported, or its manager is gone.
+    /// The application lives although its end was reported or its manager is gone.
     pub alive: bool,
-    /// It ended just before its manager was killed, which can have taken the end and not come to report it.
+    /// The application ended just before its manager was killed. That manager can have received the exit without
+    /// reporting it.
     pub may_have_been_taken: bool,
-    /// The kept process that had this name before, whose host may not have heard that its end was taken: an adoption
-    /// can find it, if this start has not replaced it yet.
+    /// The kept process that had this uuid before, if its host may not know that a manager received its exit. An
+    /// adoption can find it as long as this start has not replaced it.
     pub former: Option<&'a Life>,
-    /// The size of the log file, if there is to be one.
+    /// The size of the log file in bytes, if the plan has a log file.
     pub log_file: Option<u64>,
-    /// Those who had it, in their order.
+    /// What the managers that had the process reported, in the order in which they had it.
     pub witnesses: &'a [Witness],
 }
 
-/// What a true outcome was.
+/// The kind of a true outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The code or signal is the application's own; how many bytes of output were compared.
+    /// The reported code or signal is the application's own. The number says how many bytes of output were compared.
     Exact(u64),
-    /// The start failed, for the reason that was to be.
+    /// The start failed for a reason that was expected.
     Failed,
-    /// It was ended before it could write that it runs.
+    /// The process was ended before it could record that it runs.
     Cancelled,
-    /// Nobody can know how it ended: its manager, or its parent, was gone.
+    /// Nobody can know how the process ended, because its manager or its parent was gone.
     Unheard,
-    /// It was killed between its note of how it was about to end and that end.
+    /// KILL ended the application after it had recorded how it was about to end.
     Overtaken,
 }
 
-/// What ends an application, or a setup, that does not catch it yet.
+/// The signals that end an application or a setup that does not catch them yet.
 const EARLY: [i32; 7] =
     [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGUSR1, libc::SIGUSR2, libc::SIGTERM];
 
@@ -91,7 +93,7 @@ const KILLED: (i32, Option<i32>) = (128 + libc::SIGKILL, Some(libc::SIGKILL));
 
 pub fn judge(case: &Case) -> Result<Verdict, String> {
     if case.alive {
-        return Err("its end was reported, or its manager is gone, and it lives".into());
+        return Err("its end was reported or its manager is gone, but it lives".into());
     }
     for witness in case.witnesses {
         check_order(case, witness)?;
@@ -105,32 +107,32 @@ pub fn judge(case: &Case) -> Result<Verdict, String> {
     }
 }
 
-/// Nobody has reported an end. That may be when every manager that had it is gone.
+/// Judges a start whose end nobody reported. This is right only if every manager that had it is gone.
 fn judge_silence(case: &Case) -> Result<Verdict, String> {
     if case.witnesses.iter().any(|witness| witness.manager == Manager::Stays) {
         return Err("no end was reported".into());
     }
-    // Before it has run, one that is to be kept ends with its manager.
+    // Until it has started, a kept process ends with its manager too.
     let was_kept = case.plan.keep && case.witnesses.iter().any(|witness| witness.reports.iter().any(Report::is_start));
     match was_kept && !case.may_have_been_taken {
-        true => Err("it was kept, and nobody learned of its end".into()),
+        true => Err("it was kept, but nobody learned of its end".into()),
         false => Ok(Verdict::Unheard),
     }
 }
 
-/// What one manager reported, in its order.
+/// Checks the reports of one manager and their order.
 fn check_order(case: &Case, witness: &Witness) -> Result<(), String> {
     let end = witness.end();
     let is_true = |said: &Outcome, who: &str| match end == Some(said) {
         true => Ok(()),
-        false => Err(format!("{who} said {said:?}, and the event {end:?}")),
+        false => Err(format!("{who} said {said:?}, but the event says {end:?}")),
     };
     let (mut starts, mut ends, mut calls) = (0, 0, 0);
     let (mut is_killed, mut is_late) = (false, false);
     for report in &witness.reports {
         let is_behind = ends > 0;
         match report {
-            // A manager that lets go of a process whose link is lost cannot know.
+            // A manager that lets go of a process whose link is lost cannot know whether it lives.
             Report::Ended { lived: true, outcome } if !(witness.has_let_go() && outcome.is_unknown()) => {
                 return Err("its end was reported while it lived".into());
             }
@@ -146,32 +148,32 @@ fn check_order(case: &Case, witness: &Witness) -> Result<(), String> {
             }
             _ if is_behind => return Err(format!("{report:?} was reported behind the end")),
             Report::Started { .. } if case.plan.fate != Fate::Runs => {
-                return Err("it was reported to run, and cannot".into());
+                return Err("it was reported to run, but it cannot run".into());
             }
             Report::Started { pid } if case.life.is_some_and(|life| life.pid != *pid) => {
                 return Err(format!("it was reported to run as pid {pid}"));
             }
             Report::Started { .. } => starts += 1,
             Report::Lost if !case.asked.strike && witness.manager == Manager::Stays => {
-                return Err("its link was reported as lost, which nobody had cut".into());
+                return Err("its link was reported as lost, but nobody had cut it".into());
             }
             Report::Lost | Report::Restored | Report::NotRestored(_) => {}
         }
     }
     let expected_calls = if witness.manager == Manager::Stays { ends..=ends } else { 0..=1 };
     match (starts, ends) {
-        (2.., _) => Err("it was reported twice that it runs".into()),
+        (2.., _) => Err("its start was reported twice".into()),
         (_, 2..) => Err(format!("one manager reported {ends} ends")),
         _ if !expected_calls.contains(&calls) => {
-            Err(format!("{ends} ends were reported, and {calls} callbacks called"))
+            Err(format!("{ends} ends were reported, but {calls} callbacks were called"))
         }
         _ if is_late => Err("a callback was called after the kill had returned".into()),
         _ => Ok(()),
     }
 }
 
-/// Only who was killed may have reported an end without having said so to the host: then the next manager reports it
-/// again.
+/// Checks the ends that several managers reported. Only a killed manager may have reported an end without acknowledging
+/// it to the host. The next manager then reports it again.
 fn check_repetition(with_end: &[&Witness]) -> Result<(), String> {
     let Some((_, earlier)) = with_end.split_last() else { return Ok(()) };
     if earlier.iter().any(|witness| witness.manager != Manager::Killed) {
@@ -191,12 +193,12 @@ fn check_repetition(with_end: &[&Witness]) -> Result<(), String> {
 fn judge_failure(case: &Case, reason: &str) -> Result<Verdict, String> {
     let Case { plan, asked, life, witnesses, .. } = case;
     let has_timed_out = plan.start_timeout.is_some() && reason.starts_with("TimedOut");
-    // The program of a start that is taken back can run for a moment; of one whose link was lost, the error says that
-    // nobody knows whether it ran.
+    // A program can run for a moment although its start is cancelled. If the link was lost, the error says that nobody
+    // knows whether the program ran.
     let may_have_run = has_timed_out || (reason == "LinkLost" && asked.strike);
     if (life.is_some() && !may_have_run) || witnesses.iter().any(|witness| witness.reports.iter().any(Report::is_start))
     {
-        return Err(format!("it ran, and the start was reported as failed, {reason}"));
+        return Err(format!("it ran, but the start was reported as failed with {reason}"));
     }
     let expected = match plan.fate {
         Fate::Runs => String::new(),
@@ -212,12 +214,12 @@ fn judge_failure(case: &Case, reason: &str) -> Result<Verdict, String> {
     let is_ended = (asked.end || asked.strike) && code.is_some_and(|code| can_end_its_shell(plan.fate, code));
     match (asked.strike && by_strike) || is_ended {
         true => Ok(Verdict::Cancelled),
-        false => Err(format!("the start was reported as failed, {reason}, which is not why")),
+        false => Err(format!("the start was reported as failed with {reason}, which is not why it failed")),
     }
 }
 
-/// Whether a signal can have ended the shell of a start with this code. Of a step that fails with 1, the host cannot
-/// tell whether a signal before it was the cause.
+/// Returns whether a signal can have ended the shell of a start with this code. If a step fails with 1, the host cannot
+/// tell whether an earlier signal was the cause.
 fn can_end_its_shell(fate: Fate, code: i32) -> bool {
     let by_step = code == 1 && matches!(fate, Fate::NoDirectory | Fate::SetupFails(1));
     by_step || EARLY.iter().any(|signal| code == 128 + signal)
@@ -228,18 +230,18 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
     let was_ended = asked.end || asked.strike || plan.start_timeout.is_some();
     match (exit.application, life) {
         (None, Some(_)) if asked.parent && exit.unknown => Ok(Verdict::Unheard),
-        // A manager that lets go does not ask the host any more. One that takes a start back has said that nobody will
-        // ask.
+        // A manager that lets go does not query the host any more. A manager that cancels a start has told the host
+        // that nobody will ask.
         (None, Some(_))
             if exit.unknown && asked.strike && (asked.end || case.witnesses.iter().any(Witness::has_let_go)) =>
         {
             Ok(Verdict::Unheard)
         }
         (None, Some(life)) => {
-            Err(format!("it ran and ended with {:?}, and its end was reported without a code", life.code()))
+            Err(format!("it ran and ended with {:?}, but its end was reported without a code", life.code()))
         }
         (None, None) if was_ended => Ok(Verdict::Cancelled),
-        (None, None) => Err("it was reported as ended before it ran, which nobody had asked for".into()),
+        (None, None) => Err("it was reported as ended before it ran, but nobody had asked for that".into()),
         (Some(code), None) => {
             let is_named = exit.signal.is_none_or(|signal| code == 128 + signal);
             let is_formers =
@@ -249,21 +251,21 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
             }
             match was_ended && is_named && can_end_its_shell(plan.fate, code) {
                 true => Ok(Verdict::Cancelled),
-                false => Err(format!("it never ran, and an exit with {code} was reported")),
+                false => Err(format!("it never ran, but an exit with {code} was reported")),
             }
         }
         (Some(code), Some(life)) => {
             let truth = life.code();
             let is_overtaken = was_ended && (code, exit.signal) == KILLED && truth != KILLED;
             if (code, exit.signal) != truth && !is_overtaken {
-                return Err(format!("it ended with {truth:?}, and ({code}, {:?}) was reported", exit.signal));
+                return Err(format!("it ended with {truth:?}, but ({code}, {:?}) was reported", exit.signal));
             }
             if exit.unknown {
                 return Err("an end with a code was reported as unknown".into());
             }
             let is_remote = ["remote_monitoring", "manual_kill_through_remote_pid"].contains(&exit.source.as_str());
             if is_remote && exit.code != Some(code) {
-                return Err(format!("it ended with {code}, and the code reported was {:?}", exit.code));
+                return Err(format!("it ended with {code}, but the reported code was {:?}", exit.code));
             }
             let compared = check_output(case, life, exit)?;
             Ok(if is_overtaken { Verdict::Overtaken } else { Verdict::Exact(compared) })
@@ -271,20 +273,20 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
     }
 }
 
-/// Compares the output with what the application says that it wrote. Gives how many bytes were compared.
+/// Compares the output with what the application recorded. Returns how many bytes were compared.
 fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
     if let Some(size) = case.log_file {
         let [out, err] = [0, 1].map(|stream| life.bounds(stream));
         let (least, most) = (out.0 + err.0, out.1 + err.1);
         return match (least..=most).contains(&size) {
             true => Ok(size),
-            false => Err(format!("its log file has {size} bytes; it wrote {least} to {most}")),
+            false => Err(format!("its log file has {size} bytes, but it wrote {least} to {most}")),
         };
     }
-    // What is not kept goes with its link, which can break behind the exit report.
+    // If a process is not kept, its output is lost with its link, which can break after the exit report.
     let is_lost = (exit.lost || case.asked.strike) && !case.plan.keep;
-    // A manager does not wait for the output of a kept start that it takes back, whether that has just come to run or
-    // not.
+    // A manager that cancels the start of a kept process does not wait for its output, whether or not the application
+    // has just started.
     let is_taken_back = case.plan.keep && case.asked.end && exit.source == "manual_kill_through_ssh_client";
     let is_cut = is_lost || is_taken_back;
     let mut compared = 0;
@@ -298,13 +300,15 @@ fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
     Ok(compared)
 }
 
-/// Gives how many bytes are right. Of a stream that was cut it is the first ones: ssh's own words can be behind them.
+/// Returns how many bytes are right. If the stream was cut, these are its first bytes; messages of ssh can follow them.
 fn check_stream(key: u64, bytes: &[u8], (least, most): (u64, u64), is_cut: bool) -> Result<u64, String> {
     let count = bytes.len() as u64;
     let good = pattern::count_right(key, 0, bytes) as u64;
     match (good == count, (least..=most).contains(&count)) {
         _ if is_cut => Ok(good),
-        (_, false) => Err(format!("{count} bytes arrived, {good} of them right; it wrote {least} to {most}")),
+        (_, false) => {
+            Err(format!("{count} bytes arrived and {good} of them are right, but it wrote {least} to {most}"))
+        }
         (false, true) => Err(format!("byte {good} of {count} is wrong")),
         (true, true) => Ok(good),
     }

@@ -1,4 +1,4 @@
-//! What `judge` says, and what it judges by.
+//! Tests of `judge`, and of the logs, texts and plans from which it judges.
 
 use crate::dice::Dice;
 use crate::judge::*;
@@ -67,7 +67,7 @@ fn witness(reports: impl IntoIterator<Item = Report>) -> Witness {
     Witness { manager: Manager::Stays, reports: reports.into_iter().collect(), output: None }
 }
 
-/// An outcome as it should be reported: of a process that ran, or not.
+/// Returns the reports of a manager that reports an outcome as it should. `ran`: the application had started.
 fn reported(ran: bool, outcome: &Outcome) -> Witness {
     let first = ran.then(started);
     witness(first.into_iter().chain([end(outcome), called(outcome)]))
@@ -89,7 +89,7 @@ const STRIKE: Asked = Asked { end: false, strike: true, parent: false };
 fn assert_wrong(case: &Case, why: &str) {
     match judge(case) {
         Err(error) if error.contains(why) => {}
-        other => panic!("{why:?} was expected, and this is {other:?}"),
+        other => panic!("expected an error with {why:?}, but got {other:?}"),
     }
 }
 
@@ -100,7 +100,7 @@ fn a_log_is_read_life_by_life() {
     assert_eq!((lives[0].pid, lives[0].wrote, lives[0].end), (10, [6, 2], End::Exit(115)));
     assert_eq!(lives[0].signals, [15]);
     assert_eq!((lives[1].code(), lives[2].code()), ((143, Some(15)), (137, Some(9))));
-    // Its last line is not whole.
+    // The last line is not complete.
     assert_eq!(lives[2].wrote, [0, 0]);
 }
 
@@ -140,7 +140,7 @@ fn true_outcomes_are_accepted() {
     let exact = |life, outcome| judge(&case(&plan, Some(life), &[reported(true, &outcome)]));
     assert_eq!(exact(&ran, exited(4, None)), Ok(Verdict::Exact(0)));
     assert_eq!(exact(&raised, exited(143, Some(15))), Ok(Verdict::Exact(0)));
-    // It was killed: its log stops.
+    // The application was killed, so its log stops.
     assert_eq!(exact(&ended(""), exited(137, Some(9))), Ok(Verdict::Exact(0)));
     for fate in [Fate::NoProgram, Fate::NoDirectory, Fate::SetupFails(7)] {
         let reason = match fate {
@@ -174,7 +174,7 @@ fn a_false_outcome_is_noticed() {
     ] {
         assert_wrong(&case(&plan, life, &[reported(false, &outcome)]), why);
     }
-    // A kill makes no exit of a start that fails, and no failure of one that does not.
+    // A kill does not turn a start that fails into an exit, nor a start that succeeds into a failure.
     let failing = Plan { fate: Fate::NoProgram, ..self::plan() };
     let witnesses = [reported(false, &exited(127, None))];
     assert_wrong(&Case { asked: END, ..case(&failing, None, &witnesses) }, "never ran");
@@ -247,9 +247,9 @@ fn the_next_manager_reports_what_the_one_before_did_not() {
     let adopted = || witness([Report::Restored, end(&outcome), called(&outcome)]);
     let judged = |witnesses: &[Witness]| judge(&case(&plan, Some(&ran), witnesses));
     assert_eq!(judged(&[silent(), adopted()]), Ok(Verdict::Exact(0)));
-    // Who is killed may not have said to the host that it has reported the end.
+    // A killed manager may not have acknowledged to the host that it reported the exit.
     assert_eq!(judged(&[with(Manager::Killed, reported(true, &outcome)), adopted()]), Ok(Verdict::Exact(0)));
-    // Or was killed between the callback and the event.
+    // A manager can be killed between the callback and the event.
     assert_eq!(
         judged(&[with(Manager::Killed, witness([started(), called(&outcome)])), adopted()]),
         Ok(Verdict::Exact(0))
@@ -259,11 +259,11 @@ fn the_next_manager_reports_what_the_one_before_did_not() {
     let other = with(Manager::Killed, reported(true, &exited(5, None)));
     assert!(judged(&[other, adopted()]).unwrap_err().contains("different ends"));
     assert!(judged(&[silent()]).unwrap_err().contains("nobody learned"));
-    // Or between the receipt of the event and its report.
+    // A manager can be killed after it received the exit and before it reported it.
     let witnesses = [silent()];
     let taken = Case { may_have_been_taken: true, ..case(&plan, Some(&ran), &witnesses) };
     assert_eq!(judge(&taken), Ok(Verdict::Unheard));
-    // What is not kept goes with its manager, and what is kept does so before it runs.
+    // A process that is not kept ends with its manager. So does a kept process that has not started yet.
     assert_eq!(judge(&case(&self::plan(), Some(&ran), &[silent()])), Ok(Verdict::Unheard));
     assert_eq!(judged(&[with(Manager::Killed, witness([]))]), Ok(Verdict::Unheard));
 }
@@ -280,7 +280,7 @@ fn a_lost_link_is_an_excuse_for_what_only_the_link_could_tell() {
     assert_eq!(judge(&Case { asked: parent, ..case(&plan, Some(&ran), &witnesses) }), Ok(Verdict::Unheard));
 }
 
-/// Judges a process whose output was this, and whose link was lost or not.
+/// Judges a process with this output. `lost`: its link was lost.
 fn with_output(plan: &Plan, life: &Life, lost: bool, stdout: &[u8], stderr: &[u8]) -> Result<Verdict, String> {
     let code = Some(life.code().0);
     let (signal, source) = (life.code().1, "remote_monitoring".to_owned());
@@ -300,11 +300,11 @@ fn output_arrives_whole_and_once() {
     for bytes in [&out[..5], &twice, &wrong, &err] {
         assert!(with_output(&plan, &ran, false, bytes, &err).is_err(), "{bytes:?}");
     }
-    // What is kept survives its link; what is not goes with it, and ssh says so.
+    // The output of a kept process survives its link. Other output is lost with the link, and ssh adds a message.
     let said = [&err[..1], b"Connection closed"].concat();
     assert_eq!(with_output(&plan, &ran, true, &out[..5], &said), Ok(Verdict::Exact(6)));
     assert!(with_output(&kept(), &ran, true, &out[..5], &err).is_err());
-    // What KILL ends can have written more than it could note.
+    // An application that KILL ends can have written more than it had recorded.
     let more = pattern::bytes(KEY, 0, 9);
     assert_eq!(with_output(&plan, &ended(""), false, &more, &err), Ok(Verdict::Exact(11)));
 }

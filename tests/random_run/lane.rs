@@ -1,5 +1,5 @@
-//! One of the run's threads: it starts one process after the other, under a name of its own, does to each what its plan
-//! says, and has what was reported of it judged.
+//! A lane is one of the run's threads. It starts one process after the other under its own uuid, carries out the plan
+//! of each, and has the reports about each judged.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -23,11 +23,11 @@ use crate::stage::{HOST, Stage, Way};
 use crate::support::ProcessInfo;
 use crate::tally::Tally;
 
-/// How many lines a fault is shown with of what was called before it.
+/// How many of the lane's last notes are shown with a fault.
 const SHOWN: usize = 60;
-/// After so many managers one after the other, a process's next one is not ended on purpose.
+/// After this many managers of one process, the lane does not end the next one on purpose.
 const MOST_HOLDERS: usize = 6;
-/// How long a process may live whose manager is gone: its grace, and the time that a busy host takes.
+/// How long a process may outlive its manager: its grace, and the time that a busy host needs.
 const DYING: Duration = Duration::from_secs(20);
 
 /// What all lanes share.
@@ -37,17 +37,17 @@ pub struct Run<'a> {
     pub seats: Seats<'a>,
     pub tally: Tally,
     pub neighbours: Vec<Neighbour>,
-    /// Kept processes whose end was reported by a manager that is gone: it may not have said so to the host, which
-    /// keeps word of the end for the next one.
+    /// The kept processes whose exit was reported by a manager that is gone. It may not have acknowledged the exit to
+    /// the host, which then keeps the record for the next manager.
     pub unacknowledged: Mutex<Vec<String>>,
 }
 
-/// A lane, as the other ones know it.
+/// What the other lanes know about a lane.
 #[derive(Default)]
 pub struct Neighbour {
-    /// What its process is called at this moment.
+    /// The uuid of the lane's current process.
     name: Mutex<String>,
-    /// How many calls by others to end its process were made, and how many of them have returned.
+    /// How many calls the other lanes made to end its processes, and how many of these calls have returned.
     calls: AtomicUsize,
     returned: AtomicUsize,
 }
@@ -57,13 +57,13 @@ pub struct Lane<'a> {
     number: usize,
     dice: Dice,
     uuid: String,
-    /// How many processes it has started, and how many names it has used.
+    /// How many processes the lane has started, and how many names it has used.
     starts: usize,
     names: usize,
     history: VecDeque<String>,
     /// The last process of this name, if it was kept and its client was killed.
     former: Option<Life>,
-    /// Logs of the starts that did not come to run.
+    /// The logs of the starts whose application did not run.
     silent: Vec<PathBuf>,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Lane<'a> {
         lane
     }
 
-    /// Starts processes until there are enough. Gives the logs of those that did not come to run.
+    /// Starts processes until the run has enough. Returns the logs of the starts whose application did not run.
     pub fn run(mut self) -> Vec<PathBuf> {
         let mut former: Option<Episode> = None;
         while self.run.tally.take_start() {
@@ -95,7 +95,7 @@ impl<'a> Lane<'a> {
             }
             let Some(mut episode) = next else { continue };
             match self.live(&mut episode) {
-                // The next one begins at once, before anybody has looked at the event of this one's end.
+                // The next process starts at once, before anybody has looked at the event of this one's end.
                 true => former = Some(episode),
                 false => self.finish(episode),
             }
@@ -106,7 +106,7 @@ impl<'a> Lane<'a> {
         self.silent
     }
 
-    /// Takes a new name: of the old one something may live on for its grace.
+    /// Takes a new uuid, because a process under the old one may live on for its grace.
     fn rename(&mut self) {
         self.names += 1;
         self.former = None;
@@ -126,7 +126,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Starts a process, on this manager if there is one.
+    /// Starts a process with the manager `on`, or with a random one. Returns `None` if the start was refused.
     fn begin(&mut self, on: Option<Arc<Control>>) -> Option<Episode> {
         let plan = Plan::draw(&mut self.dice);
         self.starts += 1;
@@ -152,10 +152,10 @@ impl<'a> Lane<'a> {
         let key = match answer {
             Ok(answer) => Some(key_of(&manager, &answer)),
             Err(error) if error.starts_with("ShutDown") => return None,
-            // It may have begun.
+            // The process may have started.
             Err(error) if error.starts_with("Gone") => None,
             Err(error) => {
-                episode.complain(format!("a start after the end was reported: {error}"));
+                episode.complain(format!("a start was refused although the end had been reported: {error}"));
                 self.show(&episode);
                 self.rename();
                 return None;
@@ -166,8 +166,8 @@ impl<'a> Lane<'a> {
         Some(episode)
     }
 
-    /// Lets a process live, and does to it what its plan says, until its end was reported or nobody is there to report
-    /// it. True: a kill has returned, and the next process is to be started at once.
+    /// Carries out the plan of a process until its end was reported, or no manager is left that could report it.
+    /// Returns true if a kill has returned and the next process is to be started at once.
     fn live(&mut self, episode: &mut Episode) -> bool {
         let pokes = mem::take(&mut episode.plan.pokes);
         for poke in &pokes {
@@ -194,7 +194,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Makes a call, whose answer is to come.
+    /// Sends a call to the manager. [`Lane::settle_calls`] waits for its answer.
     fn poke(&mut self, episode: &mut Episode, poke: &str) {
         let manager = Arc::clone(&episode.holder().manager);
         let other = self.dice.below(self.run.neighbours.len());
@@ -207,14 +207,14 @@ impl<'a> Lane<'a> {
         let Asked { end, strike, parent } = &mut episode.asked;
         *end |= words.contains("kill") || words.contains("signal");
         *strike |= words.contains("strike") || words.contains("kill-client");
-        // One that runs beside its manager, and is not kept, has no other parent.
+        // A process on its manager's own machine that is not kept has no other parent.
         *parent |= *strike && manager.way == Way::Local && !episode.plan.keep;
         self.note(format!("to {}: {words}", manager.number));
         let question = manager.ask(&words);
         episode.calls.push(Call { manager, words, question, other });
     }
 
-    /// Waits for the answers to all calls. True when one of them returned how the process ended.
+    /// Waits for the answers to all calls. Returns true if one of them said how the process ended.
     fn settle_calls(&mut self, episode: &mut Episode) -> bool {
         let mut has_ended = false;
         for Call { manager, words, question, other } in mem::take(&mut episode.calls) {
@@ -226,14 +226,15 @@ impl<'a> Lane<'a> {
             match answer {
                 Ok(text) => has_ended |= text.starts_with("exited ") || text.starts_with("failed "),
                 Err(error) if error.starts_with("Silent") => episode.complain(format!("{words}: {error}")),
-                // A call can be refused.
+                // A manager may refuse a call.
                 Err(_) => {}
             }
         }
         has_ended
     }
 
-    /// Ends the manager: of a process that is kept mostly when it runs, so that there is something to adopt.
+    /// Ends the manager of a process. For a kept process, waits in most cases until it runs, so that there is something
+    /// to adopt.
     fn upset(&mut self, episode: &mut Episode, upset: Upset) {
         if episode.plan.keep && self.dice.below(4) > 0 {
             episode.await_start(&self.run.board, LONG);
@@ -247,7 +248,7 @@ impl<'a> Lane<'a> {
         self.note(format!("{upset:?} is done"));
     }
 
-    /// Waits until the end was reported, or the manager is gone; what does not end by itself is ended.
+    /// Waits until the end was reported or the manager is gone. Kills a process that does not end by itself.
     fn await_end(&mut self, episode: &mut Episode) -> Found {
         let ends_itself = episode.plan.ending != Ending::Wait || episode.plan.fate != Fate::Runs;
         if !ends_itself && episode.await_end(&self.run.board, Duration::from_millis(500)) == Found::Nothing {
@@ -258,9 +259,10 @@ impl<'a> Lane<'a> {
         found
     }
 
-    /// Has one or two other managers adopt a process whose manager is gone. False when there is nothing to adopt.
+    /// Makes one or two other managers adopt a process whose manager is gone. Returns false if there is nothing to
+    /// adopt.
     fn adopt(&mut self, episode: &mut Episode) -> bool {
-        // It may have ended by then.
+        // The process may end in the meantime.
         thread::sleep(Duration::from_millis(self.dice.below(2) as u64 * self.dice.below(600) as u64));
         let begun = Instant::now();
         while episode.plan.keep && begun.elapsed() < LONG {
@@ -282,7 +284,7 @@ impl<'a> Lane<'a> {
             }
             let adopters = &episode.holders[holders..];
             if !adopters.is_empty() {
-                // Others can have one of them let go, and then the next one may have it.
+                // Another lane can have ended one of these managers, and then the second one may adopt the process.
                 if adopters.iter().filter(|adopter| !adopter.manager.is_leaving()).count() > 1 {
                     episode.complain("two managers have adopted it".into());
                 }
@@ -320,7 +322,7 @@ impl<'a> Lane<'a> {
             Ok(verdict) => self.run.tally.verdict(verdict),
             Err(why) => episode.complain(why),
         }
-        self.look_back(&mut episode);
+        self.check_earlier_starts(&mut episode);
         if episode.complaint.is_some() {
             self.show(&episode);
             end_by_force(&episode);
@@ -334,18 +336,18 @@ impl<'a> Lane<'a> {
             self.former = episode.life();
         }
         let _ = fs::remove_file(&episode.log_file);
-        // A start whose manager is gone can come to run before its host hears of that.
+        // If the manager is gone, the application can start before the host learns of that.
         if episode.life().is_none() && !episode.is_left() {
             self.silent.push(episode.log);
         }
     }
 
-    /// Looks whether one of the starts before has come to run after its end was reported.
-    fn look_back(&mut self, episode: &mut Episode) {
+    /// Complains if the application of an earlier start ran after the end of that start was reported.
+    fn check_earlier_starts(&mut self, episode: &mut Episode) {
         if let Some(at) = self.silent.iter().position(|log| !life::read(log).is_empty()) {
             let log = self.silent.remove(at);
             let name = log.file_stem().unwrap_or_default().to_string_lossy();
-            episode.complain(format!("a start before, {name}, ran after its end was reported"));
+            episode.complain(format!("an earlier start, {name}, ran after its end was reported"));
         }
     }
 
@@ -366,10 +368,13 @@ impl<'a> Lane<'a> {
 
 fn key_of(manager: &Control, answer: &str) -> Key {
     let start = answer.strip_prefix("begun ").and_then(|number| number.parse().ok());
-    Key { manager: manager.number, start: start.unwrap_or_else(|| panic!("what is {answer:?}?")) }
+    Key {
+        manager: manager.number,
+        start: start.unwrap_or_else(|| panic!("an answer that the suite does not know: {answer:?}")),
+    }
 }
 
-/// Waits for the death of a process whose manager is gone.
+/// Waits until a process whose manager is gone has ended, at most for `DYING`.
 fn await_death(episode: &Episode) {
     let begun = Instant::now();
     while episode.life().as_ref().is_some_and(Life::is_alive) && begun.elapsed() < DYING {
@@ -377,7 +382,7 @@ fn await_death(episode: &Episode) {
     }
 }
 
-/// Ends what should have ended, so that it is not in the way.
+/// Kills an application that should have ended, so that it does not disturb what follows.
 fn end_by_force(episode: &Episode) {
     let Some(life) = episode.life().filter(Life::is_alive) else { return };
     if let Some(process) = ProcessInfo::of(life.pid) {

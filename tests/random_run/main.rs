@@ -1,7 +1,7 @@
 //! A random run of starts, kills, restarts and adoptions. 16 threads make five managers start processes: kept or not,
 //! over shared connections or not. Each thread makes random calls about its processes, and kills or detaches managers
 //! at random. Each application records its own life in a log, and the reports of the managers must agree with that log.
-//! At the end nothing may be left.
+//! The test fails if anything is left at the end.
 //!
 //! Variables of the environment: `RANDOM_RUN_STARTS` is the number of processes to start (300). `RANDOM_RUN_SEED`
 //! repeats the choices of an earlier run, which printed this number. `RANDOM_RUN_TRACE` names a file to which the run

@@ -1,7 +1,7 @@
-//! The program that is run control: a manager in a process of its own, so that it can be killed. It takes commands on
-//! stdin, "NUMBER WORD ARGUMENT…", and answers on stdout, in lines that begin with `MARK`: "reply NUMBER TEXT", and
-//! "report START UUID WHAT" for each event, callback and returned outcome. When stdin ends, it lets go of all. Nothing
-//! else in this suite uses the library.
+//! The run control program of the suite: a manager in a process of its own, so that it can be killed. It reads commands
+//! from stdin, "NUMBER WORD ARGUMENT…", and writes lines to stdout that begin with `MARK`: first "hello PID", then
+//! "reply NUMBER TEXT" for each command, and "report START UUID WHAT" for each event, callback and returned outcome.
+//! When stdin ends, the manager detaches from all processes. Nothing else in this suite uses the library.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,15 +17,16 @@ use sshpm::{Launcher, LauncherFailure, Manager, Options, ProcessState, Signal, S
 use crate::report::{Exit, Outcome};
 use crate::support::{ProcessInfo, processes};
 
-/// Before each line that is meant for the suite: the test runner writes to the same stream.
+/// The beginning of each line that is meant for the suite. The test runner writes to the same stream.
 pub const MARK: &str = "@@";
-/// "shared", "alone" or "local": how the manager comes to its hosts.
+/// The variable that says how the manager reaches its hosts: "shared", "alone" or "local".
 pub const WAY: &str = "RANDOM_RUN_WAY";
 pub const SSH_CONFIG: &str = "RANDOM_RUN_SSH_CONFIG";
-/// Where the output of processes is put when their ends are reported.
+/// The variable that names the directory for the output of processes. The manager puts the output there when it reports
+/// an end.
 pub const OUTPUT: &str = "RANDOM_RUN_OUTPUT";
 
-/// More than commands wait at the same time.
+/// The number of threads that answer commands: more than there are commands that wait at the same time.
 const WORKERS: usize = 64;
 /// How long a command waits for a stage of a start.
 const STAGE: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ const STAGE: Duration = Duration::from_secs(10);
 fn options() -> Options {
     let quit = KillStep { signal: Signal::QUIT, scope: KillScope::Leader, wait: None };
     let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: Some(Duration::from_secs(10)) };
-    // A busy machine may take its time.
+    // A busy machine can be slow.
     let options = Options::new().kill_sequence([quit, kill]).connect_timeout(Duration::from_secs(60));
     let config = || PathBuf::from(std::env::var_os(SSH_CONFIG).expect("the suite sets it"));
     match std::env::var(WAY).expect("the suite sets it").as_str() {
@@ -45,10 +46,10 @@ fn options() -> Options {
 }
 
 fn say(text: &str) {
-    // One write, and a newline before it: the test runner leaves its own line unfinished.
+    // One write, with a newline before the line: the test runner does not finish its own line.
     let line = format!("\n{MARK}{}\n", text.replace('\n', " "));
     let mut stdout = std::io::stdout().lock();
-    // When nobody reads any more, stdin ends as well.
+    // If nobody reads stdout any more, stdin ends as well.
     let _ = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
 }
 
@@ -70,7 +71,7 @@ pub fn run() {
     let listening = Arc::downgrade(&program);
     let reporter = thread::spawn(move || {
         for event in events.iter() {
-            // Events can be waiting when the manager is gone.
+            // Events can still be waiting when the manager is gone.
             if let Some(program) = listening.upgrade() {
                 program.put_output_at_end(&event);
             }
@@ -94,7 +95,7 @@ pub fn run() {
     reporter.join().unwrap();
 }
 
-/// A timeout in which callbacks return.
+/// A timeout within which all callbacks return.
 const PATIENT: Duration = Duration::from_secs(1);
 
 impl Program {
@@ -104,17 +105,17 @@ impl Program {
         }
     }
 
-    /// Puts what the application wrote where the suite finds it; nothing when a call has removed the process from the
-    /// table.
+    /// Puts the application's output into the files that the suite reads. Does nothing if a call has removed the
+    /// process from the table.
     fn put_output(&self, uuid: &str, start: u64) {
         let outputs = [self.manager.process_stdout(uuid), self.manager.process_stderr(uuid)];
         let [Ok(stdout), Ok(stderr)] = outputs else { return };
-        // By now it could be that of the next start.
+        // By now the output could be that of the next start.
         if self.manager.start_number(uuid).ok() != Some(start) {
             return;
         }
         for (name, output) in [("out", stdout), ("err", stderr)] {
-            assert_eq!(output.dropped, 0, "more output than a start is to have");
+            assert_eq!(output.dropped, 0, "the manager dropped output of a start");
             fs::write(self.output.join(format!("{start}.{name}")), output.bytes).unwrap();
         }
     }
@@ -125,7 +126,7 @@ impl Program {
         say(&format!("reply {number} {answer}"));
     }
 
-    /// Reports what a call has returned as the outcome of a start; other errors are the call's.
+    /// Reports what a call has returned, if it is the outcome of a start. Returns any other error of the call.
     fn returned(&self, call: &str, start: u64, returned: Result<ExitStatus, Error>) -> Result<String, Error> {
         let (start, outcome) = match &returned {
             Ok(status) => (status.start_number(), outcome_of(Ok(status))),
@@ -191,12 +192,12 @@ impl Program {
                 manager.detach()?;
                 Ok(without_children())
             }
-            _ => panic!("what is {words:?}?"),
+            _ => panic!("a command that this program does not know: {words:?}"),
         }
     }
 
-    /// Waits until a start has come so far, or is over: "client", "remote", "running", or "dead" for the end of the
-    /// application, of which the manager may not know yet.
+    /// Waits until a start has reached a stage or is over. The stages are "client", "remote", "running", and "dead":
+    /// the application has ended, but the manager may not know that yet.
     fn await_stage(&self, uuid: &str, stage: &str) {
         let begun = Instant::now();
         let mut seen = None;
@@ -249,7 +250,7 @@ impl Program {
     }
 }
 
-/// Kills an ssh client, or whatever carries a process.
+/// Kills the ssh client of a process, or the local process that stands in its place.
 fn strike(client: Option<i64>) -> String {
     let me = std::process::id() as i32;
     let client = client.and_then(|pid| ProcessInfo::of(pid as i32)).filter(|client| client.ppid == me);
@@ -259,7 +260,7 @@ fn strike(client: Option<i64>) -> String {
     }
 }
 
-/// Waits until this process has no children, zombies neither.
+/// Waits until this process has no children, not even zombies. Returns an error text if some are left after 5 s.
 fn without_children() -> String {
     let (begun, me) = (Instant::now(), std::process::id() as i32);
     loop {
@@ -309,12 +310,12 @@ fn outcome_of(outcome: Result<&ExitStatus, &Error>) -> Outcome {
     }
 }
 
-/// Whether an error is why a process did not start, and not why a call has no answer.
+/// Returns whether an error says why a process did not start, and not why a call failed.
 fn is_outcome(error: &Error) -> bool {
     matches!(error, Error::StartFailed { .. } | Error::Ssh { .. } | Error::Launcher { .. } | Error::Local { .. })
 }
 
-/// An error in one word.
+/// Returns the name of an error as one word.
 fn name_of(error: &Error) -> String {
     let name = match error {
         Error::StartFailed { reason: StartFailure::TimedOut { stage, .. }, .. } => format!("TimedOut:{stage:?}"),
@@ -327,6 +328,6 @@ fn name_of(error: &Error) -> String {
         Error::Launcher { failure, .. } => format!("Launcher:{failure:?}"),
         other => format!("{other:?}"),
     };
-    // The name of a variant, without what it has.
+    // Only the name of the variant, without its fields.
     name.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
 }
