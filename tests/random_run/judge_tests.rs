@@ -21,8 +21,8 @@ fn plan() -> Plan {
         sizes: [6, 2],
         time: 0,
         ending: Ending::Exit(4),
-        pokes: Vec::new(),
-        upset: None,
+        commands: Vec::new(),
+        manager_end: None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::episode::{Call, Episode, Found, Holder, LONG};
 use crate::judge::Asked;
 use crate::life::{self, Life};
 use crate::plan::{self, Ending, Fate, Plan};
-use crate::seats::{Seats, Upset};
+use crate::seats::{ManagerEnd, Seats};
 use crate::stage::{HOST, Stage, Way};
 use crate::support::ProcessInfo;
 use crate::tally::Tally;
@@ -169,38 +169,39 @@ impl<'a> Lane<'a> {
     /// Carries out the plan of a process until its end was reported, or no manager is left that could report it.
     /// Returns true if a kill has returned and the next process is to be started at once.
     fn live(&mut self, episode: &mut Episode) -> bool {
-        let pokes = mem::take(&mut episode.plan.pokes);
-        for poke in &pokes {
-            self.poke(episode, poke);
+        let commands = mem::take(&mut episode.plan.commands);
+        for command in &commands {
+            self.send(episode, command);
         }
-        let mut upset = episode.plan.upset;
-        let is_one_kill = matches!(pokes.as_slice(), [poke] if poke.contains("UUID kill UUID")) && upset.is_none();
+        let mut manager_end = episode.plan.manager_end;
+        let is_one_kill =
+            matches!(commands.as_slice(), [command] if command.contains("UUID kill UUID")) && manager_end.is_none();
         if is_one_kill && self.settle_calls(episode) {
             return !episode.holder().manager.is_leaving();
         }
         loop {
-            if let Some(upset) = upset.take() {
-                self.upset(episode, upset);
+            if let Some(manager_end) = manager_end.take() {
+                self.end_manager(episode, manager_end);
             }
             let found = self.await_end(episode);
             if found != Found::Gone || !self.adopt(episode) {
                 return false;
             }
             if self.dice.below(2) == 0 {
-                let poke = plan::poke(&mut self.dice);
-                self.poke(episode, &poke);
+                let command = plan::command(&mut self.dice);
+                self.send(episode, &command);
             }
-            upset = plan::upset(&mut self.dice, true).filter(|_| episode.holders.len() < MOST_HOLDERS);
+            manager_end = plan::manager_end(&mut self.dice, true).filter(|_| episode.holders.len() < MOST_HOLDERS);
         }
     }
 
     /// Sends a call to the manager. [`Lane::settle_calls`] waits for its answer.
-    fn poke(&mut self, episode: &mut Episode, poke: &str) {
+    fn send(&mut self, episode: &mut Episode, command: &str) {
         let manager = Arc::clone(&episode.holder().manager);
         let other = self.dice.below(self.run.neighbours.len());
-        let other = (poke.contains("OTHER") && other != self.number).then_some(other);
+        let other = (command.contains("OTHER") && other != self.number).then_some(other);
         let other_name = other.map_or("nobody".to_owned(), |other| self.neighbour(other).name.lock().unwrap().clone());
-        let words = poke.replace("UUID", &episode.uuid).replace("OTHER", &other_name);
+        let words = command.replace("UUID", &episode.uuid).replace("OTHER", &other_name);
         if let Some(other) = other {
             self.neighbour(other).calls.fetch_add(1, Ordering::AcqRel);
         }
@@ -235,24 +236,24 @@ impl<'a> Lane<'a> {
 
     /// Ends the manager of a process. For a kept process, waits in most cases until it runs, so that there is something
     /// to adopt.
-    fn upset(&mut self, episode: &mut Episode, upset: Upset) {
+    fn end_manager(&mut self, episode: &mut Episode, manager_end: ManagerEnd) {
         if episode.plan.keep && self.dice.below(4) > 0 {
             episode.await_start(&self.run.board, LONG);
         }
         thread::sleep(Duration::from_millis(self.dice.below(400) as u64));
         let manager = Arc::clone(&episode.holder().manager);
-        self.note(format!("{upset:?} manager {}", manager.number));
-        if let Err(error) = self.run.seats.upset(&manager, upset) {
+        self.note(format!("{manager_end:?} manager {}", manager.number));
+        if let Err(error) = self.run.seats.replace(&manager, manager_end) {
             episode.complain(error);
         }
-        self.note(format!("{upset:?} is done"));
+        self.note(format!("{manager_end:?} is done"));
     }
 
     /// Waits until the end was reported or the manager is gone. Kills a process that does not end by itself.
     fn await_end(&mut self, episode: &mut Episode) -> Found {
         let ends_itself = episode.plan.ending != Ending::Wait || episode.plan.fate != Fate::Runs;
         if !ends_itself && episode.await_end(&self.run.board, Duration::from_millis(500)) == Found::Nothing {
-            self.poke(episode, "kill UUID 3000");
+            self.send(episode, "kill UUID 3000");
         }
         let found = episode.await_end(&self.run.board, LONG);
         self.settle_calls(episode);

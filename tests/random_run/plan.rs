@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::dice::Dice;
-use crate::seats::Upset;
+use crate::seats::ManagerEnd;
 use crate::stage::HOST;
 
 /// How the application ends when nobody ends it.
@@ -42,8 +42,8 @@ pub struct Plan {
     pub ending: Ending,
     /// Commands for the manager that started the process, most of them with a delay. The lane replaces "UUID" and
     /// "OTHER" by names of processes.
-    pub pokes: Vec<String>,
-    pub upset: Option<Upset>,
+    pub commands: Vec<String>,
+    pub manager_end: Option<ManagerEnd>,
 }
 
 /// Signals that end a program without a core file.
@@ -66,8 +66,8 @@ impl Plan {
             _ => Ending::Exit(dice.below(100) as i32),
         };
         let keep = dice.below(5) < 2;
-        let upset = upset(dice, keep);
-        let count = if upset.is_some() { dice.below(2) } else { [0, 1, 1, 2, 3][dice.below(5)] };
+        let manager_end = manager_end(dice, keep);
+        let count = if manager_end.is_some() { dice.below(2) } else { [0, 1, 1, 2, 3][dice.below(5)] };
         Plan {
             fate,
             keep,
@@ -79,11 +79,11 @@ impl Plan {
             // With 0, the application writes everything just before it ends: that output is the last to arrive.
             time: match dice.below(3) {
                 0 => 0,
-                _ => dice.below(if upset.is_some() { 1000 } else { 300 }) as u64,
+                _ => dice.below(if manager_end.is_some() { 1000 } else { 300 }) as u64,
             },
             ending,
-            pokes: (0..count).map(|_| poke(dice)).collect(),
-            upset,
+            commands: (0..count).map(|_| command(dice)).collect(),
+            manager_end,
         }
     }
 
@@ -134,10 +134,10 @@ fn size(dice: &mut Dice) -> u64 {
 
 /// Draws whether and how the manager ends. It seldom does so for a process that is not kept: many lanes share a
 /// manager, and its end affects the processes of all of them.
-pub fn upset(dice: &mut Dice, keep: bool) -> Option<Upset> {
+pub fn manager_end(dice: &mut Dice, keep: bool) -> Option<ManagerEnd> {
     match dice.below(if keep { 12 } else { 200 }) {
-        0 => Some(Upset::Kill),
-        1 => Some(Upset::Detach),
+        0 => Some(ManagerEnd::Kill),
+        1 => Some(ManagerEnd::Detach),
         _ => None,
     }
 }
@@ -152,7 +152,7 @@ fn delay(dice: &mut Dice) -> usize {
 }
 
 /// Draws a call at some moment of a process's life.
-pub fn poke(dice: &mut Dice) -> String {
+pub fn command(dice: &mut Dice) -> String {
     let timeout = *dice.pick(&[0, 20, 300, 2000, 10_000]);
     let call = match dice.below(20) {
         0..6 => format!("kill UUID {timeout}"),

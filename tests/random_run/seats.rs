@@ -12,7 +12,7 @@ const WAYS: [Way; 5] = [Way::Shared, Way::Shared, Way::Alone, Way::Alone, Way::L
 
 /// How a manager ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upset {
+pub enum ManagerEnd {
     Kill,
     Detach,
 }
@@ -51,7 +51,7 @@ impl<'a> Seats<'a> {
 
     /// Puts another manager in the place of this one, and ends this one. Does nothing if another lane has replaced it
     /// already.
-    pub fn upset(&self, manager: &Control, upset: Upset) -> Result<(), String> {
+    pub fn replace(&self, manager: &Control, end: ManagerEnd) -> Result<(), String> {
         let seat = self.managers.iter().find(|seat| seat.lock().unwrap().number == manager.number);
         let Some(seat) = seat else { return Ok(()) };
         let next = self.start(manager.way);
@@ -63,12 +63,12 @@ impl<'a> Seats<'a> {
             }
             *seat = next;
         }
-        match upset {
-            Upset::Kill => {
+        match end {
+            ManagerEnd::Kill => {
                 manager.kill();
                 Ok(())
             }
-            Upset::Detach => manager.detach(),
+            ManagerEnd::Detach => manager.detach(),
         }
     }
 }
