@@ -1,21 +1,21 @@
-//! What the command line says.
+//! The command line of the benchmark.
 
 use crate::plan::Plan;
 
 pub const USAGE: &str = "\
 usage: cargo bench --bench session -- [--processes N] [--hosts H] [--repetitions R] [--unshared] [--no-tools] [--json]
 
-  --processes N    how many processes are booted (default 50)
-  --hosts H        over how many hosts, which are aliases of one private sshd (default 1)
-  --repetitions R  how often each thing is measured, each in turn (default 5, the fewest for a median that counts)
-  --unshared       without shared connections: each process logs in by itself
-  --no-tools       without pdsh, clush, parallel and parallel-ssh
-  --json           one object on one line, last: medians, null where not measured";
+  --processes N    boots N processes (default 50)
+  --hosts H        boots them on H hosts, which are aliases of one private sshd (default 1)
+  --repetitions R  measures everything R times, in turn (default 5, the fewest for a median that counts)
+  --unshared       shares no connections: each process logs in by itself
+  --no-tools       does not measure pdsh, clush, parallel and parallel-ssh
+  --json           prints one object on one line at the end: medians, or null where nothing was measured";
 
-/// Not for users: this program again, for one session in a process of its own.
+/// Not for users: makes this program run one session, in a process of its own.
 pub const AS_SESSION: &str = "--as-session";
 
-/// More would say more of the machine than of the library.
+/// With more processes, the numbers would say more about the machine than about the library.
 const MOST_PROCESSES: usize = 5000;
 const MOST_HOSTS: usize = 64;
 
@@ -27,7 +27,7 @@ pub struct Args {
     pub shared: bool,
     pub tools: bool,
     pub json: bool,
-    /// Only to see that the benchmark works: few processes and short times.
+    /// Only checks that the benchmark works, with few processes and short times.
     pub smoke: bool,
 }
 
@@ -42,25 +42,25 @@ impl Args {
         Args { processes: 50, hosts: 1, repetitions: 5, shared: true, tools: true, json: false, smoke: false }
     }
 
-    /// What `cargo test --benches` gets, which starts it without `--bench`.
+    /// Returns the arguments for `cargo test --benches`, which starts the benchmark without `--bench`.
     fn smoke() -> Args {
         Args { processes: 2, repetitions: 1, tools: false, smoke: true, ..Args::defaults() }
     }
 
-    /// How many processes the idle measure has, and for how many seconds.
+    /// Returns how many processes the idle measurement has, and how many seconds it takes.
     pub fn idle(&self) -> (usize, u64) {
         if self.smoke { (2, 1) } else { (100, 10) }
     }
 
-    /// The larger boot that is compared with the one asked for: four times as many. Not measured where that is beyond
-    /// what sessions have.
+    /// Returns how many processes the larger boot has: four times as many. `None` if sessions are not that large, or if
+    /// `smoke` is set.
     pub fn larger(&self) -> Option<usize> {
         let larger = self.processes * 4;
         (larger <= 400 && !self.smoke).then_some(larger)
     }
 }
 
-/// Reads the arguments behind the program's name.
+/// Parses the arguments behind the program's name.
 pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, String> {
     let mut args = Args::defaults();
     let mut by_cargo_bench = false;
@@ -81,16 +81,19 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
             "--hosts" => args.hosts = number(name, &value()?, MOST_HOSTS)?,
             "--repetitions" => args.repetitions = number(name, &value()?, 100)?,
             AS_SESSION => return Plan::from_json(&value()?).map(Invocation::Session),
-            _ if joined.is_some() => return Err(format!("what is {word:?}?")),
+            _ if joined.is_some() => return Err(format!("unknown option {word:?}")),
             "--unshared" => args.shared = false,
             "--no-tools" => args.tools = false,
             "--json" => args.json = true,
             "--help" | "-h" => return Ok(Invocation::Help),
-            _ => return Err(format!("what is {word:?}?")),
+            _ => return Err(format!("unknown option {word:?}")),
         }
     }
     if args.hosts > args.processes {
-        return Err(format!("{} processes cannot be on {} hosts", args.processes, args.hosts));
+        return Err(format!(
+            "{} processes cannot use {} hosts: there must be at most as many hosts as processes",
+            args.processes, args.hosts
+        ));
     }
     Ok(Invocation::Measure(if by_cargo_bench || any { args } else { Args::smoke() }))
 }
@@ -98,6 +101,6 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
 fn number(name: &str, value: &str, most: usize) -> Result<usize, String> {
     match value.parse() {
         Ok(number) if (1..=most).contains(&number) => Ok(number),
-        _ => Err(format!("{name} is a number from 1 to {most}, not {value:?}")),
+        _ => Err(format!("invalid value {value:?} of {name}: must be a number from 1 to {most}")),
     }
 }

@@ -1,9 +1,9 @@
-//! ssh clients that the floors are made of.
+//! Raw ssh clients, with which the floors are measured.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// Clients that run; those that are left when it is dropped are killed and waited for.
+/// Running clients. Dropping it kills those that are left, and reaps them.
 #[derive(Default)]
 pub struct Clients(Vec<Child>);
 
@@ -18,7 +18,7 @@ impl Clients {
         self.0.iter().map(|child| child.id() as i32)
     }
 
-    /// Waits for all; an error when one of them failed.
+    /// Waits for all clients. Returns an error if one of them failed.
     pub fn wait(&mut self) -> Result<(), String> {
         let count = self.0.len();
         let failed =
@@ -37,7 +37,7 @@ impl Clients {
 impl Drop for Clients {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // Its only error is that it has been waited for already.
+            // kill fails only if the child has been reaped already.
             let _ = child.kill();
         }
         for child in &mut self.0 {
@@ -46,18 +46,18 @@ impl Drop for Clients {
     }
 }
 
-/// A remote command that tells its pid and stays until its input ends, which it does with the client.
+/// A remote command that prints its pid and runs until its input ends, which happens when the client ends.
 pub const STAY: &str = "echo $$; exec cat";
 
-/// As [`STAY`] needs it.
+/// Gives a command the pipes that [`STAY`] needs.
 pub fn with_pipes(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::piped()).stdout(Stdio::piped())
 }
 
-/// The pid that [`STAY`] tells.
-pub fn told_pid(child: &mut Child) -> Result<i32, String> {
+/// Reads the pid that [`STAY`] prints.
+pub fn read_pid(child: &mut Child) -> Result<i32, String> {
     let mut line = String::new();
-    let output = child.stdout.take().ok_or("a client without output")?;
-    BufReader::new(output).read_line(&mut line).map_err(|error| format!("a client's output: {error}"))?;
-    line.trim().parse().map_err(|_| format!("a raw ssh session said {line:?}, not a pid"))
+    let output = child.stdout.take().ok_or("a client has no output")?;
+    BufReader::new(output).read_line(&mut line).map_err(|error| format!("cannot read a client's output: {error}"))?;
+    line.trim().parse().map_err(|_| format!("a raw ssh session wrote {line:?} in place of a pid"))
 }

@@ -1,21 +1,21 @@
-//! What the barest ssh takes on the same hosts: nothing that uses ssh can be faster than that for long.
+//! Measures the floor: what plain ssh takes on the same hosts. Nothing that uses ssh can be faster than that for long.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::clients::{Clients, STAY, told_pid, with_pipes};
+use crate::clients::{Clients, STAY, read_pid, with_pipes};
 use crate::masters::{Masters, session};
 use crate::proc::pss_kib_of;
 use crate::rig::{Rig, SESSIONS_PER_CONNECTION};
 use crate::samples::{Samples, ms};
-use crate::session::{LINES, TRIES, calm_down};
+use crate::session::{LINES, TRIES, wait_for_quiet};
 
-/// Raw `ssh -S` over as many masters as sshpm has used: with their logins in the time, and then over masters that are
-/// ready.
+/// Measures raw `ssh -S` over as many masters as sshpm has used: first with the logins of the masters, then over
+/// masters that are ready.
 pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples) -> Result<(), String> {
     if masters == 0 || processes > masters * SESSIONS_PER_CONNECTION {
-        return Err(format!("{masters} connections do not hold {processes} sessions"));
+        return Err(format!("{masters} connections cannot carry {processes} sessions"));
     }
     let masters = mux(rig, processes, masters, samples)?;
     sessions(rig, &masters, processes, samples)?;
@@ -23,7 +23,8 @@ pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples
     held(rig, &masters, processes, samples)
 }
 
-/// The sessions of a master start as soon as it is ready, all at once, and each master has its even share of them.
+/// Measures the masters' logins and the sessions together. The sessions of a master start all at once as soon as it is
+/// ready, and each master has an even share of them.
 fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) -> Result<Masters<'a>, String> {
     let logins = rig.logins()?;
     let mut clients = Clients::default();
@@ -33,16 +34,16 @@ fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) 
     })?;
     clients.wait()?;
     samples.add("floor_mux_s", begin.elapsed().as_secs_f64());
-    // A client whose master does not take it would log in by itself.
+    // A client that its master refuses would log in by itself.
     match rig.logins()? - logins {
         made if made == count => Ok(masters),
-        made => Err(format!("{made} logins for {count} raw masters")),
+        made => Err(format!("{count} raw masters made {made} logins")),
     }
 }
 
 fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
     let mut clients = Clients::default();
-    calm_down();
+    wait_for_quiet();
     let begin = Instant::now();
     for number in 0..processes {
         clients.spawn(&mut session(rig, number % masters.count, "true"))?;
@@ -52,8 +53,8 @@ fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Sample
     Ok(())
 }
 
-/// One session at a time, over a master that is ready and with a login of its own: beside reads of a log and
-/// validations.
+/// Measures one session at a time, over a master that is ready and with a login of its own. The table shows these times
+/// beside reads of a log and validations.
 fn short_work(rig: &Rig, masters: &Masters, samples: &mut Samples) -> Result<(), String> {
     let tail = format!("tail -n {LINES} {}", rig.log_file().display());
     for number in 0..TRIES {
@@ -74,23 +75,24 @@ fn short_work(rig: &Rig, masters: &Masters, samples: &mut Samples) -> Result<(),
     Ok(())
 }
 
-/// Sessions that stay: what their clients need, and how long a client takes to return when its process was killed.
+/// Measures sessions that stay: the memory of their clients, and how long a client takes to return after its process
+/// was killed.
 fn held(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
     let mut clients = Clients::default();
     for number in 0..processes {
         clients.spawn(with_pipes(&mut session(rig, number % masters.count, STAY)))?;
     }
-    let pids = clients.children().iter_mut().map(told_pid).collect::<Result<Vec<_>, _>>()?;
+    let pids = clients.children().iter_mut().map(read_pid).collect::<Result<Vec<_>, _>>()?;
     if let Some(pss) = pss_kib_of(clients.pids().chain(masters.pids())) {
         samples.add("floor_ssh_pss_kib_per_process", pss / processes as f64);
     }
-    calm_down();
+    wait_for_quiet();
     for (client, pid) in clients.children().iter_mut().zip(pids).take(TRIES) {
         let begin = Instant::now();
-        // It is ours, and a child that sshd has not waited for: nobody else can have the pid.
+        // The process is ours, and sshd has not reaped it: no other process can have its pid.
         // SAFETY: takes integers and touches no memory.
         if unsafe { libc::kill(pid, libc::SIGKILL) } != 0 {
-            return Err(format!("kill -9 of {pid}: {}", std::io::Error::last_os_error()));
+            return Err(format!("cannot kill -9 {pid}: {}", std::io::Error::last_os_error()));
         }
         client.wait().map_err(|error| format!("a raw ssh client: {error}"))?;
         samples.add("floor_notice_ms", ms(begin.elapsed()));
@@ -98,7 +100,7 @@ fn held(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -
     Ok(())
 }
 
-/// `ssh HOST true` without any sharing, as many at once as sshd lets in without a loss.
+/// Measures `ssh HOST true` without sharing, with as many clients at once as sshd accepts without dropping one.
 pub fn fresh(rig: &Rig, processes: usize, samples: &mut Samples) -> Result<(), String> {
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let begin = Instant::now();

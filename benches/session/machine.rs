@@ -1,4 +1,4 @@
-//! When and where it was measured.
+//! Describes when and on what machine the benchmark runs.
 
 use std::fs;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub fn describe() -> String {
     )
 }
 
-/// Of what a program says, on whichever stream.
+/// Returns the first line that a program writes, on whichever stream.
 fn first_line(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! sshpm's benchmark: a session of run control against a private sshd, and beside it what raw ssh and other tools take.
-//! `cargo bench --bench session -- --help` says how; BENCHMARKS.md says what each number is.
+//! sshpm's benchmark: a session of run control against a private sshd, beside raw ssh and other tools.
+//! `cargo bench --bench session -- --help` lists the options; BENCHMARKS.md explains each number.
 //!
-//! Everything is measured in turn, again and again, so that what else the machine does hits all alike. sshpm runs in a
-//! fresh process each time (this program again), which has nothing but the manager.
+//! Each repetition measures everything once, in turn, so that other work of the machine affects all measurements alike.
+//! Each session of sshpm runs in a new process of this program, which contains only the manager.
 
 mod args;
 mod clients;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// True when nothing was lost.
+/// Measures everything and prints the results. Returns true if no process was lost.
 fn measure(args: &Args) -> Result<bool, String> {
     proc::raise_descriptor_limit();
     let machine = machine::describe();
@@ -74,22 +74,22 @@ fn measure(args: &Args) -> Result<bool, String> {
     Ok(lost(&samples) == 0.0)
 }
 
-/// A line on stdout, whose reader may have gone.
+/// Writes a line to stdout. Returns an error if nobody reads it any more.
 fn say(line: &str) -> Result<(), String> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("stdout: {error}"))
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot write to stdout: {error}"))
 }
 
-/// What is needed comes from the disk once, and whether a login works at all is told here.
+/// Logs in once. This reads the needed files from the disk, and shows here if logins do not work at all.
 fn warm_up(rig: &Rig) -> Result<(), String> {
-    let status = rig.ssh().args([&rig.host(0), "true"]).status().map_err(|error| format!("ssh: {error}"))?;
+    let status = rig.ssh().args([&rig.host(0), "true"]).status().map_err(|error| format!("cannot run ssh: {error}"))?;
     if !status.success() {
         return Err(format!("a login at the private sshd failed: {status}"));
     }
     rig.settle()
 }
 
-/// Everything once, each behind the end of the one before. What sshpm fails at ends it all; where others fail, there is
-/// no number.
+/// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
+/// else fails, its number is missing.
 fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), String> {
     let count = args.processes;
     session(rig, Extent::Full, count, "", samples)?;
@@ -119,14 +119,15 @@ fn attempt(
     rig.settle()
 }
 
-/// This program again, for one session.
+/// Runs this program again for one session, and adds its samples with `prefix` before their names.
 fn session(rig: &Rig, extent: Extent, processes: usize, prefix: &str, samples: &mut Samples) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
     command.args([AS_SESSION, &rig.plan(extent, processes).to_json()?]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let output =
-        child.and_then(std::process::Child::wait_with_output).map_err(|error| format!("a session: {error}"))?;
+    let output = child
+        .and_then(std::process::Child::wait_with_output)
+        .map_err(|error| format!("cannot run a session: {error}"))?;
     if !output.status.success() {
         return Err(format!("a session of {processes} processes failed: {}", output.status));
     }
@@ -134,12 +135,12 @@ fn session(rig: &Rig, extent: Extent, processes: usize, prefix: &str, samples: &
     rig.settle()
 }
 
-/// Of all sessions together.
+/// Returns how many processes were lost in all sessions together.
 fn lost(samples: &Samples) -> f64 {
     ["lost", "larger_lost", "idle_lost"].iter().map(|name| samples.sum(name)).sum()
 }
 
-/// Medians of all that was measured, and null for the rest of what users count on.
+/// Returns the medians of everything that was measured, and null for what users rely on and was not measured.
 fn to_json(args: &Args, samples: &Samples) -> Value {
     const ALWAYS: [&str; 14] = [
         "logins",

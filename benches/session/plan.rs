@@ -1,4 +1,4 @@
-//! What a session in a process of its own is told to do.
+//! The plan of a session that runs in a process of its own.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ pub enum Extent {
     Full,
     /// Boot, memory and the end.
     Boot,
-    /// Idleness for so many seconds.
+    /// Idleness for this many seconds.
     Idle(u64),
 }
 
-/// It travels as JSON in an argument.
+/// What a session does. The benchmark passes it as JSON in an argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub extent: Extent,
@@ -23,25 +23,25 @@ pub struct Plan {
     pub hosts: Vec<String>,
     pub shared: bool,
     pub ssh_config: PathBuf,
-    /// The application, on the remote.
+    /// The path of the application on the remote.
     pub app: PathBuf,
-    /// A log to read, on the remote.
+    /// The path of a log on the remote that the session reads.
     pub log_file: PathBuf,
-    /// sshd's listener.
+    /// The pid of sshd's listener.
     pub sshd_pid: i32,
     pub sshd_log: PathBuf,
 }
 
 impl Plan {
     pub fn to_json(&self) -> Result<String, String> {
-        serde_json::to_string(self).map_err(|error| format!("a plan: {error}"))
+        serde_json::to_string(self).map_err(|error| format!("cannot write a plan: {error}"))
     }
 
     pub fn from_json(text: &str) -> Result<Plan, String> {
-        serde_json::from_str(text).map_err(|error| format!("a plan: {error}"))
+        serde_json::from_str(text).map_err(|error| format!("cannot read a plan: {error}"))
     }
 
-    /// The processes are dealt out to the hosts in turn.
+    /// Returns the host of a process. The processes go to the hosts in turn.
     pub fn host(&self, process: usize) -> &str {
         &self.hosts[process % self.hosts.len()]
     }

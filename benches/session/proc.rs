@@ -1,4 +1,4 @@
-//! What /proc tells of processes and threads.
+//! Reads from /proc what processes and threads are and do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{ProcessInfo, processes};
 
-/// All that descend from a process, and not itself.
+/// Returns all descendants of a process, without the process itself.
 pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     let all = processes();
     let mut found = BTreeSet::from([of]);
@@ -21,18 +21,18 @@ pub fn descendants(of: i32) -> Vec<ProcessInfo> {
     all.into_iter().filter(|process| process.pid != of && found.contains(&process.pid)).collect()
 }
 
-/// The memory that is a process's own, and its share of what others use too.
+/// Returns the PSS of a process in KiB: the memory that only it uses, and its share of what others use too.
 pub fn pss_kib(pid: u32) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("Pss:"))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// The sum for some processes; none when one of them may not be looked at.
+/// Returns the sum of the PSS of some processes in KiB. `None` if that of one cannot be read.
 pub fn pss_kib_of(mut pids: impl Iterator<Item = i32>) -> Option<f64> {
     pids.try_fold(0.0, |sum, pid| Some(sum + pss_kib(pid as u32)?))
 }
 
-/// What a process itself has.
+/// What this process uses.
 pub struct Own {
     pub pss_kib: Option<f64>,
     pub threads: usize,
@@ -53,25 +53,26 @@ impl Own {
 /// What a process or thread has done since it began, as far as it matters here.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Activity {
-    /// How often it was switched to: 0 more than before means that it has not run at all.
+    /// The number of its context switches. If it has not grown, the process or thread has not run at all.
     pub switches: u64,
-    /// Pages that its children, now dead and waited for, had to be given.
+    /// The page faults of its children that have ended and were reaped.
     pub childrens_faults: u64,
     pub cpu_ms: f64,
-    /// That of its children, now dead and waited for.
+    /// The CPU time of its children that have ended and were reaped.
     pub childrens_cpu_ms: f64,
 }
 
-/// Of a directory of /proc: /proc/PID, or /proc/self/task/TID. `None` when it is gone.
+/// Reads the activity from a directory of /proc: /proc/PID, or /proc/self/task/TID. `None` if it is gone.
 pub fn activity(directory: &Path) -> Option<Activity> {
     let read = |name: &str| fs::read_to_string(directory.join(name)).ok();
     let status = read("status")?;
     let switches = status.lines().filter_map(|line| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok());
     let stat = read("stat")?;
-    // The name, in parentheses, is free text: count from behind its end. The first is the third field.
+    // The name, in parentheses, is free text, so the fields are counted from its end. The first one behind it is the
+    // third field.
     let fields: Vec<u64> = stat.rsplit_once(')')?.1.split_ascii_whitespace().map(|f| f.parse().unwrap_or(0)).collect();
     let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
-    // Nanoseconds, where stat counts ticks of 10 ms.
+    // schedstat has nanoseconds; stat has only ticks of 10 ms.
     let nanoseconds: f64 = read("schedstat")?.split_ascii_whitespace().next()?.parse().ok()?;
     Some(Activity {
         switches: switches.sum(),
@@ -86,7 +87,7 @@ fn ticks_per_second() -> f64 {
     unsafe { libc::sysconf(libc::_SC_CLK_TCK) as f64 }
 }
 
-/// This process's threads whose names begin so: name and activity, by id.
+/// Returns the threads of this process whose names begin with `prefix`: name and activity, by id.
 pub fn own_threads(prefix: &str) -> BTreeMap<i32, (String, Activity)> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let threads = tasks.filter_map(|task| {
@@ -98,9 +99,9 @@ pub fn own_threads(prefix: &str) -> BTreeMap<i32, (String, Activity)> {
     threads.collect()
 }
 
-/// Lets this process have as many descriptors as it may: a thousand processes need some thousands.
+/// Raises this process's limit of descriptors as far as it may: a thousand processes need some thousands.
 pub fn raise_descriptor_limit() {
-    // SAFETY: the struct is ours, and lives through both calls. When they fail, all is as before.
+    // SAFETY: the struct is ours, and lives through both calls. If they fail, nothing changes.
     unsafe {
         let mut limit = std::mem::zeroed::<libc::rlimit>();
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {

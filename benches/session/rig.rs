@@ -1,5 +1,4 @@
-//! The remote side of all measurements: a private sshd, an account without start-up files, and as many aliases as
-//! hosts.
+//! The remote side of all measurements: a private sshd, an account without start-up files, and an alias for each host.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -13,21 +12,21 @@ use crate::session::{LINES, logins};
 use crate::support::{Remote, namespaces_work};
 use crate::wait::{pidfd, readable};
 
-/// sshd's default: of connections that have not logged in yet, it drops some from the 11th on. So this many at once
-/// lose none.
+/// sshd's default. Of the connections that have not logged in yet, sshd drops some from the 11th on. So it drops none
+/// if this many log in at once.
 pub const AT_ONCE_PER_HOST: usize = 10;
-/// sshd's default.
+/// sshd's default for the sessions of one connection.
 pub const SESSIONS_PER_CONNECTION: usize = 10;
-/// The file of aliases. All ssh clients run in its directory, so that no tool has to quote a path.
+/// The ssh_config with the aliases. All ssh clients run in its directory, so that no tool has to quote a path.
 const CONFIG: &str = "bench_config";
-/// How long what was ended may take to be gone.
+/// How long processes that were ended may take to be gone.
 const SETTLING: Duration = Duration::from_secs(120);
 
 pub struct Rig {
     remote: Remote,
     hosts: usize,
     shared: bool,
-    /// Of sshd's listener.
+    /// The pid of sshd's listener.
     sshd_pid: i32,
     account: String,
     log_file: PathBuf,
@@ -36,22 +35,21 @@ pub struct Rig {
 impl Rig {
     pub fn start(args: &Args) -> Result<Rig, String> {
         let startups = AT_ONCE_PER_HOST * args.hosts;
-        // All hosts are one sshd: it has to allow what they would allow together.
+        // One sshd stands for all hosts: it has to allow what they would allow together.
         let builder = Remote::builder()
             .sshd_option(&format!("MaxStartups {startups}:30:{}", startups.max(100)))
             .sshd_option(&format!("MaxSessions {SESSIONS_PER_CONNECTION}"));
         let remote = builder.start();
         let user = remote.user("bash").or(remote.user("root")).filter(|_| namespaces_work());
-        let pid = fs::read_to_string(remote.dir().join("pid")).map_err(|error| format!("sshd's pid: {error}"))?;
+        let pid =
+            fs::read_to_string(remote.dir().join("pid")).map_err(|error| format!("cannot read sshd's pid: {error}"))?;
         let rig = Rig {
             hosts: args.hosts,
             shared: args.shared,
-            sshd_pid: pid.trim().parse().map_err(|error| format!("sshd's pid: {error}"))?,
+            sshd_pid: pid.trim().parse().map_err(|error| format!("cannot read sshd's pid: {error}"))?,
             account: match &user {
                 Some(user) => format!("an account of its own ({}), without start-up files", user.shell.display()),
-                None => {
-                    "this user's own account, so its start-up files count (as root there is a clean one)".to_owned()
-                }
+                None => "this user's own account, so its start-up files count (root gets a clean account)".to_owned(),
             },
             log_file: remote.scratch().join("bench.log"),
             remote,
@@ -61,8 +59,8 @@ impl Rig {
         Ok(rig)
     }
 
-    /// What else is the remote's stands in its own ssh_config. `h1-*`: tools that take each host once get names of
-    /// their own.
+    /// Writes the ssh_config with the aliases, which includes the remote's own one. `h1-*` gives more names to the
+    /// tools that accept each host only once.
     fn write_config(&self, user: Option<&str>) -> Result<(), String> {
         let mut text = String::new();
         for host in 0..self.hosts {
@@ -77,7 +75,7 @@ impl Rig {
         fs::write(self.config(), text).map_err(|error| format!("{CONFIG}: {error}"))
     }
 
-    /// A log of a megabyte.
+    /// Writes the log that is read: one megabyte.
     fn write_log(&self) -> Result<(), String> {
         let text: String = (0..100 * LINES).map(|line| format!("{line:99}\n")).collect();
         let path = self.remote.local(&self.log_file);
@@ -88,12 +86,12 @@ impl Rig {
         self.remote.dir().join(CONFIG)
     }
 
-    /// The host of the process, connection or session of this number.
+    /// Returns the host of the process, connection or session with this number.
     pub fn host(&self, number: usize) -> String {
         format!("h{}", number % self.hosts + 1)
     }
 
-    /// How many connections may log in at the same time without a loss.
+    /// Returns how many connections may log in at once without sshd dropping one.
     pub fn at_once(&self) -> usize {
         AT_ONCE_PER_HOST * self.hosts
     }
@@ -102,19 +100,20 @@ impl Rig {
         self.log_file.clone()
     }
 
-    /// A directory for files of this run, which goes with the remote.
+    /// Returns a directory for files of this run. It is removed with the remote.
     pub fn dir(&self) -> PathBuf {
         self.remote.dir().to_owned()
     }
 
-    /// A program that finds the aliases by `-F bench_config` (see [`Rig::ssh`]) and says nothing.
+    /// Returns the command of a program that finds the aliases by `-F bench_config` (see [`Rig::ssh`]) and prints
+    /// nothing.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.remote.dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
-    /// The barest ssh that works: no option but where the aliases are.
+    /// Returns the command of a plain ssh. Its only option says where the aliases are.
     pub fn ssh(&self) -> Command {
         let mut command = self.command("ssh");
         command.args(self.ssh_arguments());
@@ -147,25 +146,27 @@ impl Rig {
         }
     }
 
-    /// What the numbers depend on.
+    /// Describes the sshd and the account, on which the numbers depend.
     pub fn describe(&self) -> String {
         let one = format!("MaxSessions {SESSIONS_PER_CONNECTION} and MaxStartups {AT_ONCE_PER_HOST}, its defaults");
         let sshd = match self.hosts {
             1 => one,
-            hosts => format!("{one}; times {hosts} for MaxStartups, because one sshd is {hosts} hosts"),
+            hosts => format!("{one}; MaxStartups is {hosts} times as much, because one sshd stands for {hosts} hosts"),
         };
         format!("sshd on loopback with {sshd}; {}", self.account)
     }
 
-    /// Waits until nothing of a measurement is left on the remote, so that its end is not in the next one.
+    /// Waits until nothing of a measurement is left on the remote, so that it does not disturb the next one.
     pub fn settle(&self) -> Result<(), String> {
         let deadline = Instant::now() + SETTLING;
         loop {
             let left: Vec<_> = self.remote.processes().into_iter().chain(self.remote.session_sshds()).collect();
             let Some(process) = left.first() else { return Ok(()) };
-            // One that has gone meanwhile has no descriptor, and the next look tells.
+            // A process that has ended in the meantime has no descriptor, and the next pass of the loop does not find
+            // it.
             if let Ok(fd) = pidfd(process.pid) {
-                readable(&[fd.as_fd()], deadline).map_err(|error| format!("waiting for an end: {error}"))?;
+                readable(&[fd.as_fd()], deadline)
+                    .map_err(|error| format!("cannot wait for the end of a process: {error}"))?;
             }
             if Instant::now() >= deadline {
                 return Err(format!("{} processes are left on the remote:\n{}", left.len(), process.describe()));

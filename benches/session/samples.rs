@@ -1,4 +1,4 @@
-//! What was measured: by name, every value of every repetition.
+//! The samples: every value of every repetition, by name.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use serde_json::Value;
 #[derive(Debug, Default)]
 pub struct Samples {
     values: BTreeMap<String, Vec<f64>>,
-    /// What could not be measured, and why: each once.
+    /// Says what could not be measured, and why. Each note appears once.
     pub notes: Vec<String>,
 }
 
-/// Milliseconds, as numbers are printed.
+/// Returns a time in milliseconds.
 pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
@@ -52,7 +52,8 @@ impl Samples {
         self.values.keys().map(String::as_str)
     }
 
-    /// The value below which is this part of all, between two values their mean by weight.
+    /// Returns the value below which this part of all values is: 0 is the least, 0.5 the median, 1 the greatest.
+    /// Interpolates between two values.
     fn at(&self, name: &str, part: f64) -> Option<f64> {
         let mut sorted = self.values.get(name)?.clone();
         sorted.sort_by(f64::total_cmp);
@@ -61,15 +62,16 @@ impl Samples {
         Some(low + (high - low) * place.fract())
     }
 
-    /// For another process: an object of lists.
+    /// Returns the samples as JSON for another process, which reads them with [`Samples::absorb`].
     pub fn to_json(&self) -> Value {
         serde_json::json!({"values": self.values, "notes": self.notes})
     }
 
-    /// Takes over what another process has measured, with something before each name.
+    /// Adds the samples that another process has printed, with `prefix` before each name.
     pub fn absorb(&mut self, prefix: &str, text: &str) -> Result<(), String> {
-        let object: Value = serde_json::from_str(text).map_err(|error| format!("its answer: {error}"))?;
-        for (name, values) in object["values"].as_object().ok_or("its answer has no values")? {
+        let object: Value =
+            serde_json::from_str(text).map_err(|error| format!("cannot read the samples of a session: {error}"))?;
+        for (name, values) in object["values"].as_object().ok_or("the samples of a session have no values")? {
             for value in values.as_array().into_iter().flatten().filter_map(Value::as_f64) {
                 self.add(&format!("{prefix}{name}"), value);
             }

@@ -1,4 +1,4 @@
-//! One session of sshpm, in a process of its own, so that nothing of the benchmark counts as the manager's.
+//! One session of sshpm. It runs in a process of its own, so that nothing of the benchmark counts as the manager's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,25 +13,26 @@ use crate::plan::{Extent, Plan};
 use crate::proc::{Own, descendants, pss_kib_of};
 use crate::samples::{Samples, ms};
 
-/// How long the next event or answer may take: only waited out where something is wrong.
+/// How long the next event or answer may take. The whole time passes only if something is wrong.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// As long as a thousand logins may take.
+/// Long enough for a thousand logins.
 const START_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How many deaths, reads and validations are measured in one session.
 pub const TRIES: usize = 5;
-/// How many calls of is_process_alive are one measurement.
+/// How many calls of is_process_alive make one measurement.
 const CALLS: usize = 20_000;
 /// How many lines of the log are read: the seed's default.
 pub const LINES: usize = 100;
 
-/// Waits until what was started or ended has done all that is left to be done, there and here. No event tells.
-pub fn calm_down() {
+/// Waits until processes that were started or ended have finished their work on both sides. No event reports that.
+pub fn wait_for_quiet() {
     std::thread::sleep(Duration::from_secs(1));
 }
 
-/// Does what the plan says, and gives what was measured.
+/// Carries out the plan, and returns the samples.
 pub fn run(plan: &Plan) -> Result<Samples, String> {
-    // The benchmark may be killed: then nobody wants the answer. It starts sessions from its main thread.
+    // If the benchmark is killed, nobody needs the samples. The signal comes when the thread ends that started this
+    // process; in the benchmark, that is the main thread.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let mut samples = Samples::default();
@@ -45,7 +46,7 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
             session.deaths(&mut samples)?;
         }
         Extent::Idle(seconds) => {
-            calm_down();
+            wait_for_quiet();
             let pids: Vec<_> = session.pids.values().copied().collect();
             idle::measure(&mut samples, plan.sshd_pid, &pids, Duration::from_secs(seconds));
         }
@@ -54,7 +55,7 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     Ok(samples)
 }
 
-/// How many logins sshd has told of.
+/// Returns how many logins sshd's log has.
 pub fn logins(sshd_log: &Path) -> Result<usize, String> {
     let log = fs::read(sshd_log).map_err(|error| format!("sshd's log: {error}"))?;
     Ok(String::from_utf8_lossy(&log).matches("Accepted publickey").count())
@@ -65,13 +66,13 @@ struct Session<'a> {
     manager: Manager,
     events: Subscription,
     uuids: Vec<String>,
-    /// On the remote, of those that run.
+    /// The remote pids of the processes that run.
     pids: BTreeMap<String, i64>,
     lost: usize,
 }
 
 impl Session<'_> {
-    /// Boots all, and looks at what they need.
+    /// Boots all processes, and measures what they need.
     fn boot<'a>(plan: &'a Plan, samples: &mut Samples) -> Result<Session<'a>, String> {
         let uuids: Vec<_> = (0..plan.processes).map(|at| format!("process-{at}")).collect();
         let logins_before = logins(&plan.sshd_log)?;
@@ -94,7 +95,7 @@ impl Session<'_> {
         Ok(session)
     }
 
-    /// An application that says a line and then waits for a signal, at which it exits at once.
+    /// Starts an application that writes a line and then waits for a signal, which ends it at once.
     fn start(&self, at: usize) -> Result<(), String> {
         let program = self.plan.app.as_os_str().to_owned();
         let argv = [program, "heartbeat".into(), "1000000".into()];
@@ -114,13 +115,15 @@ impl Session<'_> {
                     left -= usize::from(matches!(event.kind, EventKind::StartFailed { .. }));
                     self.lose(&event);
                 }
-                Err(_) => return Err(format!("{left} of {count} did not start: no word for {PATIENCE:?}")),
+                Err(_) => {
+                    return Err(format!("{left} of {count} processes did not start: no event came for {PATIENCE:?}"));
+                }
             }
         }
         Ok(())
     }
 
-    /// What nobody has asked for: counted, and told.
+    /// Counts and prints an event that the benchmark did not cause.
     fn lose(&mut self, event: &Event) {
         eprintln!("lost: {event:?}");
         self.lost += 1;
@@ -158,7 +161,7 @@ impl Session<'_> {
             samples.add("read_log_ms", ms(begin.elapsed()));
             let lines = log.map_err(|error| error.to_string())?.iter().filter(|byte| **byte == b'\n').count();
             if lines != LINES {
-                return Err(format!("{lines} lines of the log"));
+                return Err(format!("read {lines} lines of the log in place of {LINES}"));
             }
         }
         Ok(())
@@ -174,18 +177,18 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Kills some one by one, as if they had crashed, and then starts them again.
+    /// Kills some processes one by one, as if they had crashed, and then starts them again.
     fn deaths(&mut self, samples: &mut Samples) -> Result<(), String> {
         let mut dead = Vec::new();
-        calm_down();
+        wait_for_quiet();
         for at in 0..TRIES.min(self.plan.processes) {
-            // One that was lost before stays so.
+            // A process that was lost before stays lost.
             let Some(pid) = self.pids.remove(&self.uuids[at]) else { continue };
             let begin = Instant::now();
-            // It is ours, and a child that its wrapper has not waited for: nobody else can have the pid.
+            // The process is ours, and its wrapper has not reaped it: no other process can have its pid.
             // SAFETY: takes integers and touches no memory.
             if unsafe { libc::kill(pid as i32, libc::SIGKILL) } != 0 {
-                return Err(format!("kill -9 of {pid}: {}", std::io::Error::last_os_error()));
+                return Err(format!("cannot kill -9 {pid}: {}", std::io::Error::last_os_error()));
             }
             self.wait_for_end(at)?;
             samples.add("death_notice_ms", ms(begin.elapsed()));
@@ -200,14 +203,14 @@ impl Session<'_> {
             match self.events.recv_timeout(PATIENCE) {
                 Ok(Event { uuid, kind: EventKind::Exited { .. }, .. }) if uuid == self.uuids[at] => return Ok(()),
                 Ok(event) => self.lose(&event),
-                Err(_) => return Err(format!("no word of the death of {} in {PATIENCE:?}", self.uuids[at])),
+                Err(_) => return Err(format!("no event came for {PATIENCE:?} after {} was killed", self.uuids[at])),
             }
         }
     }
 
     fn kill_all(mut self, samples: &mut Samples) -> Result<(), String> {
-        calm_down();
-        // Whatever was lost by itself until now.
+        wait_for_quiet();
+        // These processes were lost by themselves until now.
         while let Ok(event) = self.events.try_recv() {
             self.lose(&event);
         }
@@ -215,7 +218,7 @@ impl Session<'_> {
         let results = self.manager.kill_all_processes(&KillTimeouts::default()).map_err(|error| error.to_string())?;
         samples.add("kill_all_s", begin.elapsed().as_secs_f64());
         for (uuid, result) in &results {
-            // One that was lost before has been counted.
+            // A process that was lost before has been counted.
             if let (Err(error), true) = (result, self.pids.contains_key(uuid)) {
                 eprintln!("lost: {uuid}: {error}");
                 self.lost += 1;

@@ -1,11 +1,11 @@
-//! The table: each number beside the floor of the same run, their ratio, and what it has to reach.
+//! The table: each number of sshpm beside the floor of the same run, their ratio, and the target.
 
 use crate::args::Args;
 use crate::rig::Rig;
 use crate::samples::Samples;
 use crate::tools::TOOLS;
 
-/// What a row has to reach.
+/// The target of a row.
 #[derive(Debug, Clone, Copy)]
 enum Target {
     None,
@@ -15,18 +15,18 @@ enum Target {
 }
 
 impl Target {
-    /// Some are for sessions of a certain size.
+    /// Returns the target if it applies. Some targets are for sessions of a certain size.
     fn only_if(self, applies: bool) -> Target {
         if applies { self } else { Target::None }
     }
 }
 
-/// One row, as names of samples.
+/// One row. It names its samples.
 struct Row {
     what: String,
     ours: &'static str,
     unit: &'static str,
-    /// The floor or the tool: what it is, and its sample.
+    /// The floor or the tool: its label, and the name of its sample.
     other: Option<(String, &'static str)>,
     target: Target,
 }
@@ -71,7 +71,7 @@ impl Row {
     }
 }
 
-/// The median, and in parentheses the least and the most where they differ.
+/// Returns the median, with the least and the greatest value in parentheses if they differ.
 fn value(samples: &Samples, name: &str, unit: &str) -> String {
     let (Some(median), Some(least), Some(most)) = (samples.median(name), samples.least(name), samples.most(name))
     else {
@@ -82,7 +82,7 @@ fn value(samples: &Samples, name: &str, unit: &str) -> String {
     format!("{median}{range} {unit}").trim_end().to_owned()
 }
 
-/// With three digits that count; counts as they are.
+/// Formats a number with three significant digits, and an integer in full.
 fn number(value: f64) -> String {
     match value.abs() {
         _ if value.fract() == 0.0 => format!("{value}"),
@@ -93,7 +93,7 @@ fn number(value: f64) -> String {
     }
 }
 
-/// What was measured, as Markdown.
+/// Returns the samples as a table in Markdown.
 pub fn print(args: &Args, rig: &Rig, samples: &Samples) -> String {
     let mut rows = boot_rows(args, rig, samples);
     rows.extend(life_rows(args));

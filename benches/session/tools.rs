@@ -1,7 +1,7 @@
-//! Other programs that run a command on many hosts: each runs `true` as often as sshpm boots processes.
+//! Other programs that run a command on many hosts. Each runs `true` as often as sshpm boots processes.
 //!
-//! None of them shares connections by itself, so each gets as many at once as sshd lets in without a loss, and each
-//! "host" is an alias, because most of them take a host only once.
+//! None of them shares connections by itself, so each has as many connections at once as sshd accepts without dropping
+//! one. Each "host" is an alias, because most tools accept a host only once.
 
 use std::fs;
 use std::process::Command;
@@ -14,12 +14,12 @@ use crate::samples::Samples;
 #[derive(Debug, Clone, Copy)]
 pub struct Tool {
     pub name: &'static str,
-    /// Under one of these names.
+    /// The names under which it may be installed.
     programs: &'static [&'static str],
-    /// Where its time stands in the JSON.
+    /// The name of its time in the JSON object.
     pub key: &'static str,
     arguments: fn(&Rig, &mut Command, hosts: &[String]),
-    /// How it is called, for the table; %P is how many at once.
+    /// Its command line for the table. %P stands for the number of connections at once.
     pub how: &'static str,
 }
 
@@ -42,11 +42,11 @@ pub const TOOLS: [Tool; 4] = [
     },
 ];
 
-/// Of parallel-ssh, in the remote's directory.
+/// The file with the hosts for parallel-ssh, in the remote's directory.
 const HOSTS_FILE: &str = "bench_hosts";
 
 impl Tool {
-    /// The name under which it is installed; `None` when it is not.
+    /// Returns the name under which the tool is installed. `None` if it is not.
     pub fn program(&self) -> Option<&'static str> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let installed = |program: &&&str| std::env::split_paths(&path).any(|place| place.join(program).is_file());
@@ -57,7 +57,7 @@ impl Tool {
         let Some(program) = self.program() else { return Ok(()) };
         let hosts: Vec<_> = (0..processes).map(|number| format!("{}-{number}", rig.host(number))).collect();
         let mut command = rig.command(program);
-        // Files that a tool keeps for its user, or reads.
+        // The places of the files that a tool keeps for its user, or reads.
         command.env("HOME", rig.dir()).env("PARALLEL_HOME", rig.dir().join("parallel"));
         (self.arguments)(rig, &mut command, &hosts);
         fs::write(rig.dir().join(HOSTS_FILE), hosts.join("\n") + "\n").map_err(|e| format!("{HOSTS_FILE}: {e}"))?;
@@ -75,13 +75,13 @@ impl Tool {
 }
 
 fn pdsh(rig: &Rig, command: &mut Command, hosts: &[String]) {
-    // In place of its own options, which name a user. -S: its exit code is the sessions'.
+    // PDSH_SSH_ARGS replaces pdsh's own options, which name a user. -S: pdsh returns the exit code of the sessions.
     command.env("PDSH_SSH_ARGS", format!("{} %h", rig.ssh_arguments().join(" ")));
     command.args(["-S", "-R", "ssh", "-f", &rig.at_once().to_string(), "-w", &hosts.join(","), "true"]);
 }
 
 fn clush(rig: &Rig, command: &mut Command, hosts: &[String]) {
-    // -n: it does not read our input. -S: its exit code is the sessions'.
+    // -n: clush does not read our input. -S: clush returns the exit code of the sessions.
     command.args(["-n", "-S", "-f", &rig.at_once().to_string(), "-o", &rig.ssh_arguments().join(" ")]);
     command.args(["-w", &hosts.join(","), "true"]);
 }

@@ -1,4 +1,4 @@
-//! Waiting for what the kernel tells by descriptors: ends of processes, and new names in a directory.
+//! Waits for what the kernel reports by descriptors: ends of processes, and new names in a directory.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
 
-/// A descriptor that is readable when the process has ended.
+/// Returns a descriptor that becomes readable when the process ends.
 pub fn pidfd(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes integers and touches no memory.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as i32;
@@ -23,12 +23,13 @@ fn owned(fd: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Waits until one of them is readable, and says which are: none when the deadline has come.
+/// Waits until one of the descriptors is readable, and returns for each whether it is. If the deadline has passed, all
+/// are false.
 pub fn readable(fds: &[BorrowedFd], deadline: Instant) -> io::Result<Vec<bool>> {
     let entry = |fd: &BorrowedFd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let mut polled: Vec<_> = fds.iter().map(entry).collect();
     let left = deadline.saturating_duration_since(Instant::now());
-    // SAFETY: as many valid entries as it is told.
+    // SAFETY: there are as many valid entries as the call is passed.
     let ready = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, left.as_millis() as i32) };
     match ready {
         0.. => Ok(polled.iter().map(|entry| entry.revents != 0).collect()),
@@ -36,7 +37,7 @@ pub fn readable(fds: &[BorrowedFd], deadline: Instant) -> io::Result<Vec<bool>> 
     }
 }
 
-/// Tells the names that appear in a directory.
+/// Reports the names that appear in a directory.
 pub struct Watch(File);
 
 impl Watch {
@@ -55,14 +56,14 @@ impl Watch {
         std::os::fd::AsFd::as_fd(&self.0)
     }
 
-    /// What has appeared; blocks when nothing has.
+    /// Returns the names that have appeared. Blocks until there is one.
     pub fn names(&self) -> io::Result<Vec<String>> {
         const HEADER: usize = size_of::<libc::inotify_event>();
         let mut buffer = vec![0; 1 << 16];
         let length = (&self.0).read(&mut buffer)?;
         let mut rest = &buffer[..length];
         let mut names = Vec::new();
-        // A header ends with the length of the name behind it, which is filled up with NULs.
+        // A header ends with the length of the name behind it. NULs fill the name up.
         while rest.len() >= HEADER {
             let mut size = [0; 4];
             size.copy_from_slice(&rest[HEADER - 4..HEADER]);
