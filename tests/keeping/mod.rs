@@ -126,7 +126,7 @@ impl Counting {
         kept(shell(COUNTS)).environment("GO", self.go.as_os_str())
     }
 
-    /// Has the application end, with 7.
+    /// Makes the application end with 7.
     pub fn end(&self, remote: &Remote) {
         fs::write(remote.local(&self.go), "").unwrap();
     }

@@ -17,7 +17,7 @@ use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
 
 use crate::support::{ProcessInfo, Remote, install, wait_until};
 
-/// Longer than anything takes. Only a test that fails waits it out.
+/// Longer than anything takes. Only a test that fails waits that long.
 pub const TIME: Duration = Duration::from_secs(30);
 
 /// A script that writes "ready" and waits. HUP and QUIT end it with codes that nobody else uses. PIPE is ignored,

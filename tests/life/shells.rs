@@ -6,7 +6,7 @@ use super::*;
 use crate::support::{AppReport, Remote};
 use sshpm::ExitSource;
 
-/// The parts with which a life is run.
+/// The remote, the manager and the user with which the processes run.
 pub struct Life<'a> {
     pub remote: &'a Remote,
     pub manager: &'a Manager,
@@ -62,7 +62,7 @@ impl Life<'_> {
         let status = end_of(self.manager, &uuid);
         assert_eq!((status.code(), status.source()), (Some(3), ExitSource::RemoteMonitoring), "{uuid}: {status}");
         assert_eq!((status.signal(), status.left_over()), (None, false), "{uuid}: {status}");
-        // Start-up files have left nothing in it.
+        // Start-up files have written nothing to it.
         assert_eq!(stdout(self.manager, &uuid), "out\n", "{uuid}");
         assert_eq!(self.manager.process_stderr(&uuid).unwrap().bytes, b"err", "{uuid}");
         let report = AppReport::wait(self.remote, self.report_file());

@@ -129,8 +129,8 @@ pub fn wait_until_closed(remote: &Remote) {
     });
 }
 
-/// Has managers that are made from now on keep their sockets in a directory of their own, and returns it. For isolated
-/// tests.
+/// Makes managers that are created from now on keep their sockets in a new directory, and returns that directory. For
+/// isolated tests.
 pub fn private_sockets() -> tempfile::TempDir {
     assert!(crate::support::isolated_name().is_some(), "only where nothing else runs");
     let base = crate::support::temporary_directory();
@@ -138,7 +138,7 @@ pub fn private_sockets() -> tempfile::TempDir {
     base
 }
 
-/// Has managers that are made from now on keep their sockets in this directory, and in no other.
+/// Makes managers that are created from now on keep their sockets in this directory, and in no other.
 pub fn put_sockets_in(base: &Path) {
     for name in ["XDG_RUNTIME_DIR", "TMPDIR"] {
         // SAFETY: the test is alone in its process, and has no other thread yet that reads variables.
