@@ -193,7 +193,7 @@ fn check_repetition(with_end: &[&Witness]) -> Result<(), String> {
 fn judge_failure(case: &Case, reason: &str) -> Result<Verdict, String> {
     let Case { plan, asked, life, witnesses, .. } = case;
     let has_timed_out = plan.start_timeout.is_some() && reason.starts_with("TimedOut");
-    // A program can run for a moment although its start is cancelled. If the link was lost, the error says that nobody
+    // The program of a start that is taken back can run for a moment. If the link was lost, the error says that nobody
     // knows whether the program ran.
     let may_have_run = has_timed_out || (reason == "LinkLost" && asked.strike);
     if (life.is_some() && !may_have_run) || witnesses.iter().any(|witness| witness.reports.iter().any(Report::is_start))
@@ -230,7 +230,7 @@ fn judge_exit(case: &Case, exit: &Exit) -> Result<Verdict, String> {
     let was_ended = asked.end || asked.strike || plan.start_timeout.is_some();
     match (exit.application, life) {
         (None, Some(_)) if asked.parent && exit.unknown => Ok(Verdict::Unheard),
-        // A manager that lets go does not query the host any more. A manager that cancels a start has told the host
+        // A manager that lets go does not query the host any more. A manager that takes a start back has told the host
         // that nobody will ask.
         (None, Some(_))
             if exit.unknown && asked.strike && (asked.end || case.witnesses.iter().any(Witness::has_let_go)) =>
@@ -285,8 +285,8 @@ fn check_output(case: &Case, life: &Life, exit: &Exit) -> Result<u64, String> {
     }
     // If a process is not kept, its output is lost with its link, which can break after the exit report.
     let is_lost = (exit.lost || case.asked.strike) && !case.plan.keep;
-    // A manager that cancels the start of a kept process does not wait for its output, whether or not the application
-    // has just started.
+    // A manager that takes back the start of a kept process does not wait for its output, whether or not the
+    // application has just started.
     let is_taken_back = case.plan.keep && case.asked.end && exit.source == "manual_kill_through_ssh_client";
     let is_cut = is_lost || is_taken_back;
     let mut compared = 0;

@@ -1,4 +1,4 @@
-//! Tests of `judge`, and of the logs, texts and plans from which it judges.
+//! Tests of `judge`, and of the logs, texts and plans that it uses.
 
 use crate::dice::Dice;
 use crate::judge::*;

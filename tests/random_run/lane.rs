@@ -195,7 +195,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Sends a call to the manager. [`Lane::settle_calls`] waits for its answer.
+    /// Sends a command to the manager. [`Lane::settle_calls`] waits for its answer.
     fn send(&mut self, episode: &mut Episode, command: &str) {
         let manager = Arc::clone(&episode.holder().manager);
         let other = self.dice.below(self.run.neighbours.len());

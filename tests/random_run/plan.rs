@@ -41,7 +41,7 @@ pub struct Plan {
     pub time: u64,
     pub ending: Ending,
     /// Commands for the manager that started the process, most of them with a delay. The lane replaces "UUID" and
-    /// "OTHER" by names of processes.
+    /// "OTHER" by uuids.
     pub commands: Vec<String>,
     pub manager_end: Option<ManagerEnd>,
 }
