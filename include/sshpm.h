@@ -1227,6 +1227,20 @@ sshpm_result sshpm_options_set_restore_timeout(sshpm_options *options, double ti
 sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool share);
 
 /**
+ * Sets whether sshpm_manager_new raises the soft limit of open files of your program to the hard limit
+ * (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some part of
+ * your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is undefined
+ * then. The library's children, such as ssh, get the former soft limit. Default: false.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param raise Whether it raises the limit.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_options_set_raise_descriptor_limit(sshpm_options *options, bool raise);
+
+/**
  * Sets how long the remote side of a connection goes on when it hears nothing from the manager. After that time the
  * remote side ends the connection, and each process on it follows its link loss policy. So no process lives on behind
  * a link that was cut without notice. The lease also ends when the manager does not run for that long, for example in

@@ -929,6 +929,10 @@ public:
     options &set_restore_timeout(timeout time) { return set(sshpm_options_set_restore_timeout(get(), time.seconds())); }
     /// Sets whether processes of the same user and host share connections.
     options &set_share_connections(bool share) { return set(sshpm_options_set_share_connections(get(), share)); }
+    /// Sets whether the manager raises the soft limit of open files to the hard limit.
+    options &set_raise_descriptor_limit(bool raise) {
+        return set(sshpm_options_set_raise_descriptor_limit(get(), raise));
+    }
     /// Sets how long the remote side of a connection goes on when it hears nothing from the manager.
     options &set_lease(timeout time) { return set(sshpm_options_set_lease(get(), time.seconds())); }
     /// Sets how strictly ssh checks the keys of hosts.

@@ -250,6 +250,29 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
     })
 }
 
+/// Sets whether sshpm_manager_new raises the soft limit of open files of your program to the hard limit
+/// (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some part of
+/// your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is undefined
+/// then. The library's children, such as ssh, get the former soft limit. Default: false.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param raise Whether it raises the limit.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_raise_descriptor_limit(
+    options: *mut sshpm_options,
+    raise: bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
+        let this = unsafe { handle_mut(options, "options")? };
+        this.options.raise_descriptor_limit = raise;
+        Ok(())
+    })
+}
+
 /// Sets how long the remote side of a connection goes on when it hears nothing from the manager. After that time the
 /// remote side ends the connection, and each process on it follows its link loss policy. So no process lives on behind
 /// a link that was cut without notice. The lease also ends when the manager does not run for that long, for example in

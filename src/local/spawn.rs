@@ -14,6 +14,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::child::Child;
+use super::sys;
 
 /// The standard streams of a child. A `Command` can take streams, but does not give them back, so they come separately.
 pub(crate) struct Streams {
@@ -42,6 +43,8 @@ pub(crate) fn spawn(command: &Command, streams: Streams) -> io::Result<Child> {
     let path = command.get_envs().find(|(name, _)| *name == "PATH").map(|(_, path)| path.map(OsStr::to_owned));
     let path = path.unwrap_or_else(|| env::var_os("PATH"));
     let pid = first_that_runs(candidates(command.get_program(), path), |file| image.run(file, &actions, &attributes))?;
+    // The child has not read anything from its streams yet, so what it starts has this limit from the beginning.
+    sys::restore_descriptor_limit(pid);
     Child::new(pid)
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -275,6 +276,41 @@ pub(crate) fn limits(resource: libc::__rlimit_resource_t) -> Option<(libc::rlim_
     // SAFETY: the pointer is to a limit of this frame.
     let done = unsafe { libc::getrlimit(resource, &mut limit) } == 0;
     done.then_some((limit.rlim_cur, limit.rlim_max))
+}
+
+/// The soft limit of open files that this program had before [`raise_descriptor_limit`] raised it; 0 if nobody has.
+static FORMER_DESCRIPTOR_LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// Raises the soft limit of open files of this program to its hard limit. [`spawn`](crate::local::spawn()) gives children
+/// the former soft limit: a program that uses select(2) is safe below it, and some programs close every descriptor up to
+/// the limit when they start.
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    let (soft, hard) = limits(libc::RLIMIT_NOFILE).ok_or_else(io::Error::last_os_error)?;
+    if soft == hard {
+        return Ok(());
+    }
+    // First, so that no child that is spawned meanwhile keeps the raised limit.
+    FORMER_DESCRIPTOR_LIMIT.store(soft, Ordering::SeqCst);
+    set_descriptor_limit(0, hard, hard)
+}
+
+/// Gives a child the soft limit of open files that this program had before it was raised.
+pub(crate) fn restore_descriptor_limit(child: libc::pid_t) {
+    let former = FORMER_DESCRIPTOR_LIMIT.load(Ordering::SeqCst);
+    if let (1.., Some((_, hard))) = (former, limits(libc::RLIMIT_NOFILE)) {
+        // This fails for a child that has changed its user, such as sudo, which then keeps the raised limit.
+        let _ = set_descriptor_limit(child, former.min(hard), hard);
+    }
+}
+
+/// Sets the limits of a process; 0 is this program.
+fn set_descriptor_limit(pid: libc::pid_t, soft: libc::rlim_t, hard: libc::rlim_t) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the pointer is to a limit of this frame; the former limits are not asked for.
+    match unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &limit, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Returns the number of the effective user.

@@ -155,10 +155,14 @@ impl Manager {
     /// not answer. A callback may make this call, too.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for options that cannot work; [`Error::Local`] when the system gives no random bytes.
+    /// [`Error::Invalid`] for options that cannot work; [`Error::Local`] when the system gives no random bytes, or does
+    /// not let the program raise its limit of open files.
     pub fn new(mut options: Options) -> Result<Manager> {
         options.check()?;
         options.resolve_paths();
+        if options.raise_descriptor_limit {
+            sys::raise_descriptor_limit().map_err(|error| Error::local("raising the limit of open files", error))?;
+        }
         let pool = Arc::new(Pool::new(options));
         if pool.options().launcher.is_ssh() {
             pool.ssh_version();

@@ -71,6 +71,7 @@ pub struct Options {
     pub(crate) lost_timeout: Duration,
     pub(crate) restore_timeout: Duration,
     pub(crate) share_connections: bool,
+    pub(crate) raise_descriptor_limit: bool,
     pub(crate) lease: Duration,
     pub(crate) host_key_policy: HostKeyPolicy,
     pub(crate) known_hosts_file: Option<PathBuf>,
@@ -91,6 +92,7 @@ impl Default for Options {
             lost_timeout: Duration::from_secs(30),
             restore_timeout: Duration::MAX,
             share_connections: true,
+            raise_descriptor_limit: false,
             lease: Duration::from_secs(30),
             host_key_policy: HostKeyPolicy::default(),
             known_hosts_file: None,
@@ -179,6 +181,15 @@ impl Options {
     /// process logs in by itself, which makes a start many times slower. Default: true.
     pub fn share_connections(mut self, share: bool) -> Options {
         self.share_connections = share;
+        self
+    }
+
+    /// Sets whether [`Manager::new`](crate::Manager::new) raises the soft limit of open files of your program to the hard
+    /// limit (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some
+    /// part of your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is
+    /// undefined then. The children of this crate, such as ssh, get the former soft limit. Default: false.
+    pub fn raise_descriptor_limit(mut self, raise: bool) -> Options {
+        self.raise_descriptor_limit = raise;
         self
     }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::life::*;
 use crate::sharing::*;
-use crate::support::{LONG, Remote, assert_same_as, isolated, isolated_within, local_snapshot, wait_until};
+use crate::support::{
+    LONG, Remote, assert_same_as, isolated, isolated_within, local_snapshot, ssh_children, wait_until,
+};
 use sshpm::{BootRequest, Error, Manager, Options, ProcessState};
 
 /// Longer than a thousand starts take, even on a machine that is busy with other things.
@@ -120,6 +122,26 @@ fn a_thousand_processes_are_started_watched_and_ended() {
         assert_eq!(events.len(), 1000);
         assert!(events.values().all(|words| *words == ["started", "exited"]), "{events:?}");
         assert_same_as(&before);
+    });
+}
+
+/// The manager raises the limit if it may, and its children keep the former one.
+#[test]
+fn a_manager_that_may_raise_the_limit_starts_more_than_it_allows() {
+    isolated(|| {
+        let remote = Remote::start();
+        set_open_files(64);
+        let manager = Manager::new(options(&remote).connect_timeout(LONG).raise_descriptor_limit(true)).unwrap();
+        let uuids = names("p", 30);
+        start_all_ready(&manager, &uuids, "alpha");
+        assert!(open_files() > 64);
+        for client in ssh_children() {
+            let limits = fs::read_to_string(format!("/proc/{}/limits", client.pid)).unwrap();
+            let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+            assert_eq!(line.split_ascii_whitespace().nth(3), Some("64"), "{line}");
+        }
+        manager.kill_all_processes(&VERY_LONG.into()).unwrap();
+        remote.assert_nothing_left();
     });
 }
 

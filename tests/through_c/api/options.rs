@@ -118,6 +118,11 @@ impl Options {
         self.set(move |this| check(unsafe { c::sshpm_options_set_share_connections(this, share) }))
     }
 
+    pub fn raise_descriptor_limit(self, raise: bool) -> Options {
+        // SAFETY: options that are ours.
+        self.set(move |this| check(unsafe { c::sshpm_options_set_raise_descriptor_limit(this, raise) }))
+    }
+
     pub fn host_key_policy(self, policy: HostKeyPolicy) -> Options {
         let policy = match policy {
             HostKeyPolicy::SshConfig => c::SSHPM_HOST_KEY_SSH_CONFIG,
