@@ -35,8 +35,8 @@ const OURS: [&str; 10] = [
 const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
 
 /// The options that the caller's options can replace, and ssh_config cannot. If X11 were forwarded, ssh would run
-/// xauth(1) for each session, one session after the other, because xauth locks its file. ssh ends a link that was cut in
-/// silence after three pings without an answer.
+/// xauth(1) for each session, one session after the other, because xauth locks its file. ssh ends a link that was cut
+/// in silence after three pings without an answer.
 const DEFAULTS: [&str; 3] = ["ForwardX11=no", "ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// The system's ssh.

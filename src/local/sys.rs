@@ -281,9 +281,9 @@ pub(crate) fn limits(resource: libc::__rlimit_resource_t) -> Option<(libc::rlim_
 /// The soft limit of open files that this program had before [`raise_descriptor_limit`] raised it; 0 if nobody has.
 static FORMER_DESCRIPTOR_LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// Raises the soft limit of open files of this program to its hard limit. [`spawn`](crate::local::spawn()) gives children
-/// the former soft limit: a program that uses select(2) is safe below it, and some programs close every descriptor up to
-/// the limit when they start.
+/// Raises the soft limit of open files of this program to its hard limit. [`spawn`](crate::local::spawn()) gives
+/// children the former soft limit: a program that uses select(2) is safe below it, and some programs close every
+/// descriptor up to the limit when they start.
 pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
     let (soft, hard) = limits(libc::RLIMIT_NOFILE).ok_or_else(io::Error::last_os_error)?;
     if soft == hard {

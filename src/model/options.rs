@@ -184,10 +184,10 @@ impl Options {
         self
     }
 
-    /// Sets whether [`Manager::new`](crate::Manager::new) raises the soft limit of open files of your program to the hard
-    /// limit (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some
-    /// part of your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is
-    /// undefined then. The children of this crate, such as ssh, get the former soft limit. Default: false.
+    /// Sets whether [`Manager::new`](crate::Manager::new) raises the soft limit of open files of your program to the
+    /// hard limit (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone
+    /// if some part of your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its
+    /// behaviour is undefined then. The children of this crate, such as ssh, get the former soft limit. Default: false.
     pub fn raise_descriptor_limit(mut self, raise: bool) -> Options {
         self.raise_descriptor_limit = raise;
         self

@@ -584,8 +584,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         !self.has_spool() || self.output.complete_files == OUTPUT_FILES || is_given_up
     }
 
-    /// Announces the exit that was reported, if there is one. Ends the client if the rest of the output is missing. Does
-    /// nothing while the client's end is awaited.
+    /// Announces the exit that was reported, if there is one. Ends the client if the rest of the output is missing.
+    /// Does nothing while the client's end is awaited.
     fn announce_exit(&mut self) {
         if self.awaits_client() {
             return;
