@@ -7,8 +7,8 @@ use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
@@ -258,6 +258,9 @@ fn run_all(launcher: &str) {
         // The remote would be the manager's own machine, with its real files.
         return skipped(&format!("{launcher} needs a file system of its own: no root or no mount namespaces here"));
     }
+    // One launcher after the other: each runs several tests at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let programs = programs();
     let exceptions: Vec<_> = EXCEPTIONS.iter().filter(|exception| exception.0.contains(&launcher)).collect();
     let (mut tests, mut used) = (Vec::new(), vec![0; exceptions.len()]);
