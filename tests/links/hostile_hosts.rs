@@ -115,8 +115,8 @@ fn wait_until_client_ends(manager: &Manager, uuid: &str) {
 #[test]
 fn a_signal_whose_answer_comes_behind_the_exit_was_sent() {
     let fake = Fake::new(
-        r#"*) runs; while read -r word _; do [ "$word" != kill ] || break; done
-           say exit 143 15 1 0; read -r word; sleep 0.2; echo "$n eof"; say clean ;;"#,
+        r#"*) runs; while read -r line; do case $line in *"kill 1 TERM "*) break ;; esac; done
+           say exit 143 s 1 0; read -r line; echo "$n eof"; say clean ;;"#,
     );
     let manager = fake.manager();
     manager.start_process("u", &patient("host")).unwrap();
