@@ -36,6 +36,12 @@ impl Others {
     }
 }
 
+/// Returns a manager with a long lease: a flood of output delays the ticks of a lease on a busy machine, and Slurm's
+/// options have a short one.
+fn patient_manager(remote: &Remote) -> Manager {
+    Manager::new(options(remote).lease(LONG)).unwrap()
+}
+
 fn written(output: &Output) -> u64 {
     output.dropped + output.bytes.len() as u64
 }
@@ -52,7 +58,7 @@ fn gigabytes_on_stderr_fill_no_memory_and_hold_nobody() {
     isolated_within(deadline, || {
         let bytes = gigabytes() * 1_000_000_000;
         let remote = Remote::start();
-        let manager = manager(&remote);
+        let manager = patient_manager(&remote);
         let mut others = Others::start(&manager);
         let before = peak_kib();
         start(&manager, "u", &shell(&format!("head -c {bytes} /dev/zero >&2; exit 9")));
@@ -74,7 +80,7 @@ fn gigabytes_on_stderr_fill_no_memory_and_hold_nobody() {
 #[test]
 fn one_that_never_stops_writing_ends_when_it_is_told_to() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = patient_manager(&remote);
     let mut others = Others::start(&manager);
     let uuids = names("endless", 2);
     // Both streams at once: neither of them is read to the exclusion of the other or of the reports. The lines are
@@ -101,7 +107,7 @@ fn one_that_never_stops_writing_ends_when_it_is_told_to() {
 #[test]
 fn a_daemon_that_never_stops_writing_holds_neither_the_end_nor_the_ssh_client() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = patient_manager(&remote);
     let mut others = Others::start(&manager);
     let up = remote.scratch().join("up");
     let script = format!(
@@ -142,7 +148,7 @@ fn look_alikes() -> Vec<String> {
 #[test]
 fn look_alikes_of_reports_are_output_wherever_they_are_torn() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = patient_manager(&remote);
     let witness = Witness::new(&manager);
     let others = Others::start(&manager);
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -181,7 +187,7 @@ fn look_alikes_of_reports_are_output_wherever_they_are_torn() {
 #[test]
 fn whatever_streams_are_closed_the_end_is_exact() {
     let remote = Remote::start();
-    let manager = manager(&remote);
+    let manager = patient_manager(&remote);
     let others = Others::start(&manager);
     let ready = |set: u32| remote.scratch().join(format!("ready-{set}"));
     for set in 1..8u32 {
