@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::keeping::*;
 use crate::life::*;
-use crate::support::{Remote, wait_until};
+use crate::support::{Remote, isolated, wait_until};
 use sshpm::FoundState;
 
 struct PanickingLogger(AtomicBool);
@@ -28,19 +28,22 @@ impl log::Log for PanickingLogger {
 
 #[test]
 fn a_watcher_that_panics_leaves_what_is_kept() {
-    let remote = Remote::start();
-    log::set_logger(&LOGGER).unwrap();
-    log::set_max_level(log::LevelFilter::Info);
-    let counting = Counting::new(&remote);
-    let first = manager(&remote);
-    first.start_process("u", &counting.request().grace(Duration::from_secs(1))).unwrap();
-    assert!(end_of(&first, "u").is_unknown());
-    let second = manager(&remote);
-    wait_until("no manager has the process", TIME, || {
-        (!matches!(found(&second, "u").state, FoundState::Managed)).then_some(())
+    // The logger belongs to the whole process, and would panic in other tests too.
+    isolated(|| {
+        let remote = Remote::start();
+        log::set_logger(&LOGGER).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let counting = Counting::new(&remote);
+        let first = manager(&remote);
+        first.start_process("u", &counting.request().grace(Duration::from_secs(1))).unwrap();
+        assert!(end_of(&first, "u").is_unknown());
+        let second = manager(&remote);
+        wait_until("no manager has the process", TIME, || {
+            (!matches!(found(&second, "u").state, FoundState::Managed)).then_some(())
+        });
+        second.adopt_process("u", "alpha", None).unwrap();
+        wait_for_lines(&second, "u", 3);
+        assert_eq!(second.kill_process("u", TIME).unwrap().code(), Some(17));
+        finish(&second, &remote);
     });
-    second.adopt_process("u", "alpha", None).unwrap();
-    wait_for_lines(&second, "u", 3);
-    assert_eq!(second.kill_process("u", TIME).unwrap().code(), Some(17));
-    finish(&second, &remote);
 }
