@@ -85,7 +85,8 @@ fn an_sshd_that_is_killed_takes_only_its_own_processes() {
             let sshds = sshds_of(remote, manager.remote_pid(uuid).unwrap() as i32);
             assert!(!sshds.is_empty());
             for sshd in sshds {
-                sshd.signal(libc::SIGKILL).unwrap();
+                // One of them can end with the other before its turn comes.
+                let _ = sshd.signal(libc::SIGKILL);
             }
         });
     });

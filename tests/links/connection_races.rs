@@ -29,7 +29,8 @@ fn a_start_whose_link_breaks_behind_its_begin_is_not_made_again() {
     manager.start_process("u", &shell("echo >>/tmp/runs; sleep 1000")).unwrap();
     wait_until("the wrapper's fifos", TIME, || local("/tmp/fifos").exists().then_some(()));
     for sshd in remote.session_sshds() {
-        sshd.signal(libc::SIGKILL).unwrap();
+        // One of them can end with the other before its turn comes.
+        let _ = sshd.signal(libc::SIGKILL);
     }
     let is_lost = || (manager.process_state("u").unwrap() == ProcessState::LinkLost).then_some(());
     wait_until("the link is lost", TIME, is_lost);
