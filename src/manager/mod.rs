@@ -163,7 +163,7 @@ impl Manager {
         if options.raise_descriptor_limit {
             sys::raise_descriptor_limit().map_err(|error| Error::local("raising the limit of open files", error))?;
         }
-        let pool = Arc::new(Pool::new(options));
+        let pool = Pool::new(options);
         if pool.options().launcher.is_ssh() {
             pool.ssh_version();
         }

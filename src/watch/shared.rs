@@ -1,7 +1,5 @@
 //! What the calls and the watchers of a manager share.
 
-use std::sync::Arc;
-
 use crate::connect::pool::Pool;
 use crate::launch::target::Target;
 use crate::model::error::Result;
@@ -10,7 +8,7 @@ use crate::watch::event::Hub;
 
 /// What the calls and the watchers of a manager share.
 pub(crate) struct Shared {
-    pub pool: Arc<Pool>,
+    pub pool: Pool,
     pub hub: Hub,
     /// The manager's name for wrappers: only the manager that has a link may replace that link by a new one.
     pub name: String,

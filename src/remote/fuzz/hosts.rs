@@ -302,7 +302,7 @@ fn start(manager: Manager, policy: LinkLossPolicy, has_log_file: bool) {
     let process = Arc::new(Process::new(instance, request, launcher));
     let events = manager.subscribe().expect("a subscription");
     thread::scope(|scope| {
-        let (watched, pool) = (Arc::clone(&process), Arc::clone(&manager.shared.pool));
+        let (watched, shared) = (Arc::clone(&process), Arc::clone(&manager.shared));
         scope.spawn(move || {
             let is_last = |kind: &EventKind| match kind {
                 EventKind::LinkNotRestored { error } => matches!(error, Error::TakenOver { .. }),
@@ -312,7 +312,7 @@ fn start(manager: Manager, policy: LinkLossPolicy, has_log_file: bool) {
             // If no such event comes, the manager is gone.
             let _ = events.iter().take(MOST_EVENTS).find(|event| is_last(&event.kind));
             watched.release();
-            pool.wake();
+            shared.pool.wake();
         });
         watcher::watch(Arc::clone(&process), &[], Arc::clone(&manager.shared), None);
         drop(manager);
