@@ -2995,7 +2995,7 @@ size_t sshpm_clean_up_results_count(const sshpm_clean_up_results *results);
 const char *sshpm_clean_up_results_get_uuid(const sshpm_clean_up_results *results, size_t index);
 
 /**
- * Returns what became of one process.
+ * Returns what the clean-up did with one process.
  *
  * Any thread. Does not block.
  *

@@ -1398,7 +1398,7 @@ public:
     [[nodiscard]] std::string_view get_uuid() const noexcept {
         return detail::view(sshpm_clean_up_results_get_uuid(results_, index_));
     }
-    /// Returns what became of the process.
+    /// Returns what the clean-up did with the process.
     [[nodiscard]] clean_up_outcome get_outcome() const noexcept {
         return clean_up_outcome{sshpm_clean_up_results_get_outcome(results_, index_)};
     }

@@ -126,7 +126,7 @@ pub unsafe extern "C" fn sshpm_clean_up_results_get_uuid(
     plain(ptr::null(), || pointer_to(unsafe { at(results, index) }.map(|result| &result.uuid)))
 }
 
-/// Returns what became of one process.
+/// Returns what the clean-up did with one process.
 ///
 /// Any thread. Does not block.
 ///

@@ -50,7 +50,7 @@ pub struct ProcessMetadata {
     /// The session of the process, as the boot request gives it.
     #[serde(default)]
     pub session: String,
-    /// The start time of the application as the host's kernel has it: on Linux, in clock ticks since boot. With the pid
+    /// The start time of the application by the host's kernel: on Linux, in clock ticks since boot. With the pid
     /// and the boot id, it names one process for ever.
     #[serde(default)]
     pub start_time: String,

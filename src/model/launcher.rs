@@ -134,7 +134,7 @@ fn check_command(field: &str, argv: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// A launcher as JSON has it: its name, or an object whose one key is the name.
+/// The JSON of a launcher: its name, or an object whose one key is the name.
 pub(crate) struct JsonLauncher(pub Launcher);
 
 #[derive(Deserialize)]

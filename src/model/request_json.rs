@@ -70,7 +70,7 @@ fn located(error: Error, at: usize) -> Error {
     }
 }
 
-/// A request as JSON has it.
+/// The JSON of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Json {

@@ -1,4 +1,4 @@
-//! The nonce of a session, by which its reports are told from what else its streams carry.
+//! The nonce of a session. It distinguishes the reports of the session from all other data of its streams.
 
 use crate::local::sys;
 use crate::model::error::{Error, Result};

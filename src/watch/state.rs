@@ -53,7 +53,7 @@ pub enum ProcessState {
     /// The manager has asked the process to end, or takes its start back. The process stays in this state until it has
     /// ended, even if the kill gave up: a signal cannot be taken back.
     Ending,
-    /// The link broke. The manager asks the host what became of the application, or restores the link of a kept
+    /// The link broke. The manager asks the host how the application ended, or restores the link of a kept
     /// process.
     LinkLost,
     /// The process has ended. The manager keeps its exit status until the process is killed, popped, forgotten or

@@ -171,7 +171,7 @@ void the_log()
     something_is_logged();
     CHECK(messages > 0);
     const int before = messages;
-    /* A callback that is refused leaves the former one in its place. */
+    /* A refused callback does not replace the callback that is set. */
     throws(SSHPM_ERROR_INVALID, "level",
            [] { sshpm::set_log_callback(sshpm::log_level{99}, [](auto, auto, auto) {}); });
     something_is_logged();

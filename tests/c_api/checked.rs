@@ -174,7 +174,7 @@ impl Checker {
         assert!(texts.iter().all(|text| said.contains(text)), "{fault}: not found as {texts:?}\n{said}");
     }
 
-    /// The same command reports nothing where there is no fault.
+    /// Asserts that the checker's command reports nothing for a program without a fault.
     #[track_caller]
     fn passes_without_a_fault(&self) {
         let (output, said) = self.output((self.command)("faults"));

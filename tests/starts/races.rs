@@ -1,4 +1,4 @@
-//! Kills, timeouts and broken links in the middle of a start: what is reported is what became of the application.
+//! Kills, timeouts and broken links in the middle of a start: each report says how the application really ended.
 
 use std::fs;
 use std::path::Path;
