@@ -85,11 +85,14 @@ if _is_attended; then
         # The wrapper reads this fifo once more when it has removed it. What was written later has made a
         # file.
         [ -p "$_stem.c" ] || echo over >&8
+        _wrapper=$_file_wrapper
         _link "" 1
     fi
 else
     _end_unattended
     _report_end
+    # The manager may start the uuid again when it hears this: the wrapper must not be about to remove its metadata file.
+    _wait_until 20 _is_gone "$_file_wrapper"
     [ -z "$_stem" ] || _clear_away
     # It reports nothing else: when the session has ended, the streams may be full, and nobody reads them.
     _say gone

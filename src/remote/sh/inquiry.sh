@@ -38,8 +38,10 @@ _report_word() {
         read -r _exit_report <"$_word_file"
         _say $_exit_report
         # It removes them when the manager has the exit, because the link can break again. A kept process has
-        # its output beside the word.
+        # its output beside the word. The manager may start the uuid again when this script has ended: the wrapper must
+        # not be about to remove its metadata file then.
         if read -r _word <&3 && [ "$_word" = bye ]; then
+            _wait_until 20 _is_gone "$_asked_wrapper"
             _remove_files "$_stem" gone
             [ -z "$_metadata_file" ] || rm -f "$_metadata_file"
         fi

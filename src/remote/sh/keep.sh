@@ -7,13 +7,14 @@
 # fifo of the link, STEM.l.LINK. A later session has a link of its own, see attach.sh.
 
 # Starts the wrapper, and becomes the link.
-# Needs the wrapper's variables. Sets _link_name.
+# Needs the wrapper's variables. Sets _wrapper and _link_name.
 # Returns 0 when the link has ended.
 _start_kept() {
     _make_kept_files
     _former_job=$!
     _stay &
     _check_job
+    _wrapper=$!
     exec 5>&- 6>&- 8<&0 9<"$_stem.l.$_link_name" </dev/null
     _link
 }

@@ -3,7 +3,7 @@
 # needs: identity wait files job reader
 # may use: attach protocol
 # takes: _uuid _instance _manager _grace _log_file _stdout_position _stderr_position
-#   _stem: the stem of the process's files, _link_name: see _name_link
+#   _stem: the stem of the process's files, _wrapper: the wrapper's pid, _link_name: see _name_link
 #
 # Descriptors: 3 ssh's stdin, 4 reports, 7 ssh's stdout, 9 the lines of the wrapper, and the manager's commands
 # to the link ("m …").
@@ -153,6 +153,8 @@ _find_other_end() {
     2) _say refused ;;
     *)
         [ -n "$_is_confirmed" ] && _is_attended && return 1
+        # The manager may start the uuid again when it hears this: see attach.sh.
+        _wait_until 20 _is_gone "$_wrapper"
         _clear_away
         _say gone
         ;;

@@ -1,5 +1,5 @@
 # The runtime directory of a start: its files, and the log file.
-# needs: identity files protocol directories
+# needs: identity files wait protocol directories
 
 # Chooses the directory for the files of this start, and makes the fifos in it.
 # Needs _uuid, _instance, _is_kept and what _with_directories sets. Sets _stem, _metadata_file (empty where
@@ -49,6 +49,8 @@ _claim_directory() {
     fi
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _refuse_used_uuid "$1"
+    # The wrapper of the start before may be about to remove its metadata file, by the name that this start uses, too.
+    _wait_until 50 _is_removed "$1/$_uuid.$_file_instance"
     # Removes what killed wrappers left of this uuid: the one in the metadata file, and those that wrote none.
     [ -z "$_file_instance" ] || rm -f "$1/$_uuid.$_file_instance".*
     for _left_file in "$1/$_uuid".????????????????.*; do
@@ -75,6 +77,13 @@ _refuse_used_uuid() {
     for _used_directory in "$@"; do
         ! _read_application "$_used_directory/metadata_$_uuid.json" || _die in-use
     done
+}
+
+# Checks that the wrapper of an ended process has removed its files with the stem $1, or cannot do it any more.
+# Needs _file_wrapper.
+# Returns 0 if so.
+_is_removed() {
+    [ ! -p "$1.a" ] || _is_gone "$_file_wrapper"
 }
 
 # Makes the fifos of the inner process and the notebook, and opens the notebook so that it never blocks and
@@ -144,7 +153,8 @@ _remove() {
     [ ! -f "$_stem.tmp" ] || rm -f "$_stem.tmp"
     [ -z "$_is_kept" ] || _stop_links "$_stem"
     if _names_instance "$_metadata_file" "$_instance"; then
-        rm -f "$_stem.x" "$_stem.a" "$_metadata_file" "$_stem".r.* ${_is_kept:+"$_stem".*}
+        # The notebook comes last: see _is_removed.
+        rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_is_kept:+"$_stem".*} "$_stem.a"
     elif [ -p "$_stem.a" ]; then
         rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_is_kept:+"$_stem".*}
     fi

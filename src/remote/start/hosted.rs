@@ -820,6 +820,100 @@ fn the_word_of_an_end_has_one_reader_until_its_link_is_gone() {
     }
 }
 
+/// Returns the shells in which a script sleeps by the program `sleep`: ksh93 has its own.
+fn each_with_sleep() -> impl Iterator<Item = Shell> {
+    each().filter(|shell| shell.name != "ksh93")
+}
+
+impl Host {
+    /// Makes a wrapper wait that is about to remove its metadata file, while the file `hold` is there. It makes the
+    /// file `held` when it waits.
+    fn hold_removal(&self) {
+        fs::write(self.path("hold"), "").unwrap();
+        let directory = self.directory.path().display();
+        let script = format!(
+            "case \"$*\" in *metadata_*)\n    echo >{directory}/held\n    \
+             while [ -e {directory}/hold ]; do /bin/sleep 0.02; done\nesac\nexec /bin/rm \"$@\""
+        );
+        self.place_instead("rm", &script);
+    }
+
+    /// Waits until the removal is held. Lets further removals go on, and makes the file `paused` when a script
+    /// pauses.
+    fn wait_for_removal(&self) {
+        self.wait_for("held");
+        fs::remove_file(self.path("bin/rm")).unwrap();
+        let directory = self.directory.path().display();
+        self.place_instead("sleep", &format!("echo >{directory}/paused; exec /bin/sleep \"$@\""));
+    }
+
+    /// Waits until a script pauses because the removal is held, lets the removal go on, and waits for this report of
+    /// the script. The report must not come before.
+    #[track_caller]
+    fn release_removal_before(&self, session: &Session, report: &str) {
+        wait_until("a pause", || {
+            self.path("paused").exists() || session.reports.try_iter().any(|it| it.starts_with(report))
+        });
+        assert!(self.path("paused").exists(), "{}: {report} came before the removal", self.shell.name);
+        fs::remove_file(self.path("hold")).unwrap();
+        session.hear(report);
+    }
+}
+
+/// A wrapper checks that the metadata file is its own, and then removes it. It would remove the file of the next start
+/// of its uuid if that came between the two.
+#[test]
+fn a_start_waits_for_the_wrapper_before_it() {
+    for shell in each_with_sleep() {
+        let mut host = Host::new(shell);
+        host.hold_removal();
+        let mut first = host.start(&BootRequest::new("h", ["/bin/true"]));
+        first.hear("exit");
+        first.send(b"bye\n");
+        first.close();
+        host.wait_for_removal();
+        host.instance.id = "fedcba9876543210".into();
+        let mut second = host.start(&sleeping());
+        host.release_removal_before(&second, "running");
+        assert!(host.application().is_some(), "{}: its metadata file was removed", host.shell.name);
+        second.send(b"bye\n");
+        second.close();
+        host.assert_nothing_left();
+    }
+}
+
+#[test]
+fn an_inquiry_waits_for_the_wrapper_that_has_left_word() {
+    for shell in each_with_sleep() {
+        let host = Host::new(shell);
+        host.hold_removal();
+        let mut session = host.start(&sleeping());
+        session.hear("running");
+        session.close();
+        host.wait_for_removal();
+        let mut inquiry = host.inquire(i64::from(session.child.id()));
+        inquiry.hear("exit");
+        inquiry.send(b"bye\n");
+        host.release_removal_before(&inquiry, "clean");
+        host.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_new_link_to_a_start_that_failed_waits_for_its_wrapper() {
+    for shell in each_with_sleep() {
+        let host = Host::new(shell);
+        host.hold_removal();
+        let mut session =
+            host.start_confirmed(&BootRequest::new("h", ["/nonexistent/program"]).link_loss(LinkLossPolicy::Keep));
+        session.hear("exit");
+        session.close();
+        host.wait_for_removal();
+        host.release_removal_before(&host.attach("m"), "gone");
+        host.assert_nothing_left();
+    }
+}
+
 /// With these masks, the log file cannot be opened for writing a second time.
 #[test]
 fn any_umask_starts_an_application_with_a_log_file() {
