@@ -96,18 +96,15 @@ _release() {
     echo "o $_deliverer $_deliverer_start" >&8
 }
 
-# Gives the inner process its script. From then on, the inner process holds the fifo open until its exec
-# closes it: the end of the fifo without a line means success.
+# Gives the inner process its script. When its program is next, the inner process writes x, and holds the fifo open
+# until its exec closes it. Any other line, or an end without x, means that it has ended before.
 # Needs _stem, _inner_script and _group.
 # Returns 0.
 _hand_over() {
     # Without the fifo, the inner process would wait for ever. One that has opened the fifo ends by itself, or
     # by the signal that has cut this write short.
     { [ -p "$_stem.x" ] && { _put "$_inner_script" || :; } >"$_stem.x"; } || kill -KILL "$_group"
-    # A fifo that cannot be opened any more does not mean success.
-    _answer=-
-    { read -r _answer || _answer=; } <"$_stem.x"
-    [ -z "$_answer" ] || return 0
+    { read -r _answer && [ "$_answer" = x ] && ! read -r _answer; } <"$_stem.x" || return 0
     if [ -z "$_is_kept" ]; then _say running; else echo "say running" 1<>"$_stem.c"; fi
 }
 

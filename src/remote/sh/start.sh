@@ -22,6 +22,7 @@ esac
 _sshpm_step="exec 4"
 echo x >"$0.a"
 exec 9>"$0.x"
+echo x >&9
 # With this option, bash goes on behind a failed exec. dash, mksh and busybox run the trap.
 [ -z "${BASH_VERSION:-}" ] || shopt -s execfail
 # For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo

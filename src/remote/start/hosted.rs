@@ -377,6 +377,28 @@ fn a_hand_over_to_nobody_delays_no_end() {
     }
 }
 
+/// KILL can end the shell of the process when it has opened its fifo and has not yet written to it.
+#[test]
+fn a_shell_that_ends_at_the_sign_of_its_exec_has_not_run() {
+    for shell in each() {
+        let host = Host::new(shell);
+        for policy in [LinkLossPolicy::Terminate, LinkLossPolicy::Keep] {
+            let request = sleeping().link_loss(policy).setup_line(": >\"$0.x\"; kill -KILL $$");
+            let mut session = host.start_confirmed(&request);
+            session.hear("pid");
+            let report = session.reports.iter().find(|report| !report.starts_with("attached")).unwrap();
+            assert!(
+                report.starts_with("exit ") && report.ends_with(" 0 0"),
+                "{}: {policy:?}: {report}",
+                session.name
+            );
+            session.send(b"bye\n");
+            session.close();
+            host.assert_nothing_left();
+        }
+    }
+}
+
 /// The link cannot take the start back any more; its relay does that.
 #[test]
 fn a_start_whose_link_is_killed_before_the_manager_confirms_it_is_taken_back() {
