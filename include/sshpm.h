@@ -1227,6 +1227,26 @@ sshpm_result sshpm_options_set_restore_timeout(sshpm_options *options, double ti
 sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool share);
 
 /**
+ * Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
+ * Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol for
+ * that (PROTOCOL.mux): a start then costs no process on this machine, and a process no memory for one. Default: true.
+ *
+ * Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
+ * sshpm_manager_kill_process_without_metadata closes the session. Whoever kills the ssh client of the connection breaks
+ * the links of all processes on it, of up to eight. SendEnv and SetEnv of ssh_config do not apply, because it is the
+ * client of a session that sends variables: use sshpm_boot_request_set_environment. A connection whose ssh does not
+ * speak this protocol, or does not answer within 2 s, gets clients all the same, and one warning in the log says so.
+ *
+ * One thread at a time for the same options. Does not block.
+ *
+ * @param options The options.
+ * @param client Whether each process has a client.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_options_set_ssh_client_per_process(sshpm_options *options,
+                                                      bool client);
+
+/**
  * Sets whether sshpm_manager_new raises the soft limit of open files of your program to the hard limit
  * (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some part of
  * your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is undefined
@@ -2149,7 +2169,7 @@ sshpm_result sshpm_manager_get_remote_pid(const sshpm_manager *manager, const ch
  * @param manager The manager.
  * @param uuid The process.
  * @param out_ssh_client Receives the pid of the client (ssh, or that of another launcher) on this machine; -1 when the
- * client has ended.
+ * client has ended, and for a process without one (sshpm_options_set_ssh_client_per_process).
  * @param out_remote Receives the pid of the application on its host.
  * @param out_remote_monitoring Receives the pid of the shell that watches the application on its host.
  * @param out_client_monitoring Receives the id of the thread that watches the client on this machine.

@@ -929,6 +929,10 @@ public:
     options &set_restore_timeout(timeout time) { return set(sshpm_options_set_restore_timeout(get(), time.seconds())); }
     /// Sets whether processes of the same user and host share connections.
     options &set_share_connections(bool share) { return set(sshpm_options_set_share_connections(get(), share)); }
+    /// Sets whether each process on a shared connection has an ssh client of its own.
+    options &set_ssh_client_per_process(bool client) {
+        return set(sshpm_options_set_ssh_client_per_process(get(), client));
+    }
     /// Sets whether the manager raises the soft limit of open files to the hard limit.
     options &set_raise_descriptor_limit(bool raise) {
         return set(sshpm_options_set_raise_descriptor_limit(get(), raise));

@@ -184,7 +184,7 @@ pub unsafe extern "C" fn sshpm_manager_get_remote_pid(
 /// @param manager The manager.
 /// @param uuid The process.
 /// @param out_ssh_client Receives the pid of the client (ssh, or that of another launcher) on this machine; -1 when the
-/// client has ended.
+/// client has ended, and for a process without one (sshpm_options_set_ssh_client_per_process).
 /// @param out_remote Receives the pid of the application on its host.
 /// @param out_remote_monitoring Receives the pid of the shell that watches the application on its host.
 /// @param out_client_monitoring Receives the id of the thread that watches the client on this machine.

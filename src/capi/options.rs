@@ -250,6 +250,34 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
     })
 }
 
+/// Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
+/// Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol for
+/// that (PROTOCOL.mux): a start then costs no process on this machine, and a process no memory for one. Default: true.
+///
+/// Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
+/// sshpm_manager_kill_process_without_metadata closes the session. Whoever kills the ssh client of the connection breaks
+/// the links of all processes on it, of up to eight. SendEnv and SetEnv of ssh_config do not apply, because it is the
+/// client of a session that sends variables: use sshpm_boot_request_set_environment. A connection whose ssh does not
+/// speak this protocol, or does not answer within 2 s, gets clients all the same, and one warning in the log says so.
+///
+/// One thread at a time for the same options. Does not block.
+///
+/// @param options The options.
+/// @param client Whether each process has a client.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_options_set_ssh_client_per_process(
+    options: *mut sshpm_options,
+    client: bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to options that only this thread uses.
+        let this = unsafe { handle_mut(options, "options")? };
+        this.options.ssh_client_per_process = client;
+        Ok(())
+    })
+}
+
 /// Sets whether sshpm_manager_new raises the soft limit of open files of your program to the hard limit
 /// (RLIMIT_NOFILE): each process takes 3 or 4 descriptors. The limit then stays raised. Leave it alone if some part of
 /// your program uses select(2), which cannot handle descriptors from FD_SETSIZE (1024) on: its behaviour is undefined

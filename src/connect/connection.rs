@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     made_at: Instant,
     /// The time by which its next tick must come, in milliseconds after `made_at`; 0 if it is not open.
     good_until: AtomicU64,
+    /// Its master does not take requests for sessions from this crate: each session needs an ssh client.
+    needs_clients: AtomicBool,
     /// A leaf lock.
     state: Mutex<ConnectionState>,
     /// The state has become `Ended`.
@@ -51,6 +53,7 @@ impl Connection {
             socket: Mutex::new(None),
             made_at: Instant::now(),
             good_until: AtomicU64::new(0),
+            needs_clients: AtomicBool::new(false),
             state: Mutex::new(ConnectionState::Waiting),
             ended: Condvar::new(),
         }
@@ -89,6 +92,15 @@ impl Connection {
     pub(crate) fn ticked(&self, lease: Lease) {
         let good_until = self.made_at.elapsed() + lease.period + LATE;
         self.good_until.store(u64::try_from(good_until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn needs_clients(&self) -> bool {
+        self.needs_clients.load(Ordering::Relaxed)
+    }
+
+    /// Notes that each of its sessions needs an ssh client.
+    pub(crate) fn set_needs_clients(&self) {
+        self.needs_clients.store(true, Ordering::Relaxed);
     }
 
     /// Ends it before it is open, because nobody needs it.

@@ -14,11 +14,15 @@ use crate::launch::spawn::spawn_client;
 use crate::launch::ssh::{self, NoSession};
 use crate::launch::target::{SshLogin, Target};
 use crate::local::client::{Chunk, Client};
+use crate::local::mux::{self, Master, NoGreeting};
 use crate::model::error::{Error, Result};
 use crate::model::options::Options;
 
 /// How many connections may break under one session before it fails: another connection would break too.
 const MOST_BROKEN: usize = 3;
+
+/// How long the master of a shared connection may take to greet.
+const GREETING: Duration = Duration::from_secs(2);
 
 /// The right to have one session. It is given back when dropped.
 pub(crate) struct Seat<'p> {
@@ -82,13 +86,33 @@ impl<'p> Seat<'p> {
         Seat { table, grant: Grant::Shared(connection, kind), has_begun: false }
     }
 
-    /// Starts the client of the session, and has it write `script` to the shell on the host.
+    /// Starts the client of the session, or requests a session without one, and has it write `script` to the shell on
+    /// the host. Blocks for at most [`GREETING`].
     ///
     /// # Errors
     /// The errors of [`spawn_client`].
     pub(crate) fn spawn_client(&self, options: &Options, target: &Target, script: Vec<Chunk>) -> Result<Client> {
+        if let Some(master) = self.greet_master(options) {
+            let requested = Client::request(master, &ssh::remote_command(&self.route()), script);
+            return requested.map_err(|error| Error::local(format!("requesting a session on {}", target.host), error));
+        }
         let version = self.table.ssh_version_for(target);
         spawn_client(target, &SshLogin { options, version, route: &self.route() }, script)
+    }
+
+    /// Greets the master of the shared connection, if the session is to have no client. Only before the session is
+    /// requested may a client take its place: the request may be carried out late.
+    fn greet_master(&self, options: &Options) -> Option<Master> {
+        let connection = self.connection().filter(|it| !options.ssh_client_per_process && !it.needs_clients())?;
+        match mux::greet(&connection.socket()?, Instant::now() + GREETING) {
+            Ok(master) => Some(master),
+            // ssh's client finds out why.
+            Err(NoGreeting::Gone) => None,
+            Err(NoGreeting::Unlike(why)) => {
+                self.table.set_needs_clients(connection, &why);
+                None
+            }
+        }
     }
 
     /// Returns how the client reaches the host.

@@ -174,7 +174,7 @@ fn is_ours(name: &OsStr) -> bool {
 
 /// Returns whether nobody listens on the socket.
 fn is_dead(socket: &Path) -> bool {
-    sys::connects(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    sys::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]

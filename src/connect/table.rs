@@ -43,6 +43,8 @@ pub(crate) struct ConnectionTable {
     ended: Condvar,
     /// The warning that connections are not shared was logged.
     warned: AtomicBool,
+    /// The warning that sessions need ssh clients was logged.
+    warned_of_clients: AtomicBool,
 }
 
 #[derive(Default)]
@@ -66,6 +68,7 @@ impl ConnectionTable {
             state: Mutex::default(),
             ended: Condvar::new(),
             warned: AtomicBool::new(false),
+            warned_of_clients: AtomicBool::new(false),
         }
     }
 
@@ -252,6 +255,17 @@ impl ConnectionTable {
             host.stop_waiting();
         }
         self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
+    }
+
+    /// Notes why the master of a connection takes no requests: its sessions need ssh clients.
+    pub(crate) fn set_needs_clients(&self, connection: &Connection, why: &str) {
+        connection.set_needs_clients();
+        if !self.warned_of_clients.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{}: the ssh of its shared connection takes no requests for sessions ({why}): each process gets an ssh client of its own",
+                connection.destination.host
+            );
+        }
     }
 
     fn warn_once(&self, text: &str) {

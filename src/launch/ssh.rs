@@ -117,8 +117,13 @@ fn arguments(
     if let Some(user) = user {
         arguments.extend(["-l".into(), user.into()]);
     }
-    arguments.extend(["--".into(), host.into(), format!("exec /bin/sh -c '{BOOTSTRAP}' {}", route.name()).into()]);
+    arguments.extend(["--".into(), host.into(), remote_command(route).into()]);
     arguments
+}
+
+/// Returns the command that a session runs on its host.
+pub(crate) fn remote_command(route: &Route) -> String {
+    format!("exec /bin/sh -c '{BOOTSTRAP}' {}", route.name())
 }
 
 /// Returns whether ssh is not to check the key of this host.

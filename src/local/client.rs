@@ -1,4 +1,5 @@
-//! One client, of ssh or another launcher: a child, its streams, and the lifeline that commands are written to.
+//! One client, of ssh or another launcher: what carries a session, its streams, and the lifeline that commands are
+//! written to. A child carries it, or the master of a shared connection does so without a child.
 //!
 //! The client's stdin is a socket, because a write to a socket need not raise SIGPIPE. The stdout of ssh is that
 //! socket, too, which saves a descriptor. The lifeline's lock is a leaf: no other lock is taken under it, and nothing
@@ -9,7 +10,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -19,6 +20,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use crate::local::mux::{self, Master};
 use crate::local::sys::{self, Polled};
 use crate::local::{self, Child, ChildHandle, Streams};
 
@@ -29,9 +31,42 @@ use crate::local::{self, Child, ChildHandle, Streams};
 pub(crate) struct Lifeline {
     socket: UnixStream,
     state: Mutex<LifelineState>,
-    client: Arc<ChildHandle>,
+    carrier: CarrierHandle,
     /// Whether the client's process group has to end with the client.
     has_group_to_end: AtomicBool,
+}
+
+/// Who carries a session, as the lifeline's threads see it.
+enum CarrierHandle {
+    Child(Arc<ChildHandle>),
+    /// The master of a shared connection, by the control socket of this session.
+    Master(Arc<mux::Control>),
+}
+
+impl CarrierHandle {
+    /// Returns what is readable when the carrier has ended, or has something to say; `None` if the kernel has no
+    /// pidfds.
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            CarrierHandle::Child(child) => child.as_fd(),
+            CarrierHandle::Master(control) => Some(control.as_fd()),
+        }
+    }
+
+    /// Sends a signal to the child. A session without one can only be closed.
+    fn signal(&self, signal: libc::c_int) {
+        match self {
+            CarrierHandle::Child(child) => child.signal(signal),
+            CarrierHandle::Master(control) => control.close(),
+        }
+    }
+
+    fn child(&self) -> Option<&ChildHandle> {
+        match self {
+            CarrierHandle::Child(child) => Some(child),
+            CarrierHandle::Master(_) => None,
+        }
+    }
 }
 
 enum LifelineState {
@@ -152,8 +187,9 @@ impl Lifeline {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
     }
 
+    /// Kills the client, or closes the session that has none.
     pub(crate) fn kill_client(&self) {
-        self.client.signal(libc::SIGKILL);
+        self.carrier.signal(libc::SIGKILL);
     }
 
     /// Makes the client's process group end with the client, until the wrapper has begun.
@@ -170,24 +206,26 @@ impl Lifeline {
     /// Kills the client's process group. A launcher can be a script that is killed because it hangs; then nothing else
     /// ends the program that it waits for.
     fn end_group(&self) {
-        if self.has_group_to_end.swap(false, Ordering::Relaxed) {
-            self.client.kill_group();
+        if let (true, Some(child)) = (self.has_group_to_end.swap(false, Ordering::Relaxed), self.carrier.child()) {
+            child.kill_group();
         }
     }
 
+    /// Sends a signal to the client, or closes the session that has none.
     pub(crate) fn signal_client(&self, signal: libc::c_int) {
-        self.client.signal(signal);
+        self.carrier.signal(signal);
     }
 
     /// Returns whether the client is known to have ended.
     pub(crate) fn client_has_ended(&self) -> bool {
-        let Some(client) = self.client.as_fd() else { return false };
+        let Some(client) = self.carrier.child().and_then(ChildHandle::as_fd) else { return false };
         let mut polled = [Polled::read(Some(client))];
         sys::poll(&mut polled, Some(Instant::now())).is_ok() && polled[0].ready
     }
 
-    pub(crate) fn client_pid(&self) -> u32 {
-        self.client.pid()
+    /// Returns the pid of the client; `None` for a session that has none.
+    pub(crate) fn client_pid(&self) -> Option<u32> {
+        self.carrier.child().map(ChildHandle::pid)
     }
 
     fn has_pending(&self) -> bool {
@@ -234,6 +272,32 @@ enum Stdout {
     Ended,
 }
 
+/// This side's ends of a client's streams.
+struct Ends {
+    socket: UnixStream,
+    stdout: Stdout,
+    stderr: File,
+}
+
+impl Ends {
+    /// Makes the streams, and returns the ends of both sides.
+    fn new(stdout: StdoutAs) -> io::Result<(Ends, Streams)> {
+        let (ours, theirs) = sys::socket_pair()?;
+        ours.set_nonblocking(true)?;
+        let stdin = OwnedFd::from(theirs);
+        let (stdout, childs_stdout) = match stdout {
+            StdoutAs::Socket => (Stdout::Socket, stdin.try_clone()?),
+            StdoutAs::Pipe => {
+                let (reader, writer) = sys::output_pipe()?;
+                (Stdout::Pipe(reader), writer)
+            }
+        };
+        let (stderr, childs_stderr) = sys::output_pipe()?;
+        let streams = Streams { stdin, stdout: childs_stdout, stderr: childs_stderr };
+        Ok((Ends { socket: ours, stdout, stderr }, streams))
+    }
+}
+
 /// The result of [`Client::pump`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pumped {
@@ -246,9 +310,15 @@ pub(crate) enum Pumped {
     Ended(Option<i32>),
 }
 
+/// Who carries a session, for the one thread that takes its end.
+enum Carrier {
+    Child(Child),
+    Master(mux::Session),
+}
+
 /// The client, owned by the one thread that reads its output and takes its exit.
 pub(crate) struct Client {
-    child: Child,
+    carrier: Carrier,
     lifeline: Arc<Lifeline>,
     stdout: Stdout,
     stderr: Option<File>,
@@ -257,25 +327,30 @@ pub(crate) struct Client {
 impl Client {
     /// Starts a launcher's program, and begins to write `script` to it, for the shell on the host.
     pub(crate) fn spawn(command: &Command, stdout: StdoutAs, script: Vec<Chunk>) -> io::Result<Client> {
-        let (ours, theirs) = sys::socket_pair()?;
-        ours.set_nonblocking(true)?;
-        let stdin = OwnedFd::from(theirs);
-        let (stdout, childs_stdout) = match stdout {
-            StdoutAs::Socket => (Stdout::Socket, stdin.try_clone()?),
-            StdoutAs::Pipe => {
-                let (reader, writer) = sys::output_pipe()?;
-                (Stdout::Pipe(reader), writer)
-            }
-        };
-        let (stderr, childs_stderr) = sys::output_pipe()?;
-        let child = local::spawn(command, Streams { stdin, stdout: childs_stdout, stderr: childs_stderr })?;
+        let (ends, streams) = Ends::new(stdout)?;
+        let child = local::spawn(command, streams)?;
+        let handle = CarrierHandle::Child(Arc::clone(child.handle()));
+        Ok(Client::new(Carrier::Child(child), handle, ends, script))
+    }
+
+    /// Requests a session from the master of a shared connection, and begins to write `script` to the shell that the
+    /// command starts on the host.
+    pub(crate) fn request(master: Master, command: &str, script: Vec<Chunk>) -> io::Result<Client> {
+        let (ends, streams) = Ends::new(StdoutAs::Socket)?;
+        let session = master.request(command, &streams);
+        let handle = CarrierHandle::Master(Arc::clone(session.control()));
+        Ok(Client::new(Carrier::Master(session), handle, ends, script))
+    }
+
+    fn new(carrier: Carrier, handle: CarrierHandle, ends: Ends, script: Vec<Chunk>) -> Client {
+        let Ends { socket, stdout, stderr } = ends;
         let lifeline = Arc::new(Lifeline {
-            socket: ours,
+            socket,
             state: Mutex::new(LifelineState::Open(Pending { chunks: script.into(), taken: 0 })),
-            client: Arc::clone(child.handle()),
+            carrier: handle,
             has_group_to_end: AtomicBool::new(false),
         });
-        Ok(Client { child, lifeline, stdout, stderr: Some(stderr) })
+        Client { carrier, lifeline, stdout, stderr: Some(stderr) }
     }
 
     pub(crate) fn lifeline(&self) -> &Arc<Lifeline> {
@@ -301,7 +376,7 @@ impl Client {
                 Polled { fd: (reads_socket || write).then_some(socket), write, ready: false },
                 Polled::read(pipe),
                 Polled::read(self.stderr.as_ref().map(AsFd::as_fd)),
-                Polled::read(self.lifeline.client.as_fd()),
+                Polled::read(self.lifeline.carrier.as_fd()),
             ];
             sys::poll(&mut polled, deadline)?;
             if !polled.iter().any(|polled| polled.ready) {
@@ -313,9 +388,15 @@ impl Client {
             self.lifeline.flush();
         }
         self.read_all(&mut sink)?;
-        // Without a pidfd, the end of both streams shows that the client has ended.
-        let closed = matches!(self.stdout, Stdout::Ended) && self.stderr.is_none();
-        if ended || (closed && self.lifeline.client.as_fd().is_none()) {
+        let has_ended = match &mut self.carrier {
+            Carrier::Master(session) => ended && session.hear(|reason| sink(Stream::Stderr, reason)),
+            // Without a pidfd, the end of both streams shows that the client has ended.
+            Carrier::Child(child) => {
+                let is_closed = matches!(self.stdout, Stdout::Ended) && self.stderr.is_none();
+                ended || (is_closed && child.handle().as_fd().is_none())
+            }
+        };
+        if has_ended {
             // Reads what the client wrote between the read above and its end: as much as the socket and the pipe hold.
             for _ in 0..LAST_READS {
                 if !self.read_all(&mut sink)? {
@@ -353,8 +434,13 @@ impl Client {
     fn reap(&mut self) -> Option<i32> {
         self.lifeline.cut();
         self.lifeline.end_group();
-        let status = self.child.wait()?;
-        status.code().or(status.signal().map(|signal| -signal))
+        match &mut self.carrier {
+            Carrier::Child(child) => {
+                let status = child.wait()?;
+                status.code().or(status.signal().map(|signal| -signal))
+            }
+            Carrier::Master(session) => Some(session.end()),
+        }
     }
 }
 
@@ -364,7 +450,9 @@ impl Drop for Client {
         self.lifeline.close();
         self.lifeline.kill_client();
         self.lifeline.end_group();
-        self.child.wait();
+        if let Carrier::Child(child) = &mut self.carrier {
+            child.wait();
+        }
     }
 }
 

@@ -18,6 +18,8 @@
 //! - **Waiting.** A [`Child`] belongs to the one thread that takes its exit status. The status is unknown if the host
 //!   program took it first. That is not an error, because the remote host reports the exit of the application.
 //!
+//! A session on a shared connection needs no child: `mux.rs` requests it from the ssh client that holds the connection.
+//!
 //! `sys.rs` has the other system calls. It also starts the library's threads, with all signals blocked.
 //!
 //! # What it may use
@@ -27,7 +29,7 @@
 //! Any thread may spawn. It waits until the child has executed the program, as posix_spawn does. [`ChildHandle`] and
 //! [`client::Lifeline`] are shared between threads; [`Child`] and [`client::Client`] belong to one thread. These block:
 //! [`Child::wait`] and [`Child::wait_until`], [`client::Client::pump`] and the drop of a client, which kills it and
-//! waits for its end, `local_program`, `sys::poll` and `sys::lock_directory`. Each system call that a signal can
+//! waits for its end, `local_program`, `mux::greet`, `sys::poll` and `sys::lock_directory`. Each system call that a signal can
 //! interrupt is repeated, because these calls also run on threads of the host program.
 //!
 //! # Locks
@@ -43,6 +45,7 @@ pub(crate) mod client;
 #[cfg(test)]
 pub(crate) mod heap;
 pub(crate) mod local_program;
+pub(crate) mod mux;
 mod spawn;
 pub(crate) mod sys;
 

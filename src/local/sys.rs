@@ -139,8 +139,9 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Connects to a unix socket and closes the connection. Does not wait for a socket whose owner is stopped.
-pub(crate) fn connects(path: &Path) -> io::Result<()> {
+/// Connects to a unix socket, and returns a socket that does not block. Returns `WouldBlock` if the socket's owner has
+/// left too many connections waiting.
+pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     // SAFETY: sockaddr_un is plain data, for which zero bytes are valid.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
@@ -157,11 +158,45 @@ pub(crate) fn connects(path: &Path) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: a descriptor that was just made is owned by nobody else.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
     let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
     // SAFETY: the address is of this frame, and the length is its.
     let done = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if done == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a descriptor over a unix socket, with one byte beside it. Does not block.
+pub(crate) fn send_descriptor(socket: &UnixStream, descriptor: BorrowedFd) -> io::Result<()> {
+    /// A buffer for a control message with one descriptor, aligned as its header must be.
+    #[repr(C)]
+    struct Control {
+        header: libc::cmsghdr,
+        descriptor: libc::c_int,
+        padding: libc::c_int,
+    }
+    let mut byte = 0u8;
+    let mut part = libc::iovec { iov_base: ptr::from_mut(&mut byte).cast(), iov_len: 1 };
+    // SAFETY: these are plain data, for which zero bytes are valid.
+    let (mut control, mut message): (Control, libc::msghdr) = unsafe { std::mem::zeroed() };
+    control.header.cmsg_level = libc::SOL_SOCKET;
+    control.header.cmsg_type = libc::SCM_RIGHTS;
+    // SAFETY: CMSG_LEN and CMSG_SPACE are arithmetic.
+    let (length, space) = unsafe { (libc::CMSG_LEN(size_of::<libc::c_int>() as u32), libc::CMSG_SPACE(4)) };
+    debug_assert_eq!(space as usize, size_of::<Control>());
+    control.header.cmsg_len = length as _;
+    control.descriptor = descriptor.as_raw_fd();
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = ptr::from_mut(&mut control).cast();
+    message.msg_controllen = space as _;
+    loop {
+        // SAFETY: the message points to objects of this frame, and both descriptors are open.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
+        match sent {
+            1 => return Ok(()),
+            _ => interrupted_or(io::Error::last_os_error())?,
+        }
+    }
 }
 
 /// Whether [`lock_directory`] shares the lock with other programs.

@@ -71,6 +71,7 @@ pub struct Options {
     pub(crate) lost_timeout: Duration,
     pub(crate) restore_timeout: Duration,
     pub(crate) share_connections: bool,
+    pub(crate) ssh_client_per_process: bool,
     pub(crate) raise_descriptor_limit: bool,
     pub(crate) lease: Duration,
     pub(crate) host_key_policy: HostKeyPolicy,
@@ -92,6 +93,7 @@ impl Default for Options {
             lost_timeout: Duration::from_secs(30),
             restore_timeout: Duration::MAX,
             share_connections: true,
+            ssh_client_per_process: true,
             raise_descriptor_limit: false,
             lease: Duration::from_secs(30),
             host_key_policy: HostKeyPolicy::default(),
@@ -181,6 +183,22 @@ impl Options {
     /// process logs in by itself, which makes a start many times slower. Default: true.
     pub fn share_connections(mut self, share: bool) -> Options {
         self.share_connections = share;
+        self
+    }
+
+    /// Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
+    /// Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's
+    /// protocol for that (PROTOCOL.mux): a start then costs no process on this machine, and a process no memory for one.
+    /// Default: true.
+    ///
+    /// Without clients, [`RuntimePids::ssh_client`](crate::RuntimePids::ssh_client) is `None`, and
+    /// [`kill_process_without_metadata`](crate::Manager::kill_process_without_metadata) closes the session. Whoever kills
+    /// the ssh client of the connection breaks the links of all processes on it, of up to eight. `SendEnv` and `SetEnv`
+    /// of ssh_config do not apply, because it is the client of a session that sends variables: use
+    /// [`BootRequest::environment`](crate::BootRequest::environment). A connection whose ssh does not speak this
+    /// protocol, or does not answer within 2 s, gets clients all the same, and one warning in the log says so.
+    pub fn ssh_client_per_process(mut self, client: bool) -> Options {
+        self.ssh_client_per_process = client;
         self
     }
 

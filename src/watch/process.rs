@@ -27,7 +27,8 @@ use crate::watch::state::{Action, Input, ProcessState, State, decide};
 /// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RuntimePids {
-    /// The client of ssh or of another launcher, on this machine. `None` when it has ended.
+    /// The client of ssh or of another launcher, on this machine. `None` when it has ended, and for a process without
+    /// one ([`Options::ssh_client_per_process`](crate::Options::ssh_client_per_process)).
     pub ssh_client: Option<i64>,
     /// The application, on its host. Stays after the application has ended.
     pub remote: Option<i64>,

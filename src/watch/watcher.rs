@@ -187,7 +187,7 @@ impl Watcher {
         let line = self.script(purpose, &nonce, seat);
         let mut client = seat.spawn_client(shared.options(), &process.target(), line)?;
         let lifeline = Arc::clone(client.lifeline());
-        process.set_pids(|pids| pids.ssh_client = Some(lifeline.client_pid().into()));
+        process.set_pids(|pids| pids.ssh_client = lifeline.client_pid().map(i64::from));
         process.set_lifeline(Some(Arc::clone(&lifeline)));
         // A kill that came before the lifeline was there could not close it.
         let is_over = match purpose {

@@ -17,6 +17,8 @@ static void options_and_requests(void)
     OK(sshpm_options_set_connect_timeout(options, 1.0));
     OK(sshpm_options_set_share_connections(options, false));
     NULL_ARGUMENT(sshpm_options_set_share_connections(NULL, false));
+    OK(sshpm_options_set_ssh_client_per_process(options, false));
+    NULL_ARGUMENT(sshpm_options_set_ssh_client_per_process(NULL, false));
     OK(sshpm_options_set_raise_descriptor_limit(options, false));
     NULL_ARGUMENT(sshpm_options_set_raise_descriptor_limit(NULL, true));
     OK(sshpm_options_set_lease(options, 9.0));

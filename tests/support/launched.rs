@@ -56,6 +56,18 @@ pub fn launched_by() -> By {
     })
 }
 
+/// The variable that says "no" where sessions on shared connections are to have no ssh clients.
+const CLIENTS: &str = "SSHPM_TEST_SSH_CLIENTS";
+
+/// Returns whether each process has an ssh client of its own.
+pub fn has_clients() -> bool {
+    match env::var(CLIENTS).as_deref() {
+        Err(_) => true,
+        Ok("no") => false,
+        Ok(other) => panic!("{CLIENTS}={other}"),
+    }
+}
+
 /// Hands the launcher on to a test program. Removes the remote's own variables: with them, the program would count as
 /// one of the remote's processes.
 pub(super) fn hand_on(command: &mut Command) {
@@ -134,7 +146,7 @@ impl Remote {
     /// its name says.
     pub fn options(&self) -> Options {
         match launched_by() {
-            By::Ssh => Options::new().ssh_config(self.ssh_config()),
+            By::Ssh => Options::new().ssh_config(self.ssh_config()).ssh_client_per_process(has_clients()),
             By::Local => local_options(&self.carrier()),
             By::Command => Options::new().launcher(carried_by(&self.carrier())),
             By::Slurm => self.slurm("srun"),
@@ -149,7 +161,7 @@ impl Remote {
         let options = match launched_by() {
             By::Ssh => {
                 let config = self.user_config(&format!("Match exec \"test ! -e '{shown}'\"\n  Port 1\n"));
-                Options::new().ssh_config(config)
+                Options::new().ssh_config(config).ssh_client_per_process(has_clients())
             }
             By::Local => self.options(),
             By::Command => {

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 pub use brief::{BRIEF, LOG, assert_same_bytes, brief, difference, shorten, shorten_lines};
 pub use builder::{OWN_ETC, RemoteBuilder, find_program, test_app, toolchain_command};
 pub use clean::begin_clean;
-pub use launched::{By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, is_failure, launched_by, learned};
+pub use launched::{
+    By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, has_clients, is_failure, launched_by, learned,
+};
 pub use local::{
     LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_by_script, isolated_command,
     isolated_name, isolated_with_state, isolated_within, local_snapshot, peak_kib, ssh_children,

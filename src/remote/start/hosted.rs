@@ -387,11 +387,7 @@ fn a_shell_that_ends_at_the_sign_of_its_exec_has_not_run() {
             let mut session = host.start_confirmed(&request);
             session.hear("pid");
             let report = session.reports.iter().find(|report| !report.starts_with("attached")).unwrap();
-            assert!(
-                report.starts_with("exit ") && report.ends_with(" 0 0"),
-                "{}: {policy:?}: {report}",
-                session.name
-            );
+            assert!(report.starts_with("exit ") && report.ends_with(" 0 0"), "{}: {policy:?}: {report}", session.name);
             session.send(b"bye\n");
             session.close();
             host.assert_nothing_left();

@@ -118,6 +118,11 @@ impl Options {
         self.set(move |this| check(unsafe { c::sshpm_options_set_share_connections(this, share) }))
     }
 
+    pub fn ssh_client_per_process(self, client: bool) -> Options {
+        // SAFETY: options that are ours.
+        self.set(move |this| check(unsafe { c::sshpm_options_set_ssh_client_per_process(this, client) }))
+    }
+
     pub fn raise_descriptor_limit(self, raise: bool) -> Options {
         // SAFETY: options that are ours.
         self.set(move |this| check(unsafe { c::sshpm_options_set_raise_descriptor_limit(this, raise) }))
