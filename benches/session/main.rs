@@ -1,5 +1,5 @@
 //! sshpm's benchmark: a session of run control against a private sshd, beside raw ssh and other tools.
-//! `cargo bench --bench session -- --help` lists the options; BENCHMARKS.md explains each number.
+//! `cargo bench --bench session -- --help` lists the options; docs/benchmarks.md explains each number.
 //!
 //! Each repetition measures everything once, in turn, so that other work of the machine affects all measurements alike.
 //! Each session of sshpm runs in a new process of this program, which contains only the manager.
