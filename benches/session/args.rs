@@ -4,13 +4,15 @@ use crate::plan::Plan;
 
 pub const USAGE: &str = "\
 usage: cargo bench --bench session -- [--processes N] [--hosts H] [--repetitions R] [--unshared] [--no-tools] [--json]
+                                        [--smoke]
 
   --processes N    boots N processes (default 50)
   --hosts H        boots them on H hosts, which are aliases of one private sshd (default 1)
   --repetitions R  measures everything R times, in turn (default 5, the fewest for a median that counts)
   --unshared       shares no connections: each process logs in by itself
   --no-tools       does not measure pdsh, clush, parallel and parallel-ssh
-  --json           prints one object on one line at the end: medians, or null where nothing was measured";
+  --json           prints one object on one line at the end: medians, or null where nothing was measured
+  --smoke          only checks that the benchmark works, with few processes; its numbers mean nothing";
 
 /// Not for users: makes this program run one session, in a process of its own.
 pub const AS_SESSION: &str = "--as-session";
@@ -42,9 +44,10 @@ impl Args {
         Args { processes: 50, hosts: 1, repetitions: 5, shared: true, tools: true, json: false, smoke: false }
     }
 
-    /// Returns the arguments for `cargo test --benches`, which starts the benchmark without `--bench`.
-    fn smoke() -> Args {
-        Args { processes: 2, repetitions: 1, tools: false, smoke: true, ..Args::defaults() }
+    /// Reduces the arguments to what `--smoke` measures. `cargo test --bench session`, which starts the benchmark
+    /// without `--bench`, does so too.
+    fn smoke(self) -> Args {
+        Args { processes: 2, hosts: 1, repetitions: 1, tools: false, smoke: true, ..self }
     }
 
     /// Returns how many processes the idle measurement has, and how many seconds it takes.
@@ -85,6 +88,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
             "--unshared" => args.shared = false,
             "--no-tools" => args.tools = false,
             "--json" => args.json = true,
+            "--smoke" => args.smoke = true,
             "--help" | "-h" => return Ok(Invocation::Help),
             _ => return Err(format!("unknown option {word:?}")),
         }
@@ -95,7 +99,8 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
             args.processes, args.hosts
         ));
     }
-    Ok(Invocation::Measure(if by_cargo_bench || any { args } else { Args::smoke() }))
+    let smoke = args.smoke || !(by_cargo_bench || any);
+    Ok(Invocation::Measure(if smoke { args.smoke() } else { args }))
 }
 
 fn number(name: &str, value: &str, most: usize) -> Result<usize, String> {

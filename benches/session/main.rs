@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let done = match args::parse(std::env::args().skip(1)) {
         Ok(Invocation::Help) => say(args::USAGE).map(|()| true),
         Ok(Invocation::Session(plan)) => {
-            session::run(&plan).and_then(|samples| say(&samples.to_json().to_string())).map(|()| true)
+            session::run(&plan).and_then(|samples| say(&samples.to_json()?)).map(|()| true)
         }
         Ok(Invocation::Measure(args)) => measure(&args),
         Err(error) => {
@@ -59,9 +59,8 @@ fn main() -> ExitCode {
 fn measure(args: &Args) -> Result<bool, String> {
     proc::raise_descriptor_limit();
     let machine = machine::describe();
-    let rig = Rig::start(args)?;
+    let rig = Rig::start(args.hosts, args.shared)?;
     let mut samples = Samples::default();
-    warm_up(&rig)?;
     for repetition in 1..=args.repetitions {
         eprintln!("repetition {repetition} of {}", args.repetitions);
         repeat::repeat(args, &rig, &mut samples)?;
@@ -80,18 +79,10 @@ fn say(line: &str) -> Result<(), String> {
     writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot write to stdout: {error}"))
 }
 
-/// Logs in once. This reads the needed files from the disk, and shows here if logins do not work at all.
-fn warm_up(rig: &Rig) -> Result<(), String> {
-    let status = rig.ssh().args([&rig.host(0), "true"]).status().map_err(|error| format!("cannot run ssh: {error}"))?;
-    if !status.success() {
-        return Err(format!("a login at the private sshd failed: {status}"));
-    }
-    rig.settle()
-}
-
 /// Returns how many processes were lost in all sessions together.
 fn lost(samples: &Samples) -> f64 {
-    ["lost", "larger_lost", "idle_lost"].iter().map(|name| samples.sum(name)).sum()
+    let of_sessions = samples.names().filter(|name| name.split('_').any(|word| word == "lost"));
+    of_sessions.map(|name| samples.sum(name)).sum()
 }
 
 /// Returns the medians of everything that was measured, and null for what users rely on and was not measured.

@@ -4,16 +4,16 @@ use std::process::{Command, Stdio};
 
 use crate::args::{AS_SESSION, Args};
 use crate::floor;
-use crate::plan::Extent;
+use crate::plan::{Extent, Plan};
 use crate::rig::Rig;
-use crate::samples::Samples;
+use crate::samples::{Samples, with_prefix};
 use crate::tools::TOOLS;
 
 /// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
 /// else fails, its number is missing.
 pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), String> {
     let count = args.processes;
-    session(rig, Extent::Full, count, "", samples)?;
+    session(rig, &rig.plan(Extent::Full, count), str::to_owned, samples)?;
     let logins = samples.last("logins").unwrap_or(0.0) as usize;
     attempt(rig, samples, |samples| floor::shared(rig, count, logins, samples))?;
     attempt(rig, samples, |samples| floor::fresh(rig, count, samples))?;
@@ -23,13 +23,14 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
         }
     }
     if let Some(larger) = args.larger() {
-        session(rig, Extent::Boot, larger, "larger_", samples)?;
+        session(rig, &rig.plan(Extent::Boot, larger), with_prefix("larger_"), samples)?;
     }
     let (idle, seconds) = args.idle();
-    session(rig, Extent::Idle(seconds), idle, "idle_", samples)
+    session(rig, &rig.plan(Extent::Idle(seconds), idle), with_prefix("idle_"), samples)
 }
 
-fn attempt(
+/// Measures something beside sshpm. If it fails, a note in place of its number says why.
+pub fn attempt(
     rig: &Rig,
     samples: &mut Samples,
     measure: impl FnOnce(&mut Samples) -> Result<(), String>,
@@ -40,18 +41,18 @@ fn attempt(
     rig.settle()
 }
 
-/// Runs this program again for one session, and adds its samples with `prefix` before their names.
-fn session(rig: &Rig, extent: Extent, processes: usize, prefix: &str, samples: &mut Samples) -> Result<(), String> {
+/// Runs this program again for one session, and adds its samples under the names that `rename` makes of theirs.
+pub fn session(rig: &Rig, plan: &Plan, rename: impl Fn(&str) -> String, samples: &mut Samples) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
-    command.args([AS_SESSION, &rig.plan(extent, processes).to_json()?]);
+    command.args([AS_SESSION, &plan.to_json()?]);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let output = child
         .and_then(std::process::Child::wait_with_output)
         .map_err(|error| format!("cannot run a session: {error}"))?;
     if !output.status.success() {
-        return Err(format!("a session of {processes} processes failed: {}", output.status));
+        return Err(format!("a session of {} processes failed: {}", plan.processes, output.status));
     }
-    samples.absorb(prefix, &String::from_utf8_lossy(&output.stdout))?;
+    samples.merge(Samples::from_json(&String::from_utf8_lossy(&output.stdout))?, rename);
     rig.settle()
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::args::Args;
 use crate::plan::{Extent, Plan};
 use crate::session::{LINES, logins};
 use crate::support::{Remote, namespaces_work};
@@ -33,8 +32,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn start(args: &Args) -> Result<Rig, String> {
-        let startups = AT_ONCE_PER_HOST * args.hosts;
+    pub fn start(hosts: usize, shared: bool) -> Result<Rig, String> {
+        let startups = AT_ONCE_PER_HOST * hosts;
         // One sshd stands for all hosts: it has to allow what they would allow together.
         let builder = Remote::builder()
             .sshd_option(&format!("MaxStartups {startups}:30:{}", startups.max(100)))
@@ -44,8 +43,8 @@ impl Rig {
         let pid =
             fs::read_to_string(remote.dir().join("pid")).map_err(|error| format!("cannot read sshd's pid: {error}"))?;
         let rig = Rig {
-            hosts: args.hosts,
-            shared: args.shared,
+            hosts,
+            shared,
             sshd_pid: pid.trim().parse().map_err(|error| format!("cannot read sshd's pid: {error}"))?,
             account: match &user {
                 Some(user) => format!("an account of its own ({}), without start-up files", user.shell.display()),
@@ -56,7 +55,18 @@ impl Rig {
         };
         rig.write_config(user.as_ref().map(|user| user.name.as_str()))?;
         rig.write_log()?;
+        rig.warm_up()?;
         Ok(rig)
+    }
+
+    /// Logs in once. This reads the needed files from the disk, and shows here if logins do not work at all.
+    fn warm_up(&self) -> Result<(), String> {
+        let login = self.ssh().args([&self.host(0), "true"]).status();
+        let status = login.map_err(|error| format!("cannot run ssh: {error}"))?;
+        if !status.success() {
+            return Err(format!("a login at the private sshd failed: {status}"));
+        }
+        self.settle()
     }
 
     /// Writes the ssh_config with the aliases, which includes the remote's own one. `h1-*` gives more names to the

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Samples {
     values: BTreeMap<String, Vec<f64>>,
     /// Says what could not be measured, and why. Each note appears once.
@@ -62,23 +62,28 @@ impl Samples {
         Some(low + (high - low) * place.fract())
     }
 
-    /// Returns the samples as JSON for another process, which reads them with [`Samples::absorb`].
-    pub fn to_json(&self) -> Value {
-        serde_json::json!({"values": self.values, "notes": self.notes})
+    /// Returns the samples as JSON for another process, which reads them with [`Samples::from_json`].
+    pub fn to_json(&self) -> Result<String, String> {
+        serde_json::to_string(self).map_err(|error| format!("cannot write the samples of a session: {error}"))
     }
 
-    /// Adds the samples that another process has printed, with `prefix` before each name.
-    pub fn absorb(&mut self, prefix: &str, text: &str) -> Result<(), String> {
-        let object: Value =
-            serde_json::from_str(text).map_err(|error| format!("cannot read the samples of a session: {error}"))?;
-        for (name, values) in object["values"].as_object().ok_or("the samples of a session have no values")? {
-            for value in values.as_array().into_iter().flatten().filter_map(Value::as_f64) {
-                self.add(&format!("{prefix}{name}"), value);
-            }
-        }
-        for note in object["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            self.note(note.to_owned());
-        }
-        Ok(())
+    pub fn from_json(text: &str) -> Result<Samples, String> {
+        serde_json::from_str(text).map_err(|error| format!("cannot read the samples of a session: {error}"))
     }
+
+    /// Adds samples under the names that `rename` makes of theirs.
+    pub fn merge(&mut self, others: Samples, rename: impl Fn(&str) -> String) {
+        for (name, values) in others.values {
+            self.values.entry(rename(&name)).or_default().extend(values);
+        }
+        for note in others.notes {
+            self.note(note);
+        }
+    }
+}
+
+/// Returns a function that puts `prefix` before a name, for [`Samples::merge`].
+pub fn with_prefix(prefix: impl Into<String>) -> impl Fn(&str) -> String {
+    let prefix = prefix.into();
+    move |name| format!("{prefix}{name}")
 }
