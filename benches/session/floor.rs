@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use crate::again::SETUP_SECONDS;
 use crate::clients::{Clients, STAY, read_pid, with_pipes};
+use crate::cpu::{self, Cpu, rounds};
 use crate::masters::{Masters, session};
 use crate::proc::pss_kib_of;
 use crate::rig::{Rig, SESSIONS_PER_CONNECTION};
@@ -42,14 +44,22 @@ fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) 
 }
 
 fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Samples) -> Result<(), String> {
-    let mut clients = Clients::default();
     wait_for_quiet();
-    let begin = Instant::now();
-    for number in 0..processes {
-        clients.spawn(&mut session(rig, number % masters.count, "true"))?;
+    let cpu = Cpu::now(rig.sshd_pid());
+    for _ in 0..rounds(processes) {
+        let mut clients = Clients::default();
+        let begin = Instant::now();
+        for number in 0..processes {
+            clients.spawn(&mut session(rig, number % masters.count, "true"))?;
+        }
+        clients.wait()?;
+        let time = begin.elapsed().as_secs_f64();
+        samples.add("floor_sessions_s", time);
+        samples.add("floor_setup_s", SETUP_SECONDS + time);
+        wait_for_quiet();
     }
-    clients.wait()?;
-    samples.add("floor_sessions_s", begin.elapsed().as_secs_f64());
+    let starts = rounds(processes) * processes;
+    cpu::note(samples, cpu.and_then(Cpu::spent), starts, ["floor_cpu_manager_ms", "floor_cpu_host_ms"]);
     Ok(())
 }
 

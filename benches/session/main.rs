@@ -4,8 +4,10 @@
 //! Each repetition measures everything once, in turn, so that other work of the machine affects all measurements alike.
 //! Each session of sshpm runs in a new process of this program, which contains only the manager.
 
+mod again;
 mod args;
 mod clients;
+mod cpu;
 mod floor;
 mod idle;
 mod machine;

@@ -82,6 +82,21 @@ pub fn activity(directory: &Path) -> Option<Activity> {
     })
 }
 
+/// Returns the CPU time of this process and of its children that have ended and were reaped, in milliseconds.
+pub fn own_cpu_ms() -> f64 {
+    let of = |who| {
+        // SAFETY: the struct is ours, and has no invalid values.
+        let usage = unsafe {
+            let mut usage = std::mem::zeroed::<libc::rusage>();
+            libc::getrusage(who, &mut usage);
+            usage
+        };
+        let ms = |time: libc::timeval| time.tv_sec as f64 * 1e3 + time.tv_usec as f64 / 1e3;
+        ms(usage.ru_utime) + ms(usage.ru_stime)
+    };
+    of(libc::RUSAGE_SELF) + of(libc::RUSAGE_CHILDREN)
+}
+
 fn ticks_per_second() -> f64 {
     // SAFETY: takes an integer and touches no memory.
     unsafe { libc::sysconf(libc::_SC_CLK_TCK) as f64 }

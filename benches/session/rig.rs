@@ -106,6 +106,11 @@ impl Rig {
         AT_ONCE_PER_HOST * self.hosts
     }
 
+    /// Returns the pid of sshd's listener.
+    pub fn sshd_pid(&self) -> i32 {
+        self.sshd_pid
+    }
+
     pub fn log_file(&self) -> PathBuf {
         self.log_file.clone()
     }

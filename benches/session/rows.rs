@@ -9,6 +9,7 @@ use crate::tools::TOOLS;
 /// Returns all rows, in the order of the table.
 pub fn rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     let mut rows = boot_rows(args, rig, samples);
+    rows.extend(again_rows(args));
     rows.extend(life_rows(args));
     rows.extend(cost_rows(args));
     rows.extend(idle_rows(args));
@@ -22,7 +23,7 @@ fn boot_rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     let floor = format!("raw `ssh -S` of {count} `true`, its {masters} masters included");
     let fresh = format!("raw `ssh` of {count} `true`, unshared, {} at once", rig.at_once());
     let mut rows = vec![
-        Row::new(&boot, "boot_s", "s").beside(floor, "floor_mux_s").target(Target::Ratio(1.5)),
+        Row::new(&boot, "boot_s", "s").beside(floor, "floor_mux_s").target(Target::Ratio(1.25)),
         Row::new(&boot, "boot_s", "s").beside(fresh, "floor_fresh_s"),
     ];
     for tool in TOOLS.iter().filter(|_| args.tools) {
@@ -42,6 +43,24 @@ fn boot_rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     rows.push(Row::new(format!("logins for {count}"), "logins", ""));
     rows.push(Row::new("processes lost, in all", "lost", "").target(Target::Value(0.0)));
     rows
+}
+
+fn again_rows(args: &Args) -> Vec<Row> {
+    let count = args.processes;
+    let cpu = |side: &str| format!("CPU of one start and end over an open connection, {side} side");
+    let floor = || format!("raw `ssh -S` of {count} `true` over masters that are ready");
+    let raw = || "raw `ssh -S … true` over a master that is ready".to_owned();
+    vec![
+        Row::new(format!("boot of {count} on open connections"), "warm_boot_s", "s")
+            .beside(floor(), "floor_sessions_s")
+            .target(Target::Ratio(1.9)),
+        Row::new(format!("boot of {count} with the setup line `sleep 1`, on open connections"), "setup_boot_s", "s")
+            .beside(format!("1 s, and {}", floor()), "floor_setup_s"),
+        Row::new(cpu("manager's"), "start_cpu_manager_ms", "ms").beside(raw(), "floor_cpu_manager_ms"),
+        Row::new(cpu("host's"), "start_cpu_host_ms", "ms")
+            .beside(raw(), "floor_cpu_host_ms")
+            .target(Target::Value(10.0)),
+    ]
 }
 
 fn life_rows(args: &Args) -> Vec<Row> {

@@ -14,7 +14,7 @@ use crate::proc::{Own, descendants, pss_kib_of};
 use crate::samples::{Samples, ms};
 
 /// How long the next event or answer may take. The whole time passes only if something is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Long enough for a thousand logins.
 const START_TIMEOUT: Duration = Duration::from_secs(1800);
 /// How many deaths, reads and validations are measured in one session.
@@ -51,7 +51,13 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
             idle::measure(&mut samples, plan.sshd_pid, &pids, Duration::from_secs(seconds));
         }
     }
-    session.kill_all(&mut samples)?;
+    wait_for_quiet();
+    samples.add("kill_all_s", session.end_all()?);
+    if plan.extent == Extent::Full && plan.shared {
+        session.again(&mut samples)?;
+        session.setup(&mut samples)?;
+    }
+    samples.add("lost", session.lost as f64);
     Ok(samples)
 }
 
@@ -61,13 +67,13 @@ pub fn logins(sshd_log: &Path) -> Result<usize, String> {
     Ok(String::from_utf8_lossy(&log).matches("Accepted publickey").count())
 }
 
-struct Session<'a> {
-    plan: &'a Plan,
+pub struct Session<'a> {
+    pub plan: &'a Plan,
     manager: Manager,
     events: Subscription,
     uuids: Vec<String>,
     /// The remote pids of the processes that run.
-    pids: BTreeMap<String, i64>,
+    pub pids: BTreeMap<String, i64>,
     lost: usize,
 }
 
@@ -84,7 +90,7 @@ impl Session<'_> {
 
         let begin = Instant::now();
         for at in 0..plan.processes {
-            session.start(at)?;
+            session.start(at, None)?;
         }
         session.wait_for_starts(plan.processes)?;
         samples.add("boot_s", begin.elapsed().as_secs_f64());
@@ -96,14 +102,17 @@ impl Session<'_> {
     }
 
     /// Starts an application that writes a line and then waits for a signal, which ends it at once.
-    fn start(&self, at: usize) -> Result<(), String> {
+    pub fn start(&self, at: usize, setup: Option<&str>) -> Result<(), String> {
         let program = self.plan.app.as_os_str().to_owned();
         let argv = [program, "heartbeat".into(), "1000000".into()];
-        let request = BootRequest::new(self.plan.host(at), argv).start_timeout(START_TIMEOUT);
+        let mut request = BootRequest::new(self.plan.host(at), argv).start_timeout(START_TIMEOUT);
+        if let Some(line) = setup {
+            request = request.setup_line(line);
+        }
         self.manager.start_process(&self.uuids[at], &request).map(|_| ()).map_err(|error| error.to_string())
     }
 
-    fn wait_for_starts(&mut self, count: usize) -> Result<(), String> {
+    pub fn wait_for_starts(&mut self, count: usize) -> Result<(), String> {
         let mut left = count;
         while left > 0 {
             match self.events.recv_timeout(PATIENCE) {
@@ -194,7 +203,7 @@ impl Session<'_> {
             samples.add("death_notice_ms", ms(begin.elapsed()));
             dead.push(at);
         }
-        dead.iter().try_for_each(|at| self.start(*at))?;
+        dead.iter().try_for_each(|at| self.start(*at, None))?;
         self.wait_for_starts(dead.len())
     }
 
@@ -208,15 +217,24 @@ impl Session<'_> {
         }
     }
 
-    fn kill_all(mut self, samples: &mut Samples) -> Result<(), String> {
-        wait_for_quiet();
-        // These processes were lost by themselves until now.
+    /// Counts the processes that were lost by themselves until now.
+    pub fn note_lost(&mut self) {
         while let Ok(event) = self.events.try_recv() {
             self.lose(&event);
         }
+    }
+
+    /// Drops the events of ends that the benchmark has caused.
+    pub fn forget_ends(&mut self) {
+        while self.events.try_recv().is_ok() {}
+        self.pids.clear();
+    }
+
+    /// Kills all processes. Returns how long that took, in seconds.
+    pub fn kill_all(&mut self) -> Result<f64, String> {
         let begin = Instant::now();
         let results = self.manager.kill_all_processes(&KillTimeouts::default()).map_err(|error| error.to_string())?;
-        samples.add("kill_all_s", begin.elapsed().as_secs_f64());
+        let time = begin.elapsed().as_secs_f64();
         for (uuid, result) in &results {
             // A process that was lost before has been counted.
             if let (Err(error), true) = (result, self.pids.contains_key(uuid)) {
@@ -224,7 +242,6 @@ impl Session<'_> {
                 self.lost += 1;
             }
         }
-        samples.add("lost", self.lost as f64);
-        Ok(())
+        Ok(time)
     }
 }
