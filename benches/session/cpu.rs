@@ -69,7 +69,8 @@ fn read(sshd_pid: i32) -> Option<(f64, f64)> {
     host.insert(guard);
     // The benchmark itself is the guard's parent.
     let clients = &pids(std::process::id() as i32) - &host;
-    // `sum` leaves out processes that have just ended. The guard lives, so it shows whether the kernel reports anything.
+    // `sum` leaves out processes that have just ended. The guard lives, so it shows whether the kernel reports
+    // anything.
     activity(&PathBuf::from(format!("/proc/{guard}")))?;
     Some((sum(&clients), sum(&host)))
 }

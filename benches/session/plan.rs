@@ -11,6 +11,8 @@ pub enum Extent {
     Full,
     /// Boot, memory and the end.
     Boot,
+    /// The same, and then boots on open connections.
+    Again,
     /// Idleness for this many seconds.
     Idle(u64),
 }
@@ -22,6 +24,8 @@ pub struct Plan {
     pub processes: usize,
     pub hosts: Vec<String>,
     pub shared: bool,
+    /// Whether each process on a shared connection has an ssh client of its own.
+    pub clients: bool,
     pub ssh_config: PathBuf,
     /// The path of the application on the remote.
     pub app: PathBuf,

@@ -6,7 +6,7 @@ use crate::args::{AS_SESSION, Args};
 use crate::floor;
 use crate::plan::{Extent, Plan};
 use crate::rig::Rig;
-use crate::samples::{Samples, with_prefix};
+use crate::samples::{Samples, with_prefix, without_clients};
 use crate::tools::TOOLS;
 
 /// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
@@ -16,6 +16,9 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
     session(rig, &rig.plan(Extent::Full, count), str::to_owned, samples)?;
     let logins = samples.last("logins").unwrap_or(0.0) as usize;
     attempt(rig, samples, |samples| floor::shared(rig, count, logins, samples))?;
+    if args.shared {
+        no_clients(args, rig, samples)?;
+    }
     attempt(rig, samples, |samples| floor::fresh(rig, count, samples))?;
     if args.tools {
         for tool in TOOLS {
@@ -27,6 +30,15 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
     }
     let (idle, seconds) = args.idle();
     session(rig, &rig.plan(Extent::Idle(seconds), idle), with_prefix("idle_"), samples)
+}
+
+/// Measures what differs where processes have no ssh clients.
+fn no_clients(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), String> {
+    let plan = Plan { clients: false, ..rig.plan(Extent::Again, args.processes) };
+    session(rig, &plan, without_clients, samples)?;
+    let Some(larger) = args.larger() else { return Ok(()) };
+    let plan = Plan { clients: false, ..rig.plan(Extent::Boot, larger) };
+    session(rig, &plan, |name| format!("larger_{}", without_clients(name)), samples)
 }
 
 /// Measures something beside sshpm. If it fails, a note in place of its number says why.

@@ -153,6 +153,7 @@ impl Rig {
             processes,
             hosts: (0..self.hosts).map(|host| self.host(host)).collect(),
             shared: self.shared,
+            clients: true,
             ssh_config: self.config(),
             app: self.remote.app(),
             log_file: self.log_file(),

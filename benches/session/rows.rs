@@ -6,10 +6,13 @@ use crate::samples::Samples;
 use crate::table::{Row, Target, number};
 use crate::tools::TOOLS;
 
+const NO_CLIENT: &str = ", without clients";
+const SSH_PSS_NO_CLIENT: &str = "ssh_pss_no_client_kib_per_process";
+
 /// Returns all rows, in the order of the table.
 pub fn rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     let mut rows = boot_rows(args, rig, samples);
-    rows.extend(again_rows(args));
+    rows.extend(shared_rows(args));
     rows.extend(life_rows(args));
     rows.extend(cost_rows(args));
     rows.extend(idle_rows(args));
@@ -45,22 +48,44 @@ fn boot_rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     rows
 }
 
-fn again_rows(args: &Args) -> Vec<Row> {
+/// Boots of which each connection can be shared, with an ssh client for each process and without.
+fn shared_rows(args: &Args) -> Vec<Row> {
     let count = args.processes;
-    let cpu = |side: &str| format!("CPU of one start and end over an open connection, {side} side");
-    let floor = || format!("raw `ssh -S` of {count} `true` over masters that are ready");
-    let raw = || "raw `ssh -S … true` over a master that is ready".to_owned();
-    vec![
-        Row::new(format!("boot of {count} on open connections"), "warm_boot_s", "s")
-            .beside(floor(), "floor_sessions_s")
-            .target(Target::Ratio(1.9)),
-        Row::new(format!("boot of {count} with the setup line `sleep 1`, on open connections"), "setup_boot_s", "s")
-            .beside(format!("1 s, and {}", floor()), "floor_setup_s"),
-        Row::new(cpu("manager's"), "start_cpu_manager_ms", "ms").beside(raw(), "floor_cpu_manager_ms"),
-        Row::new(cpu("host's"), "start_cpu_host_ms", "ms")
-            .beside(raw(), "floor_cpu_host_ms")
+    let warm = |how: &str| format!("boot of {count} on open connections{how}");
+    let cpu = |side: &str, how: &str| format!("CPU of one start and end over an open connection, {side} side{how}");
+    let masters = format!("raw `ssh -S` of {count} `true`, its masters included");
+    let ready = format!("raw `ssh -S` of {count} `true` over masters that are ready");
+    let raw = "raw `ssh -S … true` over a master that is ready";
+    let mut rows = vec![
+        Row::new(format!("boot of {count}, connections included{NO_CLIENT}"), "boot_no_client_s", "s")
+            .beside(masters, "floor_mux_s")
+            .target(Target::Ratio(0.95)),
+        Row::new(warm(""), "warm_boot_s", "s").beside(&ready, "floor_sessions_s").target(Target::Ratio(1.9)),
+        Row::new(warm(NO_CLIENT), "warm_boot_no_client_s", "s")
+            .beside(&ready, "floor_sessions_s")
+            .target(Target::Ratio(1.0)),
+        Row::new(warm(", with the setup line `sleep 1`"), "setup_boot_s", "s")
+            .beside(format!("1 s, and {ready}"), "floor_setup_s"),
+        Row::new(cpu("manager's", ""), "start_cpu_manager_ms", "ms").beside(raw, "floor_cpu_manager_ms"),
+        Row::new(cpu("manager's", NO_CLIENT), "start_cpu_manager_no_client_ms", "ms")
+            .beside(raw, "floor_cpu_manager_ms")
+            .target(Target::Value(2.0)),
+        Row::new(cpu("host's", ""), "start_cpu_host_ms", "ms")
+            .beside(raw, "floor_cpu_host_ms")
             .target(Target::Value(10.0)),
-    ]
+        Row::new(format!("ssh clients' PSS per process, at {count}{NO_CLIENT}"), SSH_PSS_NO_CLIENT, "KiB")
+            .beside("raw `ssh -S` and its masters", "floor_ssh_pss_kib_per_process")
+            .target(Target::Value(300.0).only_if(count == 200)),
+    ];
+    if let Some(larger) = args.larger() {
+        let pss = format!("ssh clients' PSS per process, at {larger}");
+        let row = Row::new(format!("{pss}{NO_CLIENT}"), "larger_ssh_pss_no_client_kib_per_process", "KiB");
+        rows.push(
+            row.beside("with clients", "larger_ssh_pss_kib_per_process")
+                .target(Target::Value(300.0).only_if(larger == 200)),
+        );
+    }
+    rows
 }
 
 fn life_rows(args: &Args) -> Vec<Row> {

@@ -82,6 +82,13 @@ impl Samples {
     }
 }
 
+/// Returns the name of a sample that was measured without ssh clients: `boot_no_client_s`.
+pub fn without_clients(name: &str) -> String {
+    const UNITS: [&str; 4] = ["_kib_per_process", "_per_process", "_ms", "_s"];
+    let unit = UNITS.into_iter().find(|unit| name.ends_with(unit)).unwrap_or_default();
+    format!("{}_no_client{unit}", &name[..name.len() - unit.len()])
+}
+
 /// Returns a function that puts `prefix` before a name, for [`Samples::merge`].
 pub fn with_prefix(prefix: impl Into<String>) -> impl Fn(&str) -> String {
     let prefix = prefix.into();

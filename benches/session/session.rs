@@ -38,7 +38,7 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     let mut samples = Samples::default();
     let mut session = Session::boot(plan, &mut samples)?;
     match plan.extent {
-        Extent::Boot => {}
+        Extent::Boot | Extent::Again => {}
         Extent::Full => {
             session.alive(&mut samples);
             session.read_log(&mut samples)?;
@@ -53,12 +53,18 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     }
     wait_for_quiet();
     samples.add("kill_all_s", session.end_all()?);
-    if plan.extent == Extent::Full && plan.shared {
+    if matches!(plan.extent, Extent::Full | Extent::Again) && plan.shared {
         session.again(&mut samples)?;
+    }
+    if plan.extent == Extent::Full && plan.shared {
         session.setup(&mut samples)?;
     }
     samples.add("lost", session.lost as f64);
     Ok(samples)
+}
+
+fn options(plan: &Plan) -> Options {
+    Options::new().ssh_config(&plan.ssh_config).share_connections(plan.shared).ssh_client_per_process(plan.clients)
 }
 
 /// Returns how many logins sshd's log has.
@@ -83,8 +89,7 @@ impl Session<'_> {
         let uuids: Vec<_> = (0..plan.processes).map(|at| format!("process-{at}")).collect();
         let logins_before = logins(&plan.sshd_log)?;
         let before = Own::now();
-        let options = Options::new().ssh_config(&plan.ssh_config).share_connections(plan.shared);
-        let manager = Manager::new(options).map_err(|error| error.to_string())?;
+        let manager = Manager::new(options(plan)).map_err(|error| error.to_string())?;
         let events = manager.subscribe().map_err(|error| error.to_string())?;
         let mut session = Session { plan, manager, events, uuids, pids: BTreeMap::new(), lost: 0 };
 
@@ -148,6 +153,10 @@ impl Session<'_> {
         samples.add("descriptors_per_process", (after.descriptors - before.descriptors) as f64 / count);
         let clients = descendants(std::process::id() as i32);
         samples.add("ssh_clients", clients.len() as f64);
+        if !self.plan.clients && samples.last("logins") < samples.last("ssh_clients") {
+            samples
+                .note("without clients: this ssh needs clients, so the numbers are those of a boot with them".into());
+        }
         if let Some(pss) = pss_kib_of(clients.iter().map(|process| process.pid)) {
             samples.add("ssh_pss_kib_per_process", pss / count);
         }
