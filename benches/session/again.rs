@@ -22,9 +22,13 @@ impl Session<'_> {
         let times = (0..rounds).map(|_| self.boot_and_end(None)).collect::<Result<Vec<_>, _>>()?;
         let spent = cpu.and_then(Cpu::spent);
         if !self.has_made_logins(before, samples)? {
-            times.into_iter().for_each(|time| samples.add("warm_boot_s", time));
-            let starts = rounds * self.plan.processes;
-            cpu::note(samples, spent, starts, ["start_cpu_manager_ms", "start_cpu_host_ms"]);
+            // Without connections, a boot is the same each time, and this machine is both sides.
+            let (boot, cpu): (_, &[_]) = match self.plan.local {
+                true => ("boot_s", &["start_cpu_ms"]),
+                false => ("warm_boot_s", &["start_cpu_manager_ms", "start_cpu_host_ms"]),
+            };
+            times.into_iter().for_each(|time| samples.add(boot, time));
+            cpu::note(samples, spent, rounds * self.plan.processes, cpu);
         }
         Ok(())
     }

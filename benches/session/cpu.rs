@@ -20,20 +20,12 @@ pub fn rounds(processes: usize) -> usize {
     STARTS.div_ceil(processes).min(4)
 }
 
-/// The CPU time of both sides until one moment, in milliseconds.
+/// The CPU time of both sides until one moment. All times are in milliseconds.
 pub struct Cpu {
     sshd_pid: i32,
     own: f64,
     clients: f64,
     host: f64,
-}
-
-/// The CPU time between two moments, in milliseconds.
-pub struct Spent {
-    /// That of this process and its ssh clients.
-    pub manager: f64,
-    /// That of sshd and everything below it.
-    pub host: f64,
 }
 
 impl Cpu {
@@ -44,21 +36,24 @@ impl Cpu {
         Some(Cpu { sshd_pid, own: own_cpu_ms(), clients, host })
     }
 
-    pub fn spent(self) -> Option<Spent> {
+    /// Returns the CPU time since then: that of this process and its other descendants, and that of sshd and everything
+    /// below it.
+    pub fn spent(self) -> Option<[f64; 2]> {
         // First, for the reason in `now`.
         let own = own_cpu_ms();
         let (clients, host) = read(self.sshd_pid)?;
-        Some(Spent { manager: own - self.own + clients - self.clients, host: host - self.host })
+        Some([own - self.own + clients - self.clients, host - self.host])
     }
 }
 
-/// Adds the CPU time of one start and end to the samples: the manager's side, and the host's side.
-pub fn note(samples: &mut Samples, spent: Option<Spent>, starts: usize, [manager, host]: [&str; 2]) {
+/// Adds the CPU time of one start and end to the samples: the manager's side and, if it has a name, the host's side.
+pub fn note(samples: &mut Samples, spent: Option<[f64; 2]>, starts: usize, names: &[&str]) {
     let Some(spent) = spent else {
         return samples.note("CPU of a start: this kernel has no /proc/PID/schedstat".to_owned());
     };
-    samples.add(manager, spent.manager / starts as f64);
-    samples.add(host, spent.host / starts as f64);
+    for (name, time) in names.iter().zip(spent) {
+        samples.add(name, time / starts as f64);
+    }
 }
 
 /// Returns the CPU time of the living descendants of this process, and of the host.

@@ -59,7 +59,7 @@ fn sessions(rig: &Rig, masters: &Masters, processes: usize, samples: &mut Sample
         wait_for_quiet();
     }
     let starts = rounds(processes) * processes;
-    cpu::note(samples, cpu.and_then(Cpu::spent), starts, ["floor_cpu_manager_ms", "floor_cpu_host_ms"]);
+    cpu::note(samples, cpu.and_then(Cpu::spent), starts, &["floor_cpu_manager_ms", "floor_cpu_host_ms"]);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod clients;
 mod cpu;
 mod floor;
 mod idle;
+mod local;
 mod machine;
 mod masters;
 mod plan;

@@ -26,6 +26,10 @@ pub struct Plan {
     pub shared: bool,
     /// Whether each process on a shared connection has an ssh client of its own.
     pub clients: bool,
+    /// Whether `Launcher::Local` starts the processes.
+    pub local: bool,
+    /// Variables for the process of the session.
+    pub environment: Vec<(String, PathBuf)>,
     pub ssh_config: PathBuf,
     /// The path of the application on the remote.
     pub app: PathBuf,

@@ -3,11 +3,11 @@
 use std::process::{Command, Stdio};
 
 use crate::args::{AS_SESSION, Args};
-use crate::floor;
 use crate::plan::{Extent, Plan};
 use crate::rig::Rig;
 use crate::samples::{Samples, with_prefix, without_clients};
 use crate::tools::TOOLS;
+use crate::{floor, local};
 
 /// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
 /// else fails, its number is missing.
@@ -19,6 +19,7 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
     if args.shared {
         no_clients(args, rig, samples)?;
     }
+    local::measure(rig, count, samples)?;
     attempt(rig, samples, |samples| floor::fresh(rig, count, samples))?;
     if args.tools {
         for tool in TOOLS {
@@ -58,6 +59,7 @@ pub fn session(rig: &Rig, plan: &Plan, rename: impl Fn(&str) -> String, samples:
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut command = Command::new(program);
     command.args([AS_SESSION, &plan.to_json()?]);
+    command.envs(plan.environment.iter().map(|(name, value)| (name, value)));
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let output = child
         .and_then(std::process::Child::wait_with_output)

@@ -154,6 +154,8 @@ impl Rig {
             hosts: (0..self.hosts).map(|host| self.host(host)).collect(),
             shared: self.shared,
             clients: true,
+            local: false,
+            environment: Vec::new(),
             ssh_config: self.config(),
             app: self.remote.app(),
             log_file: self.log_file(),

@@ -13,6 +13,7 @@ const SSH_PSS_NO_CLIENT: &str = "ssh_pss_no_client_kib_per_process";
 pub fn rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     let mut rows = boot_rows(args, rig, samples);
     rows.extend(shared_rows(args));
+    rows.extend(local_rows(args));
     rows.extend(life_rows(args));
     rows.extend(cost_rows(args));
     rows.extend(idle_rows(args));
@@ -86,6 +87,17 @@ fn shared_rows(args: &Args) -> Vec<Row> {
         );
     }
     rows
+}
+
+fn local_rows(args: &Args) -> Vec<Row> {
+    let floor = "`sh -c 'setsid sh -c \"exec true\"'`";
+    vec![
+        Row::new(format!("boot of {} by the local launcher", args.processes), "local_boot_s", "s")
+            .beside(format!("{} × {floor}", args.processes), "floor_local_s"),
+        Row::new("CPU of one start and end by the local launcher", "local_start_cpu_ms", "ms")
+            .beside(floor, "floor_local_cpu_ms")
+            .target(Target::Value(11.0)),
+    ]
 }
 
 fn life_rows(args: &Args) -> Vec<Row> {

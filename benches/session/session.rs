@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sshpm::{BootRequest, Event, EventKind, KillTimeouts, Manager, Options, Subscription};
+use sshpm::{BootRequest, Event, EventKind, KillTimeouts, Launcher, Manager, Options, Subscription};
 
 use crate::idle;
 use crate::plan::{Extent, Plan};
@@ -53,7 +53,7 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     }
     wait_for_quiet();
     samples.add("kill_all_s", session.end_all()?);
-    if matches!(plan.extent, Extent::Full | Extent::Again) && plan.shared {
+    if matches!(plan.extent, Extent::Full | Extent::Again) && (plan.shared || plan.local) {
         session.again(&mut samples)?;
     }
     if plan.extent == Extent::Full && plan.shared {
@@ -64,7 +64,11 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
 }
 
 fn options(plan: &Plan) -> Options {
-    Options::new().ssh_config(&plan.ssh_config).share_connections(plan.shared).ssh_client_per_process(plan.clients)
+    Options::new()
+        .ssh_config(&plan.ssh_config)
+        .share_connections(plan.shared)
+        .ssh_client_per_process(plan.clients)
+        .launcher(if plan.local { Launcher::Local } else { Launcher::Ssh })
 }
 
 /// Returns how many logins sshd's log has.
