@@ -55,6 +55,11 @@ impl Args {
         if self.smoke { (2, 1) } else { (100, 10) }
     }
 
+    /// Returns how many processes the boots with X11 have, and how many hosts.
+    pub fn x11(&self) -> (usize, usize) {
+        if self.smoke { (4, 2) } else { (160, 20) }
+    }
+
     /// Returns how many processes the larger boot has: four times as many. `None` if sessions are not that large, or if
     /// `smoke` is set.
     pub fn larger(&self) -> Option<usize> {

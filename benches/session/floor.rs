@@ -16,9 +16,6 @@ use crate::session::{LINES, TRIES, wait_for_quiet};
 /// Measures raw `ssh -S` over as many masters as sshpm has used: first with the logins of the masters, then over
 /// masters that are ready.
 pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples) -> Result<(), String> {
-    if masters == 0 || processes > masters * SESSIONS_PER_CONNECTION {
-        return Err(format!("{masters} connections cannot carry {processes} sessions"));
-    }
     let masters = mux(rig, processes, masters, samples)?;
     sessions(rig, &masters, processes, samples)?;
     short_work(rig, &masters, samples)?;
@@ -27,7 +24,10 @@ pub fn shared(rig: &Rig, processes: usize, masters: usize, samples: &mut Samples
 
 /// Measures the masters' logins and the sessions together. The sessions of a master start all at once as soon as it is
 /// ready, and each master has an even share of them.
-fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) -> Result<Masters<'a>, String> {
+pub fn mux<'a>(rig: &'a Rig, processes: usize, count: usize, samples: &mut Samples) -> Result<Masters<'a>, String> {
+    if count == 0 || processes > count * SESSIONS_PER_CONNECTION {
+        return Err(format!("{count} connections cannot carry {processes} sessions"));
+    }
     let logins = rig.logins()?;
     let mut clients = Clients::default();
     let begin = Instant::now();

@@ -25,6 +25,7 @@ mod support;
 mod table;
 mod tools;
 mod wait;
+mod wide;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -30,6 +30,7 @@ pub struct Plan {
     pub local: bool,
     /// Variables for the process of the session.
     pub environment: Vec<(String, PathBuf)>,
+    pub ssh_option: Option<String>,
     pub ssh_config: PathBuf,
     /// The path of the application on the remote.
     pub app: PathBuf,

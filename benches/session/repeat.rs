@@ -7,7 +7,7 @@ use crate::plan::{Extent, Plan};
 use crate::rig::Rig;
 use crate::samples::{Samples, with_prefix, without_clients};
 use crate::tools::TOOLS;
-use crate::{floor, local};
+use crate::{floor, local, wide};
 
 /// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
 /// else fails, its number is missing.
@@ -29,6 +29,7 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
     if let Some(larger) = args.larger() {
         session(rig, &rig.plan(Extent::Boot, larger), with_prefix("larger_"), samples)?;
     }
+    wide::x11(args, samples)?;
     let (idle, seconds) = args.idle();
     session(rig, &rig.plan(Extent::Idle(seconds), idle), with_prefix("idle_"), samples)
 }

@@ -85,6 +85,14 @@ impl Rig {
         fs::write(self.config(), text).map_err(|error| format!("{CONFIG}: {error}"))
     }
 
+    /// Returns an ssh_config of a user who forwards X11.
+    pub fn x11_config(&self) -> Result<PathBuf, String> {
+        let file = self.remote.dir().join("x11_config");
+        let text = format!("Host *\n ForwardX11 yes\n Include \"{}\"\n", self.config().display());
+        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok(file)
+    }
+
     /// Writes the log that is read: one megabyte.
     fn write_log(&self) -> Result<(), String> {
         let text: String = (0..100 * LINES).map(|line| format!("{line:99}\n")).collect();
@@ -156,6 +164,7 @@ impl Rig {
             clients: true,
             local: false,
             environment: Vec::new(),
+            ssh_option: None,
             ssh_config: self.config(),
             app: self.remote.app(),
             log_file: self.log_file(),

@@ -7,6 +7,8 @@ use crate::table::{Row, Target, number};
 use crate::tools::TOOLS;
 
 const NO_CLIENT: &str = ", without clients";
+/// What counts as not slower: medians of equal measurements differ by some percent.
+const NOT_SLOWER: f64 = 1.05;
 const SSH_PSS_NO_CLIENT: &str = "ssh_pss_no_client_kib_per_process";
 
 /// Returns all rows, in the order of the table.
@@ -14,6 +16,7 @@ pub fn rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     let mut rows = boot_rows(args, rig, samples);
     rows.extend(shared_rows(args));
     rows.extend(local_rows(args));
+    rows.extend(x11_rows(args));
     rows.extend(life_rows(args));
     rows.extend(cost_rows(args));
     rows.extend(idle_rows(args));
@@ -97,6 +100,21 @@ fn local_rows(args: &Args) -> Vec<Row> {
         Row::new("CPU of one start and end by the local launcher", "local_start_cpu_ms", "ms")
             .beside(floor, "floor_local_cpu_ms")
             .target(Target::Value(11.0)),
+    ]
+}
+
+fn x11_rows(args: &Args) -> Vec<Row> {
+    let (processes, hosts) = args.x11();
+    let boot = format!("boot of {processes} on {hosts} hosts");
+    let configured = format!("{boot}, with DISPLAY and `ForwardX11 yes` in ssh_config");
+    vec![
+        Row::new(&boot, "no_x11_boot_s", "s")
+            .beside(format!("raw `ssh -S` of {processes} `true`, its masters included"), "no_x11_floor_mux_s"),
+        Row::new(&configured, "x11_boot_s", "s")
+            .beside("without both", "no_x11_boot_s")
+            .target(Target::Ratio(NOT_SLOWER)),
+        Row::new(format!("{configured}, and the option ForwardX11=yes"), "x11_forwarded_boot_s", "s")
+            .beside("without all three", "no_x11_boot_s"),
     ]
 }
 

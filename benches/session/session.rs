@@ -64,11 +64,12 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
 }
 
 fn options(plan: &Plan) -> Options {
-    Options::new()
+    let options = Options::new()
         .ssh_config(&plan.ssh_config)
         .share_connections(plan.shared)
         .ssh_client_per_process(plan.clients)
-        .launcher(if plan.local { Launcher::Local } else { Launcher::Ssh })
+        .launcher(if plan.local { Launcher::Local } else { Launcher::Ssh });
+    plan.ssh_option.iter().fold(options, Options::ssh_option)
 }
 
 /// Returns how many logins sshd's log has.

@@ -1,0 +1,41 @@
+//! Sessions on many hosts, for which an sshd of their own stands: with X11 in the ssh_config of the user.
+
+use crate::args::Args;
+use crate::floor;
+use crate::plan::{Extent, Plan};
+use crate::repeat::{attempt, session};
+use crate::rig::Rig;
+use crate::samples::{Samples, with_prefix};
+use crate::support::find_program;
+
+/// Boots without and with X11. The user has a display and `ForwardX11 yes`, which sshpm overrides unless it is told not
+/// to.
+pub fn x11(args: &Args, samples: &mut Samples) -> Result<(), String> {
+    let (processes, hosts) = args.x11();
+    let rig = Rig::start(hosts, true)?;
+    let without = rig.plan(Extent::Boot, processes);
+    session(&rig, &without, with_prefix("no_x11_"), samples)?;
+    let with = Plan { ssh_config: rig.x11_config()?, environment: display(&rig), ..without };
+    session(&rig, &with, with_prefix("x11_"), samples)?;
+    if find_program("xauth").is_some() {
+        let forwarded = Plan { ssh_option: Some("ForwardX11=yes".to_owned()), ..with };
+        session(&rig, &forwarded, with_prefix("x11_forwarded_"), samples)?;
+    } else {
+        samples.note("X11 that is forwarded: xauth is not installed".to_owned());
+    }
+    attempt(&rig, samples, |samples| floor(&rig, processes, "no_x11_", samples))
+}
+
+/// Returns the variables of a user with a display. Nothing listens there, so xauth fails at once.
+fn display(rig: &Rig) -> Vec<(String, std::path::PathBuf)> {
+    vec![("DISPLAY".to_owned(), ":1999".into()), ("XAUTHORITY".to_owned(), rig.dir().join("xauthority"))]
+}
+
+/// Measures raw ssh over as many masters as sshpm has used.
+fn floor(rig: &Rig, processes: usize, prefix: &str, samples: &mut Samples) -> Result<(), String> {
+    let masters = samples.last(&format!("{prefix}logins")).unwrap_or(0.0) as usize;
+    let mut of_floor = Samples::default();
+    floor::mux(rig, processes, masters, &mut of_floor)?;
+    samples.merge(of_floor, with_prefix(prefix));
+    Ok(())
+}
