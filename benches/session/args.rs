@@ -3,16 +3,16 @@
 use crate::plan::Plan;
 
 pub const USAGE: &str = "\
-usage: cargo bench --bench session -- [--processes N] [--hosts H] [--repetitions R] [--unshared] [--no-tools] [--json]
-                                        [--smoke]
+usage: cargo bench --bench session -- [OPTION]...
 
   --processes N    boots N processes (default 50)
   --hosts H        boots them on H hosts, which are aliases of one private sshd (default 1)
   --repetitions R  measures everything R times, in turn (default 5, the fewest for a median that counts)
   --unshared       shares no connections: each process logs in by itself
   --no-tools       does not measure pdsh, clush, parallel and parallel-ssh
+  --thousand       boots 1,000 processes on 100 hosts too, which takes long
   --json           prints one object on one line at the end: medians, or null where nothing was measured
-  --smoke          only checks that the benchmark works, with few processes; its numbers mean nothing";
+  --smoke          only checks that the benchmark works, with few processes; the numbers mean nothing";
 
 /// Not for users: makes this program run one session, in a process of its own.
 pub const AS_SESSION: &str = "--as-session";
@@ -28,6 +28,7 @@ pub struct Args {
     pub repetitions: usize,
     pub shared: bool,
     pub tools: bool,
+    pub thousand: bool,
     pub json: bool,
     /// Only checks that the benchmark works, with few processes and short times.
     pub smoke: bool,
@@ -41,13 +42,22 @@ pub enum Invocation {
 
 impl Args {
     fn defaults() -> Args {
-        Args { processes: 50, hosts: 1, repetitions: 5, shared: true, tools: true, json: false, smoke: false }
+        Args {
+            processes: 50,
+            hosts: 1,
+            repetitions: 5,
+            shared: true,
+            tools: true,
+            thousand: false,
+            json: false,
+            smoke: false,
+        }
     }
 
     /// Reduces the arguments to what `--smoke` measures. `cargo test --bench session`, which starts the benchmark
     /// without `--bench`, does so too.
     fn smoke(self) -> Args {
-        Args { processes: 2, hosts: 1, repetitions: 1, tools: false, smoke: true, ..self }
+        Args { processes: 2, hosts: 1, repetitions: 1, tools: false, thousand: true, smoke: true, ..self }
     }
 
     /// Returns how many processes the idle measurement has, and how many seconds it takes.
@@ -58,6 +68,12 @@ impl Args {
     /// Returns how many processes the boots with X11 have, and how many hosts.
     pub fn x11(&self) -> (usize, usize) {
         if self.smoke { (4, 2) } else { (160, 20) }
+    }
+
+    /// Returns how many processes the largest boot has, how many hosts, and its soft limit of descriptors, which is too
+    /// low for them.
+    pub fn thousand(&self) -> (usize, usize, u64) {
+        if self.smoke { (24, 2, 64) } else { (1000, 100, 1024) }
     }
 
     /// Returns how many processes the larger boot has: four times as many. `None` if sessions are not that large, or if
@@ -92,6 +108,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
             _ if joined.is_some() => return Err(format!("unknown option {word:?}")),
             "--unshared" => args.shared = false,
             "--no-tools" => args.tools = false,
+            "--thousand" => args.thousand = true,
             "--json" => args.json = true,
             "--smoke" => args.smoke = true,
             "--help" | "-h" => return Ok(Invocation::Help),

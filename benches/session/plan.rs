@@ -31,6 +31,8 @@ pub struct Plan {
     /// Variables for the process of the session.
     pub environment: Vec<(String, PathBuf)>,
     pub ssh_option: Option<String>,
+    /// The soft limit of descriptors, which the manager may raise. `None` leaves it as high as it may be.
+    pub descriptor_limit: Option<u64>,
     pub ssh_config: PathBuf,
     /// The path of the application on the remote.
     pub app: PathBuf,

@@ -116,12 +116,22 @@ pub fn own_threads(prefix: &str) -> BTreeMap<i32, (String, Activity)> {
 
 /// Raises this process's limit of descriptors as far as it may: a thousand processes need some thousands.
 pub fn raise_descriptor_limit() {
-    // SAFETY: the struct is ours, and lives through both calls. If they fail, nothing changes.
-    unsafe {
-        let mut limit = std::mem::zeroed::<libc::rlimit>();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
-        }
-    }
+    set_soft_descriptor_limit(hard_descriptor_limit());
+}
+
+pub fn hard_descriptor_limit() -> u64 {
+    descriptor_limits().rlim_max
+}
+
+pub fn set_soft_descriptor_limit(soft: u64) {
+    let limit = libc::rlimit { rlim_cur: soft, ..descriptor_limits() };
+    // SAFETY: the struct is ours, and lives through the call. If it fails, nothing changes.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+}
+
+fn descriptor_limits() -> libc::rlimit {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is ours, and lives through the call, which fails only for a bad address.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) };
+    limits
 }

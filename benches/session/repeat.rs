@@ -30,6 +30,9 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
         session(rig, &rig.plan(Extent::Boot, larger), with_prefix("larger_"), samples)?;
     }
     wide::x11(args, samples)?;
+    if args.thousand {
+        wide::thousand(args, samples)?;
+    }
     let (idle, seconds) = args.idle();
     session(rig, &rig.plan(Extent::Idle(seconds), idle), with_prefix("idle_"), samples)
 }

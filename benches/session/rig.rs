@@ -165,6 +165,7 @@ impl Rig {
             local: false,
             environment: Vec::new(),
             ssh_option: None,
+            descriptor_limit: None,
             ssh_config: self.config(),
             app: self.remote.app(),
             log_file: self.log_file(),

@@ -17,6 +17,7 @@ pub fn rows(args: &Args, rig: &Rig, samples: &Samples) -> Vec<Row> {
     rows.extend(shared_rows(args));
     rows.extend(local_rows(args));
     rows.extend(x11_rows(args));
+    rows.extend(args.thousand.then(|| thousand_row(args)));
     rows.extend(life_rows(args));
     rows.extend(cost_rows(args));
     rows.extend(idle_rows(args));
@@ -116,6 +117,14 @@ fn x11_rows(args: &Args) -> Vec<Row> {
         Row::new(format!("{configured}, and the option ForwardX11=yes"), "x11_forwarded_boot_s", "s")
             .beside("without all three", "no_x11_boot_s"),
     ]
+}
+
+fn thousand_row(args: &Args) -> Row {
+    let (processes, hosts, limit) = args.thousand();
+    let boot =
+        format!("boot of {processes} on {hosts} hosts under a soft limit of {limit} descriptors, which it raises");
+    Row::new(boot, "thousand_boot_s", "s")
+        .beside(format!("raw `ssh -S` of {processes} `true`, its masters included"), "thousand_floor_mux_s")
 }
 
 fn life_rows(args: &Args) -> Vec<Row> {

@@ -10,7 +10,7 @@ use sshpm::{BootRequest, Event, EventKind, KillTimeouts, Launcher, Manager, Opti
 
 use crate::idle;
 use crate::plan::{Extent, Plan};
-use crate::proc::{Own, descendants, pss_kib_of};
+use crate::proc::{Own, descendants, pss_kib_of, set_soft_descriptor_limit};
 use crate::samples::{Samples, ms};
 
 /// How long the next event or answer may take. The whole time passes only if something is wrong.
@@ -35,6 +35,9 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     // process; in the benchmark, that is the main thread.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    if let Some(limit) = plan.descriptor_limit {
+        set_soft_descriptor_limit(limit);
+    }
     let mut samples = Samples::default();
     let mut session = Session::boot(plan, &mut samples)?;
     match plan.extent {
@@ -68,6 +71,7 @@ fn options(plan: &Plan) -> Options {
         .ssh_config(&plan.ssh_config)
         .share_connections(plan.shared)
         .ssh_client_per_process(plan.clients)
+        .raise_descriptor_limit(plan.descriptor_limit.is_some())
         .launcher(if plan.local { Launcher::Local } else { Launcher::Ssh });
     plan.ssh_option.iter().fold(options, Options::ssh_option)
 }

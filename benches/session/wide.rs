@@ -1,12 +1,17 @@
-//! Sessions on many hosts, for which an sshd of their own stands: with X11 in the ssh_config of the user.
+//! Sessions on many hosts, for which an sshd of their own stands: with X11 in the ssh_config of the user, and a
+//! thousand processes.
 
 use crate::args::Args;
 use crate::floor;
 use crate::plan::{Extent, Plan};
+use crate::proc::hard_descriptor_limit;
 use crate::repeat::{attempt, session};
 use crate::rig::Rig;
 use crate::samples::{Samples, with_prefix};
 use crate::support::find_program;
+
+/// Three for a process, three for its connection, and those of the program: at most this many for each.
+const DESCRIPTORS_PER_PROCESS: u64 = 5;
 
 /// Boots without and with X11. The user has a display and `ForwardX11 yes`, which sshpm overrides unless it is told not
 /// to.
@@ -24,6 +29,21 @@ pub fn x11(args: &Args, samples: &mut Samples) -> Result<(), String> {
         samples.note("X11 that is forwarded: xauth is not installed".to_owned());
     }
     attempt(&rig, samples, |samples| floor(&rig, processes, "no_x11_", samples))
+}
+
+/// Boots more processes than the soft limit of descriptors allows. The hard one allows them, and the manager may raise
+/// the soft one.
+pub fn thousand(args: &Args, samples: &mut Samples) -> Result<(), String> {
+    let (processes, hosts, limit) = args.thousand();
+    let (hard, needed) = (hard_descriptor_limit(), DESCRIPTORS_PER_PROCESS * processes as u64);
+    if hard < needed {
+        samples.note(format!("boot of {processes}: it needs a hard limit of {needed} open files, and has {hard}"));
+        return Ok(());
+    }
+    let rig = Rig::start(hosts, true)?;
+    let plan = Plan { descriptor_limit: Some(limit), ..rig.plan(Extent::Boot, processes) };
+    session(&rig, &plan, with_prefix("thousand_"), samples)?;
+    attempt(&rig, samples, |samples| floor(&rig, processes, "thousand_", samples))
 }
 
 /// Returns the variables of a user with a display. Nothing listens there, so xauth fails at once.
