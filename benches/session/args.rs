@@ -1,5 +1,7 @@
 //! The command line of the benchmark.
 
+use std::path::PathBuf;
+
 use crate::plan::Plan;
 
 pub const USAGE: &str = "\
@@ -11,6 +13,7 @@ usage: cargo bench --bench session -- [OPTION]...
   --unshared       shares no connections: each process logs in by itself
   --no-tools       does not measure pdsh, clush, parallel and parallel-ssh
   --thousand       boots 1,000 processes on 100 hosts too, which takes long
+  --plot FILE      measures boots of 1 to 200 processes too, and draws them as an SVG
   --json           prints one object on one line at the end: medians, or null where nothing was measured
   --smoke          only checks that the benchmark works, with few processes; the numbers mean nothing";
 
@@ -29,6 +32,7 @@ pub struct Args {
     pub shared: bool,
     pub tools: bool,
     pub thousand: bool,
+    pub plot: Option<PathBuf>,
     pub json: bool,
     /// Only checks that the benchmark works, with few processes and short times.
     pub smoke: bool,
@@ -49,6 +53,7 @@ impl Args {
             shared: true,
             tools: true,
             thousand: false,
+            plot: None,
             json: false,
             smoke: false,
         }
@@ -104,6 +109,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Invocation, Stri
             "--processes" => args.processes = number(name, &value()?, MOST_PROCESSES)?,
             "--hosts" => args.hosts = number(name, &value()?, MOST_HOSTS)?,
             "--repetitions" => args.repetitions = number(name, &value()?, 100)?,
+            "--plot" => args.plot = Some(value()?.into()),
             AS_SESSION => return Plan::from_json(&value()?).map(Invocation::Session),
             _ if joined.is_some() => return Err(format!("unknown option {word:?}")),
             "--unshared" => args.shared = false,

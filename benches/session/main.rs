@@ -8,6 +8,7 @@ mod again;
 mod args;
 mod clients;
 mod cpu;
+mod curves;
 mod floor;
 mod idle;
 mod local;
@@ -72,6 +73,9 @@ fn measure(args: &Args) -> Result<bool, String> {
     let table = table::print(args, &rig, &samples);
     let count = args.repetitions;
     say(&format!("{machine}\n{}\nmedians of {count} repetitions (least – most)\n\n{table}", rig.describe()))?;
+    if let Some(file) = &args.plot {
+        curves::draw(file, args, &samples)?;
+    }
     if args.json {
         say(&to_json(args, &samples).to_string())?;
     }

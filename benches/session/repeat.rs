@@ -7,7 +7,7 @@ use crate::plan::{Extent, Plan};
 use crate::rig::Rig;
 use crate::samples::{Samples, with_prefix, without_clients};
 use crate::tools::TOOLS;
-use crate::{floor, local, wide};
+use crate::{curves, floor, local, wide};
 
 /// Measures everything once, one measurement after the other. A failure of sshpm ends the benchmark. Where something
 /// else fails, its number is missing.
@@ -32,6 +32,9 @@ pub fn repeat(args: &Args, rig: &Rig, samples: &mut Samples) -> Result<(), Strin
     wide::x11(args, samples)?;
     if args.thousand {
         wide::thousand(args, samples)?;
+    }
+    if args.plot.is_some() {
+        curves::measure(args, rig, samples)?;
     }
     let (idle, seconds) = args.idle();
     session(rig, &rig.plan(Extent::Idle(seconds), idle), with_prefix("idle_"), samples)
