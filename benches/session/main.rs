@@ -95,12 +95,30 @@ fn lost(samples: &Samples) -> f64 {
 
 /// Returns the medians of everything that was measured, and null for what users rely on and was not measured.
 fn to_json(args: &Args, samples: &Samples) -> Value {
-    const ALWAYS: [&str; 14] = [
+    const ALWAYS: [&str; 33] = [
         "logins",
         "boot_s",
         "floor_mux_s",
         "floor_sessions_s",
         "floor_fresh_s",
+        "boot_no_client_s",
+        "warm_boot_s",
+        "warm_boot_no_client_s",
+        "setup_boot_s",
+        "floor_setup_s",
+        "local_boot_s",
+        "floor_local_s",
+        "no_x11_boot_s",
+        "x11_boot_s",
+        "x11_forwarded_boot_s",
+        "thousand_boot_s",
+        "start_cpu_manager_ms",
+        "start_cpu_manager_no_client_ms",
+        "start_cpu_host_ms",
+        "floor_cpu_manager_ms",
+        "floor_cpu_host_ms",
+        "local_start_cpu_ms",
+        "floor_local_cpu_ms",
         "kill_all_s",
         "death_notice_ms",
         "floor_notice_ms",
@@ -109,6 +127,7 @@ fn to_json(args: &Args, samples: &Samples) -> Value {
         "validate_ms",
         "manager_kib_per_process",
         "ssh_pss_kib_per_process",
+        "ssh_pss_no_client_kib_per_process",
         "idle_wakeups",
     ];
     let names = ALWAYS.into_iter().chain(TOOLS.iter().map(|tool| tool.key)).chain(samples.names());
