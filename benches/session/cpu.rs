@@ -1,9 +1,10 @@
 //! The CPU time of both sides.
 //!
 //! A process that has ended is counted as long as its ancestors live: each parent has the sum of the children that it
-//! has reaped. On the host, the guard is the ancestor of all, and reaps what has lost its parent. The sums of children
-//! are in ticks of 10 ms, but the kernel rounds only when they are read: the error is at most a tick for each process
-//! that lives at both moments, however many have come and gone in between.
+//! has reaped. What has lost its parent becomes a child of the guard, which reaps it, or of the local session, where it
+//! stays a zombie and counts as alive. The sums of children are in ticks of 10 ms, but the kernel rounds only when they
+//! are read: the error is at most a tick for each process that lives at both moments, however many have come and gone
+//! in between.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

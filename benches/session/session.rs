@@ -35,6 +35,11 @@ pub fn run(plan: &Plan) -> Result<Samples, String> {
     // process; in the benchmark, that is the main thread.
     // SAFETY: prctl with integers only.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    if plan.local {
+        // A process that has lost its parent becomes a child of this one, so that its CPU time counts here.
+        // SAFETY: prctl with integers only.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    }
     if let Some(limit) = plan.descriptor_limit {
         set_soft_descriptor_limit(limit);
     }
