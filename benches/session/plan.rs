@@ -11,7 +11,7 @@ pub enum Extent {
     Full,
     /// Boot, memory and the end.
     Boot,
-    /// The same, and then boots on open connections.
+    /// What `Boot` has, and then boots on open connections.
     Again,
     /// Idleness for this many seconds.
     Idle(u64),
