@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::launch::kerberos;
 use crate::launch::route::Route;
-use crate::launch::ssh_version::{SESSION_KEYWORDS_SINCE, Version};
+use crate::launch::ssh_version::Version;
 use crate::launch::target::{Launch, SshLogin, Target, Traits};
 use crate::local::client::StdoutAs;
 use crate::model::error::{Error, Result, SshFailure, printable};
@@ -17,22 +17,29 @@ use crate::remote::script::BOOTSTRAP;
 /// The options that this crate relies on. ssh takes the first value of an option, and these come first, so no
 /// ssh_config and no option of the user changes them. EscapeChar and RequestTTY make bytes arrive unchanged. LogLevel
 /// keeps the messages by which failures are recognized.
-const OURS: [&str; 10] = [
+const OURS: [&str; 9] = [
     "BatchMode=yes",
     "ClearAllForwardings=yes",
     "EscapeChar=none",
     "LogLevel=INFO",
     "PermitLocalCommand=no",
-    "RemoteCommand=none",
     "RequestTTY=no",
     "Tunnel=no",
     "UpdateHostKeys=no",
     "VisualHostKey=no",
 ];
 
-/// Options that this crate relies on too, for an ssh that knows them. An older ssh refuses these keywords, and no
-/// ssh_config can contain them.
-const OURS_SINCE_8_7: [&str; 3] = ["SessionType=default", "StdinNull=no", "ForkAfterAuthentication=no"];
+/// Options that this crate relies on too, each with the first version of ssh that knows it. An older ssh refuses the
+/// keyword, and its ssh_config cannot contain it.
+const OURS_SINCE: [(Version, &str); 4] = [
+    (Version::new(7, 6), "RemoteCommand=none"),
+    (Version::new(8, 7), "SessionType=default"),
+    (Version::new(8, 7), "StdinNull=no"),
+    (Version::new(8, 7), "ForkAfterAuthentication=no"),
+];
+
+/// What an ssh counts as whose version is not known.
+const IF_UNKNOWN: Version = Version::new(7, 6);
 
 /// The options that the caller's options can replace, and ssh_config cannot. If X11 were forwarded, ssh would run
 /// xauth(1) for each session, one session after the other, because xauth locks its file. ssh ends a link that was cut
@@ -89,10 +96,9 @@ fn arguments(
     for ours in OURS {
         option(ours.into());
     }
-    if version.is_some_and(|version| version >= SESSION_KEYWORDS_SINCE) {
-        for ours in OURS_SINCE_8_7 {
-            option(ours.into());
-        }
+    let version = version.unwrap_or(IF_UNKNOWN);
+    for (_, ours) in OURS_SINCE.iter().filter(|(since, _)| version >= *since) {
+        option(ours.into());
     }
     for ours in route.options() {
         option(ours);
@@ -287,7 +293,11 @@ mod tests {
     use super::*;
 
     fn text(options: &Options, host: &str) -> String {
-        let arguments = arguments(options, None, &Route::Own, host, Some("daq"));
+        text_for(None, options, host)
+    }
+
+    fn text_for(version: Option<Version>, options: &Options, host: &str) -> String {
+        let arguments = arguments(options, version, &Route::Own, host, Some("daq"));
         arguments.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
@@ -298,6 +308,18 @@ mod tests {
         assert!(at("BatchMode=yes") < at("ServerAliveInterval=60"));
         assert!(at("ServerAliveInterval=60") < at("ServerAliveInterval=5"));
         assert!(at("-l daq") < at("-- h exec"));
+    }
+
+    #[test]
+    fn an_ssh_gets_the_keywords_that_it_knows() {
+        for (version, given) in
+            [(None, 1), (Some((7, 4)), 0), (Some((8, 4)), 1), (Some((8, 6)), 1), (Some((8, 7)), 4), (Some((10, 0)), 4)]
+        {
+            let version = version.map(|(major, minor)| Version::new(major, minor));
+            let line = text_for(version, &Options::new(), "h");
+            let count = OURS_SINCE.iter().filter(|(_, ours)| line.contains(ours)).count();
+            assert_eq!(count, given, "{version:?}: {line}");
+        }
     }
 
     #[test]

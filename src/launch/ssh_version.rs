@@ -15,9 +15,11 @@ pub(crate) struct Version {
     pub minor: u32,
 }
 
-/// The first version that knows SessionType, StdinNull and ForkAfterAuthentication. An ssh_config for an older version
-/// cannot contain them.
-pub(crate) const SESSION_KEYWORDS_SINCE: Version = Version { major: 8, minor: 7 };
+impl Version {
+    pub(crate) const fn new(major: u32, minor: u32) -> Version {
+        Version { major, minor }
+    }
+}
 
 /// How long the program may take to print its version, and then to end.
 const TIME: Duration = Duration::from_secs(2);
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn versions_are_compared_as_numbers() {
-        let since = SESSION_KEYWORDS_SINCE;
+        let since = Version::new(8, 7);
         for text in ["OpenSSH_8.7p1", "OpenSSH_8.10p1", "OpenSSH_9.0", "OpenSSH_10.2p1"] {
             assert!(parse(text).unwrap() >= since, "{text}");
         }
