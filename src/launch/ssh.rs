@@ -30,12 +30,15 @@ const OURS: [&str; 9] = [
 ];
 
 /// Options that this crate relies on too, each with the first version of ssh that knows it. An older ssh refuses the
-/// keyword, and its ssh_config cannot contain it.
-const OURS_SINCE: [(Version, &str); 4] = [
+/// keyword, and its ssh_config cannot contain it. LogVerbose writes ssh's debug messages, whatever LogLevel says, and
+/// ChannelTimeout ends sessions in which nothing was written for a while.
+const OURS_SINCE: [(Version, &str); 6] = [
     (Version::new(7, 6), "RemoteCommand=none"),
+    (Version::new(8, 5), "LogVerbose=none"),
     (Version::new(8, 7), "SessionType=default"),
     (Version::new(8, 7), "StdinNull=no"),
     (Version::new(8, 7), "ForkAfterAuthentication=no"),
+    (Version::new(9, 6), "ChannelTimeout=none"),
 ];
 
 /// What an ssh counts as whose version is not known.
@@ -313,7 +316,7 @@ mod tests {
     #[test]
     fn an_ssh_gets_the_keywords_that_it_knows() {
         for (version, given) in
-            [(None, 1), (Some((7, 4)), 0), (Some((8, 4)), 1), (Some((8, 6)), 1), (Some((8, 7)), 4), (Some((10, 0)), 4)]
+            [(None, 1), (Some((7, 4)), 0), (Some((8, 4)), 1), (Some((8, 5)), 2), (Some((8, 7)), 5), (Some((10, 0)), 6)]
         {
             let version = version.map(|(major, minor)| Version::new(major, minor));
             let line = text_for(version, &Options::new(), "h");

@@ -331,6 +331,33 @@ fn proxy_command() {
     }
 }
 
+/// ssh writes its debug messages then, although LogLevel forbids them.
+#[test]
+fn log_verbose() {
+    if ssh_knows("LogVerbose", "*:*:*") {
+        let remote = Remote::start();
+        assert_works(&remote, "LogVerbose *:*:*");
+        assert_failures_are_told(&remote, "LogVerbose *:*:*");
+    }
+}
+
+#[test]
+fn channel_timeout() {
+    if ssh_knows("ChannelTimeout", "session:*=1s") {
+        let remote = Remote::start();
+        for options in both_ways(&remote, "ChannelTimeout session:*=1s global=1s") {
+            let manager = remote.manager_with(options);
+            support::start_ready(&manager, "p", &remote.request("alpha", "print ready wait"));
+            // An ssh of the user's own, which starts later, shows when the time is over. Its input stays open. The
+            // time begins with the first output.
+            let mut own = ssh_by(&remote.user_config("ChannelTimeout session:*=1s"));
+            let mut own = own.args(["alpha", "echo; cat"]).stdin(Stdio::piped()).spawn().unwrap();
+            wait_until("the end of the user's session", LONG, || own.try_wait().unwrap());
+            assert_eq!(manager.kill_process("p", LONG).unwrap().signal(), Some(Signal::QUIT));
+        }
+    }
+}
+
 #[test]
 fn log_level() {
     let remote = Remote::start();
