@@ -44,10 +44,11 @@ const OURS_SINCE: [(Version, &str); 6] = [
 /// What an ssh counts as whose version is not known.
 const IF_UNKNOWN: Version = Version::new(7, 6);
 
-/// The options that the caller's options can replace, and ssh_config cannot. If X11 were forwarded, ssh would run
+/// The options that the caller's options can replace, and ssh_config cannot. AddKeysToAgent can have a dialog opened
+/// for a question in spite of BatchMode, and the login waits for its answer. If X11 were forwarded, ssh would run
 /// xauth(1) for each session, one session after the other, because xauth locks its file. ssh ends a link that was cut
 /// in silence after three pings without an answer.
-const DEFAULTS: [&str; 3] = ["ForwardX11=no", "ServerAliveInterval=5", "ServerAliveCountMax=3"];
+const DEFAULTS: [&str; 4] = ["AddKeysToAgent=no", "ForwardX11=no", "ServerAliveInterval=5", "ServerAliveCountMax=3"];
 
 /// The system's ssh.
 pub(crate) struct Ssh;

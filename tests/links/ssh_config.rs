@@ -513,15 +513,25 @@ fn forward_agent() {
     assert_works(&remote, &format!("ForwardAgent {}", socket.display()));
 }
 
+/// ssh asks with a dialog, in spite of BatchMode.
 #[test]
-fn add_keys_to_agent() {
+fn keys_are_added_to_an_agent_only_if_an_option_asks_for_it() {
     let (remote, dir) = (Remote::start(), socket_dir());
     let (_agent, socket) = agent(dir.path());
-    let of_agent = |value: &str| format!("AddKeysToAgent {value}\nIdentityAgent {}", socket.display());
-    // There is nobody whom it could ask.
-    assert_works(&remote, &of_agent("ask"));
-    assert!(!keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
-    assert_works(&remote, &of_agent("yes"));
+    let asked = remote.dir().join("asked");
+    let dialog = remote.program("ask", &format!("echo yes; echo asked >>'{}'", asked.display()));
+    let script = format!("DISPLAY=:99 SSH_ASKPASS='{}' exec ssh \"$@\"", dialog.display());
+    let program = remote.program("ssh-with-dialog", &script);
+    for value in ["ask", "yes"] {
+        let lines = format!("AddKeysToAgent {value}\nIdentityAgent {}", socket.display());
+        assert_works_by(&remote, &lines, |options| options.ssh_program(&program));
+        assert!(!asked.exists());
+        assert!(!keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
+    }
+    let lines = format!("IdentityAgent {}", socket.display());
+    let of_option = |options: Options| options.ssh_program(&program).ssh_option("AddKeysToAgent=ask");
+    assert_works_by(&remote, &lines, of_option);
+    assert!(asked.exists());
     assert!(keys_of(&socket).contains("ED25519"), "{}", keys_of(&socket));
 }
 
