@@ -148,7 +148,8 @@ pub unsafe extern "C" fn sshpm_options_set_ssh_config(
 
 /// Adds an option of ssh_config(5). It overrides the files, but not what the library relies on: no terminal, no
 /// questions, no forwarded ports, no RemoteCommand, how connections are shared, LogLevel. X11 is not forwarded unless
-/// the option is "ForwardX11=yes"; ssh then runs xauth(1) for each process, one after the other.
+/// the option is "ForwardX11=yes"; ssh then runs xauth(1) for each process, one after the other. Keys are not added to
+/// an agent unless AddKeysToAgent is such an option. docs/ssh_config.md has the whole list.
 ///
 /// One thread at a time for the same options. Does not block.
 ///
@@ -256,9 +257,9 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
 ///
 /// Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
 /// sshpm_manager_kill_process_without_metadata closes the session. Whoever kills the ssh client of the connection breaks
-/// the links of all processes on it, of up to eight. SendEnv and SetEnv of ssh_config do not apply, because it is the
-/// client of a session that sends variables: use sshpm_boot_request_set_environment. A connection whose ssh does not
-/// speak this protocol, or does not answer within 2 s, gets clients all the same, and one warning in the log says so.
+/// the links of all processes on it, of up to eight. ForwardAgent, SendEnv, SetEnv and the like of ssh_config apply as
+/// with clients. A connection whose ssh does not speak this protocol, or does not answer within 2 s, gets clients all the
+/// same, and so does a program whose environment has more than 64 KiB. One warning in the log says so.
 ///
 /// One thread at a time for the same options. Does not block.
 ///

@@ -6,8 +6,11 @@
 //! bytes. The master gets the streams of the session as descriptors, one with each byte. It ends the session when this
 //! side closes the control socket, and closes the socket when the session has ended.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +23,8 @@ use crate::local::sys::{self, Polled};
 const VERSION: u32 = 4;
 /// The longest message that a master may send. Its messages are a few numbers and a line of text.
 const LONGEST: usize = 64 << 10;
+/// The most bytes of variables in a request. The buffer of a new socket takes at least twice as many.
+const MOST_VARIABLES: usize = 64 << 10;
 /// The exit code of an ssh client whose session has ended without a code.
 const NO_CODE: i32 = 255;
 /// The number of the only request on a control socket.
@@ -47,6 +52,7 @@ pub(crate) enum NoGreeting {
 pub(crate) struct Master {
     control: UnixStream,
     messages: Messages,
+    variables: Vec<u8>,
 }
 
 /// Connects to the master at this socket, and exchanges greetings with it. Blocks until the deadline.
@@ -54,12 +60,17 @@ pub(crate) struct Master {
 /// # Errors
 /// The master takes no request.
 pub(crate) fn greet(socket: &Path, deadline: Instant) -> Result<Master, NoGreeting> {
+    let variables = variables();
+    if variables.len() > MOST_VARIABLES {
+        let limit = MOST_VARIABLES >> 10;
+        return Err(NoGreeting::Unlike(format!("a request can have {limit} KiB of variables, and there are more")));
+    }
     let control = sys::connect(socket).map_err(|error| match error.kind() {
         // Its queue is full: it has not accepted connections for long.
         ErrorKind::WouldBlock => silent(),
         _ => NoGreeting::Gone,
     })?;
-    let mut master = Master { control, messages: Messages::default() };
+    let mut master = Master { control, messages: Messages::default(), variables };
     send(&master.control, &Message::new(kind::HELLO).number(VERSION)).map_err(|_| NoGreeting::Gone)?;
     loop {
         let is_open = master.messages.read(&master.control);
@@ -84,6 +95,14 @@ pub(crate) fn greet(socket: &Path, deadline: Instant) -> Result<Master, NoGreeti
     }
 }
 
+/// Returns the variables of this program as the texts of a request.
+fn variables() -> Vec<u8> {
+    let text = |texts: Message, (name, value): (OsString, OsString)| {
+        texts.text([name.as_bytes(), value.as_bytes()].join(&b'='))
+    };
+    env::vars_os().fold(Message(Vec::new()), text).0
+}
+
 fn silent() -> NoGreeting {
     NoGreeting::Unlike("it does not answer".to_owned())
 }
@@ -91,13 +110,16 @@ fn silent() -> NoGreeting {
 impl Master {
     /// Requests a session that runs this command with these streams. Does not block: the session tells what becomes of
     /// the request.
+    ///
+    /// X11 and the agent are requested, and all variables are named. The master forwards and sends only what its own
+    /// ForwardX11, ForwardAgent and SendEnv allow.
     pub(crate) fn request(self, command: &str, streams: &Streams) -> Session {
-        let Master { control, messages } = self;
-        let [no_terminal, no_x11, no_agent, no_subsystem] = [0; 4];
+        let Master { control, messages, variables } = self;
+        let [no_terminal, x11, agent, no_subsystem] = [0, 1, 1, 0];
         let no_escape = u32::MAX;
         let request = Message::new(kind::NEW_SESSION).number(REQUEST).text("");
-        let request = request.number(no_terminal).number(no_x11).number(no_agent).number(no_subsystem);
-        let request = request.number(no_escape).text("").text(command);
+        let request = request.number(no_terminal).number(x11).number(agent).number(no_subsystem);
+        let request = request.number(no_escape).text("").text(command).raw(&variables);
         let streams = [&streams.stdin, &streams.stdout, &streams.stderr];
         let sent = send(&control, &request)
             .and_then(|()| streams.into_iter().try_for_each(|stream| sys::send_descriptor(&control, stream.as_fd())));
@@ -208,11 +230,15 @@ impl Message {
         self
     }
 
-    fn text(self, text: &str) -> Message {
+    fn text(self, text: impl AsRef<[u8]>) -> Message {
+        let text = text.as_ref();
         // No text of this crate has 4 GiB.
-        let mut message = self.number(text.len() as u32);
-        message.0.extend(text.as_bytes());
-        message
+        self.number(text.len() as u32).raw(text)
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Message {
+        self.0.extend(bytes);
+        self
     }
 
     /// Returns the message with its length before it.

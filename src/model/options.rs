@@ -143,11 +143,12 @@ impl Options {
     }
 
     /// Adds an option of ssh_config(5), written `Keyword=value`. It wins over the configuration files and over this
-    /// crate's own ForwardX11, ServerAliveInterval, ServerAliveCountMax and ConnectTimeout: `ForwardX11=yes` forwards
-    /// X11, which is off by default, because ssh then runs xauth(1) for each process, one after the other. The option
-    /// does not win over what this crate relies on: no terminal, no questions (BatchMode), no forwarded ports, no
-    /// RemoteCommand, the sharing of connections (ControlMaster and the like), and LogLevel. Use absolute paths: ssh
-    /// resolves relative ones against the current directory whenever it runs.
+    /// crate's own AddKeysToAgent, ForwardX11, ServerAliveInterval, ServerAliveCountMax and ConnectTimeout:
+    /// `ForwardX11=yes` forwards X11, which is off by default, because ssh then runs xauth(1) for each process, one
+    /// after the other. The option does not win over what this crate relies on: no terminal, no questions (BatchMode),
+    /// no forwarded ports, no RemoteCommand, the sharing of connections (ControlMaster and the like), and LogLevel.
+    /// `docs/ssh_config.md` has the whole list. Use absolute paths: ssh resolves relative ones against the current
+    /// directory whenever it runs.
     pub fn ssh_option(mut self, option: impl Into<String>) -> Options {
         self.ssh_options.push(option.into());
         self
@@ -193,10 +194,10 @@ impl Options {
     ///
     /// Without clients, [`RuntimePids::ssh_client`](crate::RuntimePids::ssh_client) is `None`, and
     /// [`kill_process_without_metadata`](crate::Manager::kill_process_without_metadata) closes the session. Whoever kills
-    /// the ssh client of the connection breaks the links of all processes on it, of up to eight. `SendEnv` and `SetEnv`
-    /// of ssh_config do not apply, because it is the client of a session that sends variables: use
-    /// [`BootRequest::environment`](crate::BootRequest::environment). A connection whose ssh does not speak this
-    /// protocol, or does not answer within 2 s, gets clients all the same, and one warning in the log says so.
+    /// the ssh client of the connection breaks the links of all processes on it, of up to eight. ForwardAgent, SendEnv,
+    /// SetEnv and the like of ssh_config apply as with clients. A connection whose ssh does not speak this protocol, or
+    /// does not answer within 2 s, gets clients all the same, and so does a program whose environment has more than
+    /// 64 KiB. One warning in the log says so.
     pub fn ssh_client_per_process(mut self, client: bool) -> Options {
         self.ssh_client_per_process = client;
         self

@@ -53,6 +53,12 @@ fn both_ways(remote: &Remote, lines: &str) -> impl Iterator<Item = Options> {
     })
 }
 
+/// Returns options with shared connections and without, and with connections whose sessions have no ssh clients.
+fn all_ways(remote: &Remote, lines: &str) -> impl Iterator<Item = Options> {
+    let without_clients = remote.options().ssh_config(remote.user_config(lines)).ssh_client_per_process(false);
+    both_ways(remote, lines).chain([without_clients])
+}
+
 /// Asserts that one process answers a signal and that one is killed. Returns the sockets that were in use.
 #[track_caller]
 fn assert_processes_live(remote: &Remote, options: Options) -> BTreeSet<PathBuf> {
@@ -510,7 +516,33 @@ fn keys_of(agent: &Path) -> String {
 fn forward_agent() {
     let (remote, dir) = (Remote::start(), socket_dir());
     let (_agent, socket) = agent(dir.path());
-    assert_works(&remote, &format!("ForwardAgent {}", socket.display()));
+    let agent = format!("IdentityAgent {}", socket.display());
+    for (value, expected) in [("yes", "an agent"), (socket.to_str().unwrap(), "an agent"), ("no", "none")] {
+        let lines = format!("ForwardAgent {value}\n{agent}");
+        assert_works(&remote, &lines);
+        let shows = "test -S \"$SSH_AUTH_SOCK\" && echo an agent || echo none";
+        assert_written(&remote, all_ways(&remote, &lines), shows, expected);
+    }
+}
+
+/// SendEnv names variables of this program.
+#[test]
+fn variables_of_ssh_config_arrive_with_ssh_clients_and_without() {
+    support::isolated(|| {
+        let remote = Remote::builder().sshd_option("AcceptEnv DAQ_*").start();
+        // SAFETY: no other thread of this process uses the environment yet.
+        unsafe {
+            std::env::set_var("DAQ_SENT", "a=b c");
+            std::env::set_var("DAQ_KEPT", "no");
+        }
+        let shows = "echo ${DAQ_SENT-none}, ${DAQ_KEPT-none}, ${DAQ_SET-none}";
+        assert_written(&remote, all_ways(&remote, "SendEnv DAQ_SENT\nSetEnv DAQ_SET=1"), shows, "a=b c, none, 1");
+        assert_written(&remote, all_ways(&remote, "ForwardAgent no"), shows, "none, none, none");
+        // There are more variables than a request can have, so that clients send them.
+        // SAFETY: the threads of the managers have ended.
+        unsafe { std::env::set_var("DAQ_LONG", "x".repeat(100 << 10)) };
+        assert_written(&remote, all_ways(&remote, "SendEnv DAQ_SENT"), shows, "a=b c, none, none");
+    });
 }
 
 /// ssh asks with a dialog, in spite of BatchMode.
@@ -595,13 +627,15 @@ fn x11_is_forwarded_only_if_an_option_asks_for_it() {
         // SAFETY: no other thread of this process uses the environment yet.
         unsafe { std::env::set_var("DISPLAY", "localhost:99") };
         let lines = format!("ForwardX11 yes\nForwardX11Trusted yes\nXAuthLocation {}", xauth.display());
-        for options in both_ways(&remote, &lines) {
+        let count = || fs::read_to_string(&calls).map_or(0, |text| text.lines().count());
+        // A connection has a session of its own.
+        for (options, sessions) in all_ways(&remote, &lines).zip([2, 1, 2]) {
             for asks in [false, true] {
                 let _ = fs::remove_file(&calls);
                 let options = if asks { options.clone().ssh_option("ForwardX11=yes") } else { options.clone() };
                 let manager = remote.manager_with(options);
                 let status = run_to_end(&manager, "p", &remote.request("alpha", "exit 3")).unwrap();
-                assert_eq!((status.code(), calls.exists()), (Some(3), asks), "{status}");
+                assert_eq!((status.code(), count()), (Some(3), if asks { sessions } else { 0 }), "{status}");
             }
         }
         remote.assert_nothing_left();
