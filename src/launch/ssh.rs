@@ -294,6 +294,11 @@ pub(crate) fn last_words(stderr: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
 
     fn text(options: &Options, host: &str) -> String {
@@ -338,6 +343,52 @@ mod tests {
         }
         for host in ["h", "localhost.example.org", "128.0.0.1"] {
             assert!(!with(HostKeyPolicy::DisabledForLocalhost, host).contains("StrictHostKeyChecking"), "{host}");
+        }
+    }
+
+    const PAGE: &str = include_str!("../../docs/ssh_config.md");
+
+    /// Returns the keywords in the first column of the table below this heading.
+    #[track_caller]
+    fn keywords_below(heading: &str) -> BTreeSet<String> {
+        let (_, section) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading:?}"));
+        let rows = section.lines().take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+    }
+
+    /// Returns the keywords that are set before the caller's options, and those that are set after them.
+    fn keywords_set(options: &Options, route: &Route) -> [BTreeSet<String>; 2] {
+        let options = options.clone().ssh_option("Callers=own");
+        let words = arguments(&options, Some(Version::new(99, 0)), route, "h", None);
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        let set: Vec<_> = words.windows(2).filter(|pair| pair[0] == "-o").collect();
+        let callers = set.iter().position(|pair| pair[1] == "Callers=own").unwrap();
+        let keyword = |pair: &&[Cow<str>]| pair[1].split('=').next().unwrap().to_owned();
+        [set[..callers].iter().map(keyword).collect(), set[callers + 1..].iter().map(keyword).collect()]
+    }
+
+    #[test]
+    fn docs_ssh_config_names_each_keyword_where_it_belongs() {
+        let socket = || Arc::from(Path::new("/s"));
+        let (mut fixed, mut defaults, mut policy) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for route in [Route::Own, Route::Master(socket()), Route::Shared(socket())] {
+            let [before, after] = keywords_set(&Options::new(), &route);
+            fixed.extend(before);
+            defaults.extend(after);
+        }
+        for of_policy in [HostKeyPolicy::Strict, HostKeyPolicy::AcceptNew, HostKeyPolicy::Disabled] {
+            let [before, _] = keywords_set(&Options::new().host_key_policy(of_policy), &Route::Own);
+            policy.extend(before.into_iter().filter(|keyword| !fixed.contains(keyword)));
+        }
+        let left = keywords_below("As ssh_config says");
+        assert!(left.contains("ForwardAgent"));
+        for (heading, set) in [
+            ("Set for every session", fixed),
+            ("Set unless the program says otherwise", defaults),
+            ("Set by the policy on host keys", policy),
+        ] {
+            assert_eq!(keywords_below(heading), set, "{heading}");
+            assert!(left.is_disjoint(&set), "{left:?}");
         }
     }
 
