@@ -189,7 +189,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Deadline::Exit => self.exit.filter(|_| !self.awaits_client()).map(|pending| pending.until),
             Deadline::Start => self.case.start.deadline.filter(|_| self.process().state().is_starting()),
             Deadline::Goodbye => self.timers.goodbye,
-            Deadline::Look => self.timers.look,
+            // A process that runs wakes nobody.
+            Deadline::Look => self.timers.look.filter(|_| self.may_change_unseen()),
             Deadline::Lease => match self.lease {
                 OwnLease::Until(end) => Some(end),
                 OwnLease::Idle | OwnLease::Abandoned => None,
@@ -233,7 +234,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 if !self.seat.has_begun() && self.seat.hangs() {
                     client.lifeline().kill_client();
                 }
-                self.timers.look = sys::deadline(Seat::LOOK_AFTER).filter(|_| self.may_change_unseen());
+                self.timers.look = sys::deadline(Seat::LOOK_AFTER);
             }
             Deadline::Lease => {
                 // A wrapper whose input has ended sends no more ticks, and may need its whole grace: the deadline to
