@@ -393,10 +393,10 @@ fn assert_written(remote: &Remote, options: impl Iterator<Item = Options>, scrip
 #[test]
 fn send_env() {
     let remote = Remote::builder().sshd_option("AcceptEnv DAQ_*").start();
-    // Only ssh gets DAQ_SENT, because this process must not change its own environment.
+    // Only ssh gets DAQ_SENT, because this process must not change its own environment. So each process needs a client.
     let program = remote.program("ssh-with-variables", "DAQ_SENT='a b' DAQ_KEPT=no exec ssh \"$@\"");
     let lines = "SendEnv DAQ_SENT DAQ_MISSING";
-    let options = both_ways(&remote, lines).map(|options| options.ssh_program(&program));
+    let options = both_ways(&remote, lines).map(|options| options.ssh_program(&program).ssh_client_per_process(true));
     assert_written(&remote, options, "echo ${DAQ_SENT-none}, ${DAQ_KEPT-none}, ${DAQ_MISSING-none}", "a b, none, none");
     assert_works_by(&remote, "SendEnv DAQ_*", |options| options.ssh_program(&program));
 }
