@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::life::{break_link, end_client};
 use crate::support::{self, By, ends_the_client, launched_by, learned};
 use crate::support::{DEADLINE, LONG, ProcessInfo, Remote, run_to_end, start, start_ready, wait_for_end, wait_until};
 use sshpm::{BootRequest, ExitSource, ExitStatus, Limit, LimitValue, Manager, ProcessState, Signal};
@@ -190,8 +191,7 @@ fn an_end_through_the_ssh_client_has_no_code_of_its_own() {
         // The code distinguishes this end from one that the lost link caused.
         let script = "trap 'exit 7' HUP; echo ready; while :; do sleep 1000 & wait; done";
         start_ready(&manager, "cut", &BootRequest::new("alpha", ["sh", "-c", script]));
-        let client = manager.runtime_pids("cut").ssh_client.unwrap();
-        ProcessInfo::of(client as i32).unwrap().signal(signal).unwrap();
+        end_client(&manager, "cut", signal);
         let status = wait_for_end(&manager, "cut").unwrap();
         assert_eq!(status.source(), ExitSource::ClientMonitoring);
         assert_eq!((status.raw_code(), status.code()), (Some(raw), None), "{status:?}");
@@ -210,7 +210,7 @@ fn an_end_through_the_ssh_client_has_no_code_of_its_own() {
 fn what_cannot_be_learned_is_unknown_and_no_code() {
     let remote = Remote::start();
     let (gate, gated) = remote.gate();
-    let manager = remote.manager_with(gated.lost_timeout(Duration::from_millis(100)));
+    let manager = remote.manager_with(gated.lost_timeout(Duration::from_secs(1)));
     let pid = start(&manager, "p", &remote.request("alpha", "wait"));
     let application = ProcessInfo::of(pid as i32).unwrap();
     // Neither the wrapper nor the host can answer: both the wrapper and the listener are stopped.
@@ -219,8 +219,7 @@ fn what_cannot_be_learned_is_unknown_and_no_code() {
     let listener = ProcessInfo::of(std::fs::read_to_string(remote.dir().join("pid")).unwrap().trim().parse().unwrap());
     listener.as_ref().unwrap().signal(libc::SIGSTOP).unwrap();
     gate.close();
-    let client = manager.runtime_pids("p").ssh_client.unwrap();
-    ProcessInfo::of(client as i32).unwrap().signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "p");
     let status = wait_for_end(&manager, "p").unwrap();
     assert!(status.is_unknown() && status.link_lost(), "{status:?}");
     assert_eq!((status.code(), status.application_code(), status.signal()), (None, None, None));

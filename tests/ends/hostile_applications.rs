@@ -117,7 +117,7 @@ fn a_daemon_that_never_stops_writing_holds_neither_the_end_nor_the_ssh_client() 
     start(&manager, "u", &shell(&script));
     let status = end_of(&manager, "u");
     assert_eq!((status.code(), status.source()), (Some(5), ExitSource::RemoteMonitoring), "{status}");
-    wait_until("the ssh client's end", LONG, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
+    wait_for_link_end(&manager, "u");
     others.one_ends(&manager);
     others.all_end(&manager);
     // Nobody reads what the daemon writes any more.

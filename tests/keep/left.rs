@@ -39,7 +39,7 @@ fn a_clean_up_leaves_the_fifos_of_what_lives() {
     }
     let other = crate::life::manager(&remote);
     assert_eq!(other.clean_up_host("alpha", None, TIME, false).unwrap()[0].outcome, CleanUp::Managed);
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "u");
     story.wait("restored");
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
     finish(&manager, &remote);
@@ -177,7 +177,7 @@ fn a_link_that_reaches_no_wrapper_removes_nothing_of_what_lives() {
     let mut story = Story::new(&manager);
     let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
     fs::remove_file(files(&remote, |name| name.ends_with(".c")).remove(0)).unwrap();
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "u");
     story.wait("not restored");
     assert!(application.is_alive());
     assert!(!files(&remote, |name| name.ends_with(".json")).is_empty());
@@ -226,7 +226,7 @@ fn a_host_without_setsid_keeps_it() {
     let mut story = Story::new(&manager);
     let (_, application) = Counting::start(&remote, &manager);
     assert!(matches!(found(&manager, "u").state, FoundState::Managed));
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "u");
     story.wait("restored");
     assert!(application.is_alive());
     assert_eq!(manager.kill_process("u", TIME).unwrap().code(), Some(17));
@@ -308,7 +308,7 @@ fn a_link_that_comes_too_late_for_its_wrapper_is_told() {
         if !is_removed {
             fs::write(local("/tmp/hold-rm"), "").unwrap();
         }
-        client_of(&manager, uuid).signal(libc::SIGKILL).unwrap();
+        break_link(&manager, uuid);
         wait_until("the next link has looked", TIME, || local("/tmp/makes").exists().then_some(()));
         application.signal(libc::SIGKILL).unwrap();
         wait_until("the wrapper reads no more commands", TIME, || {
@@ -350,7 +350,7 @@ fn a_link_that_comes_just_behind_the_end_waits_for_word_of_it() {
     let application = start_ready(&manager, "u", &kept(shell("echo ready; exec sleep 1000")));
     application.signal(libc::SIGKILL).unwrap();
     wait_until("the wrapper asks for the time", TIME, || local("/tmp/dates").exists().then_some(()));
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "u");
     story.wait("lost");
     let is_link = |p: &ProcessInfo| {
         let carries = |up: ProcessInfo| up.is_sshd() || clients().iter().any(|client| client.pid == up.pid);

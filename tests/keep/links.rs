@@ -104,7 +104,7 @@ fn much_output_survives_broken_links() {
     let counting = Counting::new(&remote);
     start_ready(&manager, "u", &kept(shell(&script)).environment("GO", counting.go()));
     for _ in 0..4 {
-        client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+        break_link(&manager, "u");
         story.wait("restored");
     }
     counting.end(&remote);

@@ -48,7 +48,7 @@ fn its_client_is_killed() {
     let mut story = Story::new(&manager);
     let (counting, application) = Counting::start(&remote, &manager);
     for _ in 1..=3 {
-        client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+        break_link(&manager, "u");
         story.wait("restored");
         assert!(application.is_alive());
         let lines = stdout(&manager, "u").lines().count();
@@ -241,7 +241,7 @@ fn its_link_breaks_while_it_starts() {
     let request = kept(shell("exec sleep 1000")).setup_line("sleep 1000");
     manager.start_process("u", &request).unwrap();
     let setup = wait_for_pid(&manager, "u");
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    remote.break_links();
     let error = manager.wait_until_started("u", TIME).unwrap_err();
     assert!(matches!(reason_of(error), StartFailure::LinkLost | StartFailure::Ended(_)));
     wait_for_death(&setup);

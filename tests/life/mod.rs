@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use sshpm::{BootRequest, Error, Event, EventKind, ExitStatus, KillScope, KillStep, KillTimeouts, Subscription};
 use sshpm::{Manager, Options, ProcessState, Signal, StartFailure};
 
-use crate::support::{ProcessInfo, Remote, install, wait_until};
+use crate::support::{ProcessInfo, Remote, has_clients, install, wait_until};
 
 /// Longer than anything takes. Only a test that fails waits that long.
 pub const TIME: Duration = Duration::from_secs(30);
@@ -151,6 +151,38 @@ pub fn wait_for_setup(manager: &Manager, uuid: &str) -> ProcessInfo {
 pub fn client_of(manager: &Manager, uuid: &str) -> ProcessInfo {
     let pid = wait_until("an ssh client", TIME, || manager.runtime_pids(uuid).ssh_client);
     ProcessInfo::of(pid as i32).unwrap()
+}
+
+/// Breaks the link of a process at this end: kills its client, or closes its session if it has none.
+#[track_caller]
+pub fn break_link(manager: &Manager, uuid: &str) {
+    end_client(manager, uuid, libc::SIGKILL);
+}
+
+/// Breaks the link of a process as `break_link` does, by a signal for which `ends_the_client` holds.
+#[track_caller]
+pub fn end_client(manager: &Manager, uuid: &str, signal: i32) {
+    if has_clients() {
+        return client_of(manager, uuid).signal(signal).unwrap();
+    }
+    // The call would take the process out of the table if its end were known already. It is not known while the wrapper
+    // stands still.
+    let wrapper = wait_until("a wrapper", TIME, || manager.runtime_pids(uuid).remote_monitoring);
+    let wrapper = ProcessInfo::of(wrapper as i32).filter(|wrapper| wrapper.state != 'T');
+    let signal_wrapper = |signal| drop(wrapper.as_ref().map(|wrapper| wrapper.signal(signal)));
+    signal_wrapper(libc::SIGSTOP);
+    let ended = manager.kill_process_without_metadata(uuid, Signal::KILL, false, Duration::ZERO);
+    signal_wrapper(libc::SIGCONT);
+    assert!(matches!(ended, Err(Error::StillRunning { .. })), "{uuid}: {ended:?}");
+}
+
+/// Waits until the last client or session of a process that has ended is gone.
+#[track_caller]
+pub fn wait_for_link_end(manager: &Manager, uuid: &str) {
+    wait_until("the end of the link", TIME, || {
+        let pids = manager.runtime_pids(uuid);
+        (pids.ssh_client.is_none() && pids.client_monitoring.is_none()).then_some(())
+    });
 }
 
 #[track_caller]

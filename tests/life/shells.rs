@@ -98,7 +98,7 @@ impl Life<'_> {
     fn link_loss(&self) {
         let uuid = self.uuid("link");
         self.wait_ready(&uuid);
-        client_of(self.manager, &uuid).signal(libc::SIGKILL).unwrap();
+        break_link(self.manager, &uuid);
         let status = end_of(self.manager, &uuid);
         assert_eq!((status.source(), status.code()), (ExitSource::ClientMonitoring, None), "{uuid}: {status}");
         assert_eq!(status.application_code(), Some(42), "{uuid}: {status}");

@@ -30,15 +30,14 @@ fn one_connection_dies(end: impl Fn(&Remote, &Manager, &str)) {
     start_all_ready(&manager, &uuids, "alpha");
     start_all_ready(&manager, &["other-host".to_owned()], "beta");
     assert_eq!(masters(&remote).len(), 3);
-    let socket = socket_of(&client_of(&manager, "p-0"));
-    let (on_it, beside): (Vec<_>, Vec<_>) =
-        uuids.iter().partition(|uuid| socket_of(&client_of(&manager, uuid)) == socket);
+    let master = master_of(&remote, &manager, "p-0");
+    let (on_it, beside): (Vec<_>, Vec<_>) = uuids.iter().partition(|uuid| master_of(&remote, &manager, uuid) == master);
     assert!(on_it.len() == 8 || on_it.len() == 1, "{on_it:?}");
     end(&remote, &manager, "p-0");
     for uuid in &on_it {
         crate::sharing::assert_lost(&manager, uuid);
     }
-    assert!(!masters(&remote).iter().any(|master| socket_of(master) == socket), "the master has gone");
+    assert!(!masters(&remote).contains(&master), "the master has gone");
     for uuid in &beside {
         assert_eq!(manager.process_state(uuid).unwrap(), ProcessState::Running);
     }
@@ -137,7 +136,7 @@ fn a_socket_that_is_gone_or_dead_is_not_used() {
         for (number, (uuid, end)) in ways.into_iter().enumerate() {
             start_all_ready(&manager, &[uuid.to_owned()], "alpha");
             assert_eq!(remote.logins(), number + 1);
-            end(&socket_of(&client_of(&manager, uuid)));
+            end(&socket_of(&master_of(&remote, &manager, uuid)));
         }
         start_all_ready(&manager, &["last".to_owned()], "alpha");
         assert_eq!((remote.logins(), masters(&remote).len()), (5, 5));
@@ -158,7 +157,7 @@ fn a_socket_that_hangs_does_not_hold_a_start_past_its_timeout() {
         let remote = Remote::start();
         let manager = Manager::new(patient(&remote)).unwrap();
         start_all_ready(&manager, &["u".to_owned()], "alpha");
-        let socket = socket_of(&client_of(&manager, "u"));
+        let socket = socket_of(&master_of(&remote, &manager, "u"));
         fs::remove_file(&socket).unwrap();
         let _hangs = UnixListener::bind(&socket).unwrap();
         let reason = failure_of(&manager, "v", &codes_on("alpha").start_timeout(Duration::from_secs(1)));
@@ -207,9 +206,10 @@ fn a_master_that_stands_still_holds_up_nobody_else() {
         });
         // Another connection is opened when it is clear that this one does not answer.
         crate::sharing::wait_until_ready(&manager, "comes");
-        assert_ne!(socket_of(&client_of(&manager, "comes")), socket_of(&master));
+        let other = master_of(&remote, &manager, "comes");
+        assert_ne!(other, master);
         start_all_ready(&manager, &["later".to_owned()], "alpha");
-        assert_eq!(socket_of(&client_of(&manager, "later")), socket_of(&client_of(&manager, "comes")));
+        assert_eq!(master_of(&remote, &manager, "later"), other);
         assert!(master.is_alive());
         // When the master goes on, the commands that were sent arrive.
         master.signal(libc::SIGCONT).unwrap();
@@ -334,6 +334,7 @@ fn manager_to_be_stopped() {
         fs::rename(part, &note).unwrap();
     };
     let options = Options::new().ssh_config(variable("SSHPM_TEST_CONFIG")).lost_timeout(LONG);
+    let options = options.ssh_client_per_process(support::has_clients());
     let options = options.lease(Duration::from_secs(3)).share_connections(variable("SSHPM_TEST_SHARE") == "1");
     let manager = Manager::new(options).unwrap();
     let witness = Witness::new(&manager);

@@ -59,8 +59,9 @@ fn a_client_that_is_ended_before_its_session_begins_does_not_come_back() {
     start(&manager, "open", &shell("sleep 1000"));
     fs::write(remote.local(Path::new("/tmp/wait")), "").unwrap();
     manager.start_process("u", &shell("sleep 1000")).unwrap();
-    client_of(&manager, "u");
-    let ended = manager.kill_process_without_metadata("u", Signal::KILL, false, TIME);
+    let kill = || manager.kill_process_without_metadata("u", Signal::KILL, false, TIME);
+    let ended =
+        wait_until("a session", TIME, || Some(kill()).filter(|ended| !matches!(ended, Err(Error::NotRunning { .. }))));
     assert!(matches!(ended, Err(Error::Ssh { .. })), "{ended:?}");
     fs::write(remote.local(Path::new("/tmp/go")), "").unwrap();
     assert!(manager.is_process_alive("open"));

@@ -5,6 +5,8 @@
 
 pub mod logged;
 
+use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,11 +94,30 @@ pub fn socket_of(client: &ProcessInfo) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(path.expect("a ControlPath")))
 }
 
-/// Returns the master of the connection that carries a process.
+/// Returns the master of the connection that carries a process: the one whose TCP connection its wrapper was started
+/// by.
 #[track_caller]
 pub fn master_of(remote: &Remote, manager: &Manager, uuid: &str) -> ProcessInfo {
-    let socket = socket_of(&client_of(manager, uuid));
-    masters(remote).into_iter().find(|master| socket_of(master) == socket).expect("a master with its socket")
+    let wrapper = manager.runtime_pids(uuid).remote_monitoring.expect("a wrapper");
+    let environment = fs::read(format!("/proc/{wrapper}/environ")).unwrap();
+    let connection = environment.split(|&byte| byte == 0).find_map(|line| line.strip_prefix(b"SSH_CONNECTION="));
+    let connection = String::from_utf8(connection.expect("SSH_CONNECTION").to_vec()).unwrap();
+    let words: Vec<_> = connection.split(' ').collect();
+    // As /proc/net/tcp has them.
+    let address = |ip: &str, port: &str| {
+        let ip = u32::from_ne_bytes(ip.parse::<Ipv4Addr>().unwrap().octets());
+        format!("{ip:08X}:{:04X}", port.parse::<u16>().unwrap())
+    };
+    let ends = [address(words[0], words[1]), address(words[2], words[3])];
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut lines = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|line| line[1..3] == ends).expect("its connection");
+    let tcp = PathBuf::from(format!("socket:[{}]", line[9]));
+    let has_it = |master: &ProcessInfo| {
+        let fds = fs::read_dir(format!("/proc/{}/fd", master.pid)).into_iter().flatten().flatten();
+        fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|target| target == tcp)
+    };
+    masters(remote).into_iter().find(has_it).expect("a master with its connection")
 }
 
 /// Returns the sshd processes above an application, without the listener.

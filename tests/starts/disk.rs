@@ -127,7 +127,7 @@ fn a_lost_process_whose_end_cannot_be_written_down_has_no_made_up_end() {
     let manager = manager(&remote);
     let application = start_codes(&manager, "u");
     let filler = fill(&remote, DRUNC);
-    client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "u");
     wait_for_death(&application);
     let status = end_of(&manager, "u");
     assert!(status.link_lost() && matches!(status.application_code(), None | Some(42)), "{status}");
@@ -150,9 +150,7 @@ fn where_nothing_can_be_written_a_process_runs_without_files_or_is_refused() {
         assert_no_metadata(&manager, "u");
         assert_eq!(warned("its host has no runtime directory that can be used: it has no metadata file"), 1);
         assert_exits(&manager, "exits");
-        wait_until("the clean-up after the exit", LONG, || {
-            manager.runtime_pids("exits").ssh_client.is_none().then_some(())
-        });
+        wait_for_link_end(&manager, "exits");
         // Now the last directories are gone too. Processes that run do not need them.
         remount(&remote, "/dev/shm", "ro");
         remote.mount_tmpfs("/var/tmp", "ro");
@@ -200,7 +198,7 @@ fn removed_runtime_directory(share: bool) {
     let error = manager.wait_until_started("starts", LONG).unwrap_err();
     assert_eq!(reason_of(error), StartFailure::Ended(125));
     assert_eq!(manager.kill_process("setup", LONG).unwrap().source(), ExitSource::ManualKillThroughRemotePid);
-    client_of(&manager, "lost").signal(libc::SIGKILL).unwrap();
+    break_link(&manager, "lost");
     wait_for_death(&applications[1]);
     // The place for the word of its exit is gone.
     let status = end_of(&manager, "lost");

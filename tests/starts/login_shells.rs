@@ -77,7 +77,7 @@ fn assert_times_out(file: &str) -> Option<Remote> {
     let request = shell(&format!("echo >{}", marker.display())).user(user.name).start_timeout(after);
     let expected = StartFailure::TimedOut { after, stage: StartStage::StartUpFiles, waited: Duration::ZERO };
     assert_eq!(failure_of(&manager, "u", &request), expected);
-    wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
+    wait_for_link_end(&manager, "u");
     assert_eq!(witness.of(manager, "u"), ["failed"]);
     assert!(!remote.local(&marker).exists());
     Some(remote)
@@ -174,7 +174,7 @@ fn assert_is_kept(remote: &Remote, manager: &Manager) {
     let application = start_ready(manager, "kept", &shell(script).link_loss(LinkLossPolicy::Keep));
     let has_all = || manager.process_stderr("kept").unwrap().bytes == b"first\n";
     wait_until("all output", TIME, || has_all().then_some(()));
-    client_of(manager, "kept").signal(libc::SIGKILL).unwrap();
+    break_link(manager, "kept");
     let is_back = |event: &Event| matches!(event.kind, EventKind::LinkRestored);
     while !is_back(&events.recv_timeout(TIME).expect("the link is restored")) {}
     assert!(application.is_alive());

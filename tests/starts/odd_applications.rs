@@ -80,7 +80,7 @@ fn a_daemon_that_holds_stdout_holds_neither_the_exit_report_nor_the_ssh_client()
     let status = end_of(&manager, "u");
     assert_eq!((status.code(), status.source()), (Some(5), ExitSource::RemoteMonitoring), "{status}");
     // The daemon ends when nobody reads its stdout, so the client must end first.
-    wait_until("the ssh client's end", TIME, || manager.runtime_pids("u").ssh_client.is_none().then_some(()));
+    wait_for_link_end(&manager, "u");
     remote.end_daemons("daemonize");
     finish(&manager, &remote);
 }

@@ -307,7 +307,7 @@ fn what_others_have_in_their_directory_does_not_hide_how_a_lost_process_ended() 
         start_ready(&manager, "u", &codes_of(&user));
         // The host looks here first, and reading this would hang.
         put(obstacle, &directory.join("metadata_u.json"), Path::new("/tmp"), other.uid);
-        client_of(&manager, "u").signal(libc::SIGKILL).unwrap();
+        break_link(&manager, "u");
         let status = end_of(&manager, "u");
         assert_eq!(status.application_code(), Some(42), "{obstacle}: {status}");
         remove(&directory.join("metadata_u.json"));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::life::*;
-use crate::support::{self, AppReport, Remote, assert_same_as, isolated, local_snapshot, wait_until};
+use crate::support::{self, AppReport, Remote, assert_same_as, isolated, local_snapshot};
 use sshpm::{BootRequest, Error, ExitSource, Manager, ProcessState, Signal, StartFailure, StartStage};
 
 /// The shells that read POSIX shell code, if they are installed.
@@ -337,7 +337,7 @@ fn what_a_line_leaves_in_the_background_delays_neither_the_start_nor_the_end() {
     let daemon = format!("{} daemonize", remote.app().display());
     start(&manager, "daemon", &shell("exit 5").setup_line(daemon));
     assert_eq!(end_of(&manager, "daemon").code(), Some(5));
-    wait_until("the ssh client's end", TIME, || manager.runtime_pids("daemon").ssh_client.is_none().then_some(()));
+    wait_for_link_end(&manager, "daemon");
     remote.end_daemons("daemonize");
     finish(&manager, &remote);
 }

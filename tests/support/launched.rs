@@ -59,14 +59,20 @@ pub fn launched_by() -> By {
 /// The variable that says "no" where sessions on shared connections are to have no ssh clients.
 const CLIENTS: &str = "SSHPM_TEST_SSH_CLIENTS";
 
-/// Returns whether each process has an ssh client of its own.
+/// Returns whether each process on a shared connection has a client of its own. By other launchers than ssh, it does.
 pub fn has_clients() -> bool {
+    if launched_by() != By::Ssh {
+        return true;
+    }
     match env::var(CLIENTS).as_deref() {
         Err(_) => true,
         Ok("no") => false,
         Ok(other) => panic!("{CLIENTS}={other}"),
     }
 }
+
+/// Why a test of ssh clients is skipped where there are none.
+pub const NO_CLIENT: &str = "a process has no ssh client";
 
 /// Hands the launcher on to a test program. Removes the remote's own variables: with them, the program would count as
 /// one of the remote's processes.
@@ -337,9 +343,10 @@ pub fn learned<T>(what: T) -> Option<T> {
 }
 
 /// Whether this signal ends a client as it ends other programs. srun ends its step with KILL when it gets another
-/// signal, and it lives until nobody holds the streams of the step.
+/// signal, and it lives until nobody holds the streams of the step. A session without a client can only be closed, which
+/// counts as KILL.
 pub fn ends_the_client(signal: i32) -> bool {
-    launched_by() != By::Slurm || signal == libc::SIGKILL
+    (launched_by() != By::Slurm && has_clients()) || signal == libc::SIGKILL
 }
 
 /// How hosts fail that do not exist, where a launcher knows only the exit code of its command.
@@ -401,7 +408,7 @@ fn text_of(value: OsString) -> String {
 pub fn handed_options() -> Options {
     let place = env::var(PLACE).expect("a place that was handed on");
     match launched_by() {
-        By::Ssh => Options::new().ssh_config(place),
+        By::Ssh => Options::new().ssh_config(place).ssh_client_per_process(has_clients()),
         By::Command => Options::new().launcher(carried_by(Path::new(&place))),
         By::Slurm => {
             let (srun, carrier) = place.split_once('\n').expect("two programs");

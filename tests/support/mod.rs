@@ -25,7 +25,8 @@ pub use brief::{BRIEF, LOG, assert_same_bytes, brief, difference, shorten, short
 pub use builder::{OWN_ETC, RemoteBuilder, find_program, test_app, toolchain_command};
 pub use clean::begin_clean;
 pub use launched::{
-    By, Gate, LAUNCHER, NOWHERE, ends_the_client, handed_options, has_clients, is_failure, launched_by, learned,
+    By, Gate, LAUNCHER, NO_CLIENT, NOWHERE, ends_the_client, handed_options, has_clients, is_failure, launched_by,
+    learned,
 };
 pub use local::{
     LocalState, assert_same_as, clients, is_isolated, isolated, isolated_by, isolated_by_script, isolated_command,
