@@ -50,7 +50,7 @@ const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it tests launchers itself";
 
 /// The other test programs, and why they do not.
-const OTHERS: [(&str, &str); 36] = [
+const OTHERS: [(&str, &str); 37] = [
     ("c_api::abi", FORM),
     ("c_api::checked", FORM),
     ("c_api::codes", FORM),
@@ -83,6 +83,7 @@ const OTHERS: [(&str, &str); 36] = [
     ("links::ssh_config", SSH),
     ("links::ssh_failures", SSH),
     ("links::unshared", SSH),
+    ("links::without_clients", SSH),
     ("parity::python", "it is a Python program over the C library, with ssh"),
     ("random_run", "it runs at random by ssh and local"),
     ("starts::login_shells", "it tests what sshd starts: no other launcher has login shells"),

@@ -17,3 +17,4 @@ mod many;
 mod ssh_config;
 mod ssh_failures;
 mod unshared;
+mod without_clients;
