@@ -19,7 +19,7 @@ use crate::support::{ProcessInfo, processes};
 
 /// The beginning of each line that is meant for the suite. The test runner writes to the same stream.
 pub const MARK: &str = "@@";
-/// The variable that says how the manager reaches its hosts: "shared", "alone" or "local".
+/// The variable that says how the manager reaches its hosts: "shared", "bare", "alone" or "local".
 pub const WAY: &str = "RANDOM_RUN_WAY";
 pub const SSH_CONFIG: &str = "RANDOM_RUN_SSH_CONFIG";
 /// The variable that names the directory for the output of processes. The manager puts the output there when it reports
@@ -39,10 +39,16 @@ fn options() -> Options {
     let config = || PathBuf::from(std::env::var_os(SSH_CONFIG).expect("the suite sets it"));
     match std::env::var(WAY).expect("the suite sets it").as_str() {
         "shared" => options.ssh_config(config()),
+        "bare" => options.ssh_config(config()).ssh_client_per_process(false),
         "alone" => options.ssh_config(config()).share_connections(false),
         "local" => options.launcher(Launcher::Local),
         other => panic!("{WAY}={other}"),
     }
+}
+
+/// Whether each process has a client of its own.
+fn has_clients() -> bool {
+    std::env::var(WAY).is_ok_and(|way| way != "bare")
 }
 
 fn say(text: &str) {
@@ -185,7 +191,14 @@ impl Program {
             ["wait", uuid, timeout] => {
                 manager.wait_for_process_exit_code(uuid, milliseconds(timeout)).map(|code| format!("code {code:?}"))
             }
-            ["strike", uuid] => Ok(strike(manager.runtime_pids(uuid).ssh_client)),
+            ["strike", uuid] if has_clients() => Ok(strike(manager.runtime_pids(uuid).ssh_client)),
+            ["strike", uuid] => {
+                let start = manager.start_number(uuid)?;
+                match manager.kill_process_without_metadata(uuid, Signal::KILL, false, Duration::ZERO) {
+                    Err(Error::StillRunning { .. }) => Ok("struck".into()),
+                    ended => self.returned("strike", start, ended),
+                }
+            }
             ["find", host] => self.find(host),
             ["clean", host] => self.clean(host),
             ["detach"] => {
@@ -207,7 +220,8 @@ impl Program {
             seen = seen.or_else(|| pids.remote.and_then(|pid| ProcessInfo::of(pid as i32)));
             let is_there = match (stage, state) {
                 (_, Err(_) | Ok(ProcessState::Ended | ProcessState::Failed)) => true,
-                ("client", _) => pids.ssh_client.is_some(),
+                // Without clients, its session is requested at about that time.
+                ("client", _) => pids.ssh_client.is_some() || (!has_clients() && pids.client_monitoring.is_some()),
                 ("remote", _) => pids.remote.is_some(),
                 ("running", Ok(state)) => state == ProcessState::Running,
                 ("dead", _) => seen.as_ref().is_some_and(|process| !process.is_alive()),

@@ -8,7 +8,7 @@ use crate::control::Control;
 use crate::dice::Dice;
 use crate::stage::{Stage, Way};
 
-const WAYS: [Way; 5] = [Way::Shared, Way::Shared, Way::Alone, Way::Alone, Way::Local];
+const WAYS: [Way; 5] = [Way::Shared, Way::Bare, Way::Alone, Way::Alone, Way::Local];
 
 /// How a manager ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,8 @@ const PLACE: &str = "/run/remote/random_run";
 pub enum Way {
     /// By ssh, over shared connections.
     Shared,
+    /// By ssh, over shared connections, without a client for each process.
+    Bare,
     /// By ssh, with a connection for each process.
     Alone,
     /// The manager runs on the host itself and uses no ssh.
@@ -28,6 +30,7 @@ impl Way {
     fn word(self) -> &'static str {
         match self {
             Way::Shared => "shared",
+            Way::Bare => "bare",
             Way::Alone => "alone",
             Way::Local => "local",
         }
