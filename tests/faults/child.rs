@@ -17,6 +17,8 @@ use crate::dice::Dice;
 /// Begins each line that is meant for the suite, because the test runner writes to the same stream.
 pub const MARK: &str = "@@";
 pub const SSH_CONFIG: &str = "SSHPM_FAULTS_SSH_CONFIG";
+/// The variable that says whether each process has an ssh client of its own: "yes" or "no".
+pub const CLIENTS: &str = "SSHPM_FAULTS_SSH_CLIENTS";
 
 /// The lease and the lost timeout bound how long a step takes. They are as short as a busy machine allows.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -34,6 +36,7 @@ fn options() -> Options {
     let kill = KillStep { signal: Signal::KILL, scope: KillScope::Group, wait: None };
     Options::new()
         .ssh_config(config)
+        .ssh_client_per_process(std::env::var(CLIENTS).expect("the suite sets this variable") == "yes")
         .connect_timeout(Duration::from_secs(4))
         .lost_timeout(LOST_TIMEOUT)
         .lease(LEASE)
@@ -117,6 +120,10 @@ fn execute(manager: &Manager, words: &[&str]) -> sshpm::Result<String> {
             Ok("adopted".into())
         }
         ["kill", uuid, timeout] => Ok(manager.kill_process(uuid, milliseconds(timeout))?.to_string()),
+        ["close", uuid, timeout] => {
+            let ended = manager.kill_process_without_metadata(uuid, Signal::KILL, false, milliseconds(timeout));
+            Ok(ended?.to_string())
+        }
         ["signal", uuid, signal] => {
             manager.send_signal(uuid, Signal::from_number(signal.parse().unwrap())?)?;
             Ok("sent".into())

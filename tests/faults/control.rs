@@ -78,9 +78,10 @@ pub struct Control {
 pub struct Asked(u64);
 
 impl Control {
-    /// Starts a manager.
-    pub fn start(near: &Near, test: &str, reports: &Arc<Reports>) -> Control {
+    /// Starts a manager, which gives each process an ssh client of its own, or not.
+    pub fn start(near: &Near, test: &str, clients: bool, reports: &Arc<Reports>) -> Control {
         let mut command = near.manager_command(test);
+        command.env(child::CLIENTS, if clients { "yes" } else { "no" });
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let process = ProcessInfo::of(child.id() as i32).unwrap();

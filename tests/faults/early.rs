@@ -25,7 +25,14 @@ pub fn kill(lane: &mut Lane, part: Part, dice: &mut Dice) {
         let Some(Beginning { sshd, shell }) = begin(lane, dice) else { continue };
         let tree = tree(shell);
         let victim = match part {
-            Part::Client => client_of_last(lane),
+            Part::Client => match client_of_last(lane) {
+                None => {
+                    lane.extras.note_kill(format!("the link of {}", describe(&tree)), false);
+                    close_last(lane);
+                    continue;
+                }
+                client => client,
+            },
             Part::Session => Some(sshd),
             Part::Shell => Some(*dice.pick(&wrappers_own(&tree))),
             Part::Manager => unreachable!("the manager belongs to no host"),
@@ -94,6 +101,13 @@ fn begin(lane: &mut Lane, dice: &mut Dice) -> Option<Beginning> {
 fn client_of_last(lane: &Lane) -> Option<i32> {
     let [client, ..] = lane.pids(lane.extras.last()?).ok()?;
     (client > 0).then_some(client)
+}
+
+/// Closes the session of the start that began last, which has no ssh client.
+fn close_last(lane: &mut Lane) {
+    if let Some(last) = lane.extras.last().map(str::to_owned) {
+        lane.close(&last);
+    }
 }
 
 /// Returns a process and all its descendants.

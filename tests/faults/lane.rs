@@ -212,6 +212,11 @@ impl<'a> Lane<'a> {
         }
     }
 
+    /// Makes the manager close the session of a process that has no ssh client.
+    pub fn close(&mut self, uuid: &str) {
+        self.kills.push(self.manager.control().ask(&format!("close {uuid} 2000")));
+    }
+
     /// Kills the connections' sshd processes, so that the manager must make new connections.
     pub fn break_connections(&self) {
         for sshd in self.host.remote.session_sshds() {

@@ -59,11 +59,16 @@ impl<'a> Session<'a> {
                 left += here.len();
                 outcomes.complaints.push(format!("left behind on the near side: {here:#?}"));
             }
-            self.manager.replace(Control::start(self.near, MANAGER, &self.manager.reports));
-            let rival = (fault == Fault::Contested).then(|| Control::start(self.near, MANAGER, &self.manager.reports));
+            self.manager.replace(self.start_manager(dice));
+            let rival = (fault == Fault::Contested).then(|| self.start_manager(dice));
             self.adopt(lanes, rival, &mut outcomes);
         }
         self.finish(lanes, &names, outcomes, left, begun);
+    }
+
+    /// Starts another manager, with ssh clients or without.
+    fn start_manager(&self, dice: &mut Dice) -> Control {
+        Control::start(self.near, MANAGER, dice.below(2) == 0, &self.manager.reports)
     }
 
     /// Makes the manager adopt the kept processes, and at last also those that a rival has adopted.
@@ -98,7 +103,7 @@ impl<'a> Session<'a> {
         .for_each(|other| outcomes.merge(other));
         let before = self.on_all(lanes, |lane| lane.all_taken_over());
         let undo = undo::apply_to_manager(Fault::Supplanted, self.manager.control().process().clone(), dice);
-        let rival = Control::start(self.near, MANAGER, &self.manager.reports);
+        let rival = self.start_manager(dice);
         self.on_all(lanes, |lane| lane.give_to(&rival)).into_iter().for_each(|other| outcomes.merge(other));
         undo();
         self.on_all(lanes, |lane| lane.settle(Succession::Rival)).into_iter().for_each(|other| outcomes.merge(other));

@@ -46,7 +46,7 @@ pub fn run(seed: u64, random: Duration) -> bool {
     let hosts: Vec<Host> = (0..NAMES.len()).map(|number| Host::start(number, &mode)).collect();
     let near = Near::new(mode, &hosts);
     let reports: Arc<Reports> = Arc::default();
-    let manager = Manager::new(Control::start(&near, MANAGER, &reports), reports);
+    let manager = Manager::new(Control::start(&near, MANAGER, Dice::new(seed).below(2) == 0, &reports), reports);
     let decoy = Decoy::beside(&near);
     let session = Session { near: &near, manager: &manager, decoy, table: Mutex::default(), begun };
     let mut lanes: Vec<Lane> = hosts.iter().map(|host| Lane::new(host, &near, &manager)).collect();

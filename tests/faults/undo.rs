@@ -68,6 +68,10 @@ pub fn apply<'a>(lane: &mut Lane<'a>, fault: Fault, at: usize, dice: &mut Dice) 
             if sent == Sent::Kill && victim == Victim::Wrapper {
                 lane.slots[at].excuses.wrapper_killed = true;
             }
+            if (sent, victim) == (Sent::Kill, Victim::Client) && victims.is_empty() {
+                let uuid = lane.slots[at].uuid.clone();
+                lane.close(&uuid);
+            }
             signal(sent, victims)
         }
         Fault::LinkDown | Fault::LinkCut => {
@@ -199,12 +203,19 @@ fn find(lane: &Lane, victim: Victim, sent: Sent, at: usize, dice: &mut Dice) -> 
     match victim {
         Victim::Client => client.into_iter().collect(),
         Victim::Master => {
-            let Some(socket) = client.as_ref().and_then(socket_of) else { return Vec::new() };
             let is_master = |process: &ProcessInfo| {
                 process.cmdline.last().is_some_and(|word| word.as_bytes().ends_with(b" sshpm-connection"))
-                    && socket_of(process).as_deref() == Some(&socket)
+                    && process.cmdline.iter().any(|word| *word == *lane.host.name)
             };
-            lane.near.processes().into_iter().filter(is_master).collect()
+            let mut masters = lane.near.processes();
+            masters.retain(is_master);
+            match client.as_ref().and_then(socket_of) {
+                Some(socket) => masters.retain(|master| socket_of(master).as_ref() == Some(&socket)),
+                // A process without a client may be on any connection to its host.
+                None if masters.is_empty() => {}
+                None => masters = vec![masters.swap_remove(dice.below(masters.len()))],
+            }
+            masters
         }
         Victim::Session => {
             // A kept process whose link was lost is no descendant of an sshd. Then the victim is the connection of
