@@ -1,8 +1,9 @@
 //! The tests of behaviour once more, through the C API: here `sshpm` is the library in api/.
 //!
 //! Not here, because they would call no other function of C and would take three minutes: connections,
-//! connection_faults, connection_races, ssh_config, login_shells, setup_lines, odd_applications, unshared, many. Not
-//! here either, because they are in C already or about Rust alone: the Python program of parity, guest, panics.
+//! connection_faults, connection_races, ssh_config, login_shells, setup_lines, odd_applications, unshared, many,
+//! without_clients. Not here either, because they are in C already or about Rust alone: the Python program of parity,
+//! guest, panics.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../dying_shells/mod.rs"]
