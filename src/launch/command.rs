@@ -31,6 +31,7 @@ impl Launch for Vec<OsString> {
             kills_group_with_client: true,
             silent_cut: SilentCut::Input,
             stdout: StdoutAs::Pipe,
+            runs_as_own_user: false,
         }
     }
 }

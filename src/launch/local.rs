@@ -37,6 +37,7 @@ impl Launch for Local {
             // the lifeline open.
             silent_cut: SilentCut::Input,
             stdout: StdoutAs::Pipe,
+            runs_as_own_user: true,
         }
     }
 }

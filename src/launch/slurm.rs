@@ -45,6 +45,7 @@ impl Launch for Slurm {
             kills_group_with_client: false,
             silent_cut: SilentCut::Input,
             stdout: StdoutAs::Pipe,
+            runs_as_own_user: false,
         }
     }
 }

@@ -76,6 +76,7 @@ impl Launch for Ssh {
             kills_group_with_client: false,
             silent_cut: SilentCut::Sshd,
             stdout: StdoutAs::Socket,
+            runs_as_own_user: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Traits {
     pub silent_cut: fn(Lease) -> SilentCut,
     /// What the client's stdout is.
     pub stdout: StdoutAs,
+    /// Whether sessions run as this program's user, whose name then need not be asked for on the host.
+    pub runs_as_own_user: bool,
 }
 
 /// What the file of each launcher provides.

@@ -10,6 +10,7 @@ pub(crate) const GRACE: &str = "_grace";
 pub(crate) const INSTANCE: &str = "_instance";
 pub(crate) const IS_KEPT: &str = "_is_kept";
 pub(crate) const KILL_TREE: &str = "_kill_tree";
+pub(crate) const KNOWN_USER: &str = "_known_user";
 pub(crate) const LEASE_PERIOD: &str = "_lease_period";
 pub(crate) const LEASE_TICKS: &str = "_lease_ticks";
 pub(crate) const LINE_COUNT: &str = "_line_count";

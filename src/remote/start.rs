@@ -43,15 +43,17 @@ pub(crate) const LIST: &str = "find";
 pub(crate) const CLEAN_UP: &str = "clean_up";
 
 /// Returns the script that starts the application of `request`. It waits for [`start_block`] before it starts
-/// anything.
+/// anything. `known_user`: the user of the session, if the manager knows it.
 pub(crate) fn start_line(
     nonce: &[u8; NONCE_LENGTH],
     instance: &Instance,
     request: &BootRequest,
     manager: &str,
+    known_user: Option<&str>,
     cut: SilentCut,
 ) -> Vec<Chunk> {
     let mut script = ScriptBuilder::about(nonce, instance, whole_seconds(request.grace), cut);
+    script.assign(parameters::KNOWN_USER, known_user.unwrap_or_default());
     script.assign(parameters::UMASK, request.umask.map(|mask| format!("{mask:04o}")).unwrap_or_default());
     script.assign(parameters::LOG_FILE, request.log_file.as_deref().map(literal_path).unwrap_or_default());
     script.assign(parameters::LOG_MODE, log_mode(request.log_mode));
@@ -342,7 +344,7 @@ mod tests {
             plain.clone().setup_line("true\ntrue").working_directory("d").limit(Limit::Core, LimitValue::Value(1));
         let rich = rich.umask(0o77).log_file("log").name("\"\n").link_loss(LinkLossPolicy::Keep).kill_tree(true);
         let lease = Lease { period: Duration::from_secs(5), ticks: 6 };
-        let start = |request, cut| start_line(NONCE, &instance, request, "m", cut);
+        let start = |request, cut| start_line(NONCE, &instance, request, "m", None, cut);
         let short = |piece| short_script(NONCE, &[], piece);
         let sent = [
             ("start", start(&plain, SilentCut::Connection)),

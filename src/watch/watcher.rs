@@ -228,7 +228,10 @@ impl Watcher {
             None => process.target().silent_cut(shared.options()),
         };
         match purpose {
-            Purpose::Start => start::start_line(nonce, instance, request, &shared.name, lease),
+            Purpose::Start => {
+                let user = process.target().traits().runs_as_own_user.then(sys::user_name);
+                start::start_line(nonce, instance, request, &shared.name, user.as_deref(), lease)
+            }
             Purpose::Attach => {
                 let grace = time::whole_seconds(request.grace).saturating_add(2);
                 start::attach_line(nonce, instance, grace, &shared.name, self.case.spool.positions(), lease)

@@ -2,7 +2,7 @@
 # needs: identity files wait job reader protocol directories runtime attend run
 # may use: lease tree keep
 # takes: _nonce _uuid _instance _grace _umask _log_file _log_mode _setup_shell _wants_bash _may_be_slow
-# takes: _by_launcher _metadata_rest _kill_tree _is_kept _lease_period _lease_ticks
+# takes: _by_launcher _known_user _metadata_rest _kill_tree _is_kept _lease_period _lease_ticks
 #
 # Descriptors: 3 commands (ssh's stdin) and 4 reports (ssh's stderr), as script.rs has it for every script, 5
 # and 6 the application's stdout and stderr, 7 ssh's stdout, 8 the notebook.
@@ -27,11 +27,11 @@
 
 # Finds out which user runs this shell. sshd has set LOGNAME, which costs no fork; with another launcher,
 # LOGNAME can name the manager's user.
-# Needs _by_launcher. Sets _user.
+# Needs _by_launcher and _known_user. Sets _user.
 # Returns 0.
 _find_user() {
-    _user=
-    [ -n "$_by_launcher" ] || _user=${LOGNAME:-}
+    _user=$_known_user
+    [ -n "$_user$_by_launcher" ] || _user=${LOGNAME:-}
     [ -n "$_user" ] || _user=$(id -un)
     case $_user in *[!A-Za-z0-9._@+-]* | -* | '') _user=$(id -u) ;; esac
 }

@@ -162,7 +162,7 @@ impl Host {
 
     /// Opens a session that starts an application, and gives its go-ahead.
     fn start(&self, request: &BootRequest) -> Session {
-        let mut session = self.session(start_line(NONCE, &self.instance, request, "m", SilentCut::Connection));
+        let mut session = self.session(start_line(NONCE, &self.instance, request, "m", None, SilentCut::Connection));
         session.hear("begin");
         session.send(&start_block(&self.instance, request).concat());
         session
@@ -434,7 +434,7 @@ fn the_wrapper_says_who_it_is() {
             (Some("\"\n"), ssh, &number),
             (Some("another"), other, &name),
         ] {
-            let mut session = host.session_of(logname, start_line(NONCE, &host.instance, &sleeping(), "m", cut));
+            let mut session = host.session_of(logname, start_line(NONCE, &host.instance, &sleeping(), "m", None, cut));
             let begin = session.hear("begin");
             assert_eq!(begin.split(' ').nth(2), Some(expected), "{}: {logname:?}: {begin}", session.name);
             session.close();
@@ -490,7 +490,8 @@ fn a_start_that_was_not_confirmed_leaves_nothing_when_its_session_breaks() {
     for shell in each() {
         let host = Host::new(shell);
         for word in ["begin", "pid"] {
-            let mut session = host.session(start_line(NONCE, &host.instance, &kept(), "m", SilentCut::Connection));
+            let mut session =
+                host.session(start_line(NONCE, &host.instance, &kept(), "m", None, SilentCut::Connection));
             session.hear("begin");
             session.send(&start_block(&host.instance, &kept()).concat());
             if word == "pid" {
@@ -569,7 +570,7 @@ impl Host {
     fn start_unread(&self, script: &str) -> Session {
         let begin = self.path("begin").display().to_string();
         let script = format!("while [ ! -e {begin} ]; do sleep 0.02; done; {script}");
-        let sent = start_line(NONCE, &self.instance, &sleeping(), "m", SilentCut::Connection);
+        let sent = start_line(NONCE, &self.instance, &sleeping(), "m", None, SilentCut::Connection);
         // The function that would read the pipe is kept, and with it the pipe, but it never runs.
         let mut session = self.session_with(None, sent, std::mem::forget);
         let request = BootRequest::new("h", ["/bin/sh", "-c", &script]);
@@ -673,7 +674,7 @@ impl Host {
     /// session and the wrapper's pid.
     fn start_and_break(&self, request: &BootRequest) -> (Session, i64) {
         self.hold("mkfifo");
-        let mut session = self.session(start_line(NONCE, &self.instance, request, "m", SilentCut::Connection));
+        let mut session = self.session(start_line(NONCE, &self.instance, request, "m", None, SilentCut::Connection));
         let begun = session.hear("begin");
         session.send(&start_block(&self.instance, request).concat());
         self.wait_for("held");

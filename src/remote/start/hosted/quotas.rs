@@ -80,7 +80,8 @@ fn a_host_without_processes_leaves_none_and_says_so() {
                 let user = NEXT_USER.fetch_add(1, Ordering::Relaxed);
                 let host = Host { confine, ..Host::of_user(shell, user) };
                 let what = format!("{} with {} processes, {:?}", host.shell.name, at + 1, request.link_loss);
-                let mut session = host.session(start_line(NONCE, &host.instance, &request, "m", SilentCut::Connection));
+                let mut session =
+                    host.session(start_line(NONCE, &host.instance, &request, "m", None, SilentCut::Connection));
                 let mut came = session.come(&["begin"]);
                 if came == Came::Running {
                     session.send(&start_block(&host.instance, &request).concat());
