@@ -127,6 +127,11 @@ impl Fault {
         matches!(self, Fault::Signal(Kill, Manager) | Fault::EarlyKill(Part::Manager) | Fault::Contested)
     }
 
+    /// Whether the fault kills shells of wrappers. Their manager then removes what they leave.
+    pub fn kills_shells(self) -> bool {
+        matches!(self, Fault::Signal(Kill, Wrapper | Reader) | Fault::EarlyKill(Part::Shell))
+    }
+
     /// Returns how long the fault lasts before it is undone. `at_random` is a random number from 0 to 99.
     pub fn lasts(self, at_random: u32) -> Duration {
         match self {

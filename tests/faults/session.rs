@@ -155,8 +155,11 @@ impl<'a> Session<'a> {
         undos.into_iter().rev().for_each(|undo| undo());
     }
 
-    /// Notes that one fault may cut the link while another leaves no room on the host to record an exit.
+    /// Notes what two faults together excuse: one may cut the link while the other leaves no room on the host to record
+    /// an exit, or one kills a wrapper and the other its manager, and nobody is left who would remove its files.
     pub fn excuse(&self, lane: &mut Lane<'a>, faults: &[Fault]) {
+        lane.needs_clean_up |=
+            faults.iter().any(|fault| fault.kills_manager()) && faults.iter().any(|fault| fault.kills_shells());
         if faults.len() > 1 && faults.iter().any(|fault| fault.starves()) {
             lane.slots.iter_mut().for_each(|slot| slot.excuses.starved = true);
         }
