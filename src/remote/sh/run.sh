@@ -101,7 +101,7 @@ _let_go() {
 
 # Releases the shells that wait at the inner process's fifo: the attendant, which reads $1, or what a killed
 # attendant has left. A fifo that is opened for reading and writing does not block. It stays open, because its
-# end without a line would mean success. $1 is for the attendant only: the deliverer may have filled the fifo.
+# end behind x would mean success. $1 is for the attendant only: the deliverer may have filled the fifo.
 # Needs _stem.
 # Returns 0.
 _answer_for_inner() {

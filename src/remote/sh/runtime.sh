@@ -50,7 +50,7 @@ _claim_directory() {
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _refuse_used_uuid "$1"
     # The wrapper of the start before may be about to remove its metadata file, by the name that this start uses, too.
-    _wait_until 50 _is_removed "$1/$_uuid.$_file_instance"
+    _wait_until 20 _is_removed "$1/$_uuid.$_file_instance"
     # Removes what killed wrappers left of this uuid: the one in the metadata file, and those that wrote none.
     [ -z "$_file_instance" ] || rm -f "$1/$_uuid.$_file_instance".*
     for _left_file in "$1/$_uuid".????????????????.*; do
@@ -153,7 +153,7 @@ _remove() {
     [ ! -f "$_stem.tmp" ] || rm -f "$_stem.tmp"
     [ -z "$_is_kept" ] || _stop_links "$_stem"
     if _names_instance "$_metadata_file" "$_instance"; then
-        # The notebook comes last: see _is_removed.
+        # The notebook comes behind the metadata file: see _is_removed.
         rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_is_kept:+"$_stem".*} "$_stem.a"
     elif [ -p "$_stem.a" ]; then
         rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_is_kept:+"$_stem".*}
