@@ -13,8 +13,8 @@ use crate::launch::route::Route;
 use crate::launch::spawn::spawn_client;
 use crate::launch::ssh::{self, NoSession};
 use crate::launch::target::{SshLogin, Target};
-use crate::local::client::{Chunk, Client};
-use crate::local::mux::{self, Master, NoGreeting};
+use crate::local::client::{Chunk, Client, Requested};
+use crate::local::mux::{self, NoGreeting};
 use crate::model::error::{Error, Result};
 use crate::model::options::Options;
 
@@ -87,32 +87,37 @@ impl<'p> Seat<'p> {
     }
 
     /// Starts the client of the session, or requests a session without one, and has it write `script` to the shell on
-    /// the host. Blocks for at most [`GREETING`].
+    /// the host. Blocks for at most [`GREETING`], and while a client is started.
     ///
     /// # Errors
     /// The errors of [`spawn_client`].
     pub(crate) fn spawn_client(&self, options: &Options, target: &Target, script: Vec<Chunk>) -> Result<Client> {
-        if let Some(master) = self.greet_master(options) {
-            let requested = Client::request(master, &ssh::remote_command(&self.route()), script);
-            return requested.map_err(|error| Error::local(format!("requesting a session on {}", target.host), error));
+        if let Some(requested) = self.request(options) {
+            return Ok(Client::of(requested, script));
         }
         let version = self.table.ssh_version_for(target);
         spawn_client(target, &SshLogin { options, version, route: &self.route() }, script)
     }
 
-    /// Greets the master of the shared connection, if the session is to have no client. Only before the session is
-    /// requested may a client take its place: the request may be carried out late.
-    fn greet_master(&self, options: &Options) -> Option<Master> {
+    /// Requests the session from the master of the shared connection, if it is to have no client. A client may take its
+    /// place only as long as the request was not sent whole: it may be carried out late.
+    fn request(&self, options: &Options) -> Option<Requested> {
         let connection = self.connection().filter(|it| !options.ssh_client_per_process && !it.needs_clients())?;
-        match mux::greet(&connection.socket()?, Instant::now() + GREETING) {
-            Ok(master) => Some(master),
+        let why = match mux::greet(&connection.socket()?, Instant::now() + GREETING) {
+            Ok(master) => match Requested::from(master, &ssh::remote_command(&self.route())) {
+                Ok(requested) => return Some(requested),
+                Err(error) => error.to_string(),
+            },
             // ssh's client finds out why.
-            Err(NoGreeting::Gone) => None,
+            Err(NoGreeting::Gone) => return None,
+            Err(NoGreeting::Silent) => "it does not answer".to_owned(),
             Err(NoGreeting::Unlike(why)) => {
-                self.table.set_needs_clients(connection, &why);
-                None
+                connection.set_needs_clients();
+                why
             }
-        }
+        };
+        self.table.warn_of_clients(connection, &why);
+        None
     }
 
     /// Returns how the client reaches the host.

@@ -257,13 +257,12 @@ impl ConnectionTable {
         self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
     }
 
-    /// Notes why the master of a connection takes no requests: its sessions need ssh clients.
-    pub(crate) fn set_needs_clients(&self, connection: &Connection, why: &str) {
-        connection.set_needs_clients();
+    /// Warns, once, that a session of a connection could not be requested, and why: it gets an ssh client.
+    pub(crate) fn warn_of_clients(&self, connection: &Connection, why: &str) {
         if !self.warned_of_clients.swap(true, Ordering::Relaxed) {
+            let host = &connection.destination.host;
             log::warn!(
-                "{}: the ssh of its shared connection takes no requests for sessions ({why}): each process gets an ssh client of its own",
-                connection.destination.host
+                "{host}: a session cannot be requested from the ssh of its connection, and gets a client: {why}"
             );
         }
     }

@@ -272,6 +272,23 @@ enum Stdout {
     Ended,
 }
 
+/// A session on a shared connection that was requested from its master.
+pub(crate) struct Requested {
+    session: mux::Session,
+    ends: Ends,
+}
+
+impl Requested {
+    /// Requests a session that runs this command.
+    ///
+    /// # Errors
+    /// It could not be requested, and nothing runs.
+    pub(crate) fn from(master: Master, command: &str) -> io::Result<Requested> {
+        let (ends, streams) = Ends::new(StdoutAs::Socket)?;
+        Ok(Requested { session: master.request(command, &streams)?, ends })
+    }
+}
+
 /// This side's ends of a client's streams.
 struct Ends {
     socket: UnixStream,
@@ -333,13 +350,11 @@ impl Client {
         Ok(Client::new(Carrier::Child(child), handle, ends, script))
     }
 
-    /// Requests a session from the master of a shared connection, and begins to write `script` to the shell that the
-    /// command starts on the host.
-    pub(crate) fn request(master: Master, command: &str, script: Vec<Chunk>) -> io::Result<Client> {
-        let (ends, streams) = Ends::new(StdoutAs::Socket)?;
-        let session = master.request(command, &streams);
+    /// Begins to write `script` to the shell of a session that was requested.
+    pub(crate) fn of(requested: Requested, script: Vec<Chunk>) -> Client {
+        let Requested { session, ends } = requested;
         let handle = CarrierHandle::Master(Arc::clone(session.control()));
-        Ok(Client::new(Carrier::Master(session), handle, ends, script))
+        Client::new(Carrier::Master(session), handle, ends, script)
     }
 
     fn new(carrier: Carrier, handle: CarrierHandle, ends: Ends, script: Vec<Chunk>) -> Client {

@@ -23,7 +23,7 @@ use crate::local::sys::{self, Polled};
 const VERSION: u32 = 4;
 /// The longest message that a master may send. Its messages are a few numbers and a line of text.
 const LONGEST: usize = 64 << 10;
-/// The most bytes of variables in a request. The buffer of a new socket takes at least twice as many.
+/// The most bytes of variables in a request. By default, the buffer of a new socket takes at least twice as many.
 const MOST_VARIABLES: usize = 64 << 10;
 /// The exit code of an ssh client whose session has ended without a code.
 const NO_CODE: i32 = 255;
@@ -44,7 +44,9 @@ mod kind {
 pub(crate) enum NoGreeting {
     /// Nobody listens at its socket, or the connection to it broke: the master has ended, or is about to end.
     Gone,
-    /// It speaks another protocol, or does not answer, as this text says.
+    /// It does not answer: it is busy, or stopped.
+    Silent,
+    /// It speaks another protocol, or cannot take what this program would request, as this text says.
     Unlike(String),
 }
 
@@ -67,7 +69,7 @@ pub(crate) fn greet(socket: &Path, deadline: Instant) -> Result<Master, NoGreeti
     }
     let control = sys::connect(socket).map_err(|error| match error.kind() {
         // Its queue is full: it has not accepted connections for long.
-        ErrorKind::WouldBlock => silent(),
+        ErrorKind::WouldBlock => NoGreeting::Silent,
         _ => NoGreeting::Gone,
     })?;
     let mut master = Master { control, messages: Messages::default(), variables };
@@ -90,7 +92,7 @@ pub(crate) fn greet(socket: &Path, deadline: Instant) -> Result<Master, NoGreeti
         let mut polled = [Polled::read(Some(master.control.as_fd()))];
         sys::poll(&mut polled, Some(deadline)).map_err(|_| NoGreeting::Gone)?;
         if !polled[0].ready {
-            return Err(silent());
+            return Err(NoGreeting::Silent);
         }
     }
 }
@@ -103,17 +105,16 @@ fn variables() -> Vec<u8> {
     env::vars_os().fold(Message(Vec::new()), text).0
 }
 
-fn silent() -> NoGreeting {
-    NoGreeting::Unlike("it does not answer".to_owned())
-}
-
 impl Master {
     /// Requests a session that runs this command with these streams. Does not block: the session tells what becomes of
     /// the request.
     ///
+    /// # Errors
+    /// The request could not be sent whole. Then the master starts nothing.
+    ///
     /// X11 and the agent are requested, and all variables are named. The master forwards and sends only what its own
     /// ForwardX11, ForwardAgent and SendEnv allow.
-    pub(crate) fn request(self, command: &str, streams: &Streams) -> Session {
+    pub(crate) fn request(self, command: &str, streams: &Streams) -> io::Result<Session> {
         let Master { control, messages, variables } = self;
         let [no_terminal, x11, agent, no_subsystem] = [0, 1, 1, 0];
         let no_escape = u32::MAX;
@@ -121,13 +122,10 @@ impl Master {
         let request = request.number(no_terminal).number(x11).number(agent).number(no_subsystem);
         let request = request.number(no_escape).text("").text(command).raw(&variables);
         let streams = [&streams.stdin, &streams.stdout, &streams.stderr];
-        let sent = send(&control, &request)
-            .and_then(|()| streams.into_iter().try_for_each(|stream| sys::send_descriptor(&control, stream.as_fd())));
-        if sent.is_err() {
-            shut_down(&control);
-        }
+        send(&control, &request)?;
+        streams.into_iter().try_for_each(|stream| sys::send_descriptor(&control, stream.as_fd()))?;
         let control = Arc::new(Control { socket: control, is_closed: AtomicBool::new(false) });
-        Session { control, messages, code: None }
+        Ok(Session { control, messages, code: None })
     }
 }
 
@@ -178,7 +176,8 @@ impl Session {
                     }
                     Some(kind::EXIT_MESSAGE) => {
                         let _session = message.number();
-                        self.code = message.number().and_then(|code| i32::try_from(code).ok());
+                        // As the exit of a process cuts it.
+                        self.code = message.number().map(|code| (code & 0xff) as i32);
                     }
                     // The session was opened, or a later version has more to say.
                     _ => {}
@@ -208,7 +207,7 @@ fn shut_down(control: &UnixStream) {
     let _ = control.shutdown(std::net::Shutdown::Both);
 }
 
-/// Sends a message. The buffer of a new socket takes it whole; a socket that does not is of no use any more.
+/// Sends a message, which the buffer of a new socket should take whole.
 fn send(control: &UnixStream, message: &Message) -> io::Result<()> {
     let bytes = message.bytes();
     match sys::send(control, &bytes)? == bytes.len() {
@@ -356,7 +355,7 @@ mod tests {
     fn a_master_that_does_not_greet_is_not_waited_for() {
         for said in [&b""[..], b"\0\0\0\x08\0\0"] {
             let silent = greeted_by(said, Duration::from_millis(50));
-            assert_eq!(silent, Err(NoGreeting::Unlike("it does not answer".to_owned())));
+            assert_eq!(silent, Err(NoGreeting::Silent));
         }
         // As many connections wait at this socket as its owner allows.
         let directory = tempfile::tempdir().unwrap();
@@ -364,7 +363,7 @@ mod tests {
         let _listener = UnixListener::bind(&socket).unwrap();
         let waiting: Vec<_> = std::iter::from_fn(|| sys::connect(&socket).ok()).collect();
         assert!(!waiting.is_empty());
-        assert_eq!(greet(&socket, Instant::now() + LONG).map(drop), Err(silent()));
+        assert_eq!(greet(&socket, Instant::now() + LONG).map(drop), Err(NoGreeting::Silent));
     }
 
     #[test]

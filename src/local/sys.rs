@@ -100,15 +100,19 @@ fn interrupted_or(error: io::Error) -> io::Result<()> {
 /// one of these, its next descriptor gets that number, and what the program prints would be commands or shell code for
 /// a remote host.
 pub(crate) fn socket_pair() -> io::Result<(UnixStream, UnixStream)> {
-    // While these descriptors are open, the next pair gets other numbers.
-    let mut low = Vec::new();
-    loop {
-        let pair = UnixStream::pair()?;
-        if pair.0.as_raw_fd().min(pair.1.as_raw_fd()) > libc::STDERR_FILENO {
-            return Ok(pair);
-        }
-        low.push(pair);
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((above_standard_streams(ours.into())?.into(), above_standard_streams(theirs.into())?.into()))
+}
+
+/// Returns this descriptor, or another one in its place if its number is that of stdin, stdout or stderr.
+fn above_standard_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(descriptor);
     }
+    // SAFETY: the descriptor is open, and this command takes no pointers.
+    let other = unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
+    // SAFETY: a descriptor that was just made is owned by nobody else.
+    if other < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(other) }) }
 }
 
 /// Returns a pipe for what a child writes: the end to read from, which does not block, and the end for the child.
@@ -120,6 +124,7 @@ pub(crate) fn output_pipe() -> io::Result<(fs::File, OwnedFd)> {
     }
     // SAFETY: descriptors that were just made are owned by nobody else.
     let [reader, writer] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let reader = above_standard_streams(reader)?;
     set_nonblocking(reader.as_fd())?;
     Ok((reader.into(), writer))
 }
@@ -139,8 +144,8 @@ pub(crate) fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Connects to a unix socket, and returns a socket that does not block. Returns `WouldBlock` if the socket's owner has
-/// left too many connections waiting.
+/// Connects to a unix socket, and returns a socket that does not block, with a number above those of stdin, stdout and
+/// stderr. Returns `WouldBlock` if the socket's owner has left too many connections waiting.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     // SAFETY: sockaddr_un is plain data, for which zero bytes are valid.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -158,7 +163,7 @@ pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: a descriptor that was just made is owned by nobody else.
-    let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    let socket = UnixStream::from(above_standard_streams(unsafe { OwnedFd::from_raw_fd(fd) })?);
     let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
     // SAFETY: the address is of this frame, and the length is its.
     let done = unsafe { libc::connect(socket.as_raw_fd(), ptr::from_ref(&address).cast(), length) };
@@ -182,7 +187,7 @@ pub(crate) fn send_descriptor(socket: &UnixStream, descriptor: BorrowedFd) -> io
     control.header.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: CMSG_LEN and CMSG_SPACE are arithmetic.
     let (length, space) = unsafe { (libc::CMSG_LEN(size_of::<libc::c_int>() as u32), libc::CMSG_SPACE(4)) };
-    debug_assert_eq!(space as usize, size_of::<Control>());
+    debug_assert!(space as usize <= size_of::<Control>());
     control.header.cmsg_len = length as _;
     control.descriptor = descriptor.as_raw_fd();
     message.msg_iov = &mut part;

@@ -151,7 +151,8 @@ fn a_master_that_does_not_greet_holds_up_no_start_and_is_warned_of_once() {
             assert_eq!(manager.runtime_pids(uuid).ssh_client, None, "{uuid}");
         }
         let warnings = logged::warnings();
-        let of_it = warnings.iter().filter(|line| line.contains("takes no requests for sessions (it does not answer)"));
+        let of_it =
+            warnings.iter().filter(|line| line.contains("cannot be requested") && line.ends_with("it does not answer"));
         assert_eq!(of_it.count(), 1, "{warnings:?}");
         master.signal(libc::SIGCONT).unwrap();
         names("p", 2).iter().chain(&later).for_each(|uuid| assert_untouched(&manager, uuid));
@@ -173,6 +174,24 @@ fn a_process_takes_three_descriptors() {
         assert!(fds.len() <= before.fds.len() + 3 * uuids.len(), "before: {:#?}\nnow: {fds:#?}", before.fds);
         uuids.iter().for_each(|uuid| assert_untouched(&manager, uuid));
         assert_same_as(&before);
+        finish(&manager, &remote);
+    });
+}
+
+/// A program that has closed its stdin would read what a host writes, and one without stdout would write to the master.
+#[test]
+fn nothing_of_a_session_takes_the_number_of_a_standard_stream() {
+    isolated(|| {
+        let remote = Remote::start();
+        let manager = Manager::new(without_clients(&remote)).unwrap();
+        start_all_ready(&manager, &["first".to_owned()], "alpha");
+        // SAFETY: nobody in this process reads stdin.
+        unsafe { libc::close(libc::STDIN_FILENO) };
+        start_all_ready(&manager, &["second".to_owned()], "alpha");
+        let stdin = std::fs::read_link("/proc/self/fd/0").unwrap_or_default();
+        let stdin = stdin.to_string_lossy();
+        assert!(!stdin.starts_with("socket:") && !stdin.starts_with("pipe:"), "{stdin}");
+        ["first", "second"].iter().for_each(|uuid| assert_untouched(&manager, uuid));
         finish(&manager, &remote);
     });
 }
