@@ -1230,13 +1230,14 @@ sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool sh
 /**
  * Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
  * Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol for
- * that (PROTOCOL.mux): a start then costs no process on this machine, and a process no memory for one. Default: true.
+ * that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
  *
  * Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
- * sshpm_manager_kill_process_without_metadata closes the session. Whoever kills the ssh client of the connection breaks
- * the links of all processes on it, of up to eight. ForwardAgent, SendEnv, SetEnv and the like of ssh_config apply as
- * with clients. A connection whose ssh does not speak this protocol, or does not answer within 2 s, gets clients all the
- * same, and so does a program whose environment has more than 64 KiB. One warning in the log says so.
+ * sshpm_manager_kill_process_without_metadata closes the session. In both cases, whoever kills the ssh client of the
+ * connection breaks the links of all processes on it: at most eight. ForwardAgent, SendEnv, SetEnv and the like of
+ * ssh_config apply in both cases. A session that cannot be requested gets a client: if the ssh of the connection speaks
+ * another protocol or does not answer within 2 s, or if the environment of your program has more than 64 KiB. One
+ * warning in the log says so.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -2326,7 +2327,8 @@ sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uui
 /**
  * Ends a process by a signal to its ssh client on this machine. Use sshpm_manager_kill_process for all other purposes.
  * The signal breaks the link, the remote side ends the application by its link loss policy, and the manager asks the
- * host whether it did.
+ * host whether it did. A session without an ssh client (sshpm_options_set_ssh_client_per_process) is closed, which
+ * counts as SIGKILL, also for SIGQUIT.
  *
  * Any thread. Blocks at most for the timeout.
  *
@@ -2340,7 +2342,7 @@ sshpm_result sshpm_manager_crash_process(sshpm_manager *manager, const char *uui
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
  * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the manager did not learn in time that the application
  * ended; the process stays in the table. SSHPM_ERROR_NOT_RUNNING: the process waits for its turn to connect and has no
- * client, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
+ * session yet, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
  * SSHPM_ERROR_LOCAL: the start had failed; the process has left the table. SSHPM_ERROR_DETACHED,
  * SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without this manager; it has left the table.
  */

@@ -123,7 +123,8 @@ pub unsafe extern "C" fn sshpm_manager_crash_process(
 
 /// Ends a process by a signal to its ssh client on this machine. Use sshpm_manager_kill_process for all other purposes.
 /// The signal breaks the link, the remote side ends the application by its link loss policy, and the manager asks the
-/// host whether it did.
+/// host whether it did. A session without an ssh client (sshpm_options_set_ssh_client_per_process) is closed, which
+/// counts as SIGKILL, also for SIGQUIT.
 ///
 /// Any thread. Blocks at most for the timeout.
 ///
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn sshpm_manager_crash_process(
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
 /// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_STILL_RUNNING: the manager did not learn in time that the application
 /// ended; the process stays in the table. SSHPM_ERROR_NOT_RUNNING: the process waits for its turn to connect and has no
-/// client, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
+/// session yet, and this is not a manual kill. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...,
 /// SSHPM_ERROR_LOCAL: the start had failed; the process has left the table. SSHPM_ERROR_DETACHED,
 /// SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without this manager; it has left the table.
 #[unsafe(no_mangle)]

@@ -41,7 +41,7 @@ const OURS_SINCE: [(Version, &str); 6] = [
     (Version::new(9, 6), "ChannelTimeout=none"),
 ];
 
-/// What an ssh counts as whose version is not known.
+/// The version that an ssh counts as if its own is not known.
 const IF_UNKNOWN: Version = Version::new(7, 6);
 
 /// The options that the caller's options can replace, and ssh_config cannot. AddKeysToAgent can have a dialog opened

@@ -123,13 +123,14 @@ impl Manager {
     /// Ends a process by sending QUIT or KILL to its ssh client on this machine, removes it from the table and returns
     /// how it ended. This breaks the link: the host then ends the application by its link loss policy, and the manager
     /// asks the host whether it did. With `as_manual_kill`, the exit counts as a manual kill through the ssh client;
-    /// without, it counts as client monitoring, as if somebody else had killed the client. For all other purposes, use
-    /// [`kill_process`](Manager::kill_process). Blocks, at most for the timeout.
+    /// without, it counts as client monitoring, as if somebody else had killed the client. A session without an ssh client
+    /// ([`ssh_client_per_process`](crate::Options::ssh_client_per_process)) is closed, which counts as KILL, also for
+    /// QUIT. For all other purposes, use [`kill_process`](Manager::kill_process). Blocks, at most for the timeout.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other signals. [`Error::StillRunning`]: it is not known in time that the application has
     /// ended; the process stays in the table. [`Error::NotRunning`]: the process waits for its turn to connect, has no
-    /// client, and this is no manual kill. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say that
+    /// session yet, and this is no manual kill. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say that
     /// there is no exit status, and the process has left the table: why its start failed, or, for a kept process that
     /// goes on without this manager, [`Error::Detached`] or [`Error::TakenOver`].
     pub fn kill_process_without_metadata(

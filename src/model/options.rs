@@ -189,15 +189,14 @@ impl Options {
 
     /// Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
     /// Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's
-    /// protocol for that (PROTOCOL.mux): a start then costs no process on this machine, and a process no memory for one.
-    /// Default: true.
+    /// protocol for that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
     ///
     /// Without clients, [`RuntimePids::ssh_client`](crate::RuntimePids::ssh_client) is `None`, and
-    /// [`kill_process_without_metadata`](crate::Manager::kill_process_without_metadata) closes the session. Whoever kills
-    /// the ssh client of the connection breaks the links of all processes on it, of up to eight. ForwardAgent, SendEnv,
-    /// SetEnv and the like of ssh_config apply as with clients. A connection whose ssh does not speak this protocol, or
-    /// does not answer within 2 s, gets clients all the same, and so does a program whose environment has more than
-    /// 64 KiB. One warning in the log says so.
+    /// [`kill_process_without_metadata`](crate::Manager::kill_process_without_metadata) closes the session. In both
+    /// cases, whoever kills the ssh client of the connection breaks the links of all processes on it: at most eight.
+    /// ForwardAgent, SendEnv, SetEnv and the like of ssh_config apply in both cases. A session that cannot be requested
+    /// gets a client: if the ssh of the connection speaks another protocol or does not answer within 2 s, or if the
+    /// environment of your program has more than 64 KiB. One warning in the log says so.
     pub fn ssh_client_per_process(mut self, client: bool) -> Options {
         self.ssh_client_per_process = client;
         self
