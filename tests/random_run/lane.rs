@@ -283,9 +283,11 @@ impl<'a> Lane<'a> {
                     episode.holders.push(Holder { manager, key });
                 }
             }
-            let adopters = &episode.holders[holders..];
+            let adopters = &mut episode.holders[holders..];
+            // The last holder is the one that has it: another lane can have ended the first of two, and the second one
+            // adopted it then.
+            adopters.sort_by_key(|adopter| !adopter.manager.is_leaving());
             if !adopters.is_empty() {
-                // Another lane can have ended one of these managers, and then the second one may adopt the process.
                 if adopters.iter().filter(|adopter| !adopter.manager.is_leaving()).count() > 1 {
                     episode.complain("two managers have adopted it".into());
                 }
