@@ -25,6 +25,13 @@ _names_instance() {
     return 1
 }
 
+# Removes metadata file $1, if it names this instance: a later start may have put its own file in this place.
+# Needs _instance.
+# Returns 0 if it is not there any more, or is another one's.
+_remove_metadata() {
+    ! _names_instance "$1" "$_instance" || rm -f "$1"
+}
+
 # Checks that the link of this name, $1, lives. The name is PID.START.MANAGER.
 # Sets _link_start.
 # Returns 0 if it lives.

@@ -43,7 +43,7 @@ _report_word() {
         if read -r _word <&3 && [ "$_word" = bye ]; then
             _wait_until 20 _is_gone "$_asked_wrapper"
             _remove_files "$_stem" gone
-            ! _names_instance "$_metadata_file" "$_instance" || rm -f "$_metadata_file"
+            _remove_metadata "$_metadata_file"
         fi
         return 0
     done
@@ -70,7 +70,7 @@ _clear_away() {
     [ -z "$_asked_wrapper" ] || case $(ls -l "/proc/$_asked_wrapper/fd") in
     *".$_instance."*) kill -KILL "$_asked_wrapper" ;;
     esac
-    ! _names_instance "$_metadata_file" "$_instance" || rm -f "$_metadata_file"
+    _remove_metadata "$_metadata_file"
     for _directory in "$@"; do
         [ ! -O "$_directory" ] || _remove_files "$_directory/$_uuid.$_instance" gone
     done

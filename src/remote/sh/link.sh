@@ -117,7 +117,7 @@ _pass_exit() {
     # Nobody asks for the output of a start that was taken back. The fifo of a later link stays, which may be
     # on its way.
     if [ -n "$_is_taken_back" ] && ! _program_ran $_words; then
-        _remove_metadata
+        _remove_metadata "${_stem%/*}/metadata_$_uuid.json"
         rm -f "$_stem.out" "$_stem.err"
     fi
     # The wrapper may end now, and the fifo must not end with it.
@@ -350,13 +350,6 @@ _stop() {
 # Needs _stem, _uuid and _instance.
 # Returns 0.
 _clear_away() {
-    _remove_metadata
+    _remove_metadata "${_stem%/*}/metadata_$_uuid.json"
     rm -f "$_stem".*
-}
-
-# Removes the metadata file of the process, if it is still of this instance.
-# Needs _stem, _uuid and _instance.
-# Returns 0.
-_remove_metadata() {
-    ! _names_instance "${_stem%/*}/metadata_$_uuid.json" "$_instance" || rm -f "${_stem%/*}/metadata_$_uuid.json"
 }
