@@ -254,23 +254,15 @@ impl ConnectionTable {
             host.not_shared_until = sys::deadline(NOT_SHARED);
             host.stop_waiting();
         }
-        self.warn_once(&format!("connections are not shared, so that each process logs in by itself: {why}"));
+        warn_once(&self.warned, &format!("connections are not shared, so that each process logs in by itself: {why}"));
     }
 
     /// Warns, once, that a session of a connection could not be requested, and why: it gets an ssh client.
     pub(crate) fn warn_of_clients(&self, connection: &Connection, why: &str) {
-        if !self.warned_of_clients.swap(true, Ordering::Relaxed) {
-            let host = &connection.destination.host;
-            log::warn!(
-                "{host}: a session cannot be requested from the ssh of its connection, and gets a client: {why}"
-            );
-        }
-    }
-
-    fn warn_once(&self, text: &str) {
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            log::warn!("{text}");
-        }
+        let host = &connection.destination.host;
+        let text =
+            format!("{host}: a session cannot be requested from the ssh of its connection, and gets a client: {why}");
+        warn_once(&self.warned_of_clients, &text);
     }
 
     /// Removes a connection whose master has ended, or which nobody needs.
@@ -340,10 +332,13 @@ impl ConnectionTable {
             log::info!("{}: allows {sessions} sessions on a connection (MaxSessions)", connection.destination.host);
         }
         if !shares {
-            self.warn_once(&format!(
-                "{} allows too few sessions on a connection (MaxSessions) to share it: each process logs in by itself",
-                connection.destination.host
-            ));
+            warn_once(
+                &self.warned,
+                &format!(
+                    "{} allows too few sessions on a connection (MaxSessions) to share it: each process logs in by itself",
+                    connection.destination.host
+                ),
+            );
         }
     }
 
@@ -411,6 +406,13 @@ impl ConnectionTable {
                 return;
             }
         }
+    }
+}
+
+/// Logs a warning, unless `warned` says that it was logged before.
+fn warn_once(warned: &AtomicBool, text: &str) {
+    if !warned.swap(true, Ordering::Relaxed) {
+        log::warn!("{text}");
     }
 }
 
