@@ -13,8 +13,8 @@ use crate::support::find_program;
 /// Three for a process, three for its connection, and those of the program: at most this many for each.
 const DESCRIPTORS_PER_PROCESS: u64 = 5;
 
-/// Boots without and with X11. The user has a display and `ForwardX11 yes`, which sshpm overrides unless it is told not
-/// to.
+/// Measures boots without and with X11: the user has a display and `ForwardX11 yes` in ssh_config, which applies only if
+/// an option of the manager says so too.
 pub fn x11(args: &Args, samples: &mut Samples) -> Result<(), String> {
     let (processes, hosts) = args.x11();
     let rig = Rig::start(hosts, true)?;

@@ -107,13 +107,11 @@ fn variables() -> Vec<u8> {
 
 impl Master {
     /// Requests a session that runs this command with these streams. Does not block: the session tells what becomes of
-    /// the request.
+    /// the request. X11 and the agent are requested, and all variables are named: the master forwards and sends only
+    /// what its own ForwardX11, ForwardAgent and SendEnv allow.
     ///
     /// # Errors
     /// The request could not be sent whole. Then the master starts nothing.
-    ///
-    /// X11 and the agent are requested, and all variables are named. The master forwards and sends only what its own
-    /// ForwardX11, ForwardAgent and SendEnv allow.
     pub(crate) fn request(self, command: &str, streams: &Streams) -> io::Result<Session> {
         let Master { control, messages, variables } = self;
         let [no_terminal, x11, agent, no_subsystem] = [0, 1, 1, 0];
