@@ -169,11 +169,23 @@ fn a_setup_that_hangs_is_killed() {
         // Several times, because TERM can come at any moment of the shell's start.
         assert_eq!(kill_in_setup(manager(&remote), &remote, "sleep 1000", TIME), libc::SIGTERM);
     }
-    // Like a shell that has lost the first signal.
-    let deaf = "trap 'trap - TERM' TERM; echo ready; while :; do sleep 1000; done";
+    // Like a shell that has lost the first signal. It forks nothing behind `ready`: a child that was forked a moment ago
+    // has the shell's trap until its exec, and would lose the first signal, too.
+    let deaf = "trap 'trap - TERM' TERM; (trap '' TERM; exec sleep 1000) & echo ready; while :; do wait; done";
     assert_eq!(kill_in_setup(manager(&remote), &remote, deaf, TIME / 2), libc::SIGTERM);
     let stubborn = "trap '' TERM; echo ready; sleep 1000";
     assert_eq!(kill_in_setup(impatient_manager(&remote), &remote, stubborn, TIME), libc::SIGKILL);
+}
+
+/// A child of bash that gets a signal between its fork and its exec does this by itself.
+#[test]
+fn a_child_of_the_setup_that_runs_the_shells_exit_trap_fails_no_start() {
+    let remote = Remote::start();
+    let manager = manager(&remote);
+    let line = r#"[ -z "$BASH_VERSION" ] || (eval "$(trap -p EXIT)"; exit 3) || [ "$?" = 3 ]"#;
+    start(&manager, "u", &shell("exit 5").setup_line(line));
+    assert_eq!(end_of(&manager, "u").code(), Some(5));
+    finish(&manager, &remote);
 }
 
 /// The program gets its own signal when it runs, and not KILL at the end of the timeout.
