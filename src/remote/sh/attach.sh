@@ -25,7 +25,7 @@ _find_files() {
 # Returns 1 if there is no word; ends this shell otherwise.
 _report_end() {
     [ -n "$_stem" ] && _has_word || return
-    _wait_until 20 _is_claimed
+    _wait_until 100 _is_claimed
     _claim
     case $? in
     0) mkfifo "$_stem.l.$_link_name" && _link "$_exit_report" ;;

@@ -141,7 +141,7 @@ _find_other_end() {
     # Only a session that takes over a process can find a word or another wrapper.
     _claim_result=1
     if [ -n "$_is_confirmed" ]; then
-        _wait_until 20 _is_claimed
+        _wait_until 100 _is_claimed
         _claim
         _claim_result=$?
     fi
@@ -308,7 +308,8 @@ _claim() {
     read -r _exit_report <"$_word_file"
 }
 
-# Checks that the word is claimed, or that no link of another manager lives that is to claim it.
+# Checks that the word is claimed, or that no link of another manager lives that is to claim it. A link that has not
+# claimed it after 10 s is blocked in a write to a stream that sshd does not read any more.
 # Needs _stem and _manager.
 # Returns 0 if so.
 _is_claimed() {
