@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::board::{Board, Key};
+use crate::board::{Board, Key, State};
 use crate::control::{Control, Question};
 use crate::judge::{Asked, Case, Manager, Verdict, Witness, judge};
 use crate::life::{self, Life};
@@ -22,7 +22,7 @@ const TAKING: Duration = Duration::from_secs(2);
 /// A manager that has the process, or had it.
 pub struct Holder {
     pub manager: Arc<Control>,
-    /// `None` if the manager was killed before it answered.
+    /// `None` if the manager answered with an error, because it was ending: it may have had the process all the same.
     pub key: Option<Key>,
 }
 
@@ -53,7 +53,7 @@ pub struct Episode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     Ended,
-    /// The manager's process has ended.
+    /// The manager's process has ended, or another manager has taken the process over and is gone.
     Gone,
     Nothing,
 }
@@ -77,9 +77,16 @@ impl Episode {
     }
 
     pub fn await_end(&self, board: &Board, time: Duration) -> Found {
-        let Holder { manager, key, .. } = self.holder();
+        let Holder { manager, key } = self.holder();
+        // Of two managers that adopt a process at once, the one that is leaving can get its exit for a moment.
+        let has_lost_it = |state: &State, key| {
+            let is_taken_over = state.reports(key).iter().any(Report::is_taken_over);
+            is_taken_over
+                && self.holders.iter().any(|holder| holder.key.is_none() && state.is_gone(holder.manager.number))
+        };
         let found = board.wait(time, |state| match key {
             Some(key) if state.end(key).is_some() => Some(Found::Ended),
+            Some(key) if has_lost_it(state, key) => Some(Found::Gone),
             _ if state.is_gone(manager.number) => Some(Found::Gone),
             _ => None,
         });
@@ -96,12 +103,12 @@ impl Episode {
         });
     }
 
-    /// Returns whether the application wrote to its log for the last time just before the manager was killed: less than
-    /// `TAKING` before.
+    /// Returns whether the application wrote to its log for the last time just before a manager of it was killed: less
+    /// than `TAKING` before.
     fn may_have_been_taken(&self) -> bool {
         let Ok(last_word) = fs::metadata(&self.log).and_then(|log| log.modified()) else { return false };
-        let killed = self.holder().manager.killed_at();
-        killed.and_then(|killed| killed.duration_since(last_word).ok()).is_some_and(|time| time < TAKING)
+        let killed = self.holders.iter().filter_map(|holder| holder.manager.killed_at());
+        killed.filter_map(|killed| killed.duration_since(last_word).ok()).any(|time| time < TAKING)
     }
 
     /// Compares what the managers reported with what the application recorded. [`Case`] says what `former` is.
@@ -125,8 +132,8 @@ fn witness(board: &Board, Holder { manager, key }: &Holder) -> Witness {
     let Some(key) = key else { return Witness { manager: Manager::Killed, reports: Vec::new(), output: None } };
     // Each end is reported by a callback too, which may come a moment after the event.
     board.wait(LONG, |state| {
-        let is_called = state.reports(key).iter().any(|report| matches!(report, Report::Called(_)));
-        (is_called || state.is_gone(manager.number)).then_some(())
+        let is_last = |report: &Report| matches!(report, Report::Called(_)) || report.is_taken_over();
+        (state.reports(key).iter().any(is_last) || state.is_gone(manager.number)).then_some(())
     });
     let files = ["out", "err"].map(|name| manager.output.join(format!("{}.{name}", key.start)));
     let output = match files.each_ref().map(fs::read) {

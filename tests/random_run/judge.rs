@@ -34,6 +34,10 @@ pub struct Witness {
 }
 
 impl Witness {
+    fn is_taken_over(&self) -> bool {
+        self.reports.iter().any(Report::is_taken_over)
+    }
+
     fn has_let_go(&self) -> bool {
         self.manager != Manager::Stays
     }
@@ -107,9 +111,10 @@ pub fn judge(case: &Case) -> Result<Verdict, String> {
     }
 }
 
-/// Judges a start whose end nobody reported. This is right only if every manager that had it is gone.
+/// Judges a start whose end nobody reported. This is right only if every manager that had it is gone, or
+/// says that another one has taken it over.
 fn judge_silence(case: &Case) -> Result<Verdict, String> {
-    if case.witnesses.iter().any(|witness| witness.manager == Manager::Stays) {
+    if case.witnesses.iter().any(|witness| witness.manager == Manager::Stays && !witness.is_taken_over()) {
         return Err("no end was reported".into());
     }
     // Until it has started, a kept process ends with its manager too.
@@ -154,7 +159,7 @@ fn check_order(case: &Case, witness: &Witness) -> Result<(), String> {
                 return Err(format!("it was reported to run as pid {pid}"));
             }
             Report::Started { .. } => starts += 1,
-            Report::Lost if !case.asked.strike && witness.manager == Manager::Stays => {
+            Report::Lost if !case.asked.strike && witness.manager == Manager::Stays && !witness.is_taken_over() => {
                 return Err("its link was reported as lost, but nobody had cut it".into());
             }
             Report::Lost | Report::Restored | Report::NotRestored(_) => {}

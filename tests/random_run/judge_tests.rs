@@ -263,6 +263,12 @@ fn the_next_manager_reports_what_the_one_before_did_not() {
     let witnesses = [silent()];
     let taken = Case { may_have_been_taken: true, ..case(&plan, Some(&ran), &witnesses) };
     assert_eq!(judge(&taken), Ok(Verdict::Unheard));
+    // Another manager that was adopting it can have got the exit, and is gone.
+    let taken_over = Report::NotRestored("process \"u\" is controlled by another live manager".into());
+    let lost = || witness([Report::Restored, Report::Lost, taken_over.clone()]);
+    let rival = || with(Manager::Killed, witness([]));
+    assert_eq!(judged(&[silent(), rival(), lost(), adopted()]), Ok(Verdict::Exact(0)));
+    assert!(judged(&[silent(), rival(), lost()]).unwrap_err().contains("nobody learned"));
     // A process that is not kept ends with its manager. So does a kept process that has not started yet.
     assert_eq!(judge(&case(&self::plan(), Some(&ran), &[silent()])), Ok(Verdict::Unheard));
     assert_eq!(judged(&[with(Manager::Killed, witness([]))]), Ok(Verdict::Unheard));

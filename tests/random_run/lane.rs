@@ -278,16 +278,20 @@ impl<'a> Lane<'a> {
             let holders = episode.holders.len();
             for (manager, answer) in managers.into_iter().zip(&answers) {
                 self.note(format!("adopt by {}: {answer:?}", manager.number));
-                if let Ok(answer) = answer {
-                    let key = Some(key_of(&manager, answer));
-                    episode.holders.push(Holder { manager, key });
+                match answer {
+                    Ok(answer) => {
+                        let key = Some(key_of(&manager, answer));
+                        episode.holders.push(Holder { manager, key });
+                    }
+                    Err(_) if manager.is_leaving() => episode.holders.push(Holder { manager, key: None }),
+                    Err(_) => {}
                 }
             }
             let adopters = &mut episode.holders[holders..];
             // The last holder is the one that has it: another lane can have ended the first of two, and the second one
             // adopted it then.
-            adopters.sort_by_key(|adopter| !adopter.manager.is_leaving());
-            if !adopters.is_empty() {
+            adopters.sort_by_key(|adopter| (adopter.key.is_some(), !adopter.manager.is_leaving()));
+            if adopters.last().is_some_and(|adopter| adopter.key.is_some()) {
                 if adopters.iter().filter(|adopter| !adopter.manager.is_leaving()).count() > 1 {
                     episode.complain("two managers have adopted it".into());
                 }

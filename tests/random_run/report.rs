@@ -113,6 +113,11 @@ impl Report {
         }
     }
 
+    /// Returns whether the manager has given the process up, because another one controls it. That is its last report.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, Report::NotRestored(why) if why.contains("is controlled by another live manager"))
+    }
+
     pub fn is_start(&self) -> bool {
         matches!(self, Report::Started { .. })
     }
