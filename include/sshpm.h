@@ -245,6 +245,11 @@
 #define SSHPM_ERROR_NO_END_TIME 30
 
 /**
+ * The process runs, and was not ready in time. The message says why it does not count as ready.
+ */
+#define SSHPM_ERROR_NOT_READY 31
+
+/**
  * ssh: the host name has no address.
  */
 #define SSHPM_ERROR_SSH_NAME_NOT_RESOLVED 100
@@ -633,6 +638,17 @@
  * this start follows.
  */
 #define SSHPM_EVENT_LINK_NOT_RESTORED 6
+
+/**
+ * Event: the application has shown that it is ready, as the request says. A start has at most one of this event and
+ * SSHPM_EVENT_NOT_READY, behind SSHPM_EVENT_STARTED and before the end of the process.
+ */
+#define SSHPM_EVENT_READY 7
+
+/**
+ * Event: the application was not ready in time; sshpm_event_get_message says why. It goes on running.
+ */
+#define SSHPM_EVENT_NOT_READY 8
 
 /**
  * Stream: stdout of the application.
@@ -1687,6 +1703,32 @@ sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_
 sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, double timeout_s);
 
 /**
+ * Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
+ * counts as ready when it runs. What the setup lines write counts as well. The manager finds the text as soon as it
+ * arrives, before the line is complete.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+ */
+sshpm_result sshpm_boot_request_set_ready_output(sshpm_boot_request *request,
+                                                 const char *text);
+
+/**
+ * Sets how long the application may take from the execution of its program until it is ready. When the time is over,
+ * the process goes on running, and SSHPM_EVENT_NOT_READY reports it.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param timeout_s Seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: the start timeout.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_boot_request_set_ready_timeout(sshpm_boot_request *request, double timeout_s);
+
+/**
  * Sets what happens to the process when the link or the manager has gone.
  *
  * One thread at a time for the same request. Does not block.
@@ -2126,6 +2168,19 @@ sshpm_result sshpm_manager_get_process_state(const sshpm_manager *manager, const
 sshpm_result sshpm_manager_is_process_alive(const sshpm_manager *manager, const char *uuid, bool *out_alive);
 
 /**
+ * Gets whether a process is alive and ready, as its request says; whether it runs, if the request says nothing. A kept
+ * process that was ready stays ready while its link is lost.
+ *
+ * Any thread, also in callbacks. Does not block.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param out_ready Receives the answer; false for an unknown uuid.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+ */
+sshpm_result sshpm_manager_is_ready(const sshpm_manager *manager, const char *uuid, bool *out_ready);
+
+/**
  * Gets whether the remote side itself watches a process. It does so from its first report until the process or the
  * link ends.
  *
@@ -2274,6 +2329,24 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
                                               const char *uuid,
                                               double timeout_s,
                                               int64_t *out_pid);
+
+/**
+ * Waits until the process is ready, as its request says; until its application runs, if the request says nothing. Also
+ * returns SSHPM_OK when the process was ready and has already ended.
+ *
+ * Any thread. Blocks at most for the timeout.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request end
+ * the wait.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+ * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and was not ready in
+ * time. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the
+ * process is kept, and this manager controls it no more.
+ */
+sshpm_result sshpm_manager_wait_until_ready(const sshpm_manager *manager, const char *uuid, double timeout_s);
 
 /**
  * Waits until a process has ended, and gets its exit code. The process stays in the table. The exit callbacks may not
@@ -2518,8 +2591,8 @@ const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 sshpm_result sshpm_event_get_error(const sshpm_event *event);
 
 /**
- * Returns the text of the event: why the start failed or the link was not restored, what ssh said when the link was
- * lost, or the message of the exit status.
+ * Returns the text of the event: why the start failed, the link was not restored or the process is not ready, what ssh
+ * said when the link was lost, or the message of the exit status.
  *
  * Any thread. Does not block.
  *

@@ -210,6 +210,8 @@ enum class event_type : std::int32_t {
     start_failed = SSHPM_EVENT_START_FAILED,           ///< SSHPM_EVENT_START_FAILED
     link_restored = SSHPM_EVENT_LINK_RESTORED,         ///< SSHPM_EVENT_LINK_RESTORED
     link_not_restored = SSHPM_EVENT_LINK_NOT_RESTORED, ///< SSHPM_EVENT_LINK_NOT_RESTORED
+    ready = SSHPM_EVENT_READY,                         ///< SSHPM_EVENT_READY
+    not_ready = SSHPM_EVENT_NOT_READY,                 ///< SSHPM_EVENT_NOT_READY
 };
 
 /// SSHPM_FOUND_... Later versions of the library can return other values.
@@ -1057,6 +1059,15 @@ public:
     boot_request &set_start_timeout(timeout time) {
         return set(sshpm_boot_request_set_start_timeout(get(), time.seconds()));
     }
+    /// Makes the process count as ready when this text stands in a line of its output. std::nullopt: when it runs.
+    boot_request &set_ready_output(const optional_input_text &text) {
+        return set(sshpm_boot_request_set_ready_output(get(), text.c_str()));
+    }
+    /// Sets how long the application may take from the execution of its program until it is ready. The default is the
+    /// start timeout.
+    boot_request &set_ready_timeout(timeout time) {
+        return set(sshpm_boot_request_set_ready_timeout(get(), time.seconds()));
+    }
     /// Sets what happens to the process when the link or the manager has gone.
     boot_request &set_link_loss(link_loss policy) {
         return set(sshpm_boot_request_set_link_loss(get(), static_cast<std::int32_t>(policy)));
@@ -1600,6 +1611,8 @@ public:
     [[nodiscard]] bool is_process_alive(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_process_alive, uuid);
     }
+    /// Returns whether a process is alive and ready, as its request says; false for an unknown uuid.
+    [[nodiscard]] bool is_ready(const input_text &uuid) const { return value<bool>(sshpm_manager_is_ready, uuid); }
     /// Returns whether the remote side itself watches a process; false for an unknown uuid.
     [[nodiscard]] bool is_monitoring_remotely(const input_text &uuid) const {
         return value<bool>(sshpm_manager_is_monitoring_remotely, uuid);
@@ -1648,6 +1661,11 @@ public:
         return detail::receive_value<std::int64_t>([&](std::int64_t *out) {
             return sshpm_manager_wait_until_started(get(), uuid.c_str(), wait.seconds(), out);
         });
+    }
+    /// Waits until a process is ready, as its request says. Throws SSHPM_ERROR_NOT_READY when it was not ready in time,
+    /// SSHPM_ERROR_NOT_RUNNING when it ended before, SSHPM_ERROR_TIMED_OUT, or why the start failed.
+    void wait_until_ready(const input_text &uuid, timeout wait = {}) const {
+        detail::check(sshpm_manager_wait_until_ready(get(), uuid.c_str(), wait.seconds()));
     }
     /// Waits until a process has ended, and returns the code to show and to judge by. Throws SSHPM_ERROR_TIMED_OUT,
     /// SSHPM_ERROR_NO_EXIT_CODE when there is no such code, or why the start failed.

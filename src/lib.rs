@@ -56,13 +56,16 @@ pub use manager::hosts::HostInfo;
 pub use manager::log_file::LogFollower;
 pub use manager::metadata::{ProcessMetadata, metadata_file_path};
 pub use model::destination::Destination;
-pub use model::error::{Error, FileProblem, LauncherFailure, Result, SshFailure, StartFailure, StartStage};
+pub use model::error::{
+    Error, FileProblem, LauncherFailure, NotReadyReason, Result, SshFailure, StartFailure, StartStage,
+};
 pub use model::exit_status::{ExitSource, ExitStatus};
 pub use model::launcher::Launcher;
 pub use model::limit::{Limit, LimitValue};
 pub use model::link_loss::LinkLossPolicy;
 pub use model::options::{HostKeyPolicy, KillScope, KillStep, Options};
 pub use model::output::{Output, OutputPiece, OutputStream, OutputSubscription};
+pub use model::ready::Ready;
 pub use model::request::{BootRequest, LogMode};
 pub use model::role::Role;
 pub use model::signal::Signal;

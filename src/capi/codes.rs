@@ -78,6 +78,8 @@ pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
 pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
 /// The time at which the process ended is not known.
 pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
+/// The process runs, and was not ready in time. The message says why it does not count as ready.
+pub const SSHPM_ERROR_NOT_READY: i32 = 31;
 
 /// ssh: the host name has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -220,6 +222,7 @@ table! {
     (SSHPM_ERROR_TAKEN_OVER, c"another live manager controls the process", Error::TakenOver { .. }),
     (SSHPM_ERROR_NOT_ADOPTABLE, c"the process cannot be adopted", Error::NotAdoptable { .. }),
     (SSHPM_ERROR_NO_END_TIME, c"the end time of the process is not known"),
+    (SSHPM_ERROR_NOT_READY, c"the process does not count as ready", Error::NotReady { .. }),
 
     (SSHPM_ERROR_SSH_NAME_NOT_RESOLVED, c"ssh: could not resolve the host name",
         Error::Ssh { failure: SshFailure::NameNotResolved, .. }),

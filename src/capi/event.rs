@@ -26,6 +26,12 @@ pub const SSHPM_EVENT_LINK_RESTORED: i32 = 5;
 /// this start follows.
 pub const SSHPM_EVENT_LINK_NOT_RESTORED: i32 = 6;
 
+/// Event: the application has shown that it is ready, as the request says. A start has at most one of this event and
+/// SSHPM_EVENT_NOT_READY, behind SSHPM_EVENT_STARTED and before the end of the process.
+pub const SSHPM_EVENT_READY: i32 = 7;
+/// Event: the application was not ready in time; sshpm_event_get_message says why. It goes on running.
+pub const SSHPM_EVENT_NOT_READY: i32 = 8;
+
 /// What happened to a process.
 pub struct sshpm_event {
     kind: i32,
@@ -44,6 +50,8 @@ impl From<Event> for sshpm_event {
         let Event { uuid, start_number, kind } = event;
         let (code, pid, status, error, message) = match kind {
             EventKind::Started { pid } => (SSHPM_EVENT_STARTED, Some(pid), None, None, None),
+            EventKind::Ready => (SSHPM_EVENT_READY, None, None, None, None),
+            EventKind::NotReady { reason } => (SSHPM_EVENT_NOT_READY, None, None, None, Some(reason.to_string())),
             EventKind::Exited { status } => (SSHPM_EVENT_EXITED, None, Some(status), None, None),
             EventKind::LinkLost { reason } => (SSHPM_EVENT_LINK_LOST, None, None, None, Some(reason)),
             EventKind::LinkRestored => (SSHPM_EVENT_LINK_RESTORED, None, None, None, None),
@@ -139,8 +147,8 @@ pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> ssh
     plain(SSHPM_OK, || unsafe { event.as_ref() }.map_or(SSHPM_OK, |this| this.error))
 }
 
-/// Returns the text of the event: why the start failed or the link was not restored, what ssh said when the link was
-/// lost, or the message of the exit status.
+/// Returns the text of the event: why the start failed, the link was not restored or the process is not ready, what ssh
+/// said when the link was lost, or the message of the exit status.
 ///
 /// Any thread. Does not block.
 ///

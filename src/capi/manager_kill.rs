@@ -42,6 +42,35 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
     })
 }
 
+/// Waits until the process is ready, as its request says; until its application runs, if the request says nothing. Also
+/// returns SSHPM_OK when the process was ready and has already ended.
+///
+/// Any thread. Blocks at most for the timeout.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request end
+/// the wait.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and was not ready in
+/// time. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+/// SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the
+/// process is kept, and this manager controls it no more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_wait_until_ready(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    timeout_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or point to a manager and a string.
+        let (this, uuid) = unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(Duration::MAX);
+        this.manager.wait_until_ready(uuid, timeout)?;
+        Ok(())
+    })
+}
+
 /// Waits until a process has ended, and gets its exit code. The process stays in the table. The exit callbacks may not
 /// have run yet. A call that returns an exit, or why the start failed, acknowledges it, as
 /// sshpm_manager_get_exit_status does.

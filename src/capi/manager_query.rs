@@ -108,6 +108,30 @@ pub unsafe extern "C" fn sshpm_manager_is_process_alive(
     })
 }
 
+/// Gets whether a process is alive and ready, as its request says; whether it runs, if the request says nothing. A kept
+/// process that was ready stays ready while its link is lost.
+///
+/// Any thread, also in callbacks. Does not block.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param out_ready Receives the answer; false for an unknown uuid.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_is_ready(
+    manager: *const sshpm_manager,
+    uuid: *const c_char,
+    out_ready: *mut bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for the output.
+        let (this, uuid, out_ready) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_ready, "out_ready")?) };
+        out_ready.write(this.manager.is_ready(uuid));
+        Ok(())
+    })
+}
+
 /// Gets whether the remote side itself watches a process. It does so from its first report until the process or the
 /// link ends.
 ///

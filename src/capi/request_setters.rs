@@ -8,7 +8,7 @@ use super::codes::sshpm_result;
 use super::input::{bytes, choice, handle, handle_mut, text, timeout};
 use super::launcher::sshpm_launcher;
 use super::request::sshpm_boot_request;
-use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Role};
+use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Ready, Role};
 
 /// Log mode: rename an existing log file to FILE.1, and begin a new one. The default.
 pub const SSHPM_LOG_MODE_FRESH: i32 = 0;
@@ -354,6 +354,51 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
         // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.start_timeout = time("start_timeout", timeout_s, defaults().start_timeout)?;
+        Ok(())
+    })
+}
+
+/// Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
+/// counts as ready when it runs. What the setup lines write counts as well. The manager finds the text as soon as it
+/// arrives, before the line is complete.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_ready_output(
+    request: *mut sshpm_boot_request,
+    text: *const c_char,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        // SAFETY: the caller's pointer is NULL or points to a string.
+        let text = unsafe { (!text.is_null()).then(|| self::text(text, "text")).transpose()? };
+        this.request.ready = text.map(|text| Ready::Output(text.to_owned()));
+        Ok(())
+    })
+}
+
+/// Sets how long the application may take from the execution of its program until it is ready. When the time is over,
+/// the process goes on running, and SSHPM_EVENT_NOT_READY reports it.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param timeout_s Seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: the start timeout.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_ready_timeout(
+    request: *mut sshpm_boot_request,
+    timeout_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.ready_timeout = timeout("ready_timeout", timeout_s)?;
         Ok(())
     })
 }

@@ -90,10 +90,10 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// A process that has ended stays in the table until a kill, [`forget_process`](Manager::forget_process) or
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) removes it, or a start or an adoption with its uuid
 /// replaces it. When the table has no process with a uuid, each call that needs the process returns
-/// [`Error::UnknownUuid`], and each call that ends several processes has this error in its results. Five look-ups
+/// [`Error::UnknownUuid`], and each call that ends several processes has this error in its results. Six look-ups
 /// return no error. They answer as for a process of which nothing is known:
-/// [`is_process_alive`](Manager::is_process_alive) and [`is_monitoring_remotely`](Manager::is_monitoring_remotely)
-/// return false, [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
+/// [`is_process_alive`](Manager::is_process_alive), [`is_ready`](Manager::is_ready) and
+/// [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false, [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) return `None`.
 ///
 /// # Kept processes

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manager::{Manager, wait};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, NotReadyReason, Result};
 use crate::model::exit_status::{ExitSource, ExitStatus};
 use crate::model::output::{Output, OutputSubscription};
 use crate::watch::event::{CallbackId, Subscription};
 use crate::watch::process::{Announcement, RuntimePids};
+use crate::watch::readiness::Readiness;
 use crate::watch::state::ProcessState;
 
 impl Manager {
@@ -42,6 +43,20 @@ impl Manager {
         let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
         processes.sort_by_key(|process| process.start_number);
         processes.iter().map(|process| process.uuid().to_owned()).collect()
+    }
+
+    /// Returns whether a process is alive and ready, as [`BootRequest::ready`](crate::BootRequest::ready) says; whether it
+    /// runs, if the request says nothing. False for an unknown uuid, and true for a kept process whose link is lost, if
+    /// it was ready before. Does not block.
+    pub fn is_ready(&self, uuid: &str) -> bool {
+        self.find(uuid).is_ok_and(|process| {
+            let is_ready = match process.readiness() {
+                Readiness::Ready => true,
+                Readiness::Unasked => process.has_run(),
+                _ => false,
+            };
+            is_ready && !process.state().is_settled()
+        })
     }
 
     /// Returns the application's pid on its host. It is known from the state `Starting` on, also after the end. Does
@@ -186,6 +201,38 @@ impl Manager {
             }
         });
         over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("the start of process {uuid:?}"), waited: timeout }))
+    }
+
+    /// Waits until a process is ready, as [`BootRequest::ready`](crate::BootRequest::ready) says; until its application
+    /// runs, if the request says nothing. A process that was ready and has ended counts as well. Blocks, at most for the
+    /// timeout.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`]: the process runs, and was not ready in time. [`Error::TimedOut`]: it may still become ready,
+    /// within its own [`ready_timeout`](crate::BootRequest::ready_timeout). [`Error::NotRunning`]: it ended before it was
+    /// ready; [`exit_status`](Manager::exit_status) says how. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other
+    /// errors say why the start failed, or, for a kept process, that it goes on without this manager.
+    pub fn wait_until_ready(&self, uuid: &str, timeout: Duration) -> Result<()> {
+        let process = self.find_to_wait(uuid)?;
+        let over = wait(&process, timeout, || {
+            // The outcome first: a process that is ready and ends between the two queries was ready.
+            let outcome = process.outcome_after(Announcement::Queued);
+            match (process.readiness(), outcome) {
+                (Readiness::Ready, _) => Some(Ok(())),
+                (Readiness::Unasked, _) if process.has_run() => Some(Ok(())),
+                (_, Some(Err(error))) => {
+                    process.acknowledge();
+                    Some(Err(error))
+                }
+                (_, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
+                (Readiness::Late, None) => {
+                    let reason = NotReadyReason::TimedOut { after: process.request.time_to_be_ready() };
+                    Some(Err(Error::NotReady { uuid: uuid.to_owned(), reason }))
+                }
+                (_, None) => None,
+            }
+        });
+        over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("process {uuid:?} to be ready"), waited: timeout }))
     }
 
     /// Waits until a process has ended, and returns its reported exit code ([`ExitStatus::code`]): `None` if it has

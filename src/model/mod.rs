@@ -24,6 +24,7 @@ pub(crate) mod link_loss;
 pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod queue;
+pub(crate) mod ready;
 pub(crate) mod request;
 pub(crate) mod request_json;
 pub(crate) mod role;

@@ -13,6 +13,7 @@ use crate::model::error::{Error, Result};
 use crate::model::launcher::Launcher;
 use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
+use crate::model::ready::Ready;
 use crate::model::role::Role;
 
 /// What happens to a log file that already exists.
@@ -63,6 +64,8 @@ pub struct BootRequest {
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) log_mode: LogMode,
     pub(crate) start_timeout: Duration,
+    pub(crate) ready: Option<Ready>,
+    pub(crate) ready_timeout: Option<Duration>,
     pub(crate) link_loss: LinkLossPolicy,
     pub(crate) grace: Duration,
     pub(crate) kill_tree: bool,
@@ -90,6 +93,8 @@ impl BootRequest {
             log_file: None,
             log_mode: LogMode::default(),
             start_timeout: Duration::from_secs(30),
+            ready: None,
+            ready_timeout: None,
             link_loss: LinkLossPolicy::default(),
             grace: Duration::from_secs(5),
             kill_tree: false,
@@ -200,6 +205,20 @@ impl BootRequest {
         self
     }
 
+    /// Sets how the application shows that it is ready. Default: it does not, and counts as ready when it runs.
+    pub fn ready(mut self, ready: Ready) -> BootRequest {
+        self.ready = Some(ready);
+        self
+    }
+
+    /// Sets how long the application may take from the execution of its program until it is ready. When the time is
+    /// over, the process goes on running, and [`EventKind::NotReady`](crate::EventKind::NotReady) reports it. Without
+    /// [`ready`](BootRequest::ready), it has no effect. Default: the [`start_timeout`](BootRequest::start_timeout).
+    pub fn ready_timeout(mut self, timeout: Duration) -> BootRequest {
+        self.ready_timeout = Some(timeout);
+        self
+    }
+
     /// Sets what happens to the process when its link is lost or the manager is gone. Default: the host ends it.
     pub fn link_loss(mut self, policy: LinkLossPolicy) -> BootRequest {
         self.link_loss = policy;
@@ -222,6 +241,11 @@ impl BootRequest {
     pub fn kill_tree(mut self, kill_tree: bool) -> BootRequest {
         self.kill_tree = kill_tree;
         self
+    }
+
+    /// Returns how long the application may take to be ready.
+    pub(crate) fn time_to_be_ready(&self) -> Duration {
+        self.ready_timeout.unwrap_or(self.start_timeout)
     }
 
     /// Returns the host, as the caller gave it.
@@ -283,8 +307,22 @@ impl BootRequest {
         if let Some(mask) = self.umask.filter(|mask| *mask > 0o777) {
             return Err(Error::invalid("umask", format!("{mask:o}"), "must be octal, 0 to 777"));
         }
-        if self.start_timeout.is_zero() {
-            return Err(Error::invalid("start_timeout", "0", "must be longer than 0 s"));
+        for (field, timeout) in [("start_timeout", Some(self.start_timeout)), ("ready_timeout", self.ready_timeout)] {
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Err(Error::invalid(field, "0", "must be longer than 0 s"));
+            }
+        }
+        self.check_ready()
+    }
+
+    fn check_ready(&self) -> Result<()> {
+        let Some(ready) = &self.ready else { return Ok(()) };
+        ready.check()?;
+        if self.log_file.is_some() {
+            return Err(Error::invalid("ready", "output", "cannot be used with a log file"));
+        }
+        if self.link_loss == LinkLossPolicy::Keep {
+            return Err(Error::invalid("ready", "output", "cannot be used with a kept process"));
         }
         Ok(())
     }

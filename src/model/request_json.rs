@@ -14,6 +14,7 @@ use crate::model::json::{self, Object};
 use crate::model::launcher::JsonLauncher;
 use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
+use crate::model::ready::Ready;
 use crate::model::request::{BootRequest, LogMode};
 use crate::model::role::Role;
 use crate::model::time;
@@ -23,9 +24,9 @@ impl BootRequest {
     /// optional are `launcher`, `user`, `name`, `session`, `tree_id`, `role` (a name of
     /// [`Role::from_name`](crate::Role::from_name)), `setup` (an array of lines), `setup_shell`, `environment` (an
     /// object), `working_directory`, `umask` (a string of octal digits), `limits` (an object of names and numbers or
-    /// `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`), `start_timeout` and `grace`
-    /// (numbers of seconds), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree` (`true` or `false`). JSON cannot
-    /// carry bytes that are not UTF-8.
+    /// `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`), `start_timeout`, `ready_timeout`
+    /// and `grace` (numbers of seconds), `ready` (`{"output": TEXT}`), `link_loss` (`"terminate"` or `"keep"`) and
+    /// `kill_tree` (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
     ///
     /// [`Launcher`](crate::Launcher) says how each launcher is written.
     ///
@@ -99,6 +100,8 @@ struct Json {
     #[serde(default)]
     log_mode: LogMode,
     start_timeout: Option<f64>,
+    ready: Option<Ready>,
+    ready_timeout: Option<f64>,
     #[serde(default)]
     link_loss: LinkLossPolicy,
     #[serde(default)]
@@ -162,6 +165,8 @@ impl TryFrom<Json> for BootRequest {
         if let Some(seconds) = json.start_timeout {
             request.start_timeout = duration("start_timeout", seconds)?;
         }
+        request.ready = json.ready;
+        request.ready_timeout = json.ready_timeout.map(|seconds| duration("ready_timeout", seconds)).transpose()?;
         if let Some(seconds) = json.grace {
             request.grace = duration("grace", seconds)?;
         }
@@ -206,7 +211,8 @@ mod tests {
         let json = r#"{"host": "daq-1", "user": "daq", "argv": ["run", "a b"], "name": "n", "session": "s", "tree_id": "0.1",
             "role": "application", "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
             "working_directory": "w", "umask": "027", "limits": {"core": "unlimited", "nofile": 4096}, "log_file": "l",
-            "log_mode": "append", "start_timeout": 1.5, "grace": 2, "link_loss": "keep", "kill_tree": true}"#;
+            "log_mode": "append", "start_timeout": 1.5, "ready_timeout": 2.5, "grace": 2, "link_loss": "keep",
+            "kill_tree": true}"#;
         let built = BootRequest::new("daq-1", ["run", "a b"])
             .user("daq")
             .name("n")
@@ -223,6 +229,7 @@ mod tests {
             .log_file("l")
             .log_mode(LogMode::Append)
             .start_timeout(Duration::from_millis(1500))
+            .ready_timeout(Duration::from_millis(2500))
             .grace(Duration::from_secs(2))
             .link_loss(LinkLossPolicy::Keep)
             .kill_tree(true);
@@ -240,6 +247,34 @@ mod tests {
         let built = BootRequest::new("h", ["a"]).launcher(Launcher::Local);
         assert_eq!(BootRequest::from_json(&with_launcher(r#""local""#)).unwrap(), built);
         assert_eq!(BootRequest::from_json(&with_launcher("null")).unwrap(), BootRequest::new("h", ["a"]));
+    }
+
+    fn with_ready(ready: &str) -> String {
+        format!(r#"{{"host": "h", "argv": ["a"], "ready": {ready}}}"#)
+    }
+
+    #[test]
+    fn a_sign_of_readiness_of_json_is_that_of_the_setter() {
+        let built = BootRequest::new("h", ["a"]);
+        let output = with_ready(r#"{"output": "up and\trunning"}"#);
+        let ready = Ready::Output("up and\trunning".to_owned());
+        assert_eq!(BootRequest::from_json(&output).unwrap(), built.clone().ready(ready));
+        assert_eq!(BootRequest::from_json(&with_ready("null")).unwrap(), built);
+    }
+
+    #[test]
+    fn what_is_no_sign_of_readiness_is_refused_by_its_name() {
+        for (json, names) in [
+            (r#""soon""#, &["ready: ", "`soon`", "`output`"][..]),
+            ("7", &["ready: ", "line 1 column"]),
+            (r#"{"output": 7}"#, &["ready: ", "`7`", "string"]),
+            (r#"{"output": ""}"#, &["ready.output", "one line"]),
+            (r#"{"output": "a\nb"}"#, &["ready.output", "one line"]),
+            (r#"{"output": "a\u0000b"}"#, &["ready.output", "NUL"]),
+        ] {
+            let said = refused(&with_ready(json));
+            assert!(names.iter().all(|name| said.contains(name)), "{json}: {said}");
+        }
     }
 
     #[test]

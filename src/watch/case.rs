@@ -8,17 +8,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::model::error::{Error, StartFailure, StartStage};
+use crate::model::error::{Error, NotReadyReason, StartFailure, StartStage};
 use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::model::limit::Limit;
-use crate::model::output::{DIAGNOSIS, Tail};
+use crate::model::output::{DIAGNOSIS, OutputStream, Tail};
+use crate::model::ready::Ready;
 use crate::model::request::BootRequest;
 use crate::remote::report::{Failure, Step};
 use crate::watch::event::EventKind;
 use crate::watch::process::{self, Announcement, Outcome, Process};
+use crate::watch::readiness::{self, Readiness};
 use crate::watch::shared::Shared;
 use crate::watch::spool::Spool;
 use crate::watch::state::{Action, Input, State};
+use crate::watch::text_finder::TextFinder;
 
 /// Identifies the application on its host: a pid can be used again, but not with this start time in this boot.
 pub(crate) struct Remote {
@@ -83,6 +86,14 @@ pub(crate) struct Link {
     pub attach_outcome: AttachOutcome,
 }
 
+/// The wait for the application to be ready.
+pub(crate) struct ReadyWait {
+    /// When the ready timeout is over. `None` until the program runs.
+    pub deadline: Option<Instant>,
+    /// Looks for the text of [`Ready::Output`], until the text was found.
+    finder: Option<TextFinder>,
+}
+
 /// What the watcher of a process knows of it. Only the watcher's thread uses it.
 pub(crate) struct Case {
     pub process: Arc<Process>,
@@ -90,6 +101,7 @@ pub(crate) struct Case {
     pub start: StartProgress,
     pub client: LastClient,
     pub link: Link,
+    pub ready: ReadyWait,
     /// Known once the pid was reported, or from the metadata of an adopted process.
     pub remote: Option<Remote>,
     /// How much of a kept process's output has arrived.
@@ -103,6 +115,7 @@ impl Case {
     /// Returns the case of a process that is to be started, or of one that runs already: `adopted`.
     pub(crate) fn new(process: Arc<Process>, shared: Arc<Shared>, adopted: Option<Remote>) -> Case {
         let deadline = process.started_at.checked_add(process.request.start_timeout);
+        let finder = process.request.ready.as_ref().map(|Ready::Output(text)| TextFinder::new(text));
         Case {
             process,
             shared,
@@ -113,6 +126,7 @@ impl Case {
                 is_adopting: adopted.is_some(),
                 attach_outcome: AttachOutcome::NoAnswer,
             },
+            ready: ReadyWait { deadline: None, finder },
             remote: adopted,
             spool: Spool::default(),
             strays: Vec::new(),
@@ -171,6 +185,7 @@ impl Case {
         }
         if let (true, Some(remote)) = (began, &self.remote) {
             self.announce(EventKind::Started { pid: remote.pid });
+            self.take_readiness(readiness::Input::Running);
         }
     }
 
@@ -246,6 +261,31 @@ impl Case {
         if actions.contains(&Action::AnnounceStarted) {
             log::info!("{} runs with pid {}", self.describe(), remote.pid);
             self.announce(EventKind::Started { pid: remote.pid });
+            self.take_readiness(readiness::Input::Running);
+        }
+    }
+
+    /// Takes an input of the table of readiness, and announces what follows.
+    pub(crate) fn take_readiness(&self, input: readiness::Input) {
+        let kind = match self.process.take_readiness(input) {
+            Some(Readiness::Ready) => EventKind::Ready,
+            Some(Readiness::Late) => EventKind::NotReady {
+                reason: NotReadyReason::TimedOut { after: self.process.request.time_to_be_ready() },
+            },
+            _ => return,
+        };
+        match &kind {
+            EventKind::NotReady { reason } => log::warn!("{} is {reason}", self.describe()),
+            _ => log::info!("{} is ready", self.describe()),
+        }
+        self.announce(kind);
+    }
+
+    /// Looks for the sign of readiness in new output.
+    pub(crate) fn look_for_sign(&mut self, stream: OutputStream, bytes: &[u8]) {
+        if self.ready.finder.as_mut().is_some_and(|finder| finder.push(stream, bytes)) {
+            self.ready.finder = None;
+            self.take_readiness(readiness::Input::Sign);
         }
     }
 

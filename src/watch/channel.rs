@@ -17,6 +17,7 @@ use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
 use crate::remote::start;
 use crate::watch::case::{AttachOutcome, Case, Remains, Remote, ReportedExit};
 use crate::watch::process::Process;
+use crate::watch::readiness::{self, Readiness};
 use crate::watch::state::{Action, Input, State};
 
 /// How long the end of stdout may come after the exit report: the two have no order.
@@ -109,6 +110,8 @@ enum Deadline {
     Exit,
     /// Let the start time out.
     Start,
+    /// Let the process count as not ready.
+    Ready,
     /// Tell the wrapper that it may go: its exit report was read.
     Goodbye,
     /// Look whether the connection hangs, or another thread has changed the state.
@@ -126,8 +129,14 @@ impl Deadline {
     /// Those that change the state. They are handled first, because the state decides when to kill the client.
     const OF_STATE: [Deadline; 2] = [Deadline::Exit, Deadline::Start];
     /// All others, in the order in which they are handled.
-    const OTHERS: [Deadline; 5] =
-        [Deadline::Goodbye, Deadline::Look, Deadline::Lease, Deadline::CutClient, Deadline::KillClient];
+    const OTHERS: [Deadline; 6] = [
+        Deadline::Ready,
+        Deadline::Goodbye,
+        Deadline::Look,
+        Deadline::Lease,
+        Deadline::CutClient,
+        Deadline::KillClient,
+    ];
 }
 
 impl<'a, 's, 'p> Channel<'a, 's, 'p> {
@@ -188,6 +197,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         match deadline {
             Deadline::Exit => self.exit.filter(|_| !self.awaits_client()).map(|pending| pending.until),
             Deadline::Start => self.case.start.deadline.filter(|_| self.process().state().is_starting()),
+            // It says nothing of a process that is asked to end, has ended, or has lost its link.
+            Deadline::Ready => self.case.ready.deadline.filter(|_| self.waits_to_be_ready()),
             Deadline::Goodbye => self.timers.goodbye,
             // A process that runs wakes nobody.
             Deadline::Look => self.timers.look.filter(|_| self.may_change_unseen()),
@@ -225,6 +236,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Deadline::Start => {
                 self.process().take(Input::StartTimeout);
             }
+            Deadline::Ready => self.case.take_readiness(readiness::Input::TimedOut),
             Deadline::Goodbye => {
                 self.process().say_goodbye();
                 self.timers.goodbye = None;
@@ -256,6 +268,11 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 self.timers.kill_client = None;
             }
         }
+    }
+
+    fn waits_to_be_ready(&self) -> bool {
+        let process = self.process();
+        process.state() == State::Running && !process.has_exited() && process.readiness() == Readiness::Waiting
     }
 
     /// Returns when to kill the client, which should end by itself in this state.
@@ -333,10 +350,14 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                     self.send("mark\n");
                 }
             }
-            Stream::Stderr => self.process().output.lock().push(OutputStream::Stderr, bytes, limit),
+            Stream::Stderr => {
+                self.process().output.lock().push(OutputStream::Stderr, bytes, limit);
+                self.case.look_for_sign(OutputStream::Stderr, bytes);
+            }
             Stream::Stdout if self.output.has_begun => {
                 self.case.spool.stdout(bytes);
-                self.process().output.lock().push(OutputStream::Stdout, bytes, limit)
+                self.process().output.lock().push(OutputStream::Stdout, bytes, limit);
+                self.case.look_for_sign(OutputStream::Stdout, bytes);
             }
             Stream::Stdout => {}
         }
@@ -379,7 +400,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                 self.case.link.attach_outcome = AttachOutcome::Gone;
                 self.case.remains = Remains::Nothing;
             }
-            Report::Running => self.case.announce_started(),
+            Report::Running => self.take_running(),
             Report::Stray { pid } => self.take_stray(pid),
             Report::Rest(_) => {
                 self.output.complete_files += 1;
@@ -455,6 +476,13 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
         if before == State::Begun && self.process().is_kept() {
             self.send("keep\n");
         }
+    }
+
+    fn take_running(&mut self) {
+        if self.case.ready.deadline.is_none() {
+            self.case.ready.deadline = sys::deadline(self.process().request.time_to_be_ready());
+        }
+        self.case.announce_started();
     }
 
     /// Logs how a user can end the process without the manager.

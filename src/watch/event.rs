@@ -19,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::local::sys;
 use crate::model::callback_thread;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, NotReadyReason, Result};
 use crate::model::exit_status::ExitStatus;
 use crate::model::queue::Queue;
 use crate::watch::process::{Announcement, Process};
@@ -50,6 +50,14 @@ pub enum EventKind {
     Started {
         /// The application's pid on its host.
         pid: i64,
+    },
+    /// The application has shown that it is ready, as [`BootRequest::ready`](crate::BootRequest::ready) says. A start
+    /// has at most one of this event and `NotReady`, behind `Started` and before the end of the process.
+    Ready,
+    /// The application was not ready in time. It goes on running.
+    NotReady {
+        /// Why it does not count as ready.
+        reason: NotReadyReason,
     },
     /// The process ended. No event of this start follows.
     Exited {
@@ -90,6 +98,8 @@ impl EventKind {
             EventKind::Exited { status } => Some(Ok(status)),
             EventKind::StartFailed { error } => Some(Err(error)),
             EventKind::Started { .. }
+            | EventKind::Ready
+            | EventKind::NotReady { .. }
             | EventKind::LinkLost { .. }
             | EventKind::LinkRestored
             | EventKind::LinkNotRestored { .. } => None,
@@ -103,7 +113,8 @@ impl EventKind {
 /// some hundred bytes each. The event of a failed start also has what ssh or the setup wrote last (at most 4 KiB) and
 /// the setup line that failed. So drop a subscription that nobody reads.
 ///
-/// A start has at most two events: `Started` and its end. A lost link adds one event, and so does a restored link.
+/// A start has at most three events: `Started`, `Ready` or `NotReady` if the request asks for readiness, and its end. A
+/// lost link adds one event, and so does a restored link.
 /// While a link is not restored, one event comes each time that the reason changes. If links break soon after one
 /// another, the manager pauses up to 45 s before it restores the next one.
 ///

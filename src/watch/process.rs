@@ -22,6 +22,7 @@ use crate::model::output::OutputTails;
 use crate::model::request::BootRequest;
 use crate::model::signal::Signal;
 use crate::remote::instance::Instance;
+use crate::watch::readiness::{self, Readiness};
 use crate::watch::state::{Action, Input, ProcessState, State, decide};
 
 /// The pids of one process. Each one is `None` while it is unknown.
@@ -98,6 +99,7 @@ struct Record {
     end: Option<End>,
     /// The program was executed.
     ran: bool,
+    readiness: Readiness,
     /// The host has reported the exit, which may not be announced yet.
     has_exited: bool,
     /// Who ended the ssh client, if it was signalled on purpose.
@@ -228,11 +230,13 @@ impl Process {
     pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
         let process = Process::in_state(State::LinkLost, instance, request, launcher);
         process.note_run();
+        process.take_readiness(readiness::Input::Running);
         process.set_pids(|pids| pids.remote = Some(pid));
         process
     }
 
     fn in_state(state: State, instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
+        let begin = if request.ready.is_some() { Readiness::Starting } else { Readiness::Unasked };
         Process {
             instance,
             request,
@@ -246,6 +250,7 @@ impl Process {
                 pids: RuntimePids::default(),
                 end: None,
                 ran: false,
+                readiness: begin,
                 has_exited: false,
                 client_killed_as: None,
                 handles: Handles::default(),
@@ -381,6 +386,22 @@ impl Process {
         self.record.lock().ran
     }
 
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.record.lock().readiness
+    }
+
+    /// Takes an input of the table of readiness. Returns the new readiness if it is to be announced.
+    pub(crate) fn take_readiness(&self, input: readiness::Input) -> Option<Readiness> {
+        let (next, announces) = {
+            let mut record = self.record.lock();
+            let (next, announces) = readiness::decide(record.readiness, input);
+            record.readiness = next;
+            (next, announces)
+        };
+        self.notify();
+        announces.then_some(next)
+    }
+
     /// Returns how the process ended, once it is settled.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.record.lock().end.as_ref().map(|end| end.outcome.clone())
@@ -464,6 +485,7 @@ impl Process {
             is_acknowledged: false,
         });
         record.handles.commands.give_up();
+        (record.readiness, _) = readiness::decide(record.readiness, readiness::Input::End);
         self.enter(record, next);
         true
     }

@@ -52,6 +52,13 @@ static void options_and_requests(void)
     OK(sshpm_boot_request_set_log_file(request, "log"));
     OK(sshpm_boot_request_set_log_mode(request, SSHPM_LOG_MODE_APPEND));
     OK(sshpm_boot_request_set_start_timeout(request, 1.0));
+    OK(sshpm_boot_request_set_ready_timeout(request, 1.0));
+    NULL_ARGUMENT(sshpm_boot_request_set_ready_timeout(NULL, 1.0));
+    INVALID(sshpm_boot_request_set_ready_timeout(request, -3.0));
+    OK(sshpm_boot_request_set_ready_output(request, "ready"));
+    OK(sshpm_boot_request_set_ready_output(request, NULL));
+    NULL_ARGUMENT(sshpm_boot_request_set_ready_output(NULL, NULL));
+    NOT_UTF8(sshpm_boot_request_set_ready_output(request, LATIN1));
     OK(sshpm_boot_request_set_link_loss(request, SSHPM_LINK_LOSS_TERMINATE));
     OK(sshpm_boot_request_set_grace(request, 1.0));
     OK(sshpm_boot_request_get_name(request, &text));
@@ -125,6 +132,16 @@ static void nobody(sshpm_manager *manager)
     NOT_UTF8(sshpm_manager_pop_early_exit_status(manager, LATIN1, &status));
     OK(sshpm_manager_pop_early_exit_status(manager, "nobody", &status));
     NOT_UTF8(sshpm_manager_wait_until_started(manager, LATIN1, 0.0, &pid));
+    NULL_ARGUMENT(sshpm_manager_wait_until_ready(NULL, "nobody", 0.0));
+    NULL_ARGUMENT(sshpm_manager_wait_until_ready(manager, NULL, 0.0));
+    NOT_UTF8(sshpm_manager_wait_until_ready(manager, LATIN1, 0.0));
+    INVALID(sshpm_manager_wait_until_ready(manager, "nobody", -3.0));
+    UNKNOWN(sshpm_manager_wait_until_ready(manager, "nobody", 0.0));
+    NULL_ARGUMENT(sshpm_manager_is_ready(NULL, "nobody", &answer));
+    NULL_ARGUMENT(sshpm_manager_is_ready(manager, NULL, &answer));
+    NULL_ARGUMENT(sshpm_manager_is_ready(manager, "nobody", NULL));
+    NOT_UTF8(sshpm_manager_is_ready(manager, LATIN1, &answer));
+    OK(sshpm_manager_is_ready(manager, "nobody", &answer));
     NOT_UTF8(sshpm_manager_wait_for_process_exit_code(manager, LATIN1, 0.0, &number));
     UNKNOWN(sshpm_manager_wait_for_process_exit_code(manager, "nobody", 0.0, &number));
     NOT_UTF8(sshpm_manager_send_signal(manager, LATIN1, SIGTERM));
@@ -171,6 +188,7 @@ static void failed_starts(sshpm_manager *manager, const char *uuid, sshpm_result
     for (int round = 0; round < 4; round++) {
         OK(sshpm_manager_start_process(manager, uuid, request, NULL));
         FAILED(sshpm_manager_wait_until_started(manager, uuid, LONG_S, &pid), code);
+        FAILED(sshpm_manager_wait_until_ready(manager, uuid, LONG_S), code);
         FAILED(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONG_S, &number), code);
         FAILED(sshpm_manager_get_exit_status(manager, uuid, &status), code);
         event = next_event(subscription, SSHPM_EVENT_START_FAILED);
@@ -213,6 +231,7 @@ static void connecting(sshpm_manager *manager)
     CHECK(start_number > 0);
     GIVES(sshpm_manager_get_remote_pid(manager, "connecting", &pid), SSHPM_ERROR_NO_REMOTE_PID, "connecting");
     GIVES(sshpm_manager_wait_until_started(manager, "connecting", 0.0, &pid), SSHPM_ERROR_TIMED_OUT, "connecting");
+    GIVES(sshpm_manager_wait_until_ready(manager, "connecting", 0.0), SSHPM_ERROR_TIMED_OUT, "connecting");
     GIVES(sshpm_manager_kill_process_without_metadata(manager, "connecting", SIGKILL, false, LONG_S, &status),
           SSHPM_ERROR_NOT_RUNNING, "connecting");
     OK(sshpm_manager_kill_process(manager, "connecting", LONG_S, &status));
@@ -251,6 +270,7 @@ static void calls_that_block(const char *uuid, uint64_t start_number, const sshp
     CHECK(start_number > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
     INSIDE(sshpm_manager_detach(manager));
     INSIDE(sshpm_manager_wait_until_started(manager, uuid, 0.0, &pid));
+    INSIDE(sshpm_manager_wait_until_ready(manager, uuid, 0.0));
     INSIDE(sshpm_manager_wait_for_process_exit_code(manager, uuid, 0.0, &number));
     OK(sshpm_manager_send_signal(manager, "runs", SIGCONT));
     INSIDE(sshpm_manager_kill_process_without_metadata(manager, uuid, SIGKILL, true, 0.0, &out_status));

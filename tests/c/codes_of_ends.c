@@ -235,7 +235,47 @@ static void after_the_end(sshpm_manager *manager)
     start(manager, "let-go", "silent", "exit", "0");
     OK(sshpm_manager_detach(manager));
     GIVES(sshpm_manager_wait_until_started(manager, "let-go", LONG_S, &pid), SSHPM_ERROR_NOT_RUNNING, "let-go");
+    GIVES(sshpm_manager_wait_until_ready(manager, "let-go", LONG_S), SSHPM_ERROR_NOT_RUNNING, "let-go");
     sshpm_manager_free(manager);
+}
+
+/* One process that becomes ready, and one that does not. */
+static void readiness(sshpm_manager *manager)
+{
+    const char *const argv[3] = {"/bin/sh", "-c", "echo it is ready; exec sleep 600"};
+    const char *const uuids[2] = {"ready", "late"};
+    sshpm_subscription *subscription = NULL;
+    sshpm_boot_request *request = NULL;
+    sshpm_exit_status *status = NULL;
+    bool answer = false;
+    OK(sshpm_boot_request_new("alpha", argv, 3, &request));
+    OK(sshpm_manager_subscribe(manager, &subscription));
+    for (int i = 0; i < 2; i++) {
+        OK(sshpm_boot_request_set_ready_output(request, i == 0 ? "is ready" : "was ready"));
+        OK(sshpm_boot_request_set_ready_timeout(request, i == 0 ? SSHPM_TIMEOUT_DEFAULT : 0.1));
+        OK(sshpm_manager_start_process(manager, uuids[i], request, NULL));
+        sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
+        if (i == 0) {
+            sshpm_event *event = next_event(subscription, SSHPM_EVENT_READY);
+            OK(sshpm_event_get_error(event));
+            CHECK(strcmp(sshpm_event_get_message(event), "") == 0);
+            sshpm_event_free(event);
+            OK(sshpm_manager_wait_until_ready(manager, uuids[i], LONG_S));
+        } else {
+            sshpm_event *event = next_event(subscription, SSHPM_EVENT_NOT_READY);
+            OK(sshpm_event_get_error(event));
+            CHECK(strstr(sshpm_event_get_message(event), "not ready 0.1 s after") != NULL);
+            sshpm_event_free(event);
+            GIVES(sshpm_manager_wait_until_ready(manager, uuids[i], LONG_S), SSHPM_ERROR_NOT_READY, "\"late\" is not ready");
+        }
+        OK(sshpm_manager_is_ready(manager, uuids[i], &answer));
+        CHECK(answer == (i == 0));
+        OK(sshpm_manager_kill_process(manager, uuids[i], LONG_S, &status));
+        sshpm_exit_status_free(status);
+        sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
+    }
+    sshpm_boot_request_free(request);
+    sshpm_subscription_free(subscription);
 }
 
 int main(void)
@@ -252,6 +292,7 @@ int main(void)
     hosts(manager, without_ssh);
     output(manager);
     ends();
+    readiness(manager);
     sshpm_manager_free(without_ssh);
     after_the_end(manager);
     return 0;

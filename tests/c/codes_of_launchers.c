@@ -153,6 +153,7 @@ static void does_not_start(sshpm_manager *manager, const char *host, sshpm_resul
         int32_t number = 0;
         OK(sshpm_manager_start_process(manager, "u", request, NULL));
         GIVES(sshpm_manager_wait_until_started(manager, "u", LONG_S, &pid), code, text);
+        FAILED(sshpm_manager_wait_until_ready(manager, "u", LONG_S), code);
         FAILED(sshpm_manager_wait_for_process_exit_code(manager, "u", LONG_S, &number), code);
         FAILED(sshpm_manager_get_exit_status(manager, "u", &status), code);
         switch (round) {

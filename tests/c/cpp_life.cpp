@@ -44,6 +44,8 @@ sshpm::boot_request request_by_setters()
         .set_log_file(std::nullopt)
         .set_log_mode(sshpm::log_mode::append)
         .set_start_timeout(LONG)
+        .set_ready_output("set up for")
+        .set_ready_timeout(LONG)
         .set_link_loss(sshpm::link_loss::terminate)
         .set_grace(1500ms)
         .check();
@@ -78,6 +80,8 @@ void a_life()
     CHECK(pid > 1 && manager.get_remote_pid("readout") == pid);
     CHECK(manager.get_process_state("readout") == sshpm::process_state::running);
     CHECK(manager.is_process_alive("readout") && manager.is_monitoring_remotely("readout"));
+    manager.wait_until_ready("readout", LONG);
+    CHECK(manager.is_ready("readout") && !manager.is_ready("nobody"));
     CHECK((manager.get_active_process_keys() == std::vector<std::string>{"readout"}));
     const sshpm::runtime_pids pids = manager.get_runtime_pids("readout");
     CHECK(pids.remote == pid && pids.ssh_client && pids.remote_monitoring && pids.client_monitoring);
@@ -120,13 +124,14 @@ void a_life()
     for (sshpm::event &event : events.within(0s)) {
         happened.push_back(std::move(event));
     }
-    CHECK(happened.size() == 2);
+    CHECK(happened.size() == 3);
     CHECK(happened[0].get_type() == sshpm::event_type::started && happened[0].get_uuid() == "readout");
     CHECK(happened[0].get_pid() == pid && !happened[0].get_status() && happened[0].get_error() == SSHPM_OK);
-    CHECK(happened[1].get_type() == sshpm::event_type::exited && !happened[1].get_pid());
-    it_was_ended(happened[1].get_status().value());
-    CHECK(happened[1].get_message() == status.get_message());
-    CHECK(happened[0].get_start_number() == 1 && happened[1].get_start_number() == 1);
+    CHECK(happened[1].get_type() == sshpm::event_type::ready && happened[1].get_start_number() == 1);
+    CHECK(happened[2].get_type() == sshpm::event_type::exited && !happened[2].get_pid());
+    it_was_ended(happened[2].get_status().value());
+    CHECK(happened[2].get_message() == status.get_message());
+    CHECK(happened[0].get_start_number() == 1 && happened[2].get_start_number() == 1);
     CHECK(events.next(0s).code() == SSHPM_ERROR_NO_EVENT);
 }
 

@@ -24,6 +24,8 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_host_results_get_result", "SSHPM_ERROR_START_PROTOCOL", "no host answers so"),
     ("sshpm_manager_wait_until_started", "SSHPM_ERROR_DETACHED", "only while a link is lost in mid-start"),
     ("sshpm_manager_wait_until_started", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in mid-start"),
+    ("sshpm_manager_wait_until_ready", "SSHPM_ERROR_DETACHED", "only while a link is lost in mid-start"),
+    ("sshpm_manager_wait_until_ready", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in mid-start"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
     ("sshpm_launcher_get_hosts", "SSHPM_ERROR_LAUNCHER_TIMED_OUT", "it takes 20 s"),

@@ -28,6 +28,8 @@ impl Story {
     pub fn hear(&mut self, event: &Event) -> &'static str {
         let word = match event.kind {
             EventKind::Started { .. } => "started",
+            EventKind::Ready => "ready",
+            EventKind::NotReady { .. } => "not ready",
             EventKind::Exited { .. } => "exited",
             EventKind::LinkLost { .. } => "lost",
             EventKind::LinkRestored => "restored",

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The modules of test programs whose tests run by every launcher.
-const BODIES: [&str; 26] = [
+const BODIES: [&str; 27] = [
     "ends::exit_codes",
     "ends::guest",
     "ends::host_signals",
@@ -32,6 +32,7 @@ const BODIES: [&str; 26] = [
     "parity::log_files",
     "parity::metadata",
     "parity::output",
+    "ready::output",
     "starts::disk",
     "starts::failures",
     "starts::log_files",

@@ -245,6 +245,8 @@ impl Witness {
 fn word(event: &Event) -> &'static str {
     match event.kind {
         EventKind::Started { .. } => "started",
+        EventKind::Ready => "ready",
+        EventKind::NotReady { .. } => "not ready",
         EventKind::Exited { .. } => "exited",
         EventKind::LinkLost { .. } => "lost",
         EventKind::StartFailed { .. } => "failed",

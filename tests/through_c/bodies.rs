@@ -41,6 +41,8 @@ mod parity_log_files;
 mod parity_metadata;
 #[path = "../parity/output.rs"]
 mod parity_output;
+#[path = "../ready/output.rs"]
+mod ready_output;
 #[path = "../starts/session.rs"]
 mod session;
 #[path = "../links/ssh_failures.rs"]

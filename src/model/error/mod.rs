@@ -4,6 +4,7 @@
 
 mod file;
 mod launcher;
+mod not_ready;
 mod ssh;
 mod start;
 
@@ -18,6 +19,7 @@ use crate::model::destination;
 
 pub use file::FileProblem;
 pub use launcher::LauncherFailure;
+pub use not_ready::NotReadyReason;
 pub use ssh::SshFailure;
 pub use start::{StartFailure, StartStage};
 
@@ -171,6 +173,13 @@ pub enum Error {
         /// Why it cannot be adopted.
         reason: &'static str,
     },
+    /// The process runs, and does not count as ready.
+    NotReady {
+        /// The uuid of the process.
+        uuid: String,
+        /// Why it does not.
+        reason: NotReadyReason,
+    },
     /// Another live manager controls the process.
     TakenOver {
         /// The uuid of the process.
@@ -314,6 +323,7 @@ impl fmt::Display for Error {
                 write!(f, "this manager has detached from process {uuid:?}; adopt the process with a new manager")
             }
             Error::NotAdoptable { uuid, reason } => write!(f, "process {uuid:?} cannot be adopted: {reason}"),
+            Error::NotReady { uuid, reason } => write!(f, "process {uuid:?} is {reason}"),
             Error::TakenOver { uuid } => write!(f, "process {uuid:?} is controlled by another live manager"),
             Error::ShutDown => f.write_str("the manager was shut down; create a new one to start processes"),
         }

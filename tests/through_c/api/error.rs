@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::copied;
-use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure, StartStage};
+use crate::{Error, FileProblem, LauncherFailure, NotReadyReason, SshFailure, StartFailure, StartStage};
 
 /// Returns the error of the last call that failed in this thread.
 pub(crate) fn last_error(code: c::sshpm_result) -> Error {
@@ -82,12 +82,20 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             // Rust's reasons are static texts.
             Error::NotAdoptable { uuid: uuid()?, reason: reason.to_owned().leak() }
         }
+        c::SSHPM_ERROR_NOT_READY => {
+            let (_, reason) = message.split_once(" is ")?;
+            Error::NotReady { uuid: uuid()?, reason: not_ready_reason(reason)? }
+        }
         // The families of codes, as src/capi/codes.rs numbers them.
         100..200 => ssh(code, message)?,
         200..300 => start(code, message)?,
         300..400 => launcher(code, message)?,
         _ => return None,
     })
+}
+
+pub(crate) fn not_ready_reason(text: &str) -> Option<NotReadyReason> {
+    Some(NotReadyReason::TimedOut { after: seconds(between(text, "not ready ", " s after ")?)? })
 }
 
 fn launcher(code: c::sshpm_result, message: &str) -> Option<Error> {

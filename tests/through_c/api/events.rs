@@ -8,10 +8,10 @@ use std::time::Duration;
 use std::{iter, ptr};
 
 use crate::c;
-use crate::error::error;
+use crate::error::{error, not_ready_reason};
 use crate::input::{Owned, copied, seconds};
 use crate::status::ExitStatus;
-use crate::{Error, Result};
+use crate::{Error, NotReadyReason, Result};
 
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -25,6 +25,8 @@ pub struct Event {
 #[non_exhaustive]
 pub enum EventKind {
     Started { pid: i64 },
+    Ready,
+    NotReady { reason: NotReadyReason },
     Exited { status: ExitStatus },
     LinkLost { reason: String },
     LinkRestored,
@@ -49,6 +51,8 @@ impl Event {
             assert_eq!(code != c::SSHPM_OK, has_error);
             let kind = match kind {
                 c::SSHPM_EVENT_STARTED => EventKind::Started { pid },
+                c::SSHPM_EVENT_READY => EventKind::Ready,
+                c::SSHPM_EVENT_NOT_READY => EventKind::NotReady { reason: not_ready_reason(&message).unwrap() },
                 c::SSHPM_EVENT_EXITED => EventKind::Exited { status: ExitStatus::read(status) },
                 c::SSHPM_EVENT_LINK_LOST => EventKind::LinkLost { reason: message },
                 c::SSHPM_EVENT_LINK_RESTORED => EventKind::LinkRestored,

@@ -30,7 +30,7 @@ pub use output::OutputSubscription;
 pub use request::BootRequest;
 pub use rust::{
     CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, LauncherFailure, Limit,
-    LimitValue, LinkLossPolicy, LogMode, Output, OutputPiece, OutputStream, ProcessState, Result, Role, RuntimePids,
-    Signal, SshFailure, StartFailure, StartStage,
+    LimitValue, LinkLossPolicy, LogMode, NotReadyReason, Output, OutputPiece, OutputStream, ProcessState, Ready,
+    Result, Role, RuntimePids, Signal, SshFailure, StartFailure, StartStage,
 };
 pub use status::ExitStatus;

@@ -208,6 +208,13 @@ impl Manager {
         alive
     }
 
+    pub fn is_ready(&self, uuid: &str) -> bool {
+        let mut ready = false;
+        // SAFETY: a manager that is ours, a string, and an output that is a local.
+        self.of(uuid, |this, uuid| unsafe { c::sshpm_manager_is_ready(this, uuid, &mut ready) }).unwrap();
+        ready
+    }
+
     pub fn is_monitoring_remotely(&self, uuid: &str) -> bool {
         let mut answer = false;
         // SAFETY: a manager that is ours, a string, and an output that is a local.
@@ -280,6 +287,13 @@ impl Manager {
             unsafe { c::sshpm_manager_wait_until_started(this, uuid, seconds(timeout), &mut pid) }
         })?;
         Ok(pid)
+    }
+
+    pub fn wait_until_ready(&self, uuid: &str, timeout: Duration) -> Result<()> {
+        self.of(uuid, |this, uuid| {
+            // SAFETY: a manager that is ours, and a string.
+            unsafe { c::sshpm_manager_wait_until_ready(this, uuid, seconds(timeout)) }
+        })
     }
 
     pub fn wait_for_process_exit_code(&self, uuid: &str, timeout: Duration) -> Result<Option<i32>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::{Owned, check, seconds, text};
-use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Result, Role};
+use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Ready, Result, Role};
 
 #[derive(Debug, Clone, Default)]
 pub struct BootRequest {
@@ -36,6 +36,8 @@ enum Set {
     LogFile(PathBuf),
     LogMode(LogMode),
     StartTimeout(Duration),
+    Ready(Ready),
+    ReadyTimeout(Duration),
     LinkLoss(LinkLossPolicy),
     Grace(Duration),
     KillTree(bool),
@@ -126,6 +128,14 @@ impl BootRequest {
 
     pub fn start_timeout(self, timeout: Duration) -> BootRequest {
         self.with(Set::StartTimeout(timeout))
+    }
+
+    pub fn ready(self, ready: Ready) -> BootRequest {
+        self.with(Set::Ready(ready))
+    }
+
+    pub fn ready_timeout(self, timeout: Duration) -> BootRequest {
+        self.with(Set::ReadyTimeout(timeout))
     }
 
     pub fn link_loss(self, policy: LinkLossPolicy) -> BootRequest {
@@ -233,6 +243,12 @@ impl Set {
             Set::StartTimeout(timeout) => {
                 // SAFETY: as above.
                 check(unsafe { c::sshpm_boot_request_set_start_timeout(request, seconds(*timeout)) })
+            }
+            Set::Ready(Ready::Output(sign)) => texts("ready", sign.as_bytes(), c::sshpm_boot_request_set_ready_output),
+            Set::Ready(other) => panic!("teach this {other:?}"),
+            Set::ReadyTimeout(timeout) => {
+                // SAFETY: as above.
+                check(unsafe { c::sshpm_boot_request_set_ready_timeout(request, seconds(*timeout)) })
             }
             // SAFETY: as above.
             Set::Grace(grace) => check(unsafe { c::sshpm_boot_request_set_grace(request, seconds(*grace)) }),
