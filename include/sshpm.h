@@ -245,7 +245,7 @@
 #define SSHPM_ERROR_NO_END_TIME 30
 
 /**
- * The process runs, and was not ready in time. The message says why it does not count as ready.
+ * The process runs, and does not count as ready. The message says why.
  */
 #define SSHPM_ERROR_NOT_READY 31
 
@@ -417,6 +417,16 @@
  * The shell that starts the program ended on its host, most likely because the host could make no process.
  */
 #define SSHPM_ERROR_START_NO_PROCESS 218
+
+/**
+ * Something listens on the TCP port on which the application was to listen (sshpm_boot_request_set_ready_port).
+ */
+#define SSHPM_ERROR_START_PORT_TAKEN 219
+
+/**
+ * The host has no /proc/net/tcp, which says who listens on the port (sshpm_boot_request_set_ready_port).
+ */
+#define SSHPM_ERROR_START_NO_PORT_TABLE 220
 
 /**
  * The launcher's program was not found, or it cannot be executed.
@@ -646,7 +656,8 @@
 #define SSHPM_EVENT_READY 7
 
 /**
- * Event: the application was not ready in time; sshpm_event_get_message says why. It goes on running.
+ * Event: the application was not ready in time, or has shown that it will not be ready; sshpm_event_get_message says
+ * which. It goes on running.
  */
 #define SSHPM_EVENT_NOT_READY 8
 
@@ -1703,14 +1714,46 @@ sshpm_result sshpm_boot_request_set_log_mode(sshpm_boot_request *request, int32_
 sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, double timeout_s);
 
 /**
- * Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
- * counts as ready when it runs. What the setup lines write counts as well. The manager finds the text as soon as it
- * arrives, before the line is complete.
+ * Makes the process count as ready when it writes a line, which may be empty, to the descriptor whose number stands in
+ * the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the process
+ * closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the descriptor
+ * open: then the ready timeout decides. The variable takes the place of one with its name that the login, the setup
+ * lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port stands.
  *
  * One thread at a time for the same request. Does not block.
  *
  * @param request The request.
- * @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_boot_request_set_ready_notify(sshpm_boot_request *request);
+
+/**
+ * Makes the process count as ready when something listens on a TCP port of its host: the process itself, or any other
+ * one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s to
+ * 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens on the
+ * port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param port 1 to 65535. sshpm_boot_request_check checks it.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_boot_request_set_ready_port(sshpm_boot_request *request,
+                                               uint16_t port);
+
+/**
+ * Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
+ * counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager finds the
+ * text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in each complete
+ * line behind what stood in the file when the process was started, and in the last line when the process has ended; not
+ * in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default, also
+ * in place of a port or a descriptor.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
 sshpm_result sshpm_boot_request_set_ready_output(sshpm_boot_request *request,
@@ -2341,8 +2384,8 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
  * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request end
  * the wait.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and was not ready in
- * time. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and does not count as
+ * ready. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
  * SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the
  * process is kept, and this manager controls it no more.
  */

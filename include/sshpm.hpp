@@ -1059,6 +1059,10 @@ public:
     boot_request &set_start_timeout(timeout time) {
         return set(sshpm_boot_request_set_start_timeout(get(), time.seconds()));
     }
+    /// Makes the process count as ready when it writes a line to the descriptor that SSHPM_NOTIFY_FD names.
+    boot_request &set_ready_notify() { return set(sshpm_boot_request_set_ready_notify(get())); }
+    /// Makes the process count as ready when something listens on this TCP port of its host.
+    boot_request &set_ready_port(std::uint16_t port) { return set(sshpm_boot_request_set_ready_port(get(), port)); }
     /// Makes the process count as ready when this text stands in a line of its output. std::nullopt: when it runs.
     boot_request &set_ready_output(const optional_input_text &text) {
         return set(sshpm_boot_request_set_ready_output(get(), text.c_str()));
@@ -1662,8 +1666,8 @@ public:
             return sshpm_manager_wait_until_started(get(), uuid.c_str(), wait.seconds(), out);
         });
     }
-    /// Waits until a process is ready, as its request says. Throws SSHPM_ERROR_NOT_READY when it was not ready in time,
-    /// SSHPM_ERROR_NOT_RUNNING when it ended before, SSHPM_ERROR_TIMED_OUT, or why the start failed.
+    /// Waits until a process is ready, as its request says. Throws SSHPM_ERROR_NOT_READY when it does not count as
+    /// ready, SSHPM_ERROR_NOT_RUNNING when it ended before, SSHPM_ERROR_TIMED_OUT, or why the start failed.
     void wait_until_ready(const input_text &uuid, timeout wait = {}) const {
         detail::check(sshpm_manager_wait_until_ready(get(), uuid.c_str(), wait.seconds()));
     }

@@ -78,7 +78,7 @@ pub const SSHPM_ERROR_TAKEN_OVER: i32 = 28;
 pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
 /// The time at which the process ended is not known.
 pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
-/// The process runs, and was not ready in time. The message says why it does not count as ready.
+/// The process runs, and does not count as ready. The message says why.
 pub const SSHPM_ERROR_NOT_READY: i32 = 31;
 
 /// ssh: the host name has no address.
@@ -153,6 +153,10 @@ pub const SSHPM_ERROR_START_PROGRAM_PERMISSION: i32 = 216;
 pub const SSHPM_ERROR_START_ARGUMENTS_TOO_LARGE: i32 = 217;
 /// The shell that starts the program ended on its host, most likely because the host could make no process.
 pub const SSHPM_ERROR_START_NO_PROCESS: i32 = 218;
+/// Something listens on the TCP port on which the application was to listen (sshpm_boot_request_set_ready_port).
+pub const SSHPM_ERROR_START_PORT_TAKEN: i32 = 219;
+/// The host has no /proc/net/tcp, which says who listens on the port (sshpm_boot_request_set_ready_port).
+pub const SSHPM_ERROR_START_NO_PORT_TABLE: i32 = 220;
 
 /// The launcher's program was not found, or it cannot be executed.
 pub const SSHPM_ERROR_LAUNCHER_NOT_FOUND: i32 = 300;
@@ -291,6 +295,10 @@ table! {
         Error::StartFailed { reason: StartFailure::ArgumentsTooLarge, .. }),
     (SSHPM_ERROR_START_NO_PROCESS, c"start: the shell ended; probably the host could make no process",
         Error::StartFailed { reason: StartFailure::NoProcess, .. }),
+    (SSHPM_ERROR_START_PORT_TAKEN, c"start: something listens on the port of the application",
+        Error::StartFailed { reason: StartFailure::PortTaken(_), .. }),
+    (SSHPM_ERROR_START_NO_PORT_TABLE, c"start: the host does not say who listens on its ports",
+        Error::StartFailed { reason: StartFailure::NoPortTable, .. }),
 
     (SSHPM_ERROR_LAUNCHER_NOT_FOUND, c"launcher: its program was not found",
         Error::Launcher { failure: LauncherFailure::NotFound, .. }),

@@ -29,7 +29,8 @@ pub const SSHPM_EVENT_LINK_NOT_RESTORED: i32 = 6;
 /// Event: the application has shown that it is ready, as the request says. A start has at most one of this event and
 /// SSHPM_EVENT_NOT_READY, behind SSHPM_EVENT_STARTED and before the end of the process.
 pub const SSHPM_EVENT_READY: i32 = 7;
-/// Event: the application was not ready in time; sshpm_event_get_message says why. It goes on running.
+/// Event: the application was not ready in time, or has shown that it will not be ready; sshpm_event_get_message says
+/// which. It goes on running.
 pub const SSHPM_EVENT_NOT_READY: i32 = 8;
 
 /// What happened to a process.

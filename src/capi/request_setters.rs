@@ -358,14 +358,60 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
     })
 }
 
-/// Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
-/// counts as ready when it runs. What the setup lines write counts as well. The manager finds the text as soon as it
-/// arrives, before the line is complete.
+/// Makes the process count as ready when it writes a line, which may be empty, to the descriptor whose number stands in
+/// the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the process
+/// closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the descriptor
+/// open: then the ready timeout decides. The variable takes the place of one with its name that the login, the setup
+/// lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port stands.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
 /// @param request The request.
-/// @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_ready_notify(request: *mut sshpm_boot_request) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.ready = Some(Ready::Notify);
+        Ok(())
+    })
+}
+
+/// Makes the process count as ready when something listens on a TCP port of its host: the process itself, or any other
+/// one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s to
+/// 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens on the
+/// port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param port 1 to 65535. sshpm_boot_request_check checks it.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_ready_port(
+    request: *mut sshpm_boot_request,
+    port: u16,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.ready = Some(Ready::Port(port));
+        Ok(())
+    })
+}
+
+/// Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
+/// counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager finds the
+/// text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in each complete
+/// line behind what stood in the file when the process was started, and in the last line when the process has ended; not
+/// in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param text The text, which is literal: 1 to 1024 bytes without a newline; UTF-8. Copied. NULL: the default, also
+/// in place of a port or a descriptor.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sshpm_boot_request_set_ready_output(

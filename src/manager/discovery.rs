@@ -319,6 +319,8 @@ fn request_of(metadata: &ProcessMetadata, host: &str, user: Option<&str>) -> Boo
         .grace(time::to_duration(metadata.grace).unwrap_or_default());
     request.user = user.map(str::to_owned);
     request.log_file = metadata.log_file.clone();
+    request.ready = metadata.ready.clone();
+    request.ready_timeout = time::to_duration(metadata.ready_timeout);
     request
 }
 

@@ -13,6 +13,7 @@ use crate::model::check;
 use crate::model::error::{Error, FileProblem, Result, printable};
 use crate::model::json;
 use crate::model::link_loss::LinkLossPolicy;
+use crate::model::ready::Ready;
 use crate::model::time;
 use crate::remote::parameters;
 use crate::remote::script::short_script;
@@ -68,6 +69,11 @@ pub struct ProcessMetadata {
     pub grace: f64,
     #[serde(default)]
     pub(crate) instance: String,
+    /// How the application shows that it is ready, and how many seconds it may take.
+    #[serde(default)]
+    pub(crate) ready: Option<Ready>,
+    #[serde(default)]
+    pub(crate) ready_timeout: f64,
 }
 
 impl ProcessMetadata {

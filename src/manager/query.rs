@@ -208,12 +208,13 @@ impl Manager {
     /// timeout.
     ///
     /// # Errors
-    /// [`Error::NotReady`]: the process runs, and was not ready in time. [`Error::TimedOut`]: it may still become ready,
+    /// [`Error::NotReady`]: the process runs, and does not count as ready. [`Error::TimedOut`]: it may still become ready,
     /// within its own [`ready_timeout`](crate::BootRequest::ready_timeout). [`Error::NotRunning`]: it ended before it was
     /// ready; [`exit_status`](Manager::exit_status) says how. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other
     /// errors say why the start failed, or, for a kept process, that it goes on without this manager.
     pub fn wait_until_ready(&self, uuid: &str, timeout: Duration) -> Result<()> {
         let process = self.find_to_wait(uuid)?;
+        let not_ready = |reason| Some(Err(Error::NotReady { uuid: uuid.to_owned(), reason }));
         let over = wait(&process, timeout, || {
             // The outcome first: a process that is ready and ends between the two queries was ready.
             let outcome = process.outcome_after(Announcement::Queued);
@@ -225,9 +226,9 @@ impl Manager {
                     Some(Err(error))
                 }
                 (_, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
+                (Readiness::Closed, None) => not_ready(NotReadyReason::NotifyClosed),
                 (Readiness::Late, None) => {
-                    let reason = NotReadyReason::TimedOut { after: process.request.time_to_be_ready() };
-                    Some(Err(Error::NotReady { uuid: uuid.to_owned(), reason }))
+                    not_ready(NotReadyReason::TimedOut { after: process.request.time_to_be_ready() })
                 }
                 (_, None) => None,
             }

@@ -312,19 +312,7 @@ impl BootRequest {
                 return Err(Error::invalid(field, "0", "must be longer than 0 s"));
             }
         }
-        self.check_ready()
-    }
-
-    fn check_ready(&self) -> Result<()> {
-        let Some(ready) = &self.ready else { return Ok(()) };
-        ready.check()?;
-        if self.log_file.is_some() {
-            return Err(Error::invalid("ready", "output", "cannot be used with a log file"));
-        }
-        if self.link_loss == LinkLossPolicy::Keep {
-            return Err(Error::invalid("ready", "output", "cannot be used with a kept process"));
-        }
-        Ok(())
+        self.ready.as_ref().map_or(Ok(()), Ready::check)
     }
 
     fn check_argv(&self) -> Result<()> {

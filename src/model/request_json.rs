@@ -25,7 +25,8 @@ impl BootRequest {
     /// [`Role::from_name`](crate::Role::from_name)), `setup` (an array of lines), `setup_shell`, `environment` (an
     /// object), `working_directory`, `umask` (a string of octal digits), `limits` (an object of names and numbers or
     /// `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`), `start_timeout`, `ready_timeout`
-    /// and `grace` (numbers of seconds), `ready` (`{"output": TEXT}`), `link_loss` (`"terminate"` or `"keep"`) and
+    /// and `grace` (numbers of seconds), `ready` (`"notify"`, `{"output": TEXT}` or
+    /// `{"port": NUMBER}`), `link_loss` (`"terminate"` or `"keep"`) and
     /// `kill_tree` (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
     ///
     /// [`Launcher`](crate::Launcher) says how each launcher is written.
@@ -259,6 +260,9 @@ mod tests {
         let output = with_ready(r#"{"output": "up and\trunning"}"#);
         let ready = Ready::Output("up and\trunning".to_owned());
         assert_eq!(BootRequest::from_json(&output).unwrap(), built.clone().ready(ready));
+        assert_eq!(BootRequest::from_json(&with_ready(r#""notify""#)).unwrap(), built.clone().ready(Ready::Notify));
+        let port = with_ready(r#"{"port": 8080}"#);
+        assert_eq!(BootRequest::from_json(&port).unwrap(), built.clone().ready(Ready::Port(8080)));
         assert_eq!(BootRequest::from_json(&with_ready("null")).unwrap(), built);
     }
 
@@ -267,6 +271,12 @@ mod tests {
         for (json, names) in [
             (r#""soon""#, &["ready: ", "`soon`", "`output`"][..]),
             ("7", &["ready: ", "line 1 column"]),
+            (r#"{"port": 0}"#, &["ready.port", "65535"]),
+            (r#"{"port": 65536}"#, &["ready: ", "65536"]),
+            (r#"{"port": "ssh"}"#, &["ready: ", "ssh"]),
+            (r#"{"port": 1, "output": "a"}"#, &["ready: "]),
+            (r#"{"notify": 3}"#, &["ready: "]),
+            (r#""port""#, &["ready: "]),
             (r#"{"output": 7}"#, &["ready: ", "`7`", "string"]),
             (r#"{"output": ""}"#, &["ready.output", "one line"]),
             (r#"{"output": "a\nb"}"#, &["ready.output", "one line"]),

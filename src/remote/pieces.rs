@@ -16,9 +16,9 @@ struct Piece {
     text: &'static str,
 }
 
-static PIECES: [Piece; 27] = pieces!(
+static PIECES: [Piece; 28] = pieces!(
     "attach" "attend" "clean_up" "connection" "directories" "files" "find" "follow_log" "identity" "inquiry" "job"
-    "keep" "lease" "link" "protocol" "read_log" "read_metadata" "reader" "relations" "run" "runtime" "short" "state_of"
+    "keep" "lease" "link" "protocol" "read_log" "read_metadata" "reader" "ready" "relations" "run" "runtime" "short" "state_of"
     "tree" "validate" "wait" "wrapper"
 );
 

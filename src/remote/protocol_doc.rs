@@ -10,12 +10,14 @@ const REPORT: &str = include_str!("report.rs");
 const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
 
 /// Words in capitals, and a value that each of them can stand for.
-const VALUES: [(&str, &str); 18] = [
+const VALUES: [(&str, &str); 20] = [
     ("BOOT", "4a-4b"),
     ("CODE", "3"),
+    ("EXECUTED", "12.34"),
     ("HOW", "-"),
     ("ID", "1"),
     ("LEFT", "0"),
+    ("NOW", "56.78"),
     ("NUMBER", "1"),
     ("OUTCOME", "ended"),
     ("PID", "4711"),

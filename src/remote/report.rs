@@ -44,6 +44,14 @@ pub(crate) enum Report {
     Running,
     /// The start failed.
     Fail(Failure),
+    /// The application has shown that it is ready. Of a kept process: so long after its program was executed.
+    Ready { after: Option<Duration> },
+    /// The application does not count as ready: it has closed its descriptor, or was too late.
+    Unready(Unready),
+    /// Nothing listens on the port of the application.
+    Silent,
+    /// A kept process is not ready yet, so long after its program was executed.
+    Waiting { since: Duration },
     /// The answer to a `kill` command: whether the signal was sent.
     Answer { id: u64, done: bool },
     /// The application runs, but without this.
@@ -66,6 +74,13 @@ pub(crate) enum Report {
     Gone,
 }
 
+/// Why a process does not count as ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unready {
+    Closed,
+    Late,
+}
+
 /// Why a start has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -75,6 +90,8 @@ pub(crate) enum Failure {
     LogDirectory,
     LogFile,
     Shell,
+    PortTaken,
+    PortTable,
     /// A step of the inner process failed: its number where it has one, and the code with which its shell ended.
     Step {
         step: Step,
@@ -250,6 +267,12 @@ fn parse_words(words: &[&str]) -> Option<Report> {
         ["rest", "1"] => Report::Rest(OutputStream::Stdout),
         ["rest", "2"] => Report::Rest(OutputStream::Stderr),
         ["running"] => Report::Running,
+        ["ready"] => Report::Ready { after: None },
+        ["ready", executed, now] => Report::Ready { after: Some(uptime_between(executed, now)?) },
+        ["unready", "closed"] | ["unready", "closed", _, _] => Report::Unready(Unready::Closed),
+        ["unready", "timeout"] | ["unready", "timeout", _, _] => Report::Unready(Unready::Late),
+        ["silent"] => Report::Silent,
+        ["waiting", executed, now] => Report::Waiting { since: uptime_between(executed, now)? },
         ["fail", ref words @ ..] => Report::Fail(parse_failure(words)?),
         ["ok", id] => Report::Answer { id: id.parse().ok()?, done: true },
         ["no", id] => Report::Answer { id: id.parse().ok()?, done: false },
@@ -305,6 +328,8 @@ fn parse_failure(words: &[&str]) -> Option<Failure> {
         ["log-directory"] => Failure::LogDirectory,
         ["log-file"] => Failure::LogFile,
         ["shell"] => Failure::Shell,
+        ["port-taken"] => Failure::PortTaken,
+        ["port-table"] => Failure::PortTable,
         [step, number, code] => Failure::Step {
             step: match step {
                 "environment" => Step::Environment,
@@ -356,6 +381,12 @@ fn positive(word: &str) -> Option<i64> {
 fn time(word: &str) -> Option<SystemTime> {
     let seconds = word.parse().ok().filter(|seconds| *seconds < 253_402_300_800)?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Returns the time between two uptimes of a host, in seconds.
+fn uptime_between(before: &str, after: &str) -> Option<Duration> {
+    let uptime = |word: &str| Duration::try_from_secs_f64(word.parse().ok()?).ok();
+    Some(uptime(after)?.saturating_sub(uptime(before)?))
 }
 
 /// Checks a word that is only compared with others: a start time or a boot id.

@@ -138,6 +138,10 @@ pub(crate) mod shells {
     }
 
     impl Shell {
+        pub(crate) fn path(&self) -> &Path {
+            &self.path
+        }
+
         /// Returns a command that runs it as `sh`: several shells change their behaviour with their name.
         pub(crate) fn command(&self) -> Command {
             let mut command = Command::new(&self.path);

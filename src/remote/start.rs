@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::local::client::Chunk;
 use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
+use crate::model::ready::Ready;
 use crate::model::request::{BootRequest, LogMode};
 use crate::model::time::whole_seconds;
 use crate::remote::instance::Instance;
@@ -25,6 +26,7 @@ static ATTACH: LazyLock<Vec<u8>> = LazyLock::new(|| closed(&without_comments(&sc
 static LEASE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "lease")));
 static TREE: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "tree")));
 static KEEP: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "keep")));
+static READY: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(&addition(&["wrapper"], "ready")));
 static START: LazyLock<Vec<u8>> = LazyLock::new(|| without_comments(pieces::START));
 
 /// The script that keeps a shared connection open.
@@ -66,6 +68,7 @@ pub(crate) fn start_line(
     if request.kill_tree {
         script.add(&TREE);
     }
+    script.ready(request);
     if request.link_loss == LinkLossPolicy::Keep {
         script.assign(parameters::IS_KEPT, "1");
         script.assign(parameters::MANAGER, manager);
@@ -125,6 +128,9 @@ pub(crate) fn inquiry_line(
     short_script(nonce, &values, "inquiry")
 }
 
+/// The variable with the number of the descriptor on which an application shows that it is ready.
+const NOTIFY: &str = "SSHPM_NOTIFY_FD";
+
 /// The variable by which tree.sh recognizes what an application has started.
 const MARK: &str = "SSHPM_PROCESS";
 
@@ -144,6 +150,8 @@ echo "f $_sshpm_step $_sshpm_code" >"$0.a"; echo f >"$0.x"
 set --
 "#,
     );
+    // This program may be an application that was given one.
+    script.add(format!("unset {NOTIFY}\n").as_bytes());
     if request.kill_tree {
         script.add(b"export ");
         script.assign(MARK, &instance.id);
@@ -181,7 +189,19 @@ set --
         script.quote(argument.as_bytes());
     }
     script.add(b"\n");
-    script.add(&START);
+    // For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo ends when
+    // the program has replaced the shell, and only then.
+    if request.ready == Some(Ready::Notify) {
+        // The sign reader compares who has ended. ksh93 and mksh close a descriptor that exec has opened when they execute
+        // a program: so the program gets a copy.
+        script.add(b"[ -p \"$0.n\" ] || exit 125\nexec 8<>\"$0.n\"\necho \"$$\" >&8\n");
+        script.add(format!("export {NOTIFY}=3\n").as_bytes());
+        script.add(&START);
+        script.add(b"{ exec \"$@\" 3>&8 8>&-; } 9>&-\nexit\n");
+    } else {
+        script.add(&START);
+        script.add(b"{ exec \"$@\"; } 9>&-\nexit\n");
+    }
     script
 }
 
@@ -208,6 +228,26 @@ impl ScriptBuilder {
         self.assign(parameters::LEASE_PERIOD, period.as_secs().to_string());
         self.assign(parameters::LEASE_TICKS, ticks.to_string());
         self.add(&LEASE);
+    }
+
+    /// Adds what finds out on the host whether the application is ready. The manager itself looks for a text in the stream.
+    fn ready(&mut self, request: &BootRequest) {
+        let ready = match &request.ready {
+            None => return,
+            Some(Ready::Notify) => "notify",
+            Some(Ready::Port(port)) => {
+                self.assign(parameters::READY_PORT, format!("{port:04X}"));
+                "port"
+            }
+            Some(Ready::Output(text)) if request.log_file.is_some() => {
+                self.assign(parameters::READY_TEXT, text);
+                "log"
+            }
+            Some(Ready::Output(_)) if request.link_loss == LinkLossPolicy::Keep => "seen",
+            Some(Ready::Output(_)) => return,
+        };
+        self.assign(parameters::READY, ready);
+        self.add(&READY);
     }
 
     /// Names the step that comes next, for the trap.
@@ -298,7 +338,7 @@ fn log_mode(mode: LogMode) -> &'static str {
 /// pid. `started_at` is by this machine's clock.
 fn metadata(instance: &Instance, request: &BootRequest) -> String {
     let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
-    let object = serde_json::json!({
+    let mut object = serde_json::json!({
         "instance": instance.id,
         "hostname": request.host,
         "started_at": started_at,
@@ -313,7 +353,20 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
         "grace": request.grace.as_secs_f64(),
         "log_file": request.log_file.as_ref().map(|path| String::from_utf8_lossy(&literal_path(path)).into_owned()),
     });
+    if let (Some(ready), Some(members)) = (&request.ready, object.as_object_mut()) {
+        members.insert("ready".to_owned(), ready_in_json(ready));
+        members.insert("ready_timeout".to_owned(), serde_json::json!(request.time_to_be_ready().as_secs_f64()));
+    }
     object.to_string().split_off(1)
+}
+
+/// Returns what shows that an application is ready, as a boot request in JSON has it.
+fn ready_in_json(ready: &Ready) -> serde_json::Value {
+    match ready {
+        Ready::Notify => "notify".into(),
+        Ready::Output(text) => serde_json::json!({ "output": text }),
+        Ready::Port(port) => serde_json::json!({ "port": port }),
+    }
 }
 
 #[cfg(test)]
@@ -344,7 +397,13 @@ mod tests {
         let plain = BootRequest::new("h", ["a\nb"]).environment("A", "x\n'y");
         let rich =
             plain.clone().setup_line("true\ntrue").working_directory("d").limit(Limit::Core, LimitValue::Value(1));
-        let rich = rich.umask(0o77).log_file("log").name("\"\n").link_loss(LinkLossPolicy::Keep).kill_tree(true);
+        let rich = rich
+            .ready(Ready::Notify)
+            .umask(0o77)
+            .log_file("log")
+            .name("\"\n")
+            .link_loss(LinkLossPolicy::Keep)
+            .kill_tree(true);
         let lease = Lease { period: Duration::from_secs(5), ticks: 6 };
         let start = |request, cut| start_line(NONCE, &instance, request, "m", None, cut);
         let short = |piece| short_script(NONCE, &[], piece);
@@ -431,6 +490,20 @@ mod tests {
                 assert!(output.status.code() == Some(125) && !said.contains("hidden"), "{}: {said}", shell.name);
             }
         }
+    }
+
+    /// A manager that adopts a process reads there what is still waited for.
+    #[test]
+    fn the_metadata_has_the_readiness_as_a_request_has_it() {
+        let instance = Instance { uuid: "u".into(), id: "0123456789abcdef".into() };
+        let plain = BootRequest::new("h", ["a"]);
+        for ready in [Ready::Notify, Ready::Output("\"it's\n".to_owned()), Ready::Port(65535)] {
+            let json = format!("{{{}", metadata(&instance, &plain.clone().ready(ready.clone())));
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(serde_json::from_value::<Ready>(read["ready"].clone()).unwrap(), ready);
+            assert_eq!(read["ready_timeout"], 30.0);
+        }
+        assert!(!metadata(&instance, &plain).contains("ready"));
     }
 
     /// The stat of a process that has just ended can be opened, but not read. A directory behaves like that.

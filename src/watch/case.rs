@@ -3,11 +3,13 @@
 //! A [`Case`] turns reports and the ends of clients into inputs of the state table, and what follows into outcomes,
 //! events and log lines.
 
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::local::sys;
 use crate::model::error::{Error, NotReadyReason, StartFailure, StartStage};
 use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::model::limit::Limit;
@@ -88,10 +90,20 @@ pub(crate) struct Link {
 
 /// The wait for the application to be ready.
 pub(crate) struct ReadyWait {
-    /// When the ready timeout is over. `None` until the program runs.
-    pub deadline: Option<Instant>,
-    /// Looks for the text of [`Ready::Output`], until the text was found.
+    pub clock: ReadyClock,
+    /// Looks for the text of [`Ready::Output`] in the stream, until the text was found.
     finder: Option<TextFinder>,
+    /// The text was found before the host of a kept process had told whether the process is still waited for.
+    has_text: bool,
+}
+
+/// The time that an application has to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadyClock {
+    /// The program is not known to run, or the host of a kept process has not told how long it has run.
+    Stopped,
+    /// It ends then. `None`: never.
+    Until(Option<Instant>),
 }
 
 /// What the watcher of a process knows of it. Only the watcher's thread uses it.
@@ -115,7 +127,10 @@ impl Case {
     /// Returns the case of a process that is to be started, or of one that runs already: `adopted`.
     pub(crate) fn new(process: Arc<Process>, shared: Arc<Shared>, adopted: Option<Remote>) -> Case {
         let deadline = process.started_at.checked_add(process.request.start_timeout);
-        let finder = process.request.ready.as_ref().map(|Ready::Output(text)| TextFinder::new(text));
+        let finder = match &process.request.ready {
+            Some(Ready::Output(text)) => Some(TextFinder::new(text)).filter(|_| process.request.log_file.is_none()),
+            Some(Ready::Notify | Ready::Port(_)) | None => None,
+        };
         Case {
             process,
             shared,
@@ -126,7 +141,7 @@ impl Case {
                 is_adopting: adopted.is_some(),
                 attach_outcome: AttachOutcome::NoAnswer,
             },
-            ready: ReadyWait { deadline: None, finder },
+            ready: ReadyWait { clock: ReadyClock::Stopped, finder, has_text: false },
             remote: adopted,
             spool: Spool::default(),
             strays: Vec::new(),
@@ -138,6 +153,7 @@ impl Case {
     pub(crate) fn settle_client_ended(&mut self, error: &Error) {
         let (before, actions) = self.process.take(Input::ClientEnded);
         self.link.state_at_loss = before;
+        self.ready.clock = ReadyClock::Stopped;
         if actions.contains(&Action::AnnounceLost) {
             let reason = self.last_words();
             log::warn!("{}: the link is lost: {reason}", self.describe());
@@ -269,6 +285,7 @@ impl Case {
     pub(crate) fn take_readiness(&self, input: readiness::Input) {
         let kind = match self.process.take_readiness(input) {
             Some(Readiness::Ready) => EventKind::Ready,
+            Some(Readiness::Closed) => EventKind::NotReady { reason: NotReadyReason::NotifyClosed },
             Some(Readiness::Late) => EventKind::NotReady {
                 reason: NotReadyReason::TimedOut { after: self.process.request.time_to_be_ready() },
             },
@@ -281,12 +298,48 @@ impl Case {
         self.announce(kind);
     }
 
-    /// Looks for the sign of readiness in new output.
-    pub(crate) fn look_for_sign(&mut self, stream: OutputStream, bytes: &[u8]) {
+    /// Looks for the sign of readiness in new output. Returns whether the text counts as the sign: behind a new link to
+    /// a kept process, that is known when its host has told how long it has run.
+    pub(crate) fn look_for_sign(&mut self, stream: OutputStream, bytes: &[u8]) -> bool {
         if self.ready.finder.as_mut().is_some_and(|finder| finder.push(stream, bytes)) {
             self.ready.finder = None;
-            self.take_readiness(readiness::Input::Sign);
+            self.ready.has_text = true;
         }
+        self.take_text()
+    }
+
+    fn take_text(&mut self) -> bool {
+        let is_stopped = self.process.readiness() == Readiness::Waiting && self.ready.clock == ReadyClock::Stopped;
+        if is_stopped || !mem::take(&mut self.ready.has_text) {
+            return false;
+        }
+        self.take_readiness(readiness::Input::Sign);
+        true
+    }
+
+    /// Starts the time that the application has to be ready, unless it runs.
+    pub(crate) fn start_ready_clock(&mut self) {
+        if self.ready.clock == ReadyClock::Stopped {
+            self.ready.clock = ReadyClock::Until(sys::deadline(self.process.request.time_to_be_ready()));
+        }
+    }
+
+    /// Takes the report that a kept process is not known to be ready, so long after its program was executed.
+    pub(crate) fn take_waiting(&mut self, since: Duration) {
+        match self.process.request.time_to_be_ready().checked_sub(since) {
+            Some(left) if !left.is_zero() => {
+                self.ready.clock = ReadyClock::Until(sys::deadline(left));
+                self.take_text();
+            }
+            _ => self.take_readiness(readiness::Input::TimedOut),
+        }
+    }
+
+    /// Takes the report that the application has shown that it is ready, for a kept process so long after its program
+    /// was executed: that may have been too late, while there was no link.
+    pub(crate) fn take_sign(&self, after: Option<Duration>) {
+        let is_late = after.is_some_and(|after| after > self.process.request.time_to_be_ready());
+        self.take_readiness(if is_late { readiness::Input::TimedOut } else { readiness::Input::Sign });
     }
 
     /// Settles a process whose exit was reported.
@@ -338,7 +391,8 @@ impl Case {
     pub(crate) fn settle_start_failed(&self, failure: Failure) {
         let start_error = self.start_errors();
         let subject = subject_of(failure, &self.process.request);
-        self.settle(Input::StartFailed, |_| Err(start_error(reason_of(failure)).about(subject)));
+        let reason = reason_of(failure, &self.process.request);
+        self.settle(Input::StartFailed, |_| Err(start_error(reason).about(subject)));
     }
 
     /// Returns the error of a start that failed for this reason.
@@ -429,7 +483,8 @@ fn subject_of(failure: Failure, request: &BootRequest) -> Option<String> {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let place = |number: u32| usize::try_from(number).ok()?.checked_sub(1);
     match failure {
-        Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::Step { step: Step::Limit, .. } => None,
+        Failure::InUse | Failure::Runtime | Failure::NoProcess | Failure::PortTaken | Failure::PortTable => None,
+        Failure::Step { step: Step::Limit, .. } => None,
         Failure::LogDirectory | Failure::LogFile => path(&request.log_file),
         Failure::Shell => request.setup_shell.clone(),
         Failure::Step { step: Step::Environment, number, .. } => {
@@ -446,8 +501,10 @@ fn subject_of(failure: Failure, request: &BootRequest) -> Option<String> {
 }
 
 /// Returns the error's reason for a failure that the wrapper reported.
-fn reason_of(failure: Failure) -> StartFailure {
+fn reason_of(failure: Failure, request: &BootRequest) -> StartFailure {
     match failure {
+        Failure::PortTaken => StartFailure::PortTaken(request.ready.as_ref().and_then(Ready::port).unwrap_or_default()),
+        Failure::PortTable => StartFailure::NoPortTable,
         Failure::InUse => StartFailure::UuidInUse,
         Failure::Runtime => StartFailure::RuntimeDirectory,
         Failure::NoProcess => StartFailure::NoProcess,

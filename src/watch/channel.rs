@@ -13,9 +13,9 @@ use crate::model::error::{Error, Result, StartStage};
 use crate::model::exit_status::ClientEnd;
 use crate::model::output::{DIAGNOSIS, OutputStream};
 use crate::remote::lease::Lease;
-use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner, Warning};
+use crate::remote::report::{NONCE_LENGTH, Piece, Report, Scanner, Unready, Warning};
 use crate::remote::start;
-use crate::watch::case::{AttachOutcome, Case, Remains, Remote, ReportedExit};
+use crate::watch::case::{AttachOutcome, Case, ReadyClock, Remains, Remote, ReportedExit};
 use crate::watch::process::Process;
 use crate::watch::readiness::{self, Readiness};
 use crate::watch::state::{Action, Input, State};
@@ -35,6 +35,12 @@ const GOODBYE_AFTER: Duration = Duration::from_millis(100);
 const MOST_STRAYS: usize = 1000;
 /// How long the remote side may take to end, beyond its grace, before the client is killed.
 const CLOSING: Duration = Duration::from_secs(5);
+/// The pauses between two looks at a port.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a host may take to look at a port before it is asked again: somebody can have killed the shell that reads the
+/// commands.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A kept process has two output files: of stdout and of stderr.
 const OUTPUT_FILES: usize = 2;
 
@@ -56,6 +62,7 @@ pub(crate) struct Channel<'a, 's, 'p> {
     seat: &'s mut Seat<'p>,
     timers: Timers,
     lease: OwnLease,
+    port: PortLooks,
     output: OutputProgress,
     exit: Option<PendingExit>,
     /// The warnings that were logged: a host that repeats itself must not fill the log.
@@ -73,6 +80,14 @@ struct OutputProgress {
     has_ended: bool,
     /// How many of a kept process's output files have arrived to their ends.
     complete_files: usize,
+}
+
+/// When the manager asks whether something listens on the port of the application.
+struct PortLooks {
+    /// The next time. `None`: it is not asked about.
+    look: Option<Instant>,
+    /// The pause after the next answer.
+    pause: Duration,
 }
 
 /// An exit that was reported and waits for the rest of the output.
@@ -112,6 +127,8 @@ enum Deadline {
     Start,
     /// Let the process count as not ready.
     Ready,
+    /// Ask the host whether something listens on the port of the application.
+    LookAtPort,
     /// Tell the wrapper that it may go: its exit report was read.
     Goodbye,
     /// Look whether the connection hangs, or another thread has changed the state.
@@ -129,8 +146,9 @@ impl Deadline {
     /// Those that change the state. They are handled first, because the state decides when to kill the client.
     const OF_STATE: [Deadline; 2] = [Deadline::Exit, Deadline::Start];
     /// All others, in the order in which they are handled.
-    const OTHERS: [Deadline; 6] = [
+    const OTHERS: [Deadline; 7] = [
         Deadline::Ready,
+        Deadline::LookAtPort,
         Deadline::Goodbye,
         Deadline::Look,
         Deadline::Lease,
@@ -154,6 +172,7 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             seat,
             timers: Timers { look: sys::deadline(Seat::LOOK_AFTER), ..Timers::default() },
             lease: OwnLease::Idle,
+            port: PortLooks { look: None, pause: FIRST_PAUSE },
             output: OutputProgress::default(),
             exit: None,
             warned: Vec::new(),
@@ -198,7 +217,11 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Deadline::Exit => self.exit.filter(|_| !self.awaits_client()).map(|pending| pending.until),
             Deadline::Start => self.case.start.deadline.filter(|_| self.process().state().is_starting()),
             // It says nothing of a process that is asked to end, has ended, or has lost its link.
-            Deadline::Ready => self.case.ready.deadline.filter(|_| self.waits_to_be_ready()),
+            Deadline::Ready => match self.case.ready.clock {
+                ReadyClock::Until(end) => end.filter(|_| self.waits_to_be_ready()),
+                ReadyClock::Stopped => None,
+            },
+            Deadline::LookAtPort => self.port.look.filter(|_| self.waits_to_be_ready()),
             Deadline::Goodbye => self.timers.goodbye,
             // A process that runs wakes nobody.
             Deadline::Look => self.timers.look.filter(|_| self.may_change_unseen()),
@@ -236,7 +259,15 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Deadline::Start => {
                 self.process().take(Input::StartTimeout);
             }
-            Deadline::Ready => self.case.take_readiness(readiness::Input::TimedOut),
+            Deadline::Ready => {
+                self.case.take_readiness(readiness::Input::TimedOut);
+                // Its host need not look any longer.
+                self.send("late\n");
+            }
+            Deadline::LookAtPort => {
+                self.send("look\n");
+                self.port.look = sys::deadline(LOOK_AGAIN);
+            }
             Deadline::Goodbye => {
                 self.process().say_goodbye();
                 self.timers.goodbye = None;
@@ -346,6 +377,8 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Stream::Stderr if self.has_spool() => {
                 let new = self.case.spool.stderr(bytes);
                 self.case.process.output.lock().push(OutputStream::Stderr, new, limit);
+                let is_ready = self.case.look_for_sign(OutputStream::Stderr, new);
+                self.tell_ready(is_ready);
                 if self.case.spool.wants_report() {
                     self.send("mark\n");
                 }
@@ -357,13 +390,21 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
             Stream::Stdout if self.output.has_begun => {
                 self.case.spool.stdout(bytes);
                 self.process().output.lock().push(OutputStream::Stdout, bytes, limit);
-                self.case.look_for_sign(OutputStream::Stdout, bytes);
+                let is_ready = self.case.look_for_sign(OutputStream::Stdout, bytes);
+                self.tell_ready(is_ready);
             }
             Stream::Stdout => {}
         }
         if let (true, Some(pending)) = (self.has_spool(), &mut self.exit) {
             // A long file takes its time.
             pending.until = Instant::now() + REST_AFTER_EXIT;
+        }
+    }
+
+    /// Lets the host of a kept process write down that it is ready: only this manager has seen the sign.
+    fn tell_ready(&self, is_ready: bool) {
+        if is_ready && self.process().is_kept() {
+            self.send("seen\n");
         }
     }
 
@@ -408,6 +449,11 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
                     self.announce_exit();
                 }
             }
+            Report::Ready { after } => self.case.take_sign(after),
+            Report::Unready(Unready::Closed) => self.case.take_readiness(readiness::Input::Closed),
+            Report::Unready(Unready::Late) => self.case.take_readiness(readiness::Input::TimedOut),
+            Report::Silent => self.look_later(),
+            Report::Waiting { since } => self.take_waiting(since),
             Report::Fail(failure) => self.case.settle_start_failed(failure),
             Report::Answer { id, done } => self.process().answer(id, done),
             Report::Warning(warning) => self.warn(warning),
@@ -479,10 +525,39 @@ impl<'a, 's, 'p> Channel<'a, 's, 'p> {
     }
 
     fn take_running(&mut self) {
-        if self.case.ready.deadline.is_none() {
-            self.case.ready.deadline = sys::deadline(self.process().request.time_to_be_ready());
-        }
+        self.case.start_ready_clock();
         self.case.announce_started();
+        self.begin_to_look();
+    }
+
+    /// Takes the report that a kept process is not known to be ready. The last link may have broken before its host
+    /// learned what this manager knows.
+    fn take_waiting(&mut self, since: Duration) {
+        self.case.take_waiting(since);
+        match self.process().readiness() {
+            Readiness::Waiting => self.begin_to_look(),
+            Readiness::Ready => self.send("seen\n"),
+            Readiness::Late => self.send("late\n"),
+            _ => {}
+        }
+    }
+
+    // ---- the port ----
+
+    /// Lets the manager ask at once whether something listens on the port of the application.
+    fn begin_to_look(&mut self) {
+        if self.port.look.is_none() && self.process().request.ready.as_ref().is_some_and(|ready| ready.port().is_some())
+        {
+            self.port = PortLooks { look: Some(Instant::now()), pause: FIRST_PAUSE };
+        }
+    }
+
+    /// Lets the manager ask again after a pause, each time after a longer one.
+    fn look_later(&mut self) {
+        self.port = PortLooks {
+            look: sys::deadline(self.port.pause).filter(|_| self.port.look.is_some()),
+            pause: (2 * self.port.pause).min(LONGEST_PAUSE),
+        };
     }
 
     /// Logs how a user can end the process without the manager.

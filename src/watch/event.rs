@@ -54,7 +54,7 @@ pub enum EventKind {
     /// The application has shown that it is ready, as [`BootRequest::ready`](crate::BootRequest::ready) says. A start
     /// has at most one of this event and `NotReady`, behind `Started` and before the end of the process.
     Ready,
-    /// The application was not ready in time. It goes on running.
+    /// The application was not ready in time, or has shown that it will not be ready. It goes on running.
     NotReady {
         /// Why it does not count as ready.
         reason: NotReadyReason,

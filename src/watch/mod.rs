@@ -5,7 +5,8 @@
 //! of a process: it waits for a seat, runs a [`channel::Channel`] for as long as a client lives, and, if the link was
 //! lost, asks the host how the process ended (`inquiry`) or restores the link. [`case::Case`] is what the watcher knows
 //! of the process, and announces it. [`state`] has one `match` over all pairs of state and input; nothing else decides
-//! on a state. [`event::Hub`] distributes events, and [`kill`] is the way of one process through a kill sequence.
+//! on a state. [`readiness`] does the same for whether the process is ready, and `text_finder` looks for the text that
+//! shows it. [`event::Hub`] distributes events, and [`kill`] is the way of one process through a kill sequence.
 //! `spool` counts which bytes of a kept process's output have arrived. `shared` is what the calls and the watchers of a
 //! manager share.
 //!

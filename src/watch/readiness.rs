@@ -1,22 +1,25 @@
 //! The readiness of a process, and what each input does to it. It stands beside the states of `state`: a process that
 //! is not ready goes on running.
 //!
-//! | | running | sign | timed out | end |
-//! |---|---|---|---|---|
-//! | Unasked | · | · | · | · |
-//! | Starting | Waiting | SignFirst | · | Over |
-//! | SignFirst | Ready: announce | · | · | Over |
-//! | Waiting | · | Ready: announce | Late: announce | Over |
-//! | Ready | · | · | · | · |
-//! | Late | · | · | · | · |
-//! | Over | · | · | · | · |
+//! | | running | sign | closed | timed out | end |
+//! |---|---|---|---|---|---|
+//! | Unasked | · | · | · | · | · |
+//! | Starting | Waiting | SignFirst | ClosedFirst | · | Over |
+//! | SignFirst | Ready: announce | · | · | · | Over |
+//! | ClosedFirst | Closed: announce | · | · | · | Over |
+//! | Waiting | · | Ready: announce | Closed: announce | Late: announce | Over |
+//! | Ready | · | · | · | · | · |
+//! | Closed | · | · | · | · | · |
+//! | Late | · | · | · | · | · |
+//! | Over | · | · | · | · | · |
 //!
 //! A cell has the next readiness, and whether it is announced. `·` means that nothing changes.
 //!
 //! *Unasked*: the request does not say how the process shows that it is ready. *Starting*: the program is not known to
 //! run. *Running*: the program was executed, and `Started` is announced. *Sign*: the application has shown that it is
-//! ready. The sign can come before the report that the program runs, because the two have no order; *SignFirst* holds
-//! it back. *Late*: the process was not ready in time. *End*: the process has settled. Over is a process that has
+//! ready. *Closed*: it has closed its descriptor for that. Both can come before the report that the program runs,
+//! because the reports have no order; *SignFirst* and *ClosedFirst* hold them back. *Late*: the process was not ready
+//! in time. *End*: the process has settled. Over is a process that has
 //! settled before it was ready. One that was ready stays Ready.
 //!
 //! So at most one event of readiness is announced, behind `Started` and before the end of the process.
@@ -27,8 +30,10 @@ pub(crate) enum Readiness {
     Unasked,
     Starting,
     SignFirst,
+    ClosedFirst,
     Waiting,
     Ready,
+    Closed,
     Late,
     Over,
 }
@@ -40,6 +45,8 @@ pub(crate) enum Input {
     Running,
     /// The application has shown that it is ready.
     Sign,
+    /// The application has closed the descriptor on which it would have shown that it is ready.
+    Closed,
     /// The ready timeout is over.
     TimedOut,
     /// The process has settled.
@@ -53,18 +60,23 @@ pub(crate) fn decide(readiness: Readiness, input: Input) -> (Readiness, bool) {
     match (readiness, input) {
         (R::Starting, I::Running) => (R::Waiting, false),
         (R::Starting, I::Sign) => (R::SignFirst, false),
+        (R::Starting, I::Closed) => (R::ClosedFirst, false),
         (R::Starting, I::TimedOut) => (R::Starting, false),
 
         (R::SignFirst, I::Running) => (R::Ready, true),
-        (R::SignFirst, I::Sign | I::TimedOut) => (R::SignFirst, false),
+        (R::SignFirst, I::Sign | I::Closed | I::TimedOut) => (R::SignFirst, false),
+
+        (R::ClosedFirst, I::Running) => (R::Closed, true),
+        (R::ClosedFirst, I::Sign | I::Closed | I::TimedOut) => (R::ClosedFirst, false),
 
         (R::Waiting, I::Running) => (R::Waiting, false),
         (R::Waiting, I::Sign) => (R::Ready, true),
+        (R::Waiting, I::Closed) => (R::Closed, true),
         (R::Waiting, I::TimedOut) => (R::Late, true),
 
-        (R::Starting | R::SignFirst | R::Waiting, I::End) => (R::Over, false),
+        (R::Starting | R::SignFirst | R::ClosedFirst | R::Waiting, I::End) => (R::Over, false),
 
-        (R::Unasked | R::Ready | R::Late | R::Over, _) => (readiness, false),
+        (R::Unasked | R::Ready | R::Closed | R::Late | R::Over, _) => (readiness, false),
     }
 }
 
@@ -72,17 +84,19 @@ pub(crate) fn decide(readiness: Readiness, input: Input) -> (Readiness, bool) {
 mod tests {
     use super::*;
 
-    const ALL: [Readiness; 7] = [
+    const ALL: [Readiness; 9] = [
         Readiness::Unasked,
         Readiness::Starting,
         Readiness::SignFirst,
+        Readiness::ClosedFirst,
         Readiness::Waiting,
         Readiness::Ready,
+        Readiness::Closed,
         Readiness::Late,
         Readiness::Over,
     ];
 
-    const INPUTS: [Input; 4] = [Input::Running, Input::Sign, Input::TimedOut, Input::End];
+    const INPUTS: [Input; 5] = [Input::Running, Input::Sign, Input::Closed, Input::TimedOut, Input::End];
 
     fn cell(readiness: Readiness, input: Input) -> String {
         match decide(readiness, input) {
@@ -117,7 +131,7 @@ mod tests {
     #[test]
     fn at_most_one_event_is_announced_behind_started_and_before_the_end() {
         for begin in [Readiness::Unasked, Readiness::Starting] {
-            announcements(begin, false, false, 0, 8);
+            announcements(begin, false, false, 0, 7);
         }
     }
 }

@@ -55,6 +55,10 @@ static void options_and_requests(void)
     OK(sshpm_boot_request_set_ready_timeout(request, 1.0));
     NULL_ARGUMENT(sshpm_boot_request_set_ready_timeout(NULL, 1.0));
     INVALID(sshpm_boot_request_set_ready_timeout(request, -3.0));
+    OK(sshpm_boot_request_set_ready_notify(request));
+    NULL_ARGUMENT(sshpm_boot_request_set_ready_notify(NULL));
+    OK(sshpm_boot_request_set_ready_port(request, 8080));
+    NULL_ARGUMENT(sshpm_boot_request_set_ready_port(NULL, 8080));
     OK(sshpm_boot_request_set_ready_output(request, "ready"));
     OK(sshpm_boot_request_set_ready_output(request, NULL));
     NULL_ARGUMENT(sshpm_boot_request_set_ready_output(NULL, NULL));

@@ -56,8 +56,8 @@ fn a_clean_up_removes_what_killed_starts_left() {
         ends.iter().map(|end| metadata.with_file_name(format!("{stem}.{end}"))).collect()
     };
     let make_fifo = |name: &PathBuf| assert!(Command::new("mkfifo").arg(name).status().unwrap().success());
-    let fifos = beside("v.l.1.0123456789abcdef", &["x", "a", "c", "l.1.1.m"]);
-    let regular = beside("v.l.1.0123456789abcdef", &["out", "err", "tmp", "kept", "ran"]);
+    let fifos = beside("v.l.1.0123456789abcdef", &["x", "a", "c", "n", "l.1.1.m"]);
+    let regular = beside("v.l.1.0123456789abcdef", &["out", "err", "tmp", "kept", "ran", "ready"]);
     // One start has just opened the draft of its metadata file, and another one its notebook. Tests of other launchers
     // run at the same time, and open files are recognised by their names.
     let starting = beside(&format!("v.0{:015x}", std::process::id()), &["x", "tmp"]);

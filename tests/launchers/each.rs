@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The modules of test programs whose tests run by every launcher.
-const BODIES: [&str; 27] = [
+const BODIES: [&str; 31] = [
     "ends::exit_codes",
     "ends::guest",
     "ends::host_signals",
@@ -32,7 +32,11 @@ const BODIES: [&str; 27] = [
     "parity::log_files",
     "parity::metadata",
     "parity::output",
+    "ready::kept",
+    "ready::log_files",
+    "ready::notify",
     "ready::output",
+    "ready::port",
     "starts::disk",
     "starts::failures",
     "starts::log_files",
@@ -101,11 +105,12 @@ const NO_CARRIER: &str = "its client carries no stream: one that is stopped cuts
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
 /// What a launcher cannot do: the launchers, the module, the test or `ALL` of its tests, and why.
-const EXCEPTIONS: [(&[&str], &str, &str, &str); 26] = [
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 27] = [
     (&[SLURM], "keep::policy", ALL, NO_KEEP),
     (&[SLURM], "keep::exits", ALL, NO_KEEP),
     (&[SLURM], "keep::left", ALL, NO_KEEP),
     (&[SLURM], "keep::links", ALL, NO_KEEP),
+    (&[SLURM], "ready::kept", ALL, NO_KEEP),
     (&[LOCAL], "keep::links", "links_of_their_own_and_log_files", NO_CARRIER),
     (&[SLURM], "ends::kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
     (&[LOCAL, SLURM], "ends::kill_tree", "what_could_not_be_ended_is_named", OWN_USER),

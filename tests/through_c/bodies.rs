@@ -43,6 +43,8 @@ mod parity_metadata;
 mod parity_output;
 #[path = "../ready/output.rs"]
 mod ready_output;
+#[path = "../ready/port.rs"]
+mod ready_port;
 #[path = "../starts/session.rs"]
 mod session;
 #[path = "../links/ssh_failures.rs"]

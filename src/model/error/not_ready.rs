@@ -12,11 +12,16 @@ pub enum NotReadyReason {
         /// The timeout.
         after: Duration,
     },
+    /// The application closed the descriptor of [`Ready::Notify`](crate::Ready::Notify) before it wrote a line.
+    NotifyClosed,
 }
 
 impl fmt::Display for NotReadyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            NotReadyReason::NotifyClosed => {
+                f.write_str("not ready: it closed the descriptor of SSHPM_NOTIFY_FD before it wrote a line")
+            }
             NotReadyReason::TimedOut { after } => {
                 write!(f, "not ready {:.1} s after its program was executed (ready timeout)", after.as_secs_f64())
             }

@@ -39,6 +39,10 @@ pub enum StartFailure {
     /// The host's kernel refuses the program for another reason, most often its format: the file is for another machine
     /// or damaged.
     NotExecutable,
+    /// Something listens on the TCP port on which the application was to listen ([`Ready::Port`](crate::Ready::Port)).
+    PortTaken(u16),
+    /// The host has no `/proc/net/tcp`, which says who listens on the port of [`Ready::Port`](crate::Ready::Port).
+    NoPortTable,
     /// The working directory does not exist or cannot be entered.
     WorkingDirectory,
     /// The directory of the log file does not exist.
@@ -96,6 +100,7 @@ impl StartFailure {
             }
             S::NotExecutable | S::WorkingDirectory | S::Limit(_) | S::Environment | S::Ended(_) => true,
             S::ShellNotFound | S::LogDirectory | S::LogFile | S::RuntimeDirectory => false,
+            S::PortTaken(_) | S::NoPortTable => false,
             S::NoProcess | S::UuidInUse | S::LinkLost | S::Protocol => false,
         }
     }
@@ -127,6 +132,12 @@ impl fmt::Display for StartFailure {
             }
             StartFailure::NotExecutable => {
                 f.write_str("the host's kernel does not execute the program; is it damaged, or for another machine?")
+            }
+            StartFailure::PortTaken(port) => {
+                write!(f, "another process listens on TCP port {port} of the host; end it, or use another port")
+            }
+            StartFailure::NoPortTable => {
+                f.write_str("the host has no /proc/net/tcp, so nobody can find out who listens on a port")
             }
             StartFailure::WorkingDirectory => f.write_str("the working directory cannot be entered; check its path"),
             StartFailure::LogDirectory => f.write_str("the directory of the log file does not exist; create it"),

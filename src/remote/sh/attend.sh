@@ -2,7 +2,7 @@
 # The application is the foreground job, because POSIX makes background jobs ignore INT and QUIT, and a child
 # cannot undo that in every shell.
 # needs: identity files wait job reader protocol runtime
-# may use: keep lease
+# may use: keep lease ready
 #   _application, _application_start: the inner process, which becomes the application
 #   _group: what kill takes for its process group, or its pid where it has no group
 
@@ -130,6 +130,7 @@ _read_commands() {
         kill) _obey_kill ;;
         ping) _tell_lease VTALRM ;;
         bye) _has_good_bye=1 ;;
+        look | seen | late) [ -z "$_ready" ] || _attend_to_ready ;;
         *) [ -z "$_is_kept" ] || _attend_to_links ;;
         esac
     done
@@ -227,6 +228,7 @@ _end_reading() {
     # Only if the main shell is gone: a main shell that lives writes the word of the end first. Until then an
     # inquiry would take a process without a metadata file for one that has left no word.
     if _is_gone "$_wrapper"; then
+        [ -z "$_ready" ] || _end_sign_reader
         _leave_noted_word
         _remove
     fi

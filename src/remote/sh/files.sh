@@ -4,6 +4,7 @@
 #   STEM.end[.LINK]  word of the end: the exit report              STEM.c  the commands for a kept process
 #   STEM.l.LINK  what goes to a link                               STEM.out, STEM.err  the output of a kept process
 #   STEM.kept, STEM.ran  how far the start of a kept process came
+#   STEM.n  what the sign reader reads, see ready.sh               STEM.ready  the readiness of a kept process
 # Beside them stands DIRECTORY/metadata_UUID.json.
 # needs: identity
 

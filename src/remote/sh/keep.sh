@@ -1,5 +1,6 @@
 # What the wrapper of a kept process does differently.
 # needs: identity files wait job reader protocol runtime attend run link
+# may use: ready
 # takes: _nonce _is_kept _manager _instance _grace _log_file
 #
 # The shell that sshd started is the link, which ends with its session. The wrapper is a background job of
@@ -93,6 +94,7 @@ _reach_links() {
     [ ! -e "$_stem.kept" ] || _is_released=1
     _stage=starting
     [ ! -e "$_stem.ran" ] || _stage=running
+    [ -z "$_ready" ] || _recall_readiness
 }
 
 # Writes $@ to the link.
@@ -130,10 +132,15 @@ _hear_wrapper_shell() {
     case $_word1 in
     # Each link gets the pid when it is taken.
     pid) return ;;
+    ready | unready)
+        _note_readiness "$_word1" $_word2
+        return
+        ;;
     warn) _warnings="$_warnings $_word2" ;;
     running)
         _stage=running
         [ x ] >"$_stem.ran"
+        [ -z "$_ready" ] || _note_run
         ;;
     exit) case $_words in 1*) _had_run=1 ;; esac ;;
     done)
@@ -193,6 +200,7 @@ _take_link() {
         [ -z "$_application" ] || _say pid "$_application" "$_application_start" "$_boot_id" "$_directory_kind"
         for _warning in $_warnings; do _say warn "$_warning"; done
         _say attached "$_stage"
+        [ -z "$_ready" ] || _repeat_readiness
     fi
 }
 
@@ -241,7 +249,7 @@ _leave_kept() {
     while _read_note; do
         case $_note in n) [ "$_has_run" = 1 ] || { _remove; return; } ;; esac
     done
-    rm -f "$_stem.x" "$_stem.a"
+    rm -f "$_stem.x" "$_stem.a" ${_ready:+"$_stem.n"}
 }
 
 # Turns away links that came when nobody read the commands any more: they would wait for an answer for ever.

@@ -1,6 +1,6 @@
 # Runs the application in the wrapper's main shell, and reports its end.
 # needs: identity files wait job protocol runtime attend
-# may use: keep tree
+# may use: keep tree ready
 #   _attendant: the wrapper's background job, see attend.sh
 
 # Runs the application, and reports its end.
@@ -17,6 +17,7 @@ _run() {
     else _has_no_setsid=1
     fi
 
+    [ -z "$_ready" ] || _begin_ready
     # The job closes descriptors by exec: for a redirection of a function, dash would keep what it replaces.
     _former_job=$!
     { exec >/dev/null 5>&- 6>&- 7>&-; _attend; } &
@@ -26,6 +27,7 @@ _run() {
     if [ -n "$_is_kept" ]; then _undo_ignoring "$@"; else _run_inner "$@"; fi
     _exit_code=$?
     exec 2>/dev/null
+    [ -z "$_ready" ] || _end_ready
     _read_notes
     _conclude
 }

@@ -59,7 +59,7 @@ _claim_directory() {
         # A longer uuid can begin with this one and a dot.
         case ${_left_file%%.*} in *[!0-9a-f]*) continue ;; esac
         case ${_left_file#????????????????.} in
-        [acx] | end | err | kept | out | ran | tmp | end.* | [lr].*) _remove_abandoned "$1/$_uuid.${_left_file%%.*}" ;;
+        [acnx] | end | err | kept | out | ran | ready | tmp | end.* | [lr].*) _remove_abandoned "$1/$_uuid.${_left_file%%.*}" ;;
         esac
     done
     _stem=$1/$_uuid.$_instance
@@ -146,7 +146,7 @@ _quit() {
 }
 
 # Removes what this instance made, and the metadata file only if it still names this instance.
-# Needs _stem, _metadata_file, _instance and _is_kept.
+# Needs _stem, _metadata_file, _instance, _is_kept and _ready.
 # Returns 1 if it could not be removed.
 _remove() {
     # A mv whose shell was ended finds no draft any more, or has moved it.
@@ -154,8 +154,8 @@ _remove() {
     [ -z "$_is_kept" ] || _stop_links "$_stem"
     if _names_instance "$_metadata_file" "$_instance"; then
         # The notebook comes behind the metadata file: see _is_removed.
-        rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_is_kept:+"$_stem".*} "$_stem.a"
+        rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*} "$_stem.a"
     elif [ -p "$_stem.a" ]; then
-        rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_is_kept:+"$_stem".*}
+        rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*}
     fi
 }

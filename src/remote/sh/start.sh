@@ -1,6 +1,6 @@
-# The last part of the inner process's script, behind its environment and setup lines (see src/remote/start.rs). $0 is
-# the stem of the fifos, "$@" the application's argv. _sshpm_step names the current step for the EXIT trap,
-# which notes the step that has failed.
+# A part of the inner process's script, behind its environment and setup lines and before the exec of the program (see
+# src/remote/start.rs). $0 is the stem of the fifos, "$@" the application's argv. _sshpm_step names the current step
+# for the EXIT trap, which notes the step that has failed.
 
 # Somebody may have removed the fifos while the setup ran. bash would go on without them: then nobody would
 # learn that the program runs, and the timeout of its start would end it.
@@ -25,7 +25,3 @@ exec 9>"$0.x"
 echo x >&9
 # With this option, bash goes on behind a failed exec. dash, mksh and busybox run the trap.
 [ -z "${BASH_VERSION:-}" ] || shopt -s execfail
-# For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo
-# ends when the program has replaced the shell, and only then.
-{ exec "$@"; } 9>&-
-exit

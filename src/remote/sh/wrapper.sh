@@ -1,8 +1,8 @@
 # The remote parent of one application.
 # needs: identity files wait job reader protocol directories runtime attend run
-# may use: lease tree keep
+# may use: lease tree keep ready
 # takes: _nonce _uuid _instance _grace _umask _log_file _log_mode _setup_shell _wants_bash _may_be_slow
-# takes: _by_launcher _known_user _metadata_rest _kill_tree _is_kept _lease_period _lease_ticks
+# takes: _by_launcher _known_user _metadata_rest _kill_tree _is_kept _lease_period _lease_ticks _ready
 #
 # Descriptors: 3 commands (ssh's stdin) and 4 reports (ssh's stderr), as script.rs has it for every script, 5
 # and 6 the application's stdout and stderr, 7 ssh's stdout, 8 the notebook.
@@ -100,6 +100,7 @@ _choose_directory
 _sweep_words
 [ -z "$_log_file" ] || _open_log
 _choose_shell
+[ -z "$_ready" ] || _prepare_ready
 if [ -n "$_is_kept" ]; then
     _start_kept
     exit

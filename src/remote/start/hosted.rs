@@ -19,6 +19,7 @@ use crate::remote::script::BOOTSTRAP;
 use crate::remote::script::shells::{Shell, each};
 
 mod quotas;
+mod readiness;
 
 const NONCE: &[u8; NONCE_LENGTH] = b"0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_secs(120);

@@ -95,6 +95,9 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
 }
 
 pub(crate) fn not_ready_reason(text: &str) -> Option<NotReadyReason> {
+    if text == NotReadyReason::NotifyClosed.to_string() {
+        return Some(NotReadyReason::NotifyClosed);
+    }
     Some(NotReadyReason::TimedOut { after: seconds(between(text, "not ready ", " s after ")?)? })
 }
 
@@ -186,6 +189,10 @@ fn start(code: c::sshpm_result, message: &str) -> Option<Error> {
         c::SSHPM_ERROR_START_ENVIRONMENT => StartFailure::Environment,
         c::SSHPM_ERROR_START_RUNTIME_DIRECTORY => StartFailure::RuntimeDirectory,
         c::SSHPM_ERROR_START_NO_PROCESS => StartFailure::NoProcess,
+        c::SSHPM_ERROR_START_PORT_TAKEN => {
+            StartFailure::PortTaken(between(message, " TCP port ", " of the host")?.parse().ok()?)
+        }
+        c::SSHPM_ERROR_START_NO_PORT_TABLE => StartFailure::NoPortTable,
         c::SSHPM_ERROR_START_UUID_IN_USE_ON_HOST => StartFailure::UuidInUse,
         c::SSHPM_ERROR_START_ENDED_BEFORE_RUNNING => {
             StartFailure::Ended(between(said, "its shell ended with exit code ", " before ")?.parse().ok()?)

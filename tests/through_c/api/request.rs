@@ -244,6 +244,10 @@ impl Set {
                 // SAFETY: as above.
                 check(unsafe { c::sshpm_boot_request_set_start_timeout(request, seconds(*timeout)) })
             }
+            // SAFETY: as above.
+            Set::Ready(Ready::Notify) => check(unsafe { c::sshpm_boot_request_set_ready_notify(request) }),
+            // SAFETY: as above.
+            Set::Ready(Ready::Port(port)) => check(unsafe { c::sshpm_boot_request_set_ready_port(request, *port) }),
             Set::Ready(Ready::Output(sign)) => texts("ready", sign.as_bytes(), c::sshpm_boot_request_set_ready_output),
             Set::Ready(other) => panic!("teach this {other:?}"),
             Set::ReadyTimeout(timeout) => {
