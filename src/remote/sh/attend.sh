@@ -228,7 +228,7 @@ _end_reading() {
     # Only if the main shell is gone: a main shell that lives writes the word of the end first. Until then an
     # inquiry would take a process without a metadata file for one that has left no word.
     if _is_gone "$_wrapper"; then
-        [ -z "$_ready" ] || _end_sign_reader
+        [ -z "$_ready" ] || _kill_sign_reader
         _leave_noted_word
         _remove
     fi

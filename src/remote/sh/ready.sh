@@ -158,7 +158,15 @@ _end_ready() {
         until wait "$_sign_reader" || ! _is_running "$_sign_reader" "$_sign_reader_start"; do :; done
     } 3<>"$_stem.n"
     # It ends its tail, unless somebody has killed it.
-    [ -z "$_sign_tail" ] || _signal_process KILL "$_sign_tail" "$_sign_tail_start"
+    _kill_sign_reader
+}
+
+# Kills what is left of the sign reader and its tail: nobody hears its report, or somebody has killed one of the two.
+# Needs what _begin_ready sets.
+# Returns 0.
+_kill_sign_reader() {
+    _signal_process KILL "$_sign_reader" "$_sign_reader_start"
+    _signal_process KILL "$_sign_tail" "$_sign_tail_start"
     return 0
 }
 
