@@ -191,6 +191,12 @@ private:
             application.running = true;
             std::cout << name << " runs with pid " << event.get_pid().value_or(-1) << '\n';
             break;
+        case sshpm::event_type::ready:
+            std::cout << name << " is ready\n";
+            break;
+        case sshpm::event_type::not_ready:
+            std::cout << name << " is " << event.get_message() << '\n';
+            break;
         case sshpm::event_type::link_lost:
             std::cout << name << " lost its link; its exit will be reported\n";
             break;
