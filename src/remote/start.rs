@@ -492,6 +492,24 @@ mod tests {
         }
     }
 
+    /// The program of the manager may be an application that was given a descriptor of its own.
+    #[test]
+    fn no_application_inherits_the_variable_of_another_ones_descriptor() {
+        let instance = Instance { uuid: "u".into(), id: "0123456789abcdef".into() };
+        let request = BootRequest::new("h", ["program"]);
+        for (request, expected) in [(request.clone(), "none"), (request.environment(NOTIFY, "own"), "own")] {
+            let line = format!("printf %s \"${{{NOTIFY}-none}}\" >&2");
+            let script = inner_script(&instance, &request.setup_line(line)).0;
+            let dir = tempfile::tempdir().unwrap();
+            for shell in each() {
+                let mut command = shell.command();
+                command.args(["-c", "eval \"$1\""]).arg(dir.path().join("stem")).arg(OsStr::from_bytes(&script));
+                let output = run_with(command.env(NOTIFY, "inherited"), b"");
+                assert_eq!(String::from_utf8_lossy(&output.stderr), expected, "{}", shell.name);
+            }
+        }
+    }
+
     /// A manager that adopts a process reads there what is still waited for.
     #[test]
     fn the_metadata_has_the_readiness_as_a_request_has_it() {

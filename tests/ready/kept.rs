@@ -318,6 +318,41 @@ fn a_process_that_ends_behind_its_sign_was_ready() {
     }
 }
 
+/// The next manager learns both.
+#[test]
+fn one_that_was_ready_and_has_ended_without_a_link_was_ready() {
+    let remote = Remote::start();
+    let (gate, first) = gated_manager(&remote);
+    let mut story = Story::new(&first);
+    let go = remote.scratch().join("go");
+    let wait = format!("trap 'exit 17' QUIT; until [ -e {} ]; do sleep 0.05; done", go.display());
+    let request = kept(shell(&format!("{wait}; echo >&3; exit 7"))).ready(Ready::Notify);
+    let restored = start(&first, "restored", &request);
+    gate.close();
+    break_link(&first, "restored");
+    story.wait("lost");
+    touch(&remote, &go);
+    wait_for_death(&restored);
+    gate.open();
+    assert_eq!(end_of(&first, "restored").code(), Some(7));
+    first.wait_until_ready("restored", TIME).unwrap();
+    first.forget_process("restored").unwrap();
+    std::fs::remove_file(remote.local(&go)).unwrap();
+    let adopted = start(&first, "adopted", &request);
+    first.detach().unwrap();
+    let mut words = story.all(first);
+    words.retain(|word| *word != "not restored");
+    assert_eq!(words, ["started", "lost", "restored", "ready", "exited", "started"]);
+    touch(&remote, &go);
+    wait_for_death(&adopted);
+    let second = manager(&remote);
+    let story = Story::new(&second);
+    second.adopt_process("adopted", "alpha", None).unwrap();
+    assert_eq!(end_of(&second, "adopted").code(), Some(7));
+    finish(&second, &remote);
+    assert_eq!(story.all(second), ["restored", "ready", "exited"]);
+}
+
 #[test]
 fn nothing_is_left_of_one_whose_wrapper_was_killed() {
     for kind in [Kind::Notify, Kind::LogFile] {

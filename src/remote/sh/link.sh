@@ -168,6 +168,8 @@ _find_other_end() {
 _report_word() {
     exec 9<>"$_stem.l.$_link_name"
     _say attached running
+    # It may have been ready before its end, while there was no link.
+    [ ! -s "$_stem.ready" ] || { read -r _word _words <"$_stem.ready" && _say "$_word" "$_words"; }
     [ -n "$_log_file" ] || _say eof 4>&7
     _say $_exit_report
     return 0
