@@ -88,17 +88,23 @@ impl ScriptBuilder {
     /// Returns the line that reads the block, and the block without its last `rest` bytes.
     ///
     /// Descriptor 4 keeps stderr for the reports. The shell's own messages about the block go to /dev/null: a shell
-    /// that complains about a block that was cut may quote any part of it. ksh93 puts what it reads into a temporary
-    /// file, which has a name for a moment: the umask keeps other users from opening it. Some hosts have a `head`
-    /// without `-c`, or none. Some versions of `head` read more bytes than `-c` asks for, so the manager sends nothing
-    /// behind the block until the script reports that it has begun.
+    /// that complains about a block that was cut may quote any part of it.
+    ///
+    /// ksh93 and mksh read the block themselves. In LC_ALL=C, ksh93 counts bytes, and a program loads no locale. bash
+    /// would read each byte by a system call of its own. `KSH_VERSION` may come from the environment: then `read` fails
+    /// in a shell that knows no `-N`, and has read nothing. Some hosts have a `head` without `-c`, or none. Some versions
+    /// of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block until the script
+    /// reports that it has begun. An old ksh93 puts what a program writes into a temporary file, which has a name for a
+    /// moment: the umask keeps other users from opening it.
     fn opened(self, rest: usize) -> Vec<u8> {
         // bash takes options from an exported SHELLOPTS. The option a would export each value, the nonce too.
         let begin = format!("{{ set +a\nunset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);
         let length = begin.len() + self.0.len() + rest;
-        let reads = format!(
-            "exec 4>&2; {SCRIPT}=$(umask 077; head -c {length} 2>/dev/null || dd bs=1 count={length} 2>/dev/null); exec 2>/dev/null; eval \"${SCRIPT}\"\n"
-        );
+        let itself =
+            format!("case ${{KSH_VERSION:-}} in ?*) LC_ALL=C IFS= read -rN {length} {SCRIPT};; *) false;; esac");
+        let by = |program| format!("{SCRIPT}=$(umask 077; LC_ALL=C exec {program})");
+        let (head, dd) = (by(format!("head -c {length}")), by(format!("dd bs=1 count={length}")));
+        let reads = format!("exec 4>&2 2>/dev/null; {itself} || {head} || {dd}; eval \"${SCRIPT}\"\n");
         [reads.as_bytes(), begin.as_bytes(), &self.0].concat()
     }
 
@@ -246,6 +252,28 @@ mod tests {
                 let expected = format!("{value}\n{value}\n");
                 assert!(stdout == expected.as_bytes(), "{name}, PATH={path}: {} bytes", stdout.len());
                 assert_eq!(String::from_utf8_lossy(&stderr), "", "{name}, PATH={path}");
+            }
+        }
+    }
+
+    /// Of ksh93's `read`, the locale decides whether it counts bytes or characters.
+    #[test]
+    fn every_shell_reads_a_script_in_any_locale_and_whatever_shell_the_environment_names() {
+        let value = "\u{20ac}\u{e4}'\n".repeat(1000);
+        let sent = printing(&value).bundle().concat();
+        for (locale, version) in [("C.UTF-8", ""), ("C", "exported"), ("C.UTF-8", "exported")] {
+            for shell in each() {
+                let mut command = shell.command();
+                command.args(["-c", BOOTSTRAP, "sshpm"]).env("LC_ALL", locale);
+                if !version.is_empty() {
+                    command.env("KSH_VERSION", version);
+                }
+                let output = run_with(&mut command, &sent);
+                // In C, yash has no characters beyond ASCII.
+                if (shell.name, locale) != ("yash", "C") {
+                    let expected = format!("{value}\n{value}\n");
+                    assert!(output.stdout == expected.as_bytes(), "{}, {locale}, {version:?}", shell.name);
+                }
             }
         }
     }

@@ -43,8 +43,10 @@ _find_user() {
 # Returns 0; ends this shell if there is no go-ahead, or if the script was cut.
 _await_go_ahead() {
     read -r _command _block_length <&3 && [ "$_command" = go ] || { trap - EXIT; _leave 125; }
-    # The umask is for ksh93, see script.rs.
-    _inner_script=$(umask 077; head -c "$_block_length" <&3 || dd bs=1 count="$_block_length" <&3)
+    # See script.rs, which reads the first block like this.
+    case ${KSH_VERSION:-} in ?*) LC_ALL=C IFS= read -rN "$_block_length" _inner_script <&3 ;; *) false ;; esac ||
+        _inner_script=$(umask 077; LC_ALL=C exec head -c "$_block_length" <&3) ||
+        _inner_script=$(umask 077; LC_ALL=C exec dd bs=1 count="$_block_length" <&3)
     # A broken link cuts the script, and then nobody reads this report.
     case $_inner_script in *"
 }") ;; *) _die no-process ;; esac
