@@ -42,6 +42,8 @@ struct Host {
     instance: Instance,
     /// The user and group id of its sessions, if they are not those of this test.
     id: Option<u32>,
+    /// What else the environment of its sessions has.
+    variables: &'static [(&'static str, &'static str)],
     /// What each session's process calls before it executes its shell.
     confine: fn(),
 }
@@ -57,7 +59,7 @@ impl Host {
         }
         let uuid = directory.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
         let instance = Instance { uuid, id: "0123456789abcdef".into() };
-        Host { shell, directory, instance, id: None, confine: || {} }
+        Host { shell, directory, instance, id: None, variables: &[], confine: || {} }
     }
 
     /// Makes a host whose user is not root: root may open every file, whatever its mode.
@@ -127,7 +129,7 @@ impl Host {
         command.args(["-c", BOOTSTRAP, "sshpm"]).env_clear().env(MARK, self.directory.path());
         command.env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display())).env("HOME", self.path("home"));
         command.env("XDG_RUNTIME_DIR", self.path("run")).env("XDG_STATE_HOME", self.path("state"));
-        command.envs(logname.map(|logname| ("LOGNAME", logname)));
+        command.envs(logname.map(|logname| ("LOGNAME", logname))).envs(self.variables.iter().copied());
         if let Some(id) = self.id {
             command.uid(id).gid(id);
         }
@@ -332,6 +334,19 @@ fn an_end_at_any_moment_of_the_grace_leaves_no_process() {
             session.close();
             wait_until("the end of the session", || host.processes().is_empty());
         }
+    }
+}
+
+/// Several shells read a file by themselves. Others have a variable by which they are known, if a login exports it.
+#[test]
+fn a_start_does_not_rely_on_which_shell_the_environment_names() {
+    for shell in each() {
+        let host = Host { variables: &[("KSH_VERSION", "exported"), ("ZSH_VERSION", "exported")], ..Host::new(shell) };
+        let mut session = host.start(&sleeping());
+        session.hear("running");
+        session.send(b"bye\n");
+        session.close();
+        host.assert_nothing_left();
     }
 }
 
