@@ -159,9 +159,9 @@ _mark_reader() {
     # Without a metadata file, no script finds this wrapper. Its fifos are in a directory where others can make links of
     # any name, so that nothing may be written there by a name that they can guess.
     [ -n "$_metadata_file" ] && [ -p "$_stem.a" ] || return
-    read -r _reader_pid _rest_of_stat </proc/self/stat && _find_start "$_reader_pid" || return
+    [ -r /proc/self/stat ] && _find_self || return
     # The marker of a killed reader must not stand alone: it would say that nobody reads.
-    [ x ] >"$_stem.r.$_reader_pid.$_process_start" || [ -n "$_is_alone" ] || rm -f "$_stem".r.*
+    [ x ] >"$_stem.r.$_self.$_process_start" || [ -n "$_is_alone" ] || rm -f "$_stem".r.*
 }
 
 # Obeys kill ID SIGNAL SCOPE, with CONT behind it if a stopped process is to get CONT too.

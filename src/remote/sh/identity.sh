@@ -35,6 +35,20 @@ _find_start() {
     [ -n "$_process_start" ]
 }
 
+# Finds out which process this shell is: in a background job, $$ is the shell that made the job.
+# Sets _self, _process_start and _process_stat.
+# Returns 1 if nothing says when it was started.
+_find_self() {
+    if read -r _self _rest_of_stat </proc/self/stat; then
+        _process_stat=${_rest_of_stat##*") "}
+        set -- $_process_stat
+        _process_start=${20}
+    else
+        _self=$(exec sh -c 'echo "$PPID"')
+        _find_start "$_self"
+    fi
+}
+
 # Checks that process $1 is the one that was started at $2.
 # Sets _process_start and _process_stat.
 # Returns 0 if it is.

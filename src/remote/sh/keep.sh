@@ -41,7 +41,8 @@ _make_kept_files() {
 _stay() {
     trap : HUP INT QUIT PIPE TERM USR1 USR2 XFSZ
     trap _fail_staying EXIT
-    read -r _wrapper _rest_of_stat </proc/self/stat || _wrapper=$(exec sh -c 'echo "$PPID"')
+    _find_self
+    _wrapper=$_self
     # Descriptor 9 is open for reading and writing: so the fifo does not end while this shell lives, and no
     # writer blocks.
     exec 3<"$_stem.c" 4>&- 7>&- </dev/null >/dev/null

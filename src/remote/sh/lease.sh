@@ -15,8 +15,8 @@
 _begin_lease() {
     _lease_owner= _lease_owner_start=
     if [ -n "$_by_launcher" ]; then
-        read -r _lease_owner _rest_of_stat </proc/self/stat || _lease_owner=$(exec sh -c 'echo "$PPID"')
-        _find_start "$_lease_owner" && _lease_owner_start=$_process_start
+        _find_self && _lease_owner_start=$_process_start
+        _lease_owner=$_self
         trap '_is_cut=1; [ -z "$_reader" ] || kill -KILL "$_reader"' VTALRM
     fi
     { exec >/dev/null 3<&- 5>&- 6>&- 7>&- 8>&-; _keep_lease; } & _lease=$!
