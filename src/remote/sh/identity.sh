@@ -5,7 +5,8 @@
 # Sets _process_stat: the state, and all that follows it.
 # Returns 1 if there is no such process.
 _read_stat() {
-    [ -n "$1" ] || return
+    # For a redirection that fails, ksh93 searches the host for a translation of its message.
+    [ -n "$1" ] && [ -e "/proc/$1/stat" ] || return
     # The name can contain newlines. The process can end between open and read: then bash, mksh and yash leave
     # the variable as it was.
     _process_stat=

@@ -40,7 +40,11 @@ _keep_lease() {
     trap '_kill_new_job; trap - EXIT; exit' PROF
     _unanswered=0
     while [ "$_unanswered" -lt "$_lease_ticks" ]; do
-        exec sleep "$_lease_period" 3<&- 4>&- &
+        # ksh93 has a sleep of its own, and an exec would cost a program. For the others, see _kill_new_job.
+        case ${KSH_VERSION:-} in
+        *AJM*) sleep "$_lease_period" 3<&- 4>&- & ;;
+        *) exec sleep "$_lease_period" 3<&- 4>&- & ;;
+        esac
         _check_job
         _unanswered=$((_unanswered + 1))
         # A ping ends the first wait.

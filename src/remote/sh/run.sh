@@ -142,7 +142,8 @@ _conclude() {
 # Needs _application and _kill_tree. Sets _leaves_group and _strays.
 # Returns 0.
 _end_group() {
-    if [ -n "$_application" ] && kill -0 "-$_application"; then
+    # In the login's locale, ksh93 would search the host for a translation of the message that there is no group.
+    if [ -n "$_application" ] && LC_ALL=C kill -0 "-$_application"; then
         _leaves_group=1
         kill -KILL "-$_application"
     fi
