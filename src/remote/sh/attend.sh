@@ -74,7 +74,7 @@ _write_metadata() {
     [ ! -L "$_metadata_file" ] || rm -f "$_metadata_file"
     [ ! -d "$_metadata_file" ] && [ x ] >"$_stem.tmp" || return
     _put "{\"pid\":$_application,\"start_time\":\"$_application_start\",\"boot_id\":\"$_boot_id\",\"user\":\"$_user\",\"wrapper\":$_wrapper,$_metadata_rest" >"$_stem.tmp" &&
-        mv -f "$_stem.tmp" "$_metadata_file"
+        LC_ALL=C mv -f "$_stem.tmp" "$_metadata_file"
 }
 
 # ---- the hand-over ----

@@ -43,7 +43,7 @@ _keep_lease() {
         # ksh93 has a sleep of its own, and an exec would cost a program. For the others, see _kill_new_job.
         case ${KSH_VERSION:-} in
         *AJM*) sleep "$_lease_period" 3<&- 4>&- & ;;
-        *) exec sleep "$_lease_period" 3<&- 4>&- & ;;
+        *) LC_ALL=C exec sleep "$_lease_period" 3<&- 4>&- & ;;
         esac
         _check_job
         _unanswered=$((_unanswered + 1))

@@ -45,7 +45,7 @@ _claim_directory() {
     [ ! -L "$1" ] || return
     # On a shared connection, connection.sh has set the mode of directories that exist.
     if [ ! -d "$1" ]; then mkdir -p -m 700 "$1" || return
-    elif [ -n "$_lease_ticks" ]; then [ -O "$1" ] && chmod 700 "$1" || return
+    elif [ -n "$_lease_ticks" ]; then [ -O "$1" ] && LC_ALL=C chmod 700 "$1" || return
     fi
     [ -O "$1" ] && [ ! -L "$1" ] || return
     _refuse_used_uuid "$1"
@@ -91,7 +91,7 @@ _is_removed() {
 # Needs _stem.
 # Returns 1 if they could not be made.
 _make_fifos() {
-    mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
+    LC_ALL=C mkfifo "$_stem.x" "$_stem.a" && exec 8<>"$_stem.a"
 }
 
 # Reads the next note of the notebook. A shell that reads all notes first writes its nonce there, as a mark
@@ -154,8 +154,8 @@ _remove() {
     [ -z "$_is_kept" ] || _stop_links "$_stem"
     if _names_instance "$_metadata_file" "$_instance"; then
         # The notebook comes behind the metadata file: see _is_removed.
-        rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*} "$_stem.a"
+        LC_ALL=C rm -f "$_metadata_file" "$_stem.x" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*} "$_stem.a"
     elif [ -p "$_stem.a" ]; then
-        rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*}
+        LC_ALL=C rm -f "$_stem.x" "$_stem.a" "$_stem".r.* ${_ready:+"$_stem.n"} ${_is_kept:+"$_stem".*}
     fi
 }

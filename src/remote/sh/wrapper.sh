@@ -7,6 +7,8 @@
 # Descriptors: 3 commands (ssh's stdin) and 4 reports (ssh's stderr), as script.rs has it for every script, 5
 # and 6 the application's stdout and stderr, 7 ssh's stdout, 8 the notebook.
 #
+# The programs of each start get LC_ALL=C: so they load no locale, which would take a fifth of their time.
+#
 # The notebook is a fifo that this shell holds open for reading and writing, so that it never blocks and never
 # ends: a pipe that needs no other process. This shell's own messages go there too (2>&8), because "Killed" in
 # it, or its absence, distinguishes death by a signal from an exit code above 128. Lines:
