@@ -1404,8 +1404,9 @@ sshpm_result sshpm_boot_request_new(const char *host,
  * Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
  * keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "setup" (an array of lines),
  * "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits" (an
- * object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"), "start_timeout"
- * and "grace" (seconds), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
+ * object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
+ * "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
+ * "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
  * The functions sshpm_launcher_new_... say how each launcher is written in JSON.
  *
  * Any thread. Does not block.

@@ -39,8 +39,11 @@ fn the_host_finds_the_sign_behind_what_stood_in_the_file() {
         let mut story = Story::new(&manager);
         let log = remote.scratch().join("log");
         fs::write(remote.local(&log), format!("{SIGN}\nof a former process")).unwrap();
-        let script = format!("(echo begun; GO; printf '%s\\n' \"up $SIGN now\") {stream}; exec sleep 600");
-        start(&manager, "u", &logging(&remote, &script).log_mode(mode));
+        // The name of the instance alone is no end of the look.
+        let script = format!(
+            "(echo \"$SSHPM_PROCESS\"; echo \"${{SSHPM_PROCESS#*=}}\"; echo begun; GO; printf '%s\\n' \"up $SIGN now\") {stream}; exec sleep 600"
+        );
+        start(&manager, "u", &logging(&remote, &script).log_mode(mode).kill_tree(true));
         wait_for_log(&remote, "begun");
         wait_for_helpers(&manager, "u", 2);
         assert!(!manager.is_ready("u"));
@@ -81,9 +84,7 @@ fn one_without_the_sign_was_not_ready_and_leaves_no_helper() {
     let manager = manager(&remote);
     let witness = Witness::new(&manager);
     fs::write(remote.local(&remote.scratch().join("log")), format!("{SIGN}\n")).unwrap();
-    // It writes what would end the sign reader if it stood alone in a line, and a part of the sign at the end.
-    let script = "env; echo \"of $SSHPM_PROCESS\"; printf %s \"${SIGN%?}\"; exit 7";
-    let ends = logging(&remote, script).log_mode(LogMode::Append).kill_tree(true);
+    let ends = logging(&remote, "printf %s \"$SIGN\"; exit 7").log_mode(LogMode::Append);
     manager.start_process("ends", &ends.environment("SIGN", &SIGN[..8])).unwrap();
     let waited = manager.wait_until_ready("ends", TIME);
     assert!(matches!(waited, Err(Error::NotRunning { .. })), "{waited:?}");

@@ -4,7 +4,8 @@
 #   port    something listens on a TCP port: the manager asks by "look"
 #   seen    a text stands in the output: the manager sees it, and says "seen"
 # A background job of the wrapper, the sign reader, reads STEM.n until the sign has come, and ends then. What ends it
-# before is the name of the instance: the nonce must not stand in a fifo that the application has open.
+# before is "end INSTANCE", which may stand behind a line without its newline. The nonce must not stand in a fifo that
+# the application has open.
 # needs: identity wait job protocol runtime
 # may use: keep
 # takes: _ready _ready_text _ready_port _log_file _instance _is_kept
@@ -91,18 +92,18 @@ _read_sign() {
 # Returns 0.
 _read_writer() {
     read -r _sign_writer || return 0
-    if [ "$_sign_writer" = "$_instance" ]; then _sign=over
+    if [ "$_sign_writer" = "end $_instance" ]; then _sign=over
     elif _find_start "$_sign_writer"; then _sign_writer_start=$_process_start
     fi
     return 0
 }
 
-# Finds out whether _line is a sign. What the application wrote before it ended may lack its newline.
+# Finds out whether _line is a sign.
 # Needs _line, _ready, _ready_text and _instance. Sets _sign.
 # Returns 0.
 _judge_line() {
     case $_ready.$_line in
-    notify.*"$_instance" | log."$_instance") _sign=over ;;
+    *"end $_instance") _sign=over ;;
     notify.* | log.*"$_ready_text"*) _sign=ready ;;
     esac
 }
@@ -135,16 +136,11 @@ _report_sign() {
 
 # ---- the wrapper's other shells ----
 
-# Tells the sign reader to end, if it lives. A line of the log file may be incomplete.
-# Needs _stem, _instance, _ready and what _begin_ready sets.
+# Tells the sign reader to end, if it lives.
+# Needs _stem, _instance and what _begin_ready sets.
 # Returns 0.
 _end_sign_reader() {
-    [ -p "$_stem.n" ] && _is_running "$_sign_reader" "$_sign_reader_start" || return 0
-    case $_ready in
-    log) echo "
-$_instance" 1<>"$_stem.n" ;;
-    *) echo "$_instance" 1<>"$_stem.n" ;;
-    esac
+    [ ! -p "$_stem.n" ] || ! _is_running "$_sign_reader" "$_sign_reader_start" || echo "end $_instance" 1<>"$_stem.n"
 }
 
 # Lets the sign reader report what it has read of an application that has ended, and waits for its end.
