@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manager::{Manager, wait};
-use crate::model::error::{Error, NotReadyReason, Result};
+use crate::model::error::{Error, Result};
 use crate::model::exit_status::{ExitSource, ExitStatus};
 use crate::model::output::{Output, OutputSubscription};
 use crate::watch::event::{CallbackId, Subscription};
@@ -214,7 +214,6 @@ impl Manager {
     /// errors say why the start failed, or, for a kept process, that it goes on without this manager.
     pub fn wait_until_ready(&self, uuid: &str, timeout: Duration) -> Result<()> {
         let process = self.find_to_wait(uuid)?;
-        let not_ready = |reason| Some(Err(Error::NotReady { uuid: uuid.to_owned(), reason }));
         let over = wait(&process, timeout, || {
             // The outcome first: a process that is ready and ends between the two queries was ready.
             let outcome = process.outcome_after(Announcement::Queued);
@@ -226,11 +225,10 @@ impl Manager {
                     Some(Err(error))
                 }
                 (_, Some(Ok(_))) => Some(Err(Error::NotRunning { uuid: uuid.to_owned() })),
-                (Readiness::Closed, None) => not_ready(NotReadyReason::NotifyClosed),
-                (Readiness::Late, None) => {
-                    not_ready(NotReadyReason::TimedOut { after: process.request.time_to_be_ready() })
+                (_, None) => {
+                    let not_ready = |reason| Err(Error::NotReady { uuid: uuid.to_owned(), reason });
+                    process.not_ready_reason().map(not_ready)
                 }
-                (_, None) => None,
             }
         });
         over.unwrap_or_else(|| Err(Error::TimedOut { what: format!("process {uuid:?} to be ready"), waited: timeout }))

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::launch::target::Target;
 use crate::local::client::Lifeline;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, NotReadyReason, Result};
 use crate::model::exit_status::{ExitSource, ExitStatus};
 use crate::model::launcher::Launcher;
 use crate::model::link_loss::LinkLossPolicy;
@@ -388,6 +388,21 @@ impl Process {
 
     pub(crate) fn readiness(&self) -> Readiness {
         self.record.lock().readiness
+    }
+
+    /// Returns why the process does not count as ready, if that was announced.
+    pub(crate) fn not_ready_reason(&self) -> Option<NotReadyReason> {
+        match self.readiness() {
+            Readiness::Closed => Some(NotReadyReason::NotifyClosed),
+            Readiness::Late => Some(NotReadyReason::TimedOut { after: self.request.time_to_be_ready() }),
+            Readiness::Unasked
+            | Readiness::Starting
+            | Readiness::SignFirst
+            | Readiness::ClosedFirst
+            | Readiness::Waiting
+            | Readiness::Ready
+            | Readiness::Over => None,
+        }
     }
 
     /// Takes an input of the table of readiness. Returns the new readiness if it is to be announced.
