@@ -615,6 +615,81 @@
 #define SSHPM_STATE_FAILED 7
 
 /**
+ * On failure: the boot stops. It cancels the starts that are not done, and leaves what runs. The default.
+ */
+#define SSHPM_ON_FAILURE_STOP 0
+
+/**
+ * On failure: the boot stops, and ends all processes that it has started, in the shutdown order.
+ */
+#define SSHPM_ON_FAILURE_ROLL_BACK 1
+
+/**
+ * On failure: the boot goes on with the next stage.
+ */
+#define SSHPM_ON_FAILURE_CONTINUE 2
+
+/**
+ * Boot state: the boot did not begin the start, or cancelled it. The outcome says why.
+ */
+#define SSHPM_BOOT_NOT_STARTED 1
+
+/**
+ * Boot state: the start goes on. A complete boot does not wait for a process that it does not need.
+ */
+#define SSHPM_BOOT_STARTING 2
+
+/**
+ * Boot state: the application runs. If its request asks for readiness, it may still become ready.
+ */
+#define SSHPM_BOOT_STARTED 3
+
+/**
+ * Boot state: the application has shown that it is ready.
+ */
+#define SSHPM_BOOT_READY 4
+
+/**
+ * Boot state: the start failed, or the process is kept, and goes on without this manager.
+ */
+#define SSHPM_BOOT_FAILED 5
+
+/**
+ * Boot state: the process ended.
+ */
+#define SSHPM_BOOT_ENDED 6
+
+/**
+ * Boot state: the application runs, and was not ready in time.
+ */
+#define SSHPM_BOOT_NOT_READY 7
+
+/**
+ * Session outcome: every stage is complete.
+ */
+#define SSHPM_SESSION_COMPLETE 1
+
+/**
+ * Session outcome: a stage failed.
+ */
+#define SSHPM_SESSION_FAILED 2
+
+/**
+ * Session outcome: the progress callback cancelled the boot.
+ */
+#define SSHPM_SESSION_CANCELLED 3
+
+/**
+ * Session outcome: the timeout of the session was over.
+ */
+#define SSHPM_SESSION_TIMED_OUT 4
+
+/**
+ * Session outcome: the manager was shut down or detached.
+ */
+#define SSHPM_SESSION_SHUT_DOWN 5
+
+/**
  * Event: the application runs: its setup is done and its program was executed.
  */
 #define SSHPM_EVENT_STARTED 1
@@ -804,6 +879,16 @@ typedef struct sshpm_options sshpm_options;
 typedef struct sshpm_output_subscription sshpm_output_subscription;
 
 /**
+ * The processes that boot together, and how they boot. sshpm_manager_start_session boots them.
+ */
+typedef struct sshpm_session sshpm_session;
+
+/**
+ * The results of the boot of a session: one for each process, sorted by uuid.
+ */
+typedef struct sshpm_session_results sshpm_session_results;
+
+/**
  * A list of strings, such as uuids.
  */
 typedef struct sshpm_string_list sshpm_string_list;
@@ -843,6 +928,24 @@ typedef void (*sshpm_exit_callback)(const char *uuid,
  * Is called once with the user data of a callback, when the callback can never be called again. It must not throw.
  */
 typedef void (*sshpm_finalizer)(void *user_data);
+
+/**
+ * Is called while a session boots: when a stage begins, when a process of the session runs, is ready or is not ready in
+ * time, has failed or has ended, and once in each second without such a change. Returns whether the boot goes on: false cancels it. The parameters
+ * are the number of the stage, from 1, and the number of stages. uuid is the process, or NULL when a stage begins or a
+ * second has passed. state is its state, one of SSHPM_BOOT_..., and 0 without a process. status is how it ended, or
+ * NULL. error is why it failed or is not ready, or SSHPM_OK; message
+ * says that or how it ended as text, and is "" otherwise. The
+ * pointers are valid until the callback returns. It must not throw.
+ */
+typedef bool (*sshpm_session_progress_callback)(size_t stage,
+                                                size_t stages,
+                                                const char *uuid,
+                                                int32_t state,
+                                                const sshpm_exit_status *status,
+                                                sshpm_result error,
+                                                const char *message,
+                                                void *user_data);
 
 /**
  * Is called for each host when its result is known, with the index of the host in the list, and the result: SSHPM_OK
@@ -1402,9 +1505,9 @@ sshpm_result sshpm_boot_request_new(const char *host,
 
 /**
  * Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
- * keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "setup" (an array of lines),
- * "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits" (an
- * object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
+ * keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "critical" (true, false), "setup" (an
+ * array of lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits),
+ * "limits" (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
  * "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
  * "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
  * The functions sshpm_launcher_new_... say how each launcher is written in JSON.
@@ -1494,7 +1597,8 @@ sshpm_result sshpm_boot_request_get_session(const sshpm_boot_request *request, c
 sshpm_result sshpm_boot_request_get_role(const sshpm_boot_request *request, char **out_role);
 
 /**
- * Reads a session: a JSON array of requests, each in the format of sshpm_boot_request_from_json.
+ * Reads a JSON array of requests, each in the format of sshpm_boot_request_from_json. sshpm_session_from_json also
+ * reads defaults, uuids and the options of a boot.
  *
  * Any thread. Does not block.
  *
@@ -1594,7 +1698,8 @@ sshpm_result sshpm_boot_request_set_session(sshpm_boot_request *request, const c
 sshpm_result sshpm_boot_request_set_tree_id(sshpm_boot_request *request, const char *tree_id);
 
 /**
- * Sets the role, which decides when a shutdown ends the process. Default: unknown.
+ * Sets the role, which decides when a shutdown ends the process, and when the boot of a session starts it. Default:
+ * unknown.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1604,6 +1709,19 @@ sshpm_result sshpm_boot_request_set_tree_id(sshpm_boot_request *request, const c
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_role(sshpm_boot_request *request, const char *role);
+
+/**
+ * Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and one
+ * that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others
+ * of its stage, and not waited for. Default: true.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param critical Whether the boot needs the process.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_boot_request_set_critical(sshpm_boot_request *request, bool critical);
 
 /**
  * Adds a line of shell code that runs before the program, in the same process: "source env.sh". The start fails when a
@@ -2569,6 +2687,327 @@ sshpm_result sshpm_manager_kill_all_processes(sshpm_manager *manager,
  * SSHPM_ERROR_INSIDE_CALLBACK.
  */
 sshpm_result sshpm_manager_shutdown(sshpm_manager *manager, double timeout_s, sshpm_kill_results **out_results);
+
+/**
+ * Makes a session without processes.
+ *
+ * Any thread. Does not block.
+ *
+ * @param out_session Receives the session. It is the caller's, to be freed with sshpm_session_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_session_new(sshpm_session **out_session);
+
+/**
+ * Reads a session from a JSON object. Its keys are "processes", which is required, "defaults" and "session":
+ *
+ * "processes" is an array of requests in the format of sshpm_boot_request_from_json. A request has one more key,
+ * "uuid". Without it, its name is the uuid. "defaults" is an object with keys of a request, for all requests that do
+ * not have them. The entries of "environment" and "limits" are added to those of the request, whose own entries win;
+ * any other value of a request replaces the default. "session" is an object with "order" (an array of roles),
+ * "minimum" (an object of roles and numbers), "on_failure" ("stop", "roll-back", "continue") and "timeout" (seconds).
+ *
+ * An array of requests is read, too: it stands for an object that has only "processes".
+ *
+ * Any thread. Does not block.
+ *
+ * @param json The JSON; UTF-8, at most 64 MiB.
+ * @param out_session Receives the session. It is the caller's, to be freed with sshpm_session_free.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_JSON, and SSHPM_ERROR_INVALID for values
+ * that sshpm_session_check refuses. The message names the place and the value, such as `processes[3].host`.
+ */
+sshpm_result sshpm_session_from_json(const char *json, sshpm_session **out_session);
+
+/**
+ * Frees a session and its requests. Processes that were started with it keep their copies.
+ *
+ * Any thread. Does not block.
+ *
+ * @param session The session. NULL: does nothing.
+ */
+void sshpm_session_free(sshpm_session *session);
+
+/**
+ * Adds a process.
+ *
+ * One thread at a time for the same session. Does not block.
+ *
+ * @param session The session.
+ * @param uuid Names the process, as for sshpm_manager_start_process; UTF-8. Copied.
+ * @param request What to run. Copied.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8. sshpm_session_check checks the values.
+ */
+sshpm_result sshpm_session_add_process(sshpm_session *session, const char *uuid, const sshpm_boot_request *request);
+
+/**
+ * Sets the order in which the boot starts roles, one stage for each role. Processes of roles that the order does not
+ * name start first, together. Default: the manager's shutdown order in reverse, so that the processes that end last
+ * start first.
+ *
+ * One thread at a time for the same session. Does not block.
+ *
+ * @param session The session.
+ * @param roles The names of the roles; UTF-8. Copied. May be NULL if the count is 0.
+ * @param count The number of roles.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID. sshpm_session_check refuses a
+ * role that is named twice.
+ */
+sshpm_result sshpm_session_set_order(sshpm_session *session, const char *const *roles, size_t count);
+
+/**
+ * Sets how many processes of a role are enough: the role is complete when so many of its processes are ready, and fails
+ * when so many cannot become ready any more. Then sshpm_boot_request_set_critical does not count for its processes. The
+ * last call for a role counts. Default: each critical process of the role must be ready.
+ *
+ * One thread at a time for the same session. Does not block.
+ *
+ * @param session The session.
+ * @param role The role's name; UTF-8. Copied.
+ * @param processes How many are enough. sshpm_session_check refuses a number above that of the role's processes.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_session_set_minimum(sshpm_session *session, const char *role, size_t processes);
+
+/**
+ * Sets what the boot does when a stage has failed. With SSHPM_ON_FAILURE_ROLL_BACK, it also ends its processes when it
+ * is cancelled or its time is over.
+ *
+ * One thread at a time for the same session. Does not block.
+ *
+ * @param session The session.
+ * @param action One of SSHPM_ON_FAILURE_...
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_session_set_on_failure(sshpm_session *session, int32_t action);
+
+/**
+ * Sets how long all stages together may take. When the time is over, the boot stops, although its processes may have
+ * time left to start and to be ready.
+ *
+ * One thread at a time for the same session. Does not block.
+ *
+ * @param session The session.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit but those of the processes.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_session_set_timeout(sshpm_session *session, double timeout_s);
+
+/**
+ * Checks all values, as sshpm_manager_start_session does before it starts anything.
+ *
+ * Any thread. Does not block.
+ *
+ * @param session The session.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID. The message names the place and the value, such as
+ * `processes[3].host`.
+ */
+sshpm_result sshpm_session_check(const sshpm_session *session);
+
+/**
+ * Returns the number of processes of a session.
+ *
+ * Any thread, but not while another thread changes the session. Does not block.
+ *
+ * @param session The session.
+ * @return The number; 0 when the session is NULL.
+ */
+size_t sshpm_session_count(const sshpm_session *session);
+
+/**
+ * Returns the uuid of one process. The processes have the order of the JSON, or that in which they were added.
+ *
+ * Any thread, but not while another thread changes the session. Does not block.
+ *
+ * @param session The session.
+ * @param index The index of the process, from 0.
+ * @return The uuid, which is owned by the session and valid until the session is freed. NULL when the index is not
+ * below the count, or the session is NULL.
+ */
+const char *sshpm_session_get_uuid(const sshpm_session *session, size_t index);
+
+/**
+ * Returns the request of one process.
+ *
+ * Any thread, but not while another thread changes the session. Does not block.
+ *
+ * @param session The session.
+ * @param index The index of the process, from 0.
+ * @return The request, which is owned by the session and valid until the session is freed. NULL when the index is not
+ * below the count, or the session is NULL.
+ */
+const sshpm_boot_request *sshpm_session_get_request(const sshpm_session *session, size_t index);
+
+/**
+ * Boots a session in stages, and gets how far each process came. The processes of a stage start at the same time;
+ * sshpm_session_set_order says which stage has which roles. The next stage begins when every critical process of the
+ * stages before it is ready, or the minimum of its role. A process that was not asked to be ready counts as ready when
+ * it runs. A critical process that is not ready in time, fails or ends meanwhile, in this stage or an earlier one,
+ * fails its stage: sshpm_session_set_on_failure says what follows. After the boot, the processes are like those of
+ * sshpm_manager_start_process.
+ *
+ * When a boot does not become complete, nothing of it starts after this function has returned: starts that are not
+ * done are cancelled, as sshpm_manager_kill_process does. Only SSHPM_ON_FAILURE_CONTINUE leaves them, unless the boot
+ * was cancelled, ran out of time or found the manager shut down.
+ *
+ * Another thread may kill, forget and start processes of the session meanwhile, and may shut down or detach the
+ * manager. A critical process that was killed has ended, a uuid that was taken has failed, and a manager that was shut
+ * down starts nothing more. No thread may free the manager before this function has returned.
+ *
+ * Any thread. Blocks at most for the timeout of the session and the time that `progress` takes. If the boot does not
+ * become complete, it also blocks for what it ends: at most as long as sshpm_manager_kill_process to cancel starts, or
+ * as sshpm_manager_kill_processes to roll back, with 10 s for each step.
+ *
+ * @param manager The manager.
+ * @param session The session. It must not be changed meanwhile.
+ * @param progress Is called on the thread that calls this function. It may call any function that takes the manager,
+ * also one that blocks, but sshpm_manager_free; the boot waits for it. May be NULL.
+ * @param user_data Is passed to `progress`. The library does not use it.
+ * @param out_results Receives the results. They are the caller's, to be freed with sshpm_session_results_free.
+ * @return SSHPM_OK, also when the boot did not become complete. When nothing was started: SSHPM_ERROR_NULL_ARGUMENT,
+ * SSHPM_ERROR_INVALID for a value that is not valid, SSHPM_ERROR_UUID_IN_USE, SSHPM_ERROR_SHUT_DOWN,
+ * SSHPM_ERROR_INSIDE_CALLBACK.
+ */
+sshpm_result sshpm_manager_start_session(sshpm_manager *manager,
+                                         const sshpm_session *session,
+                                         sshpm_session_progress_callback progress,
+                                         void *user_data,
+                                         sshpm_session_results **out_results);
+
+/**
+ * Returns how the boot went.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return One of SSHPM_SESSION_...; 0 when the results are NULL.
+ */
+int32_t sshpm_session_results_get_outcome(const sshpm_session_results *results);
+
+/**
+ * Returns the stage that was not complete.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The number of the stage, from 1; 0 when the boot is complete, or the results are NULL.
+ */
+size_t sshpm_session_results_get_outcome_stage(const sshpm_session_results *results);
+
+/**
+ * Returns the process that failed its stage.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The uuid, which is owned by the results and valid until the results are freed. NULL unless the outcome is
+ * SSHPM_SESSION_FAILED.
+ */
+const char *sshpm_session_results_get_outcome_uuid(const sshpm_session_results *results);
+
+/**
+ * Returns the line for the log about the outcome.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The line, which is owned by the results and valid until the results are freed. NULL when the results are
+ * NULL.
+ */
+const char *sshpm_session_results_get_outcome_message(const sshpm_session_results *results);
+
+/**
+ * Returns the number of processes in the results.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The number; 0 when the results are NULL.
+ */
+size_t sshpm_session_results_count(const sshpm_session_results *results);
+
+/**
+ * Returns the uuid of one process.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The index of the process, from 0.
+ * @return The uuid, which is owned by the results and valid until the results are freed. NULL when the index is not
+ * below the count, or the results are NULL.
+ */
+const char *sshpm_session_results_get_uuid(const sshpm_session_results *results, size_t index);
+
+/**
+ * Returns how far the boot brought one process: when the boot returned, or, for a process that it rolled back, before
+ * that.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The index of the process, from 0.
+ * @return One of SSHPM_BOOT_...; 0 when the index is not below the count, or the results are NULL.
+ */
+int32_t sshpm_session_results_get_state(const sshpm_session_results *results, size_t index);
+
+/**
+ * Returns why one process failed or is not ready. A code for the process does not change the last message of the thread.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The index of the process, from 0.
+ * @return SSHPM_OK: neither; sshpm_session_results_get_state says more. SSHPM_ERROR_NOT_READY. SSHPM_ERROR_SSH_...,
+ * SSHPM_ERROR_LAUNCHER_..., SSHPM_ERROR_START_...: why its start failed. SSHPM_ERROR_UUID_IN_USE: another thread took
+ * its uuid. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without
+ * this manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
+ */
+sshpm_result sshpm_session_results_get_result(const sshpm_session_results *results,
+                                              size_t index);
+
+/**
+ * Returns how one process ended.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The index of the process, from 0.
+ * @return The status, which is owned by the results and valid until the results are freed. NULL unless the state is
+ * SSHPM_BOOT_ENDED.
+ */
+const sshpm_exit_status *sshpm_session_results_get_status(const sshpm_session_results *results, size_t index);
+
+/**
+ * Returns why one process failed or is not ready, or how it ended, as text.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @param index The index of the process, from 0.
+ * @return The text, which is owned by the results and valid until the results are freed. "" when none of
+ * this is so. NULL when the index is not below the count, or the results are NULL.
+ */
+const char *sshpm_session_results_get_message(const sshpm_session_results *results, size_t index);
+
+/**
+ * Returns the processes that the boot has ended: starts that it cancelled, and processes that it rolled back. They
+ * have left the manager's table, unless the result is SSHPM_ERROR_STILL_RUNNING.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results.
+ * @return The results of the kill, which are owned by these results and valid until these are freed: do not free them.
+ * NULL when the results are NULL.
+ */
+const sshpm_kill_results *sshpm_session_results_get_ended(const sshpm_session_results *results);
+
+/**
+ * Frees results, with their statuses and strings.
+ *
+ * Any thread. Does not block.
+ *
+ * @param results The results. NULL: does nothing.
+ */
+void sshpm_session_results_free(sshpm_session_results *results);
 
 /**
  * Returns what happened.

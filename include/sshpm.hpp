@@ -214,6 +214,33 @@ enum class event_type : std::int32_t {
     not_ready = SSHPM_EVENT_NOT_READY,                 ///< SSHPM_EVENT_NOT_READY
 };
 
+/// SSHPM_ON_FAILURE_...
+enum class on_failure : std::int32_t {
+    stop = SSHPM_ON_FAILURE_STOP,              ///< SSHPM_ON_FAILURE_STOP
+    roll_back = SSHPM_ON_FAILURE_ROLL_BACK,    ///< SSHPM_ON_FAILURE_ROLL_BACK
+    continue_boot = SSHPM_ON_FAILURE_CONTINUE, ///< SSHPM_ON_FAILURE_CONTINUE
+};
+
+/// SSHPM_BOOT_... Later versions of the library can return other values.
+enum class boot_state : std::int32_t {
+    not_started = SSHPM_BOOT_NOT_STARTED, ///< SSHPM_BOOT_NOT_STARTED
+    starting = SSHPM_BOOT_STARTING,       ///< SSHPM_BOOT_STARTING
+    started = SSHPM_BOOT_STARTED,         ///< SSHPM_BOOT_STARTED
+    ready = SSHPM_BOOT_READY,             ///< SSHPM_BOOT_READY
+    not_ready = SSHPM_BOOT_NOT_READY,     ///< SSHPM_BOOT_NOT_READY
+    failed = SSHPM_BOOT_FAILED,           ///< SSHPM_BOOT_FAILED
+    ended = SSHPM_BOOT_ENDED,             ///< SSHPM_BOOT_ENDED
+};
+
+/// SSHPM_SESSION_... Later versions of the library can return other values.
+enum class session_outcome : std::int32_t {
+    complete = SSHPM_SESSION_COMPLETE,   ///< SSHPM_SESSION_COMPLETE
+    failed = SSHPM_SESSION_FAILED,       ///< SSHPM_SESSION_FAILED
+    cancelled = SSHPM_SESSION_CANCELLED, ///< SSHPM_SESSION_CANCELLED
+    timed_out = SSHPM_SESSION_TIMED_OUT, ///< SSHPM_SESSION_TIMED_OUT
+    shut_down = SSHPM_SESSION_SHUT_DOWN, ///< SSHPM_SESSION_SHUT_DOWN
+};
+
 /// SSHPM_FOUND_... Later versions of the library can return other values.
 enum class found_state : std::int32_t {
     managed = SSHPM_FOUND_MANAGED,     ///< SSHPM_FOUND_MANAGED
@@ -1020,10 +1047,12 @@ public:
     boot_request &set_tree_id(const input_text &tree_id) {
         return set(sshpm_boot_request_set_tree_id(get(), tree_id.c_str()));
     }
-    /// Sets the role, which decides when a shutdown ends the process.
+    /// Sets the role, which decides when a shutdown ends the process, and when the boot of a session starts it.
     boot_request &set_role(const input_text &role) {
         return set(sshpm_boot_request_set_role(get(), role.c_str()));
     }
+    /// Sets whether the boot of a session needs the process.
+    boot_request &set_critical(bool critical) { return set(sshpm_boot_request_set_critical(get(), critical)); }
     /// Adds a line of shell code that runs before the program.
     boot_request &add_setup_line(const input_text &line) {
         return set(sshpm_boot_request_add_setup_line(get(), line.c_str()));
@@ -1105,7 +1134,7 @@ public:
     /// Takes ownership of a handle of C.
     explicit boot_request_list(sshpm_boot_request_list *handle) noexcept : owner(handle) {}
 
-    /// Reads a session: a JSON array of requests.
+    /// Reads a JSON array of requests. sshpm::session::from_json also reads defaults, uuids and the options of a boot.
     [[nodiscard]] static boot_request_list from_json(const input_text &json) {
         return boot_request_list(detail::receive<sshpm_boot_request_list>(
             [&](sshpm_boot_request_list **out) { return sshpm_boot_request_list_from_json(json.c_str(), out); }));
@@ -1122,6 +1151,63 @@ public:
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
     /// Returns the iterator behind the last request.
     [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// The processes that boot together, and how they boot. sshpm::manager::start_session boots them.
+class session : public detail::owner<sshpm_session, sshpm_session_free> {
+public:
+    /// Makes a session without processes.
+    session()
+        : owner(detail::receive<sshpm_session>([](sshpm_session **out) { return sshpm_session_new(out); })) {}
+    /// Takes ownership of a handle of C.
+    explicit session(sshpm_session *handle) noexcept : owner(handle) {}
+
+    /// Reads a session from JSON: an object with processes, defaults and options, or an array of requests.
+    [[nodiscard]] static session from_json(const input_text &json) {
+        return session(detail::receive<sshpm_session>(
+            [&](sshpm_session **out) { return sshpm_session_from_json(json.c_str(), out); }));
+    }
+
+    /// Adds a process.
+    session &add_process(const input_text &uuid, boot_request_view request) {
+        return set(sshpm_session_add_process(get(), uuid.c_str(), request.get()));
+    }
+    /// Sets the order in which the boot starts roles, one stage for each role.
+    session &set_order(const std::vector<std::string> &roles) {
+        const detail::c_texts c_roles(roles);
+        return set(sshpm_session_set_order(get(), c_roles.data(), c_roles.size()));
+    }
+    /// Sets how many processes of a role are enough.
+    session &set_minimum(const input_text &role, std::size_t processes) {
+        return set(sshpm_session_set_minimum(get(), role.c_str(), processes));
+    }
+    /// Sets what the boot does when a stage has failed.
+    session &set_on_failure(on_failure action) {
+        return set(sshpm_session_set_on_failure(get(), static_cast<std::int32_t>(action)));
+    }
+    /// Sets how long all stages together may take.
+    session &set_timeout(timeout time) { return set(sshpm_session_set_timeout(get(), time.seconds())); }
+
+    /// Checks all values. Throws SSHPM_ERROR_INVALID.
+    void check() const { detail::check(sshpm_session_check(get())); }
+
+    /// Returns the number of processes.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_session_count(get()); }
+    /// Returns the uuid of one process; empty when the index is not below the size.
+    [[nodiscard]] std::string_view get_uuid(std::size_t index) const noexcept {
+        return detail::view(sshpm_session_get_uuid(get(), index));
+    }
+    /// Returns the request of one process, which belongs to the session. When the index is not below the size, there is
+    /// no such request, and the functions of the view throw.
+    [[nodiscard]] boot_request_view get_request(std::size_t index) const noexcept {
+        return boot_request_view(sshpm_session_get_request(get(), index));
+    }
+
+private:
+    session &set(sshpm_result result) {
+        detail::check(result);
+        return *this;
+    }
 };
 
 /// The result of a kill for one process: a view of the results, which must live longer.
@@ -1164,6 +1250,85 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_kill_results_count(get()); }
     /// Returns one result. When the index is not below the size, its code is SSHPM_ERROR_INVALID and the rest is empty.
     [[nodiscard]] kill_result operator[](std::size_t index) const noexcept { return {get(), index}; }
+    /// Returns an iterator to the first element.
+    [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
+    /// Returns the iterator behind the last element.
+    [[nodiscard]] const_iterator end() const noexcept { return {*this, size()}; }
+};
+
+/// How far a boot brought one process: a view of the results, which must live longer.
+class session_result {
+public:
+    /// Makes a view of one element of results of C.
+    session_result(const sshpm_session_results *results, std::size_t index) noexcept
+        : results_(results), index_(index) {}
+
+    /// Returns the uuid of the process.
+    [[nodiscard]] std::string_view get_uuid() const noexcept {
+        return detail::view(sshpm_session_results_get_uuid(results_, index_));
+    }
+    /// Returns how far the boot brought the process.
+    [[nodiscard]] boot_state get_state() const noexcept {
+        return static_cast<boot_state>(sshpm_session_results_get_state(results_, index_));
+    }
+    /// Returns why the process failed or is not ready; SSHPM_OK if neither.
+    [[nodiscard]] sshpm_result get_result() const noexcept {
+        return sshpm_session_results_get_result(results_, index_);
+    }
+    /// Returns how the process ended; std::nullopt if it did not.
+    [[nodiscard]] std::optional<exit_status_view> get_status() const noexcept {
+        const sshpm_exit_status *status = sshpm_session_results_get_status(results_, index_);
+        return status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt;
+    }
+    /// Returns why the process failed or is not ready, or how it ended, as text; empty otherwise.
+    [[nodiscard]] std::string_view get_message() const noexcept {
+        return detail::view(sshpm_session_results_get_message(results_, index_));
+    }
+
+private:
+    const sshpm_session_results *results_;
+    std::size_t index_;
+};
+
+/// The results of the boot of a session: one for each process, sorted by uuid.
+class session_results : public detail::owner<sshpm_session_results, sshpm_session_results_free> {
+public:
+    using value_type = session_result;                              ///< An element.
+    using const_iterator = detail::index_iterator<session_results>; ///< Iterates over the elements.
+
+    /// Takes ownership of a handle of C.
+    explicit session_results(sshpm_session_results *handle) noexcept : owner(handle) {}
+
+    /// Returns how the boot went.
+    [[nodiscard]] session_outcome get_outcome() const noexcept {
+        return static_cast<session_outcome>(sshpm_session_results_get_outcome(get()));
+    }
+    /// Returns the number of the stage, from 1, that was not complete; 0 when the boot is complete.
+    [[nodiscard]] std::size_t get_outcome_stage() const noexcept {
+        return sshpm_session_results_get_outcome_stage(get());
+    }
+    /// Returns the process that failed its stage; empty unless the outcome is failed.
+    [[nodiscard]] std::string_view get_outcome_uuid() const noexcept {
+        return detail::view(sshpm_session_results_get_outcome_uuid(get()));
+    }
+    /// Returns the line for the log about the outcome.
+    [[nodiscard]] std::string_view get_outcome_message() const noexcept {
+        return detail::view(sshpm_session_results_get_outcome_message(get()));
+    }
+    /// Returns how the processes ended that the boot has ended.
+    [[nodiscard]] std::vector<kill_result> get_ended() const {
+        const sshpm_kill_results *ended = sshpm_session_results_get_ended(get());
+        std::vector<kill_result> results;
+        for (std::size_t at = 0; at < sshpm_kill_results_count(ended); ++at) {
+            results.emplace_back(ended, at);
+        }
+        return results;
+    }
+
+    /// Returns the number of processes.
+    [[nodiscard]] std::size_t size() const noexcept { return sshpm_session_results_count(get()); }
+    /// Returns one result. When the index is not below the size, its code is SSHPM_ERROR_INVALID and the rest is empty.
+    [[nodiscard]] session_result operator[](std::size_t index) const noexcept { return {get(), index}; }
     /// Returns an iterator to the first element.
     [[nodiscard]] const_iterator begin() const noexcept { return {*this, 0}; }
     /// Returns the iterator behind the last element.
@@ -1553,6 +1718,21 @@ using exception_function = std::function<void(std::exception_ptr)>;
 /// sshpm::manager::validate_hosts says what happens to what it throws.
 using host_progress_function = std::function<void(std::size_t index, sshpm_result result, std::string_view message)>;
 
+/// What a boot reports. It is valid until the callback returns.
+struct session_progress {
+    std::size_t stage;                       ///< The number of the stage that boots, from 1.
+    std::size_t stages;                      ///< How many stages the session has.
+    std::string_view uuid;                   ///< The process; empty when a stage begins, or a second has passed.
+    std::optional<boot_state> state;         ///< The state of the process; std::nullopt without a process.
+    std::optional<exit_status_view> status;  ///< How the process ended; std::nullopt if it did not.
+    sshpm_result error;                      ///< Why the process failed or is not ready; SSHPM_OK if neither.
+    std::string_view message;                ///< That as text, or how the process ended; empty otherwise.
+};
+
+/// Is called while a session boots. Returns whether the boot goes on: false cancels it.
+/// sshpm::manager::start_session says what happens to what it throws.
+using session_progress_function = std::function<bool(const session_progress &)>;
+
 /// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
 /// functions, also at the same time as others; only moving and destroying a manager need it for themselves. Destroying
 /// it frees it as sshpm_manager_free does, which detaches from all processes and blocks at most 5 s, and while an exit
@@ -1571,6 +1751,19 @@ public:
         return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
             return sshpm_manager_start_process(get(), uuid.c_str(), request.get(), out);
         });
+    }
+    /// Boots a session in stages. Does not throw when the boot did not become complete: the results say so. `progress`
+    /// is called on the thread that calls this function. When it throws, the boot is cancelled, and this function throws
+    /// that exception then.
+    [[nodiscard]] session_results start_session(const session &with, const session_progress_function &progress = {}) {
+        session_slot slot{progress, nullptr};
+        session_results results(detail::receive<sshpm_session_results>([&](sshpm_session_results **out) {
+            return sshpm_manager_start_session(get(), with.get(), progress ? session_slot::call : nullptr, &slot, out);
+        }));
+        if (slot.thrown) {
+            std::rethrow_exception(slot.thrown);
+        }
+        return results;
     }
     /// Detaches the manager from all processes. It starts nothing any more.
     void detach() { detail::check(sshpm_manager_detach(get())); }
@@ -1870,6 +2063,27 @@ private:
                 }
             } catch (...) {
                 self.thrown = std::current_exception();
+            }
+        }
+    };
+
+    struct session_slot {
+        const session_progress_function &function;
+        std::exception_ptr thrown;
+
+        static bool call(std::size_t stage, std::size_t stages, const char *uuid, std::int32_t state,
+                         const sshpm_exit_status *status, sshpm_result error, const char *message,
+                         void *slot) noexcept {
+            auto &self = *static_cast<session_slot *>(slot);
+            try {
+                return self.function({stage, stages, detail::view(uuid),
+                                      uuid != nullptr ? std::optional<boot_state>(static_cast<boot_state>(state))
+                                                      : std::nullopt,
+                                      status != nullptr ? std::optional<exit_status_view>(status) : std::nullopt,
+                                      error, detail::view(message)});
+            } catch (...) {
+                self.thrown = std::current_exception();
+                return false;
             }
         }
     };

@@ -48,6 +48,7 @@ mod local;
 mod manager;
 mod model;
 mod remote;
+mod session;
 mod watch;
 
 pub use manager::Manager;
@@ -70,6 +71,8 @@ pub use model::request::{BootRequest, LogMode};
 pub use model::role::Role;
 pub use model::signal::Signal;
 pub use model::slurm::Slurm;
+pub use session::plan::{OnFailure, Session};
+pub use session::results::{BootState, SessionOutcome, SessionProgress, SessionResults};
 pub use watch::event::{CallbackId, Event, EventKind, Subscription};
 pub use watch::kill::{DEFAULT_KILL_TIMEOUT, KillResults, KillTimeouts};
 pub use watch::process::RuntimePids;

@@ -43,6 +43,8 @@ mod request;
 mod request_setters;
 mod result;
 mod role;
+mod session;
+mod session_results;
 mod status;
 mod strings;
 mod subscription;

@@ -49,9 +49,9 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
 }
 
 /// Reads a request from a JSON object. Its keys are the names of the setters. "host" and "argv" are required. The other
-/// keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "setup" (an array of lines),
-/// "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits), "limits" (an
-/// object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
+/// keys are optional: "launcher", "user", "name", "session", "tree_id", "role", "critical" (true, false), "setup" (an
+/// array of lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits),
+/// "limits" (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
 /// "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
 /// "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
 /// The functions sshpm_launcher_new_... say how each launcher is written in JSON.
@@ -204,7 +204,8 @@ unsafe fn get(
     })
 }
 
-/// Reads a session: a JSON array of requests, each in the format of sshpm_boot_request_from_json.
+/// Reads a JSON array of requests, each in the format of sshpm_boot_request_from_json. sshpm_session_from_json also
+/// reads defaults, uuids and the options of a boot.
 ///
 /// Any thread. Does not block.
 ///

@@ -138,7 +138,8 @@ pub unsafe extern "C" fn sshpm_boot_request_set_tree_id(
     })
 }
 
-/// Sets the role, which decides when a shutdown ends the process. Default: unknown.
+/// Sets the role, which decides when a shutdown ends the process, and when the boot of a session starts it. Default:
+/// unknown.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -155,6 +156,28 @@ pub unsafe extern "C" fn sshpm_boot_request_set_role(
         // SAFETY: the caller's pointers are NULL, or point to a request that only this thread uses and a string.
         let (this, role) = unsafe { (handle_mut(request, "request")?, text(role, "role")?) };
         this.request.role = Role::from_name(role)?;
+        Ok(())
+    })
+}
+
+/// Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and one
+/// that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others
+/// of its stage, and not waited for. Default: true.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param critical Whether the boot needs the process.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_critical(
+    request: *mut sshpm_boot_request,
+    critical: bool,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        this.request.critical = critical;
         Ok(())
     })
 }

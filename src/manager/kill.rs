@@ -190,7 +190,19 @@ impl Manager {
         timeouts: &KillTimeouts,
         until: Option<Instant>,
     ) -> KillResults {
-        let (mut left, mut results) = self.find_all(uuids);
+        let (found, mut results) = self.find_all(uuids);
+        results.extend(self.end_in_order(found, timeouts, until));
+        results
+    }
+
+    /// Ends these processes, as [`kill_in_order`](Manager::kill_in_order) does.
+    pub(crate) fn end_in_order(
+        &self,
+        mut left: Vec<Arc<Process>>,
+        timeouts: &KillTimeouts,
+        until: Option<Instant>,
+    ) -> KillResults {
+        let mut results = KillResults::new();
         for role in &self.shared.options().shutdown_order {
             let (stage, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| process.request.role == *role);
             left = rest;
@@ -204,6 +216,11 @@ impl Manager {
             results.extend(self.kill_together(with_timeouts(left, timeouts), until));
         }
         results
+    }
+
+    /// Ends these processes at the same time, whatever their roles.
+    pub(crate) fn end_together(&self, processes: Vec<Arc<Process>>, timeouts: &KillTimeouts) -> KillResults {
+        self.kill_together(with_timeouts(processes, timeouts), None)
     }
 
     /// Ends processes at the same time. The calling thread does this for all of them: it sends signals, waits until any

@@ -6,7 +6,7 @@
 //! `collect` reads what a script writes, to its last report.
 //!
 //! # What it may use
-//! All rooms but `capi`.
+//! All rooms before it: not `session` and `capi`.
 //!
 //! # Threads
 //! Calls run on the thread of the caller. On the dispatcher of exit callbacks, calls that block return an error. The
@@ -42,6 +42,7 @@ use crate::local::sys;
 use crate::model::callback_thread::refuse_inside_callback;
 use crate::model::check;
 use crate::model::error::{Error, Result};
+use crate::model::launcher::Launcher;
 use crate::model::options::Options;
 use crate::model::request::BootRequest;
 use crate::remote::instance::Instance;
@@ -190,6 +191,24 @@ impl Manager {
     /// with this uuid has not ended. [`Error::ShutDown`]: the manager was shut down or detached. [`Error::Local`]: this
     /// machine gave no thread or no random bytes. Nothing was started then.
     pub fn start_process(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
+        self.start(uuid, request).map(|process| process.start_number)
+    }
+
+    /// Starts a process, as [`start_process`](Manager::start_process) does, and returns it.
+    pub(crate) fn start(&self, uuid: &str, request: &BootRequest) -> Result<Arc<Process>> {
+        let launcher = self.launcher_for(uuid, request)?;
+        let instance = Instance { uuid: uuid.to_owned(), id: random_name()? };
+        self.watch(Process::new(instance, request.clone(), launcher), None)
+    }
+
+    /// Refuses a process that [`start_process`](Manager::start_process) would refuse now.
+    pub(crate) fn check_start(&self, uuid: &str, request: &BootRequest) -> Result<()> {
+        self.launcher_for(uuid, request)?;
+        self.table.read().admit(uuid)
+    }
+
+    /// Returns the launcher of a process, or what is wrong with the request.
+    fn launcher_for(&self, uuid: &str, request: &BootRequest) -> Result<Launcher> {
         check::uuid(uuid)?;
         request.check()?;
         let mut launcher = match &request.launcher {
@@ -199,9 +218,7 @@ impl Manager {
         launcher.check_policy(request.link_loss)?;
         launcher.resolve_path();
         Target { launcher: &launcher, host: &request.host, user: request.user.as_deref(), uuid: Some(uuid) }.check()?;
-        let id = random_name()?;
-        let instance = Instance { uuid: uuid.to_owned(), id };
-        self.watch(Process::new(instance, request.clone(), launcher), None).map(|process| process.start_number)
+        Ok(launcher)
     }
 
     /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
@@ -328,6 +345,11 @@ impl Manager {
     /// Refuses further starts.
     fn close(&self) {
         self.table.write().closed = true;
+    }
+
+    /// Returns whether the manager was shut down or detached.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.table.read().closed
     }
 
     /// Returns the process with a uuid.
@@ -462,7 +484,6 @@ fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
 mod tests {
     use super::*;
     use crate::model::exit_status::{ClientEnd, ExitSource, ExitStatus};
-    use crate::model::launcher::Launcher;
     use crate::model::role::Role;
     use crate::model::signal::Signal;
 

@@ -54,6 +54,7 @@ pub struct BootRequest {
     pub(crate) session: String,
     pub(crate) tree_id: String,
     pub(crate) role: Role,
+    pub(crate) critical: bool,
     pub(crate) argv: Vec<OsString>,
     pub(crate) setup: Vec<OsString>,
     pub(crate) setup_shell: Option<String>,
@@ -83,6 +84,7 @@ impl BootRequest {
             session: String::new(),
             tree_id: String::new(),
             role: Role::Unknown,
+            critical: true,
             argv: argv.into_iter().map(Into::into).collect(),
             setup: Vec::new(),
             setup_shell: None,
@@ -133,9 +135,22 @@ impl BootRequest {
         self
     }
 
-    /// Sets the role, which decides when a shutdown ends the process. Default: unknown.
+    /// Sets the role, which decides when a shutdown ends the process, and when the boot of a [`Session`] starts it.
+    /// Default: unknown.
+    ///
+    /// [`Session`]: crate::Session
     pub fn role(mut self, role: Role) -> BootRequest {
         self.role = role;
+        self
+    }
+
+    /// Sets whether the boot of a [`Session`] needs this process: the next stage waits until a critical process is
+    /// ready, and one that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others of its
+    /// stage, and not waited for. Default: true.
+    ///
+    /// [`Session`]: crate::Session
+    pub fn critical(mut self, critical: bool) -> BootRequest {
+        self.critical = critical;
         self
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::model::check::LONGEST_TEXT;
 use crate::model::error::{Error, Result};
@@ -22,12 +23,12 @@ use crate::model::time;
 impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the names of the setters. `host` and `argv` are required;
     /// optional are `launcher`, `user`, `name`, `session`, `tree_id`, `role` (a name of
-    /// [`Role::from_name`](crate::Role::from_name)), `setup` (an array of lines), `setup_shell`, `environment` (an
-    /// object), `working_directory`, `umask` (a string of octal digits), `limits` (an object of names and numbers or
-    /// `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`), `start_timeout`, `ready_timeout`
-    /// and `grace` (numbers of seconds), `ready` (`"notify"`, `{"output": TEXT}` or
-    /// `{"port": NUMBER}`), `link_loss` (`"terminate"` or `"keep"`) and
-    /// `kill_tree` (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
+    /// [`Role::from_name`](crate::Role::from_name)), `critical` (`true` or `false`), `setup` (an array of lines),
+    /// `setup_shell`, `environment` (an object), `working_directory`, `umask` (a string of octal digits), `limits` (an
+    /// object of names and numbers or `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`),
+    /// `start_timeout`, `ready_timeout` and `grace` (numbers of seconds), `ready` (`"notify"`, `{"output": TEXT}` or
+    /// `{"port": NUMBER}`), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree` (`true` or `false`). JSON cannot
+    /// carry bytes that are not UTF-8.
     ///
     /// [`Launcher`](crate::Launcher) says how each launcher is written.
     ///
@@ -39,8 +40,8 @@ impl BootRequest {
         json::object::<Json>(json.as_bytes())?.try_into()
     }
 
-    /// Reads a session: a JSON array of objects, each of which is a request as
-    /// [`from_json`](BootRequest::from_json) reads it.
+    /// Reads a JSON array of objects, each of which is a request as [`from_json`](BootRequest::from_json) reads it.
+    /// [`Session::from_json`](crate::Session::from_json) also reads defaults, uuids and the options of a boot.
     ///
     /// # Errors
     /// [`Error::Json`] if the text is not such an array. [`Error::Invalid`] for values that
@@ -50,11 +51,20 @@ impl BootRequest {
         check_size(json)?;
         let list: Vec<Object<Json>> = serde_json::from_str(json)?;
         let numbered = list.into_iter().enumerate();
-        numbered.map(|(at, Object(json))| BootRequest::try_from(json).map_err(|error| located(error, at))).collect()
+        let request = |(at, Object(json)): (usize, Object<Json>)| {
+            BootRequest::try_from(json).map_err(|error| error.inside(&format!("[{at}]")))
+        };
+        numbered.map(request).collect()
+    }
+
+    /// Reads a request from the fields of a JSON object.
+    pub(crate) fn from_fields(fields: Map<String, Value>) -> Result<BootRequest> {
+        let Object(json) = serde_json::from_value::<Object<Json>>(Value::Object(fields))?;
+        json.try_into()
     }
 }
 
-fn check_size(json: &str) -> Result<()> {
+pub(crate) fn check_size(json: &str) -> Result<()> {
     if json.len() > LONGEST_TEXT {
         return Err(Error::invalid(
             "json",
@@ -63,13 +73,6 @@ fn check_size(json: &str) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-fn located(error: Error, at: usize) -> Error {
-    match error {
-        Error::Invalid { field, value, reason } => Error::Invalid { field: format!("[{at}].{field}"), value, reason },
-        other => other,
-    }
 }
 
 /// The JSON of a request.
@@ -88,6 +91,8 @@ struct Json {
     tree_id: String,
     #[serde(default)]
     role: Role,
+    #[serde(default = "yes")]
+    critical: bool,
     #[serde(default, deserialize_with = "strings")]
     setup: Vec<String>,
     setup_shell: Option<String>,
@@ -111,6 +116,10 @@ struct Json {
     launcher: Option<JsonLauncher>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
     without_showing(deserializer, "expected an array of strings")
 }
@@ -125,7 +134,7 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    let value = serde_json::Value::deserialize(deserializer)?;
+    let value = Value::deserialize(deserializer)?;
     T::deserialize(value).map_err(|_| D::Error::custom(expected))
 }
 
@@ -153,6 +162,7 @@ impl TryFrom<Json> for BootRequest {
         request.session = json.session;
         request.tree_id = json.tree_id;
         request.role = json.role;
+        request.critical = json.critical;
         request.setup = json.setup.into_iter().map(OsString::from).collect();
         request.setup_shell = json.setup_shell;
         request.environment = json.environment.into_iter().map(|(name, value)| (name, value.into())).collect();
@@ -210,7 +220,7 @@ mod tests {
     #[test]
     fn json_gives_what_the_setters_give() {
         let json = r#"{"host": "daq-1", "user": "daq", "argv": ["run", "a b"], "name": "n", "session": "s", "tree_id": "0.1",
-            "role": "application", "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
+            "role": "application", "critical": false, "setup": ["source env.sh"], "setup_shell": "bash", "environment": {"A": "$x"},
             "working_directory": "w", "umask": "027", "limits": {"core": "unlimited", "nofile": 4096}, "log_file": "l",
             "log_mode": "append", "start_timeout": 1.5, "ready_timeout": 2.5, "grace": 2, "link_loss": "keep",
             "kill_tree": true}"#;
@@ -220,6 +230,7 @@ mod tests {
             .session("s")
             .tree_id("0.1")
             .role(Role::Application)
+            .critical(false)
             .setup_line("source env.sh")
             .setup_shell("bash")
             .environment("A", "$x")
@@ -316,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_array_is_no_object_however_many_elements_it_has() {
-        let array = r#"["h", ["a"], null, "", "", "", "unknown", [], null, {}, null, null, {}, null, "fresh", null,
+        let array = r#"["h", ["a"], null, "", "", "", "unknown", true, [], null, {}, null, null, {}, null, "fresh", null,
             "terminate", false, null, null]"#;
         for said in [refused(array), BootRequest::list_from_json(&format!("[{array}]")).unwrap_err().to_string()] {
             assert!(said.contains("invalid type: sequence, expected an object"), "{said}");

@@ -28,6 +28,7 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_manager_wait_until_ready", "SSHPM_ERROR_TAKEN_OVER", "only of a kept process that is not ready"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
+    ("sshpm_session_results_get_result", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in a boot"),
     ("sshpm_launcher_get_hosts", "SSHPM_ERROR_LAUNCHER_TIMED_OUT", "it takes 20 s"),
 ];
 
@@ -48,7 +49,7 @@ fn provoked() -> BTreeMap<String, BTreeSet<String>> {
     let notes = scratch().join(format!("codes-{}", std::process::id()));
     let _ = fs::remove_file(&notes);
     let remote = Remote::start();
-    for name in ["bad_input", "codes", "codes_of_ends", "codes_of_keep", "codes_of_launchers"] {
+    for name in ["bad_input", "codes", "codes_of_ends", "codes_of_keep", "codes_of_launchers", "codes_of_sessions"] {
         let mut program = Command::new(compile_as(name, "codes", Link::Dynamic, &[]));
         know(&mut program, &remote);
         program.env("SSHPM_TEST_CODES", &notes);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The files of src/capi, in the order in which the header has their items.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 26] = [
     "codes",
     "result",
     "input",
@@ -21,6 +21,8 @@ const SOURCES: [&str; 24] = [
     "manager",
     "manager_query",
     "manager_kill",
+    "session",
+    "session_results",
     "event",
     "subscription",
     "output",

@@ -85,7 +85,7 @@ fn the_cxx_header_compiles_from_cxx17_on() {
 #[test]
 fn the_cxx_tests_compile_as_cxx20() {
     for compiler in ["g++", "clang++"] {
-        for test in ["cpp_life", "cpp_callbacks", "cpp_bad_input", "cpp_keep", "cpp_launchers"] {
+        for test in ["cpp_life", "cpp_callbacks", "cpp_bad_input", "cpp_keep", "cpp_launchers", "cpp_session"] {
             let code = format!("#include \"tests/c/{test}.cpp\"\n");
             match compile(compiler, "c++", "c++20", &[&WARNINGS[..], &["-I."]].concat(), &code) {
                 Some(output) => assert_silent(&format!("{compiler} {test}"), &output),
@@ -271,8 +271,8 @@ fn cxx_has_every_function_of_c() {
     // C++ must also have every constant that is a choice for such a function, or an answer of it.
     for line in HEADER.lines() {
         let Some(name) = line.strip_prefix("#define SSHPM_").and_then(|rest| rest.split(' ').next()) else { continue };
-        let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_"];
-        let answers = ["EXIT_SOURCE_", "STATE_", "EVENT_", "STREAM_", "FOUND_", "CLEAN_UP_"];
+        let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_", "ON_FAILURE_"];
+        let answers = ["EXIT_SOURCE_", "STATE_", "EVENT_", "STREAM_", "FOUND_", "CLEAN_UP_", "BOOT_", "SESSION_"];
         let kinds = [&choices[..], &answers].concat();
         if kinds.iter().any(|kind| name.starts_with(kind)) {
             assert!(words.contains(&format!("SSHPM_{name}").as_str()), "SSHPM_{name} is not in sshpm.hpp");

@@ -66,6 +66,11 @@ fn processes_without_ssh() {
 }
 
 #[test]
+fn sessions() {
+    run_with_remote("cpp_session", Link::Dynamic);
+}
+
+#[test]
 fn sixteen_threads() {
     run_with_remote("threads", Link::Dynamic);
 }

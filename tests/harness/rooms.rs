@@ -9,7 +9,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, ItemUse, UseTree};
 
 /// Each room may import those before it.
-const ROOMS: [&str; 8] = ["local", "model", "remote", "launch", "connect", "watch", "manager", "capi"];
+const ROOMS: [&str; 9] = ["local", "model", "remote", "launch", "connect", "watch", "manager", "session", "capi"];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

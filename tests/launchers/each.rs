@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The modules of test programs whose tests run by every launcher.
-const BODIES: [&str; 31] = [
+const BODIES: [&str; 32] = [
     "ends::exit_codes",
     "ends::guest",
     "ends::host_signals",
@@ -37,6 +37,7 @@ const BODIES: [&str; 31] = [
     "ready::notify",
     "ready::output",
     "ready::port",
+    "session::boot",
     "starts::disk",
     "starts::failures",
     "starts::log_files",
@@ -55,7 +56,7 @@ const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it tests launchers itself";
 
 /// The other test programs, and why they do not.
-const OTHERS: [(&str, &str); 37] = [
+const OTHERS: [(&str, &str); 38] = [
     ("c_api::abi", FORM),
     ("c_api::checked", FORM),
     ("c_api::codes", FORM),
@@ -91,6 +92,7 @@ const OTHERS: [(&str, &str); 37] = [
     ("links::without_clients", SSH),
     ("parity::python", "it is a Python program over the C library, with ssh"),
     ("random_run", "it runs at random by ssh and local"),
+    ("session::races", "it runs at random over ssh"),
     ("starts::login_shells", "it tests what sshd starts: no other launcher has login shells"),
     ("starts::numbers", REPORTS),
 ];

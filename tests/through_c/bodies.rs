@@ -47,6 +47,8 @@ mod ready_output;
 mod ready_port;
 #[path = "../starts/session.rs"]
 mod session;
+#[path = "../session/boot.rs"]
+mod session_boot;
 #[path = "../links/ssh_failures.rs"]
 mod ssh_failures;
 #[path = "../starts/failures.rs"]

@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::Error as _;
+
 use crate::local::sys;
 use crate::model::destination;
 
@@ -193,6 +195,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub(crate) fn invalid(field: impl Into<String>, value: impl AsRef<[u8]>, reason: impl Into<String>) -> Error {
         Error::Invalid { field: field.into(), value: shortened(value.as_ref()), reason: reason.into() }
+    }
+
+    /// Adds where the value stands: in which part of a JSON text, or at which place of a list.
+    pub(crate) fn inside(self, place: &str) -> Error {
+        match self {
+            Error::Invalid { field, value, reason } => {
+                Error::Invalid { field: format!("{place}.{field}"), value, reason }
+            }
+            Error::Json(error) => serde_json::Error::custom(format!("{place}: {error}")).into(),
+            other => other,
+        }
     }
 
     /// Adds the part of the request that the failure of a start concerns.

@@ -14,9 +14,10 @@ fn main() {
     }
     for (name, what) in c_header::types() {
         let rust = match what.split_once('(') {
-            Some((_, parameters)) => {
+            Some((gives, parameters)) => {
                 let parameters = parameters.trim_end_matches(')').split(", ").map(|parameter| parameter.trim());
-                format!("Option<unsafe extern \"C\" fn({})>", parameters.map(parameter).collect::<Vec<_>>().join(", "))
+                let parameters = parameters.map(parameter).collect::<Vec<_>>().join(", ");
+                format!("Option<unsafe extern \"C\" fn({parameters}){}>", result(gives))
             }
             None => rust_type(&what),
         };
@@ -34,13 +35,16 @@ fn main() {
     writeln!(code, "unsafe extern \"C\" {{").unwrap();
     for function in c_header::functions() {
         let parameters = function.parameters.iter().map(|(kind, name)| format!("{name}: {}", rust_type(kind)));
-        let gives =
-            if function.gives == "void" { String::new() } else { format!(" -> {}", rust_type(&function.gives)) };
-        let parameters = parameters.collect::<Vec<_>>().join(", ");
+        let (parameters, gives) = (parameters.collect::<Vec<_>>().join(", "), result(&function.gives));
         writeln!(code, "    pub fn {}({parameters}){gives};", function.name).unwrap();
     }
     writeln!(code, "}}").unwrap();
     std::fs::write(Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("c.rs"), code).unwrap();
+}
+
+/// Returns the result of a function of C as Rust declares it.
+fn result(gives: &str) -> String {
+    if gives == "void" { String::new() } else { format!(" -> {}", rust_type(gives)) }
 }
 
 /// Returns a parameter of C as Rust declares it.

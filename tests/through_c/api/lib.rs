@@ -18,6 +18,7 @@ mod manager;
 mod options;
 mod output;
 mod request;
+mod session;
 mod status;
 
 pub use events::{CallbackId, Event, EventKind, Subscription};
@@ -30,7 +31,8 @@ pub use output::OutputSubscription;
 pub use request::BootRequest;
 pub use rust::{
     CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, LauncherFailure, Limit,
-    LimitValue, LinkLossPolicy, LogMode, NotReadyReason, Output, OutputPiece, OutputStream, ProcessState, Ready,
-    Result, Role, RuntimePids, Signal, SshFailure, StartFailure, StartStage,
+    LimitValue, LinkLossPolicy, LogMode, NotReadyReason, OnFailure, Output, OutputPiece, OutputStream, ProcessState,
+    Ready, Result, Role, RuntimePids, SessionOutcome, Signal, SshFailure, StartFailure, StartStage,
 };
+pub use session::{BootState, Session, SessionProgress, SessionResults};
 pub use status::ExitStatus;

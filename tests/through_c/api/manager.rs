@@ -119,20 +119,8 @@ impl Manager {
         call: impl FnOnce(*mut c::sshpm_manager, *mut *mut c::sshpm_kill_results) -> c::sshpm_result,
     ) -> Result<KillResults> {
         let results = Owned::given(c::sshpm_kill_results_free, |out| call(self.get(), out))?;
-        let results = results.get();
-        // SAFETY: the results are ours, and what they lend is copied.
-        let result = |at| unsafe {
-            let uuid = copied(c::sshpm_kill_results_get_uuid(results, at)).unwrap();
-            let message = copied(c::sshpm_kill_results_get_message(results, at)).unwrap();
-            let status = c::sshpm_kill_results_get_status(results, at);
-            let code = c::sshpm_kill_results_get_result(results, at);
-            assert_eq!(status.is_null(), code != c::SSHPM_OK);
-            let end = if status.is_null() { Err(error(code, &message)) } else { Ok(ExitStatus::read(status)) };
-            assert!(end.as_ref().map_or(true, |status| status.to_string() == message));
-            (uuid, end)
-        };
-        // SAFETY: as above.
-        Ok((0..unsafe { c::sshpm_kill_results_count(results) }).map(result).collect())
+        // SAFETY: the results are ours.
+        Ok(unsafe { kill_results(results.get()) })
     }
 
     pub fn kill_processes<U: AsRef<str>>(&self, uuids: &[U], timeouts: &KillTimeouts) -> Result<KillResults> {
@@ -347,6 +335,26 @@ impl Manager {
         // SAFETY: a manager that is ours.
         check(unsafe { c::sshpm_manager_remove_callback(self.get(), id.0) }).unwrap();
     }
+}
+
+/// Reads the results of a kill.
+///
+/// # Safety
+/// The pointer is to results that live during the call.
+pub(crate) unsafe fn kill_results(results: *const c::sshpm_kill_results) -> KillResults {
+    // SAFETY: the caller's promise, and what they lend is copied.
+    let result = |at| unsafe {
+        let uuid = copied(c::sshpm_kill_results_get_uuid(results, at)).unwrap();
+        let message = copied(c::sshpm_kill_results_get_message(results, at)).unwrap();
+        let status = c::sshpm_kill_results_get_status(results, at);
+        let code = c::sshpm_kill_results_get_result(results, at);
+        assert_eq!(status.is_null(), code != c::SSHPM_OK);
+        let end = if status.is_null() { Err(error(code, &message)) } else { Ok(ExitStatus::read(status)) };
+        assert!(end.as_ref().map_or(true, |status| status.to_string() == message));
+        (uuid, end)
+    };
+    // SAFETY: as above.
+    (0..unsafe { c::sshpm_kill_results_count(results) }).map(result).collect()
 }
 
 fn output(read: Result<(Vec<u8>, u64)>) -> Result<Output> {

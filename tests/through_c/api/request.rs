@@ -27,6 +27,7 @@ enum Set {
     Session(String),
     TreeId(String),
     Role(Role),
+    Critical(bool),
     SetupLine(OsString),
     SetupShell(String),
     Environment(String, OsString),
@@ -92,6 +93,10 @@ impl BootRequest {
 
     pub fn role(self, role: Role) -> BootRequest {
         self.with(Set::Role(role))
+    }
+
+    pub fn critical(self, critical: bool) -> BootRequest {
+        self.with(Set::Critical(critical))
     }
 
     pub fn setup_line(self, line: impl Into<OsString>) -> BootRequest {
@@ -198,6 +203,8 @@ impl Set {
             Set::Session(session) => texts("session", session.as_bytes(), c::sshpm_boot_request_set_session),
             Set::TreeId(id) => texts("tree_id", id.as_bytes(), c::sshpm_boot_request_set_tree_id),
             Set::Role(role) => texts("role", role.as_str().as_bytes(), c::sshpm_boot_request_set_role),
+            // SAFETY: as above.
+            Set::Critical(critical) => check(unsafe { c::sshpm_boot_request_set_critical(request, *critical) }),
             Set::SetupLine(line) => texts("setup", line.as_bytes(), c::sshpm_boot_request_add_setup_line),
             Set::SetupShell(shell) => texts("setup_shell", shell.as_bytes(), c::sshpm_boot_request_set_setup_shell),
             Set::WorkingDirectory(directory) => texts(
