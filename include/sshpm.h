@@ -2707,7 +2707,8 @@ sshpm_result sshpm_session_new(sshpm_session **out_session);
  * any other value of a request replaces the default. "session" is an object with "order" (an array of roles),
  * "minimum" (an object of roles and numbers), "on_failure" ("stop", "roll-back", "continue") and "timeout" (seconds).
  *
- * An array of requests is read, too: it stands for an object that has only "processes".
+ * An array of requests is read, too: it stands for an object that has only "processes". docs/session.schema.json
+ * describes both forms as a JSON Schema.
  *
  * Any thread. Does not block.
  *

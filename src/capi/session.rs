@@ -75,7 +75,8 @@ pub unsafe extern "C" fn sshpm_session_new(out_session: *mut *mut sshpm_session)
 /// any other value of a request replaces the default. "session" is an object with "order" (an array of roles),
 /// "minimum" (an object of roles and numbers), "on_failure" ("stop", "roll-back", "continue") and "timeout" (seconds).
 ///
-/// An array of requests is read, too: it stands for an object that has only "processes".
+/// An array of requests is read, too: it stands for an object that has only "processes". docs/session.schema.json
+/// describes both forms as a JSON Schema.
 ///
 /// Any thread. Does not block.
 ///

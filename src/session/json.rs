@@ -28,7 +28,8 @@ impl Session {
     /// - `session`: an object with `order` (an array of roles), `minimum` (an object of roles and numbers), `on_failure`
     ///   (`"stop"`, `"roll-back"` or `"continue"`) and `timeout` (a number of seconds). All of them are optional.
     ///
-    /// An array of requests is read, too: it stands for an object that has only `processes`.
+    /// An array of requests is read, too: it stands for an object that has only `processes`. The file
+    /// `docs/session.schema.json` describes both forms as a JSON Schema.
     ///
     /// # Errors
     /// [`Error::Json`] if the text is not such JSON, and [`Error::Invalid`] for values that

@@ -56,7 +56,7 @@ const HARNESS: &str = "it tests the tests";
 const OWN: &str = "it tests launchers itself";
 
 /// The other test programs, and why they do not.
-const OTHERS: [(&str, &str); 38] = [
+const OTHERS: [(&str, &str); 39] = [
     ("c_api::abi", FORM),
     ("c_api::checked", FORM),
     ("c_api::codes", FORM),
@@ -93,6 +93,7 @@ const OTHERS: [(&str, &str); 38] = [
     ("parity::python", "it is a Python program over the C library, with ssh"),
     ("random_run", "it runs at random by ssh and local"),
     ("session::races", "it runs at random over ssh"),
+    ("session::schema", FORM),
     ("starts::login_shells", "it tests what sshd starts: no other launcher has login shells"),
     ("starts::numbers", REPORTS),
 ];

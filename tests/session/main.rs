@@ -11,3 +11,4 @@ mod support;
 
 mod boot;
 mod races;
+mod schema;
