@@ -8,7 +8,7 @@
  *       --seconds N         shut down N seconds after the boot, when all run; default: on Ctrl-C
  *       --crash NAME        crash this application after the boot, to show the restart
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own.
+ * SESSION.json has the processes, their defaults, and how they boot (see sshpm_session_from_json).
  *
  * Exit code: 0 when each application ran, and in the end ended as asked; 1 when not; 2 when a call failed.
  *
@@ -81,13 +81,10 @@ private:
 /// One session: boots its applications, restarts them, and shuts them down.
 class run_control {
 public:
-    run_control(const sshpm::options &options, sshpm::boot_request_list requests)
-        : requests_(std::move(requests)), manager_(options), events_(manager_.subscribe()) {
-        for (std::size_t i = 0; i < requests_.size(); i++) {
-            const std::string name = requests_[i].get_name();
-            if (name.empty() || !applications_.emplace(name, member{i}).second) {
-                throw std::runtime_error("each process needs a name of its own, not \"" + name + "\"");
-            }
+    run_control(const sshpm::options &options, sshpm::session session)
+        : session_(std::move(session)), manager_(options), events_(manager_.subscribe()) {
+        for (std::size_t i = 0; i < session_.size(); i++) {
+            applications_.emplace(session_.get_uuid(i), member{i});
         }
     }
 
@@ -97,19 +94,25 @@ public:
         events_.wake();
     }
 
-    /// Starts all applications and waits until each runs. Returns whether all started.
+    /// Boots all applications in stages. Returns whether the boot is complete.
     bool boot() {
-        for (auto &[name, application] : applications_) {
-            start(name, application);
-        }
         const auto begun = clock_type::now();
-        while (!stopped_ && !failed_ && count(&member::running) < applications_.size()) {
-            take_event(sshpm::timeout());
-        }
+        const sshpm::session_results results =
+            manager_.start_session(session_, [this](const sshpm::session_progress &) { return !stopped_; });
         const std::chrono::duration<double> took = clock_type::now() - begun;
+        for (const sshpm::session_result result : results) {
+            member &application = applications_.at(std::string(result.get_uuid()));
+            const sshpm::boot_state state = result.get_state();
+            application.running = state == sshpm::boot_state::started || state == sshpm::boot_state::ready;
+            if (state == sshpm::boot_state::failed) {
+                std::cout << result.get_message() << '\n';
+            } else if (state != sshpm::boot_state::not_started) {
+                application.start_number = manager_.get_start_number(result.get_uuid());
+            }
+        }
         std::cout << count(&member::running) << " of " << applications_.size() << " run after " << took.count()
-                  << " s\n";
-        return !failed_;
+                  << " s: " << results.get_outcome_message() << '\n';
+        return results.get_outcome() == sshpm::session_outcome::complete;
     }
 
     /// Makes an application crash, unless `stop` was called. `watch` handles its exit.
@@ -169,7 +172,7 @@ private:
     }
 
     void start(const std::string &name, member &application) {
-        application.start_number = manager_.start_process(name, requests_[application.place]);
+        application.start_number = manager_.start_process(name, session_.get_request(application.place));
     }
 
     void take_event(sshpm::timeout wait) {
@@ -230,7 +233,7 @@ private:
         std::cout << name << " is started again\n";
     }
 
-    sshpm::boot_request_list requests_;
+    sshpm::session session_;
     sshpm::manager manager_;
     sshpm::subscription events_;
     std::map<std::string, member> applications_;
@@ -273,12 +276,12 @@ arguments parse(int argc, char **argv) {
     return parsed;
 }
 
-sshpm::boot_request_list read_session(const std::string &path) {
+sshpm::session read_session(const std::string &path) {
     std::ifstream file(path);
     if (!file) {
         throw std::runtime_error(path + ": cannot be read");
     }
-    return sshpm::boot_request_list::from_json(std::string(std::istreambuf_iterator<char>(file), {}));
+    return sshpm::session::from_json(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 int run(const arguments &arguments) {

@@ -8,7 +8,7 @@
  *       --local             every host is this machine: the shells are started here, without ssh
  *       --times N           how often to crash it (default 3)
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Only the first one is used.
+ * SESSION.json has the processes (see sshpm_session_from_json). Only the first one is used.
  *
  * Exit code: 0 when each crash was reported as a crash, and the last start ended as asked; 1 when not.
  */
@@ -43,9 +43,9 @@ static void check(sshpm_result result, const char *what) {
     }
 }
 
-static sshpm_boot_request_list *read_session(const char *path) {
+static sshpm_session *read_session(const char *path) {
     static char json[1 << 20];
-    sshpm_boot_request_list *requests;
+    sshpm_session *session;
     FILE *file = fopen(path, "r");
     size_t size;
 
@@ -58,11 +58,11 @@ static sshpm_boot_request_list *read_session(const char *path) {
     }
     fclose(file);
     json[size] = '\0';
-    check(sshpm_boot_request_list_from_json(json, &requests), path);
-    if (sshpm_boot_request_list_count(requests) == 0) {
+    check(sshpm_session_from_json(json, &session), path);
+    if (sshpm_session_count(session) == 0) {
         fail("%s: contains no process", path);
     }
-    return requests;
+    return session;
 }
 
 /* Starts the application, always with the same uuid, and returns its pid. */
@@ -97,10 +97,11 @@ int main(int argc, char **argv) {
     sshpm_options *options;
     sshpm_launcher *launcher;
     sshpm_manager *manager;
-    sshpm_boot_request_list *requests;
+    sshpm_session *session;
     const sshpm_boot_request *request;
     sshpm_exit_status *status;
-    char *name, *end;
+    const char *name;
+    char *end;
     int64_t pid, former;
     bool local = false, as_asked;
 
@@ -127,9 +128,9 @@ int main(int argc, char **argv) {
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    requests = read_session(file);
-    request = sshpm_boot_request_list_get(requests, 0);
-    check(sshpm_boot_request_get_name(request, &name), "name");
+    session = read_session(file);
+    request = sshpm_session_get_request(session, 0);
+    name = sshpm_session_get_uuid(session, 0);
     check(sshpm_options_new(&options), "options");
     check(sshpm_options_set_ssh_config(options, ssh_config), "ssh_config");
     if (local) {
@@ -153,7 +154,6 @@ int main(int argc, char **argv) {
 
     sshpm_exit_status_free(status);
     sshpm_manager_free(manager);
-    sshpm_string_free(name);
-    sshpm_boot_request_list_free(requests);
+    sshpm_session_free(session);
     return output_is_complete("crash_and_restart") && as_asked ? 0 : 1;
 }

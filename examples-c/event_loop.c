@@ -8,7 +8,8 @@
  *       --local             every host is this machine: the shells are started here, without ssh
  *       --seconds N         shut down N seconds after the boot (default 5); Ctrl-C shuts down at once
  *
- * SESSION.json is an array of boot requests (see sshpm_boot_request_from_json). Each needs a name of its own.
+ * SESSION.json has the processes and their defaults (see sshpm_session_from_json). This program starts all of them at
+ * once, because a boot in stages would block the loop.
  *
  * Exit code: 0 when each process ran, and ended after it was asked to; 1 when not.
  */
@@ -69,9 +70,9 @@ static int checked(int value, const char *what) {
     return value;
 }
 
-static sshpm_boot_request_list *read_session(const char *path) {
+static sshpm_session *read_session(const char *path) {
     static char json[1 << 20];
-    sshpm_boot_request_list *requests;
+    sshpm_session *session;
     FILE *file = fopen(path, "r");
     size_t size;
 
@@ -84,8 +85,8 @@ static sshpm_boot_request_list *read_session(const char *path) {
     }
     fclose(file);
     json[size] = '\0';
-    check(sshpm_boot_request_list_from_json(json, &requests), path);
-    return requests;
+    check(sshpm_session_from_json(json, &session), path);
+    return session;
 }
 
 /* ---- the descriptors ---- */
@@ -272,15 +273,12 @@ static void close_loop(const struct loop *loop) {
     sshpm_manager_free(loop->manager);
 }
 
-static void start_all(struct loop *loop, const sshpm_boot_request_list *requests) {
+static void start_all(struct loop *loop, const sshpm_session *session) {
     size_t i;
-    loop->processes = sshpm_boot_request_list_count(requests);
+    loop->processes = sshpm_session_count(session);
     for (i = 0; i < loop->processes; i++) {
-        const sshpm_boot_request *request = sshpm_boot_request_list_get(requests, i);
-        char *name;
-        check(sshpm_boot_request_get_name(request, &name), "name");
-        check(sshpm_manager_start_process(loop->manager, name, request, NULL), name);
-        sshpm_string_free(name);
+        const char *uuid = sshpm_session_get_uuid(session, i);
+        check(sshpm_manager_start_process(loop->manager, uuid, sshpm_session_get_request(session, i), NULL), uuid);
     }
 }
 
@@ -288,7 +286,7 @@ int main(int argc, char **argv) {
     struct loop loop;
     const char *file = NULL, *ssh_config = NULL;
     char *end;
-    sshpm_boot_request_list *requests;
+    sshpm_session *session;
     bool good, local = false;
     int at;
 
@@ -317,10 +315,10 @@ int main(int argc, char **argv) {
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    requests = read_session(file);
+    session = read_session(file);
     open_loop(&loop, ssh_config, local);
-    start_all(&loop, requests);
-    sshpm_boot_request_list_free(requests);
+    start_all(&loop, session);
+    sshpm_session_free(session);
     run(&loop);
     close_loop(&loop);
     printf("%zu of %zu ran, %zu have ended\n", loop.started, loop.processes, loop.ended);
