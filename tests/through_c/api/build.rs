@@ -73,6 +73,7 @@ fn rust_type(of: &str) -> String {
         "double" => "f64",
         "bool" => "bool",
         "int32_t" => "i32",
+        "uint16_t" => "u16",
         "uint32_t" => "u32",
         "int64_t" => "i64",
         "uint64_t" => "u64",
