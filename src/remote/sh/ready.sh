@@ -21,12 +21,12 @@ _prepare_ready() {
         [ -r /proc/net/tcp ] || _quit port-table
         ! _is_listened_on || _quit port-taken
         ;;
-    notify) mkfifo "$_stem.n" || _quit runtime ;;
+    notify) LC_ALL=C mkfifo "$_stem.n" || _quit runtime ;;
     log)
         # A device never ends.
         [ -f "$_log_file" ] || return 0
-        mkfifo "$_stem.n" || _quit runtime
-        _log_start=$(wc -c <"$_log_file")
+        LC_ALL=C mkfifo "$_stem.n" || _quit runtime
+        _log_start=$(LC_ALL=C exec wc -c <"$_log_file")
         ;;
     esac
     return 0
@@ -36,7 +36,7 @@ _prepare_ready() {
 # Needs _ready_port, in hexadecimal digits.
 # Returns 0 if so.
 _is_listened_on() {
-    grep -qs ":$_ready_port [0-9A-F]*:[0-9A-F]* 0A " /proc/net/tcp /proc/net/tcp6
+    LC_ALL=C grep -qs ":$_ready_port [0-9A-F]*:[0-9A-F]* 0A " /proc/net/tcp /proc/net/tcp6
 }
 
 # Starts the sign reader, and the tail that it reads.
@@ -47,7 +47,7 @@ _begin_ready() {
     [ -p "$_stem.n" ] || return 0
     if [ "$_ready" = log ]; then
         _former_job=$!
-        { trap '' HUP INT QUIT PIPE TERM USR1 USR2; exec tail -c "+$((_log_start + 1))" -f "$_log_file" >"$_stem.n" 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } &
+        { trap '' HUP INT QUIT PIPE TERM USR1 USR2; LC_ALL=C exec tail -c "+$((_log_start + 1))" -f "$_log_file" >"$_stem.n" 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } &
         _check_job
         _sign_tail=$!
         ! _find_start "$_sign_tail" || _sign_tail_start=$_process_start
@@ -112,7 +112,7 @@ _judge_line() {
 # Needs _log_file, _log_start and _ready_text.
 # Returns 0 if it is there.
 _has_sign_in_log() {
-    tail -c "+$((_log_start + 1))" "$_log_file" | grep -qF -e "$_ready_text"
+    LC_ALL=C tail -c "+$((_log_start + 1))" "$_log_file" | LC_ALL=C grep -qF -e "$_ready_text"
 }
 
 # Checks that process $1, which was started at $2, has begun to end: its flags have PF_EXITING before its descriptors are
