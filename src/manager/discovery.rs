@@ -127,7 +127,7 @@ impl Manager {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
         // Of a process of this manager, the host would say that a manager controls it.
-        self.table.read().admit(uuid)?;
+        self.shared.table.admit(uuid)?;
         let found = self.find_on(host, user, uuid)?;
         let refuse = |reason| Err(Error::NotAdoptable { uuid: uuid.to_owned(), reason });
         let is_there = |found: &&FoundProcess| !matches!(found.state, FoundState::Gone);
@@ -152,7 +152,7 @@ impl Manager {
         if let Some(user) = user_of(metadata) {
             process.set_user(user.to_owned());
         }
-        let process = self.watch(process, Some(remote))?;
+        let process = self.shared.watch(process, Some(remote))?;
         self.await_adoption(&process)?;
         Ok(process.start_number)
     }
@@ -173,7 +173,7 @@ impl Manager {
         if answer.is_err() {
             process.release();
             self.shared.pool.wake();
-            self.remove(process);
+            self.shared.table.remove(process);
         }
         answer
     }

@@ -1,7 +1,7 @@
 //! The public calls of the crate, one theme in each file.
 //!
 //! # What it is for
-//! [`Manager`] has the table of processes, starts them, and lets go of them. `kill` ends processes, `query` asks about
+//! [`Manager`] starts processes, and lets go of them. `kill` ends processes, `query` asks about
 //! them, `hosts` checks hosts, `discovery` finds, adopts and cleans up, `metadata` and `log_file` read files of hosts.
 //! `collect` reads what a script writes, to its last report.
 //!
@@ -16,8 +16,7 @@
 //! [`LogFollower`]: log_file::LogFollower
 //!
 //! # Locks
-//! The table and the list of watchers have a lock each. No thread holds both together, and none holds one of them while
-//! it waits, spawns, sends or calls a callback.
+//! This room has none but those of [`LogFollower`]s.
 
 pub(crate) mod collect;
 pub(crate) mod discovery;
@@ -27,14 +26,11 @@ pub(crate) mod log_file;
 pub(crate) mod metadata;
 pub(crate) mod query;
 
-use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
-use parking_lot::{Mutex, RwLock};
 
 use crate::connect::pool::Pool;
 use crate::launch::target::Target;
@@ -46,13 +42,11 @@ use crate::model::launcher::Launcher;
 use crate::model::options::Options;
 use crate::model::request::BootRequest;
 use crate::remote::instance::Instance;
-use crate::watch::case::Remote;
 use crate::watch::event::Hub;
 use crate::watch::kill::{KillResults, KillTimeouts};
 use crate::watch::process::{Announcement, Outcome, Process};
 use crate::watch::shared::Shared;
-use crate::watch::state::Input;
-use crate::watch::watcher;
+use crate::watch::table::{self, Table};
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -110,44 +104,9 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// [`shutdown`](Manager::shutdown) before. In a child that this program has forked, dropping the manager does nothing,
 /// because the processes belong to the parent.
 pub struct Manager {
-    pub(crate) table: RwLock<Table>,
-    watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
     pub(crate) shared: Arc<Shared>,
     /// The pid of the program that made the manager: a forked child has another one.
     host_pid: u32,
-}
-
-/// The processes that a manager knows, by uuid.
-#[derive(Default)]
-pub(crate) struct Table {
-    pub processes: HashMap<String, Arc<Process>>,
-    last_start_number: u64,
-    /// Whether the manager refuses further starts.
-    closed: bool,
-}
-
-impl Table {
-    /// Refuses a process that cannot be added now.
-    fn admit(&self, uuid: &str) -> Result<()> {
-        if self.closed {
-            return Err(Error::ShutDown);
-        }
-        if self.processes.get(uuid).is_some_and(|known| !known.state().is_settled()) {
-            return Err(Error::UuidInUse { uuid: uuid.to_owned() });
-        }
-        Ok(())
-    }
-
-    /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
-    fn enter(&mut self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
-        self.admit(process.uuid())?;
-        let uuid = process.uuid().to_owned();
-        self.last_start_number += 1;
-        process.start_number = self.last_start_number;
-        let process = Arc::new(process);
-        let replaced = self.processes.insert(uuid, Arc::clone(&process));
-        Ok((process, replaced))
-    }
 }
 
 impl Manager {
@@ -169,9 +128,7 @@ impl Manager {
             pool.ssh_version();
         }
         Ok(Manager {
-            table: RwLock::default(),
-            watchers: Mutex::default(),
-            shared: Arc::new(Shared { pool, hub: Hub::new(), name: random_name()? }),
+            shared: Arc::new(Shared { table: Table::default(), pool, hub: Hub::new(), name: random_name()? }),
             host_pid: std::process::id(),
         })
     }
@@ -198,13 +155,13 @@ impl Manager {
     pub(crate) fn start(&self, uuid: &str, request: &BootRequest) -> Result<Arc<Process>> {
         let launcher = self.launcher_for(uuid, request)?;
         let instance = Instance { uuid: uuid.to_owned(), id: random_name()? };
-        self.watch(Process::new(instance, request.clone(), launcher), None)
+        self.shared.watch(Process::new(instance, request.clone(), launcher), None)
     }
 
     /// Refuses a process that [`start_process`](Manager::start_process) would refuse now.
     pub(crate) fn check_start(&self, uuid: &str, request: &BootRequest) -> Result<()> {
         self.launcher_for(uuid, request)?;
-        self.table.read().admit(uuid)
+        self.shared.table.admit(uuid)
     }
 
     /// Returns the launcher of a process, or what is wrong with the request.
@@ -219,73 +176,6 @@ impl Manager {
         launcher.resolve_path();
         Target { launcher: &launcher, host: &request.host, user: request.user.as_deref(), uuid: Some(uuid) }.check()?;
         Ok(launcher)
-    }
-
-    /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
-    pub(crate) fn watch(&self, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
-        // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes the table
-        // finds every process in it.
-        let (process, replaced) = self.table.write().enter(process)?;
-        let predecessors: Vec<_> = {
-            let watchers = self.watchers.lock();
-            watchers
-                .iter()
-                .map(|(predecessor, _)| predecessor)
-                .filter(|predecessor| predecessor.uuid() == process.uuid())
-                .cloned()
-                .collect()
-        };
-        let (watched, shared) = (Arc::clone(&process), Arc::clone(&self.shared));
-        let run = move || watcher::watch(watched, &predecessors, shared, adopted);
-        match sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run) {
-            Ok(thread) => {
-                if let Some(replaced) = replaced {
-                    replaced.acknowledge();
-                }
-                self.keep_watcher(Arc::clone(&process), thread);
-                Ok(process)
-            }
-            Err(error) => {
-                let error = Error::local("starting a watcher thread", error);
-                self.put_back(&process, replaced, &error);
-                Err(error)
-            }
-        }
-    }
-
-    /// Takes a process without a thread from the table again. Another call may have found it, and may wait for it.
-    fn put_back(&self, process: &Arc<Process>, replaced: Option<Arc<Process>>, error: &Error) {
-        {
-            let mut table = self.table.write();
-            if table.processes.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process)) {
-                table.processes.remove(process.uuid());
-                table.processes.extend(replaced.map(|replaced| (replaced.uuid().to_owned(), replaced)));
-            }
-        }
-        process.take(Input::Kill);
-        process.settle(Input::ClientEnded, |_| Err(error.clone()));
-        // An adopted process has no client that could end: the manager lets go of it.
-        process.settle(Input::Detach, |_| Err(error.clone()));
-        process.announce(Announcement::Complete);
-        process.end_watch();
-    }
-
-    /// Keeps a watcher's thread, so that it is joined when it has ended.
-    fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
-        self.watchers.lock().push((process, thread));
-        self.join_ended();
-    }
-
-    /// Joins the watchers that have ended.
-    fn join_ended(&self) {
-        let ended = {
-            let mut watchers = self.watchers.lock();
-            let (watching, ended) =
-                mem::take(&mut *watchers).into_iter().partition(|(process, _)| process.is_watched());
-            *watchers = watching;
-            ended
-        };
-        join(ended);
     }
 
     /// Removes a process that has ended from the table. Its exit status and output are dropped; the host of a
@@ -312,7 +202,7 @@ impl Manager {
     /// [`Error::InsideCallback`]. All other errors are in the results of the processes.
     pub fn shutdown(&self, timeout: Duration) -> Result<KillResults> {
         refuse_inside_callback()?;
-        self.close();
+        self.shared.table.close();
         let until = sys::deadline(timeout);
         let mut results = self.kill_in_order(&self.active_process_keys(), &KillTimeouts::default(), until);
         let deadline = Instant::now() + DROP_TIMEOUT;
@@ -337,24 +227,19 @@ impl Manager {
     /// [`Error::InsideCallback`].
     pub fn detach(&self) -> Result<()> {
         refuse_inside_callback()?;
-        self.close();
+        self.shared.table.close();
         self.let_go(Instant::now() + DROP_TIMEOUT);
         Ok(())
     }
 
-    /// Refuses further starts.
-    fn close(&self) {
-        self.table.write().closed = true;
-    }
-
     /// Returns whether the manager was shut down or detached.
     pub(crate) fn is_closed(&self) -> bool {
-        self.table.read().closed
+        self.shared.table.is_closed()
     }
 
     /// Returns the process with a uuid.
     pub(crate) fn find(&self, uuid: &str) -> Result<Arc<Process>> {
-        self.table.read().processes.get(uuid).cloned().ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
+        self.shared.table.find(uuid)
     }
 
     /// Returns the process with a uuid, for a call that blocks.
@@ -363,20 +248,9 @@ impl Manager {
         self.find(uuid)
     }
 
-    /// Removes exactly this process from the table: its uuid may have been started again. Returns whether it was
-    /// there.
-    pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
-        let mut table = self.table.write();
-        let there = table.processes.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process));
-        if there {
-            table.processes.remove(process.uuid());
-        }
-        there
-    }
-
     /// Removes a process from the table whose end the caller returns or drops. Returns whether it was there.
     pub(crate) fn take_out(&self, process: &Arc<Process>) -> bool {
-        let there = self.remove(process);
+        let there = self.shared.table.remove(process);
         if there {
             process.acknowledge();
         }
@@ -385,9 +259,9 @@ impl Manager {
 
     /// Lets go of every process, and waits for the watchers.
     fn let_go(&self, deadline: Instant) {
-        let watchers = mem::take(&mut *self.watchers.lock());
+        let watchers = self.shared.table.take_watchers();
         // Those of the table, too: a process that was just started, or that another call waits for, is only there.
-        let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
+        let mut processes = self.shared.table.all();
         processes.extend(watchers.iter().map(|(process, _)| Arc::clone(process)));
         for process in &processes {
             process.release();
@@ -403,7 +277,7 @@ impl Manager {
         }
         wait_for_watchers(processes.iter().filter(watched), deadline);
         let (ended, stuck): (Vec<_>, Vec<_>) = watchers.into_iter().partition(|(process, _)| !process.is_watched());
-        join(ended);
+        table::join(ended);
         for (process, _thread) in stuck {
             log::warn!("{}: its watcher did not end in time and is left behind", process.uuid());
         }
@@ -417,11 +291,9 @@ impl Drop for Manager {
             // A forked child has the parent's descriptors, but not its threads; it may have locks that no thread will
             // ever unlock. Closing a lifeline here would end the parent's. So nothing is dropped.
             mem::forget(Arc::clone(&self.shared));
-            mem::forget(mem::take(&mut *self.table.get_mut()));
-            mem::forget(mem::take(self.watchers.get_mut()));
             return;
         }
-        self.close();
+        self.shared.table.close();
         let deadline = Instant::now() + DROP_TIMEOUT;
         self.let_go(deadline);
         self.shared.hub.close(deadline);
@@ -471,21 +343,13 @@ fn wait_for_watchers<'a>(processes: impl Iterator<Item = &'a Arc<Process>>, dead
     }
 }
 
-/// Joins the threads of watchers that have ended: they only have to return.
-fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
-    for (process, thread) in ended {
-        if thread.join().is_err() {
-            log::error!("{}: its watcher panicked", process.uuid());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::exit_status::{ClientEnd, ExitSource, ExitStatus};
     use crate::model::role::Role;
     use crate::model::signal::Signal;
+    use crate::watch::state::Input;
 
     /// Returns a process that has ended by itself, and whose watcher has ended.
     fn ended_process() -> Process {
@@ -498,21 +362,6 @@ mod tests {
         process.announce(Announcement::Complete);
         process.end_watch();
         process
-    }
-
-    #[test]
-    fn a_process_without_a_thread_is_settled() {
-        let instance = || Instance { uuid: "u".to_owned(), id: String::new() };
-        let request = || BootRequest::new("h", ["true"]);
-        let started = Process::new(instance(), request(), Launcher::Local);
-        let adopted = Process::adopted(instance(), request(), Launcher::Local, 1);
-        for process in [started, adopted] {
-            let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
-            let (process, _) = manager.table.write().enter(process).unwrap();
-            manager.put_back(&process, None, &Error::ShutDown);
-            assert!(matches!(process.outcome_after(Announcement::Complete), Some(Err(Error::ShutDown))));
-            assert!(!process.is_watched() && manager.find("u").is_err());
-        }
     }
 
     /// Every call that returns an end to the program, or drops it, acknowledges the end; other calls do not.
@@ -544,7 +393,7 @@ mod tests {
         ];
         for (name, acknowledges, call) in calls {
             let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
-            let (process, _) = manager.table.write().enter(ended_process()).unwrap();
+            let (process, _) = manager.shared.table.enter(ended_process()).unwrap();
             assert!(!process.is_acknowledged(), "{name}");
             call(&manager);
             assert_eq!(process.is_acknowledged(), acknowledges, "{name}");

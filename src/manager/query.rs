@@ -34,13 +34,13 @@ impl Manager {
     /// Returns whether a process is in the state `Starting`, `Running` or `Ending`, as the manager knows it; false for
     /// an unknown uuid. Does not block, and asks no host: it takes less than 1 µs.
     pub fn is_process_alive(&self, uuid: &str) -> bool {
-        self.table.read().processes.get(uuid).is_some_and(|process| process.is_alive())
+        self.shared.table.is_alive(uuid)
     }
 
     /// Returns the uuids of all processes in the table, also of those that have ended, in the order of their starts.
     /// Does not block.
     pub fn active_process_keys(&self) -> Vec<String> {
-        let mut processes: Vec<_> = self.table.read().processes.values().cloned().collect();
+        let mut processes = self.shared.table.all();
         processes.sort_by_key(|process| process.start_number);
         processes.iter().map(|process| process.uuid().to_owned()).collect()
     }

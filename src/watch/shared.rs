@@ -5,9 +5,11 @@ use crate::launch::target::Target;
 use crate::model::error::Result;
 use crate::model::options::Options;
 use crate::watch::event::Hub;
+use crate::watch::table::Table;
 
 /// What the calls and the watchers of a manager share.
 pub(crate) struct Shared {
+    pub table: Table,
     pub pool: Pool,
     pub hub: Hub,
     /// The manager's name for wrappers: only the manager that has a link may replace that link by a new one.

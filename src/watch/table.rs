@@ -1,0 +1,168 @@
+//! The processes of a manager by uuid, and the threads that watch them.
+//!
+//! Lock order: the two locks here are leaves, and no thread holds both together.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::bounded;
+use parking_lot::{Mutex, RwLock};
+
+use crate::local::sys;
+use crate::model::error::{Error, Result};
+use crate::watch::case::Remote;
+use crate::watch::process::Process;
+use crate::watch::shared::Shared;
+use crate::watch::watcher;
+
+/// The processes of a manager, and their watchers.
+#[derive(Default)]
+pub(crate) struct Table {
+    processes: RwLock<Processes>,
+    /// The watchers that are not joined.
+    watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
+}
+
+/// The processes that a manager knows, by uuid.
+#[derive(Default)]
+struct Processes {
+    by_uuid: HashMap<String, Arc<Process>>,
+    last_start_number: u64,
+    /// Whether the manager refuses further starts.
+    closed: bool,
+}
+
+impl Processes {
+    /// Refuses a process that cannot be added now.
+    fn admit(&self, uuid: &str) -> Result<()> {
+        if self.closed {
+            return Err(Error::ShutDown);
+        }
+        if self.by_uuid.get(uuid).is_some_and(|known| !known.state().is_settled()) {
+            return Err(Error::UuidInUse { uuid: uuid.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn has(&self, process: &Arc<Process>) -> bool {
+        self.by_uuid.get(process.uuid()).is_some_and(|known| Arc::ptr_eq(known, process))
+    }
+}
+
+impl Table {
+    /// Refuses a process that cannot be added now.
+    pub(crate) fn admit(&self, uuid: &str) -> Result<()> {
+        self.processes.read().admit(uuid)
+    }
+
+    /// Refuses further starts.
+    pub(crate) fn close(&self) {
+        self.processes.write().closed = true;
+    }
+
+    /// Returns whether further starts are refused.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.processes.read().closed
+    }
+
+    /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
+    pub(crate) fn enter(&self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
+        // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes the table
+        // finds every process in it.
+        let mut processes = self.processes.write();
+        processes.admit(process.uuid())?;
+        processes.last_start_number += 1;
+        process.start_number = processes.last_start_number;
+        let process = Arc::new(process);
+        let replaced = processes.by_uuid.insert(process.uuid().to_owned(), Arc::clone(&process));
+        Ok((process, replaced))
+    }
+
+    /// Removes exactly this process: its uuid may have been started again. Returns whether it was there.
+    pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
+        let mut processes = self.processes.write();
+        let there = processes.has(process);
+        if there {
+            processes.by_uuid.remove(process.uuid());
+        }
+        there
+    }
+
+    /// Returns the process with a uuid.
+    pub(crate) fn find(&self, uuid: &str) -> Result<Arc<Process>> {
+        let found = self.processes.read().by_uuid.get(uuid).cloned();
+        found.ok_or_else(|| Error::UnknownUuid { uuid: uuid.to_owned() })
+    }
+
+    /// Returns whether there is a process with this uuid that is alive.
+    pub(crate) fn is_alive(&self, uuid: &str) -> bool {
+        self.processes.read().by_uuid.get(uuid).is_some_and(|process| process.is_alive())
+    }
+
+    /// Returns all processes, in any order.
+    pub(crate) fn all(&self) -> Vec<Arc<Process>> {
+        self.processes.read().by_uuid.values().cloned().collect()
+    }
+
+    /// Takes all watchers. The caller joins them.
+    pub(crate) fn take_watchers(&self) -> Vec<(Arc<Process>, JoinHandle<()>)> {
+        mem::take(&mut *self.watchers.lock())
+    }
+
+    /// Returns the processes with this uuid whose watchers may not have ended.
+    fn watched(&self, uuid: &str) -> Vec<Arc<Process>> {
+        let watchers = self.watchers.lock();
+        watchers.iter().map(|(process, _)| process).filter(|process| process.uuid() == uuid).cloned().collect()
+    }
+
+    /// Keeps a watcher's thread, so that it is joined when it has ended, and joins those that have ended.
+    fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
+        let ended = {
+            let mut watchers = self.watchers.lock();
+            watchers.push((process, thread));
+            let (watching, ended) =
+                mem::take(&mut *watchers).into_iter().partition(|(process, _)| process.is_watched());
+            *watchers = watching;
+            ended
+        };
+        join(ended);
+    }
+}
+
+impl Shared {
+    /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
+    pub(crate) fn watch(self: &Arc<Shared>, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
+        self.table.admit(process.uuid())?;
+        // The thread first: so a process in the table always has one.
+        let (sender, entered) = bounded::<(Arc<Process>, Vec<Arc<Process>>)>(1);
+        let shared = Arc::clone(self);
+        let run = move || {
+            // It fails if the table has refused the process.
+            if let Ok((process, predecessors)) = entered.recv() {
+                watcher::watch(process, &predecessors, shared, adopted);
+            }
+        };
+        let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run)
+            .map_err(|error| Error::local("starting a watcher thread", error))?;
+        let (process, replaced) = self.table.enter(process)?;
+        if let Some(replaced) = replaced {
+            replaced.acknowledge();
+        }
+        let predecessors = self.table.watched(process.uuid());
+        // The thread waits for this.
+        let _ = sender.send((Arc::clone(&process), predecessors));
+        self.table.keep_watcher(Arc::clone(&process), thread);
+        Ok(process)
+    }
+}
+
+/// Joins the threads of watchers that have ended: they only have to return.
+pub(crate) fn join(ended: Vec<(Arc<Process>, JoinHandle<()>)>) {
+    for (process, thread) in ended {
+        if thread.join().is_err() {
+            log::error!("{}: its watcher panicked", process.uuid());
+        }
+    }
+}
