@@ -1,6 +1,7 @@
 /*
- * crash_and_restart: starts one application, crashes it, and starts it again, several times. It is the smallest program
- * that handles a crash: it uses no events, only calls that wait.
+ * crash_and_restart: starts one application, crashes it, and restarts it, several times. It is the smallest program
+ * that handles a crash: it uses no events, only calls that wait. A restart policy ("restart" in JSON) would restart the
+ * application without this program.
  *
  *   crash_and_restart [--ssh-config FILE | --local] [--times N] SESSION.json
  *
@@ -65,10 +66,9 @@ static sshpm_session *read_session(const char *path) {
     return session;
 }
 
-/* Starts the application, always with the same uuid, and returns its pid. */
-static int64_t start(sshpm_manager *manager, const char *uuid, const sshpm_boot_request *request) {
+/* Waits until the application runs, and returns its pid. */
+static int64_t wait_for_pid(sshpm_manager *manager, const char *uuid) {
     int64_t pid;
-    check(sshpm_manager_start_process(manager, uuid, request, NULL), uuid);
     check(sshpm_manager_wait_until_started(manager, uuid, LONGEST_S, &pid), uuid);
     printf("%s runs with pid %" PRId64 "\n", uuid, pid);
     return pid;
@@ -81,9 +81,8 @@ static void crash(sshpm_manager *manager, const char *uuid) {
 
     check(sshpm_manager_crash_process(manager, uuid, SIGSEGV), uuid);
     check(sshpm_manager_wait_for_process_exit_code(manager, uuid, LONGEST_S, &code), uuid);
-    /* Takes the process from the table. NULL would mean that another call has taken it. */
-    check(sshpm_manager_pop_early_exit_status(manager, uuid, &status), uuid);
-    if (status == NULL || sshpm_exit_status_get_signal(status) != SIGSEGV || code != 128 + SIGSEGV) {
+    check(sshpm_manager_get_exit_status(manager, uuid, &status), uuid);
+    if (sshpm_exit_status_get_signal(status) != SIGSEGV || code != 128 + SIGSEGV) {
         fail("%s ended with code %" PRId32 ", not by SIGSEGV", uuid, code);
     }
     puts(sshpm_exit_status_get_message(status));
@@ -141,11 +140,13 @@ int main(int argc, char **argv) {
     check(sshpm_manager_new(options, &manager), "manager");
     sshpm_options_free(options);
 
-    pid = start(manager, name, request);
+    check(sshpm_manager_start_process(manager, name, request, NULL), name);
+    pid = wait_for_pid(manager, name);
     for (i = 1; i <= times; i++) {
         crash(manager, name);
         former = pid;
-        pid = start(manager, name, request);
+        check(sshpm_manager_restart_process(manager, name, SSHPM_TIMEOUT_DEFAULT, NULL), name);
+        pid = wait_for_pid(manager, name);
         printf("restart %ld of %ld: pid %" PRId64 " after %" PRId64 "\n", i, times, pid, former);
     }
     check(sshpm_manager_kill_process(manager, name, SSHPM_TIMEOUT_DEFAULT, &status), name);

@@ -120,7 +120,7 @@
 #define SSHPM_ERROR_UNKNOWN_UUID 5
 
 /**
- * The uuid belongs to a process that has not ended.
+ * The uuid belongs to a process that has not ended, or that will be restarted.
  */
 #define SSHPM_ERROR_UUID_IN_USE 6
 
@@ -248,6 +248,21 @@
  * The process runs, and does not count as ready. The message says why.
  */
 #define SSHPM_ERROR_NOT_READY 31
+
+/**
+ * Another call is restarting the process. This call did nothing.
+ */
+#define SSHPM_ERROR_RESTART_IN_PROGRESS 32
+
+/**
+ * Another call ended, forgot or removed the process during the restart, which therefore started nothing.
+ */
+#define SSHPM_ERROR_RESTART_CANCELLED 33
+
+/**
+ * The process cannot be restarted, because the manager adopted it without a request. The call did nothing.
+ */
+#define SSHPM_ERROR_RESTART_NO_REQUEST 34
 
 /**
  * ssh: the host name has no address.
@@ -556,6 +571,22 @@
 #define SSHPM_LINK_LOSS_KEEP 1
 
 /**
+ * Restart policy: the process is never started again. The default.
+ */
+#define SSHPM_RESTART_NEVER 0
+
+/**
+ * Restart policy: the process is started again after a start that failed, and after an exit whose code is not 0 or
+ * that has none.
+ */
+#define SSHPM_RESTART_ON_FAILURE 1
+
+/**
+ * Restart policy: the process is started again after every end that no call has asked for.
+ */
+#define SSHPM_RESTART_ALWAYS 2
+
+/**
  * Exit source: the client (ssh, or that of another launcher) or its connection ended, although nobody had asked the
  * process to end.
  */
@@ -613,6 +644,12 @@
  * again.
  */
 #define SSHPM_STATE_FAILED 7
+
+/**
+ * State: the process has ended or its start has failed, and it will be started again: its restart policy pauses before
+ * that, or a call restarts it. The uuid is in use.
+ */
+#define SSHPM_STATE_RESTARTING 8
 
 /**
  * On failure: the boot stops. It cancels the starts that are not done, and leaves what runs. The default.
@@ -695,7 +732,8 @@
 #define SSHPM_EVENT_STARTED 1
 
 /**
- * Event: the process ended. No event of this start follows. When the process was killed before the application ran,
+ * Event: the process ended. No event of this start follows but SSHPM_EVENT_RESTARTING or
+ * SSHPM_EVENT_RESTART_LIMIT_REACHED. When the process was killed before the application ran,
  * this event comes without SSHPM_EVENT_STARTED before it.
  */
 #define SSHPM_EVENT_EXITED 2
@@ -708,7 +746,8 @@
 #define SSHPM_EVENT_LINK_LOST 3
 
 /**
- * Event: the start failed: the program was not executed, or was ended at once. No event of this start follows.
+ * Event: the start failed: the program was not executed, or was ended at once. No event of this start follows but
+ * SSHPM_EVENT_RESTARTING or SSHPM_EVENT_RESTART_LIMIT_REACHED.
  */
 #define SSHPM_EVENT_START_FAILED 4
 
@@ -735,6 +774,19 @@
  * which. It goes on running.
  */
 #define SSHPM_EVENT_NOT_READY 8
+
+/**
+ * Event: the restart policy of the process starts it again after a pause, unless a call cancels that:
+ * sshpm_event_get_attempt and sshpm_event_get_pause say which restart it is, and after how long. The next life has a
+ * start number of its own.
+ */
+#define SSHPM_EVENT_RESTARTING 9
+
+/**
+ * Event: the restart policy of the process does not start it again, because it has been restarted too often;
+ * sshpm_event_get_message has the limit. The end of this start stands.
+ */
+#define SSHPM_EVENT_RESTART_LIMIT_REACHED 10
 
 /**
  * Stream: stdout of the application.
@@ -1509,8 +1561,9 @@ sshpm_result sshpm_boot_request_new(const char *host,
  * array of lines), "setup_shell", "environment" (an object), "working_directory", "umask" (a string of octal digits),
  * "limits" (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
  * "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
- * "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is refused.
- * The functions sshpm_launcher_new_... say how each launcher is written in JSON.
+ * "restart" ("never", "on-failure", "always", or an object with one of these as "when", and "limit", "within",
+ * "first_pause" and "longest_pause"), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is
+ * refused. The functions sshpm_launcher_new_... say how each launcher is written in JSON.
  *
  * Any thread. Does not block.
  *
@@ -1889,6 +1942,44 @@ sshpm_result sshpm_boot_request_set_ready_output(sshpm_boot_request *request,
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
  */
 sshpm_result sshpm_boot_request_set_ready_timeout(sshpm_boot_request *request, double timeout_s);
+
+/**
+ * Sets when the manager starts the process again after it has ended. An end that a call has asked for (a kill, a
+ * shutdown, a detach) is never followed by a restart. SSHPM_EVENT_RESTARTING announces each restart. A kept process
+ * whose link is lost is not restarted while its host may still run it.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param policy One of SSHPM_RESTART_...
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_boot_request_set_restart(sshpm_boot_request *request, int32_t policy);
+
+/**
+ * Sets how many restarts by the policy there are at most within some time. After so many, the last end stands, and
+ * SSHPM_EVENT_RESTART_LIMIT_REACHED says so.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param limit The number of restarts, 1 or more. Default: 5.
+ * @param within_s Seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: 30 minutes.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_boot_request_set_restart_limit(sshpm_boot_request *request, uint32_t limit, double within_s);
+
+/**
+ * Sets the pauses of the restart policy. Each restart within the time of the limit doubles the pause.
+ *
+ * One thread at a time for the same request. Does not block.
+ *
+ * @param request The request.
+ * @param first_s The pause before the first restart: seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: 1 s.
+ * @param longest_s The longest pause: seconds, not less than the first pause. SSHPM_TIMEOUT_DEFAULT: 30 s.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+ */
+sshpm_result sshpm_boot_request_set_restart_pauses(sshpm_boot_request *request, double first_s, double longest_s);
 
 /**
  * Sets what happens to the process when the link or the manager has gone.
@@ -2590,7 +2681,7 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
 
 /**
  * Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
- * it ended, also if it had ended before. A start that has no remote pid yet is cancelled: what has begun on the host
+ * it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet is cancelled: what has begun on the host
  * gets SIGHUP, and after its grace SIGKILL.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
@@ -2609,6 +2700,30 @@ sshpm_result sshpm_manager_kill_process(sshpm_manager *manager,
                                         const char *uuid,
                                         double timeout_s,
                                         sshpm_exit_status **out_status);
+
+/**
+ * Ends a process as sshpm_manager_kill_process does, and starts it again with the same request under the same uuid.
+ * Nobody else can take the uuid in between. A process that has ended, whose start has failed or whose restart policy
+ * pauses is only started. The restarts by its policy count from zero again. Events, callbacks and
+ * sshpm_manager_wait_until_started report everything else about the start. A kill, forget, shutdown, detach or free
+ * that comes later than this call cancels the restart.
+ *
+ * Any thread. Blocks at most for the timeouts of all steps of the kill sequence; not if the process has ended.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param timeout_s How many seconds each step of the kill waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
+ * @param out_start_number Receives the new start number. May be NULL.
+ * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
+ * SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_RESTART_...: another call restarts the process or has ended it, or it was
+ * adopted. SSHPM_ERROR_STILL_RUNNING: the process has not ended in time and was not started; it stays in the table,
+ * and its policy does not restart it any more. SSHPM_ERROR_TAKEN_OVER, SSHPM_ERROR_DETACHED: the process is kept, and
+ * goes on without this manager. SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL: the process has ended, and was not started.
+ */
+sshpm_result sshpm_manager_restart_process(sshpm_manager *manager,
+                                           const char *uuid,
+                                           double timeout_s,
+                                           uint64_t *out_start_number);
 
 /**
  * Ends processes, role by role in the shutdown order; the processes of one role at the same time. A role that does not
@@ -3075,8 +3190,29 @@ const sshpm_exit_status *sshpm_event_get_status(const sshpm_event *event);
 sshpm_result sshpm_event_get_error(const sshpm_event *event);
 
 /**
+ * Returns which restart follows, for SSHPM_EVENT_RESTARTING: the how many-th within the time of the policy's limit,
+ * from 1.
+ *
+ * Any thread. Does not block.
+ *
+ * @param event The event.
+ * @return The number; 0 for all other events, and when the event is NULL.
+ */
+uint32_t sshpm_event_get_attempt(const sshpm_event *event);
+
+/**
+ * Returns the pause before the restart, for SSHPM_EVENT_RESTARTING.
+ *
+ * Any thread. Does not block.
+ *
+ * @param event The event.
+ * @return Seconds; 0 for all other events, and when the event is NULL.
+ */
+double sshpm_event_get_pause(const sshpm_event *event);
+
+/**
  * Returns the text of the event: why the start failed, the link was not restored or the process is not ready, what ssh
- * said when the link was lost, or the message of the exit status.
+ * said when the link was lost, the limit of the restarts, or the message of the exit status.
  *
  * Any thread. Does not block.
  *

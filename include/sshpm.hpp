@@ -175,6 +175,13 @@ enum class log_mode : std::int32_t {
     truncate = SSHPM_LOG_MODE_TRUNCATE, ///< SSHPM_LOG_MODE_TRUNCATE
 };
 
+/// SSHPM_RESTART_...
+enum class restart : std::int32_t {
+    never = SSHPM_RESTART_NEVER,           ///< SSHPM_RESTART_NEVER
+    on_failure = SSHPM_RESTART_ON_FAILURE, ///< SSHPM_RESTART_ON_FAILURE
+    always = SSHPM_RESTART_ALWAYS,         ///< SSHPM_RESTART_ALWAYS
+};
+
 /// SSHPM_LINK_LOSS_...
 enum class link_loss : std::int32_t {
     terminate = SSHPM_LINK_LOSS_TERMINATE, ///< SSHPM_LINK_LOSS_TERMINATE
@@ -200,6 +207,7 @@ enum class process_state : std::int32_t {
     link_lost = SSHPM_STATE_LINK_LOST,   ///< SSHPM_STATE_LINK_LOST
     ended = SSHPM_STATE_ENDED,           ///< SSHPM_STATE_ENDED
     failed = SSHPM_STATE_FAILED,         ///< SSHPM_STATE_FAILED
+    restarting = SSHPM_STATE_RESTARTING, ///< SSHPM_STATE_RESTARTING
 };
 
 /// SSHPM_EVENT_... Later versions of the library can return other values.
@@ -212,6 +220,9 @@ enum class event_type : std::int32_t {
     link_not_restored = SSHPM_EVENT_LINK_NOT_RESTORED, ///< SSHPM_EVENT_LINK_NOT_RESTORED
     ready = SSHPM_EVENT_READY,                         ///< SSHPM_EVENT_READY
     not_ready = SSHPM_EVENT_NOT_READY,                 ///< SSHPM_EVENT_NOT_READY
+    restarting = SSHPM_EVENT_RESTARTING,               ///< SSHPM_EVENT_RESTARTING
+    /// SSHPM_EVENT_RESTART_LIMIT_REACHED
+    restart_limit_reached = SSHPM_EVENT_RESTART_LIMIT_REACHED,
 };
 
 /// SSHPM_ON_FAILURE_...
@@ -1101,6 +1112,19 @@ public:
     boot_request &set_ready_timeout(timeout time) {
         return set(sshpm_boot_request_set_ready_timeout(get(), time.seconds()));
     }
+    /// Sets after which ends the manager starts the process again. The default is restart::never.
+    boot_request &set_restart(restart policy) {
+        return set(sshpm_boot_request_set_restart(get(), static_cast<std::int32_t>(policy)));
+    }
+    /// Sets how many restarts by the policy there are at most within some time. The default is 5 within 30 minutes.
+    boot_request &set_restart_limit(std::uint32_t limit, timeout within = {}) {
+        return set(sshpm_boot_request_set_restart_limit(get(), limit, within.seconds()));
+    }
+    /// Sets the pause before the first restart, which each restart doubles, and the longest pause. The defaults are 1 s
+    /// and 30 s.
+    boot_request &set_restart_pauses(timeout first, timeout longest = {}) {
+        return set(sshpm_boot_request_set_restart_pauses(get(), first.seconds(), longest.seconds()));
+    }
     /// Sets what happens to the process when the link or the manager has gone.
     boot_request &set_link_loss(link_loss policy) {
         return set(sshpm_boot_request_set_link_loss(get(), static_cast<std::int32_t>(policy)));
@@ -1359,6 +1383,12 @@ public:
     /// Returns why the start failed, for event_type::start_failed, or why the link was not restored, for
     /// event_type::link_not_restored; SSHPM_OK for all other events.
     [[nodiscard]] sshpm_result get_error() const noexcept { return sshpm_event_get_error(get()); }
+    /// Returns which restart follows, for event_type::restarting; 0 for all other events.
+    [[nodiscard]] std::uint32_t get_attempt() const noexcept { return sshpm_event_get_attempt(get()); }
+    /// Returns the pause before the restart, for event_type::restarting; 0 for all other events.
+    [[nodiscard]] std::chrono::duration<double> get_pause() const noexcept {
+        return std::chrono::duration<double>(sshpm_event_get_pause(get()));
+    }
     /// Returns the text of the event.
     [[nodiscard]] std::string_view get_message() const noexcept { return detail::view(sshpm_event_get_message(get())); }
 };
@@ -1895,6 +1925,13 @@ public:
         return exit_status(detail::receive<sshpm_exit_status>([&](sshpm_exit_status **out) {
             return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
         }));
+    }
+    /// Ends a process as kill_process does, starts it again with the same request under the same uuid, and returns the new
+    /// start number. Throws SSHPM_ERROR_RESTART_... when another call restarts the process or has ended it.
+    std::uint64_t restart_process(const input_text &uuid, timeout wait = {}) {
+        return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
+            return sshpm_manager_restart_process(get(), uuid.c_str(), wait.seconds(), out);
+        });
     }
     /// Ends processes, role by role in the shutdown order, with one timeout for each, or the default for all. Does not
     /// throw when a process has not ended: its result says so.

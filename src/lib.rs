@@ -58,7 +58,8 @@ pub use manager::log_file::LogFollower;
 pub use manager::metadata::{ProcessMetadata, metadata_file_path};
 pub use model::destination::Destination;
 pub use model::error::{
-    Error, FileProblem, LauncherFailure, NotReadyReason, Result, SshFailure, StartFailure, StartStage,
+    Error, FileProblem, LauncherFailure, NotReadyReason, NotRestartedReason, Result, SshFailure, StartFailure,
+    StartStage,
 };
 pub use model::exit_status::{ExitSource, ExitStatus};
 pub use model::launcher::Launcher;
@@ -68,6 +69,7 @@ pub use model::options::{HostKeyPolicy, KillScope, KillStep, Options};
 pub use model::output::{Output, OutputPiece, OutputStream, OutputSubscription};
 pub use model::ready::Ready;
 pub use model::request::{BootRequest, LogMode};
+pub use model::restart::{RestartPolicy, RestartWhen};
 pub use model::role::Role;
 pub use model::signal::Signal;
 pub use model::slurm::Slurm;

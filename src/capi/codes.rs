@@ -8,7 +8,7 @@
 
 use std::ffi::CStr;
 
-use crate::{Error, FileProblem, LauncherFailure, SshFailure, StartFailure};
+use crate::{Error, FileProblem, LauncherFailure, NotRestartedReason, SshFailure, StartFailure};
 
 /// The result of a call: SSHPM_OK or one of SSHPM_ERROR_... A number keeps its meaning in all versions. Later versions
 /// can have more codes.
@@ -28,7 +28,7 @@ pub const SSHPM_ERROR_UTF8: i32 = 3;
 pub const SSHPM_ERROR_JSON: i32 = 4;
 /// The manager's table has no process with this uuid.
 pub const SSHPM_ERROR_UNKNOWN_UUID: i32 = 5;
-/// The uuid belongs to a process that has not ended.
+/// The uuid belongs to a process that has not ended, or that will be restarted.
 pub const SSHPM_ERROR_UUID_IN_USE: i32 = 6;
 /// The process has not ended. A kill returns this when its time is over; the process can be killed again.
 pub const SSHPM_ERROR_STILL_RUNNING: i32 = 7;
@@ -80,6 +80,12 @@ pub const SSHPM_ERROR_NOT_ADOPTABLE: i32 = 29;
 pub const SSHPM_ERROR_NO_END_TIME: i32 = 30;
 /// The process runs, and does not count as ready. The message says why.
 pub const SSHPM_ERROR_NOT_READY: i32 = 31;
+/// Another call is restarting the process. This call did nothing.
+pub const SSHPM_ERROR_RESTART_IN_PROGRESS: i32 = 32;
+/// Another call ended, forgot or removed the process during the restart, which therefore started nothing.
+pub const SSHPM_ERROR_RESTART_CANCELLED: i32 = 33;
+/// The process cannot be restarted, because the manager adopted it without a request. The call did nothing.
+pub const SSHPM_ERROR_RESTART_NO_REQUEST: i32 = 34;
 
 /// ssh: the host name has no address.
 pub const SSHPM_ERROR_SSH_NAME_NOT_RESOLVED: i32 = 100;
@@ -227,6 +233,12 @@ table! {
     (SSHPM_ERROR_NOT_ADOPTABLE, c"the process cannot be adopted", Error::NotAdoptable { .. }),
     (SSHPM_ERROR_NO_END_TIME, c"the end time of the process is not known"),
     (SSHPM_ERROR_NOT_READY, c"the process does not count as ready", Error::NotReady { .. }),
+    (SSHPM_ERROR_RESTART_IN_PROGRESS, c"another call is restarting the process",
+        Error::NotRestarted { reason: NotRestartedReason::InProgress, .. }),
+    (SSHPM_ERROR_RESTART_CANCELLED, c"another call ended the process during the restart",
+        Error::NotRestarted { reason: NotRestartedReason::Cancelled, .. }),
+    (SSHPM_ERROR_RESTART_NO_REQUEST, c"the process was adopted without a request",
+        Error::NotRestarted { reason: NotRestartedReason::NoRequest, .. }),
 
     (SSHPM_ERROR_SSH_NAME_NOT_RESOLVED, c"ssh: could not resolve the host name",
         Error::Ssh { failure: SshFailure::NameNotResolved, .. }),

@@ -6,18 +6,21 @@ use std::ptr;
 use super::boundary::{c_string, free, plain, pointer_to};
 use super::codes::{SSHPM_OK, code_of, sshpm_result};
 use super::status::{pointer_to_status, sshpm_exit_status};
+use crate::model::time;
 use crate::{Error, Event, EventKind};
 
 /// Event: the application runs: its setup is done and its program was executed.
 pub const SSHPM_EVENT_STARTED: i32 = 1;
-/// Event: the process ended. No event of this start follows. When the process was killed before the application ran,
+/// Event: the process ended. No event of this start follows but SSHPM_EVENT_RESTARTING or
+/// SSHPM_EVENT_RESTART_LIMIT_REACHED. When the process was killed before the application ran,
 /// this event comes without SSHPM_EVENT_STARTED before it.
 pub const SSHPM_EVENT_EXITED: i32 = 2;
 /// Event: the connection broke, or the client on this machine was killed. For a kept process (SSHPM_LINK_LOSS_KEEP),
 /// SSHPM_EVENT_LINK_RESTORED follows when the link is back. Otherwise SSHPM_EVENT_EXITED follows, at the latest after
 /// the lost timeout; or SSHPM_EVENT_START_FAILED, if the start had failed.
 pub const SSHPM_EVENT_LINK_LOST: i32 = 3;
-/// Event: the start failed: the program was not executed, or was ended at once. No event of this start follows.
+/// Event: the start failed: the program was not executed, or was ended at once. No event of this start follows but
+/// SSHPM_EVENT_RESTARTING or SSHPM_EVENT_RESTART_LIMIT_REACHED.
 pub const SSHPM_EVENT_START_FAILED: i32 = 4;
 /// Event: the manager has a link to a kept process again, or adopted the process.
 pub const SSHPM_EVENT_LINK_RESTORED: i32 = 5;
@@ -32,6 +35,13 @@ pub const SSHPM_EVENT_READY: i32 = 7;
 /// Event: the application was not ready in time, or has shown that it will not be ready; sshpm_event_get_message says
 /// which. It goes on running.
 pub const SSHPM_EVENT_NOT_READY: i32 = 8;
+/// Event: the restart policy of the process starts it again after a pause, unless a call cancels that:
+/// sshpm_event_get_attempt and sshpm_event_get_pause say which restart it is, and after how long. The next life has a
+/// start number of its own.
+pub const SSHPM_EVENT_RESTARTING: i32 = 9;
+/// Event: the restart policy of the process does not start it again, because it has been restarted too often;
+/// sshpm_event_get_message has the limit. The end of this start stands.
+pub const SSHPM_EVENT_RESTART_LIMIT_REACHED: i32 = 10;
 
 /// What happened to a process.
 pub struct sshpm_event {
@@ -41,6 +51,8 @@ pub struct sshpm_event {
     /// -1 when there is none.
     pid: i64,
     status: Option<sshpm_exit_status>,
+    /// The number of the restart, and the pause in seconds.
+    restart: Option<(u32, f64)>,
     error: sshpm_result,
     /// The text of an event that has no status.
     message: CString,
@@ -49,6 +61,10 @@ pub struct sshpm_event {
 impl From<Event> for sshpm_event {
     fn from(event: Event) -> sshpm_event {
         let Event { uuid, start_number, kind } = event;
+        let restart = match kind {
+            EventKind::Restarting { attempt, after } => Some((attempt, time::from_duration(after))),
+            _ => None,
+        };
         let (code, pid, status, error, message) = match kind {
             EventKind::Started { pid } => (SSHPM_EVENT_STARTED, Some(pid), None, None, None),
             EventKind::Ready => (SSHPM_EVENT_READY, None, None, None, None),
@@ -58,6 +74,11 @@ impl From<Event> for sshpm_event {
             EventKind::LinkRestored => (SSHPM_EVENT_LINK_RESTORED, None, None, None, None),
             EventKind::LinkNotRestored { error } => (SSHPM_EVENT_LINK_NOT_RESTORED, None, None, Some(error), None),
             EventKind::StartFailed { error } => (SSHPM_EVENT_START_FAILED, None, None, Some(error), None),
+            EventKind::Restarting { .. } => (SSHPM_EVENT_RESTARTING, None, None, None, None),
+            EventKind::RestartLimitReached { limit, within } => {
+                let text = format!("it had {limit} restarts within {} s", time::from_duration(within));
+                (SSHPM_EVENT_RESTART_LIMIT_REACHED, None, None, None, Some(text))
+            }
         };
         let error_text = error.as_ref().map(Error::to_string);
         sshpm_event {
@@ -66,6 +87,7 @@ impl From<Event> for sshpm_event {
             start_number,
             pid: pid.unwrap_or(-1),
             status: status.map(Into::into),
+            restart,
             error: error.as_ref().map_or(SSHPM_OK, code_of),
             message: c_string(message.or(error_text).unwrap_or_default()),
         }
@@ -148,8 +170,33 @@ pub unsafe extern "C" fn sshpm_event_get_error(event: *const sshpm_event) -> ssh
     plain(SSHPM_OK, || unsafe { event.as_ref() }.map_or(SSHPM_OK, |this| this.error))
 }
 
+/// Returns which restart follows, for SSHPM_EVENT_RESTARTING: the how many-th within the time of the policy's limit,
+/// from 1.
+///
+/// Any thread. Does not block.
+///
+/// @param event The event.
+/// @return The number; 0 for all other events, and when the event is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_event_get_attempt(event: *const sshpm_event) -> u32 {
+    // SAFETY: the caller's pointer is NULL or points to an event.
+    plain(0, || unsafe { event.as_ref() }.and_then(|this| this.restart).map_or(0, |(attempt, _)| attempt))
+}
+
+/// Returns the pause before the restart, for SSHPM_EVENT_RESTARTING.
+///
+/// Any thread. Does not block.
+///
+/// @param event The event.
+/// @return Seconds; 0 for all other events, and when the event is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_event_get_pause(event: *const sshpm_event) -> f64 {
+    // SAFETY: the caller's pointer is NULL or points to an event.
+    plain(0.0, || unsafe { event.as_ref() }.and_then(|this| this.restart).map_or(0.0, |(_, pause)| pause))
+}
+
 /// Returns the text of the event: why the start failed, the link was not restored or the process is not ready, what ssh
-/// said when the link was lost, or the message of the exit status.
+/// said when the link was lost, the limit of the restarts, or the message of the exit status.
 ///
 /// Any thread. Does not block.
 ///

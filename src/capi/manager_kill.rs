@@ -192,7 +192,7 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
 }
 
 /// Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
-/// it ended, also if it had ended before. A start that has no remote pid yet is cancelled: what has begun on the host
+/// it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet is cancelled: what has begun on the host
 /// gets SIGHUP, and after its grace SIGKILL.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
@@ -219,6 +219,43 @@ pub unsafe extern "C" fn sshpm_manager_kill_process(
             unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, output(out_status, "out_status")?) };
         let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_KILL_TIMEOUT);
         give_status(out_status, Some(this.manager.kill_process(uuid, timeout)?));
+        Ok(())
+    })
+}
+
+/// Ends a process as sshpm_manager_kill_process does, and starts it again with the same request under the same uuid.
+/// Nobody else can take the uuid in between. A process that has ended, whose start has failed or whose restart policy
+/// pauses is only started. The restarts by its policy count from zero again. Events, callbacks and
+/// sshpm_manager_wait_until_started report everything else about the start. A kill, forget, shutdown, detach or free
+/// that comes later than this call cancels the restart.
+///
+/// Any thread. Blocks at most for the timeouts of all steps of the kill sequence; not if the process has ended.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param timeout_s How many seconds each step of the kill waits. SSHPM_TIMEOUT_DEFAULT: 10 s.
+/// @param out_start_number Receives the new start number. May be NULL.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_UNKNOWN_UUID,
+/// SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_RESTART_...: another call restarts the process or has ended it, or it was
+/// adopted. SSHPM_ERROR_STILL_RUNNING: the process has not ended in time and was not started; it stays in the table,
+/// and its policy does not restart it any more. SSHPM_ERROR_TAKEN_OVER, SSHPM_ERROR_DETACHED: the process is kept, and
+/// goes on without this manager. SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_LOCAL: the process has ended, and was not started.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_restart_process(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    timeout_s: f64,
+    out_start_number: *mut u64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string and a place for an output.
+        let (this, uuid, out_start_number) =
+            unsafe { (handle(manager, "manager")?, text(uuid, "uuid")?, optional_output(out_start_number)) };
+        let timeout = timeout("timeout", timeout_s)?.unwrap_or(DEFAULT_KILL_TIMEOUT);
+        let start_number = this.manager.restart_process(uuid, timeout)?;
+        if let Some(out_start_number) = out_start_number {
+            out_start_number.write(start_number);
+        }
         Ok(())
     })
 }

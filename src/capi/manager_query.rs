@@ -28,6 +28,9 @@ pub const SSHPM_STATE_ENDED: i32 = 6;
 /// State: the start failed. The reason stays in the table until the process is killed, popped, forgotten or started
 /// again.
 pub const SSHPM_STATE_FAILED: i32 = 7;
+/// State: the process has ended or its start has failed, and it will be started again: its restart policy pauses before
+/// that, or a call restarts it. The uuid is in use.
+pub const SSHPM_STATE_RESTARTING: i32 = 8;
 
 /// Gets the number of the start that the table has for this uuid, which sshpm_manager_start_process or
 /// sshpm_manager_adopt_process returned.
@@ -80,6 +83,7 @@ pub unsafe extern "C" fn sshpm_manager_get_process_state(
             ProcessState::LinkLost => SSHPM_STATE_LINK_LOST,
             ProcessState::Ended => SSHPM_STATE_ENDED,
             ProcessState::Failed => SSHPM_STATE_FAILED,
+            ProcessState::Restarting => SSHPM_STATE_RESTARTING,
         });
         Ok(())
     })

@@ -8,7 +8,7 @@ use super::codes::sshpm_result;
 use super::input::{bytes, choice, handle, handle_mut, text, timeout};
 use super::launcher::sshpm_launcher;
 use super::request::sshpm_boot_request;
-use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Ready, Role};
+use crate::{BootRequest, LimitValue, LinkLossPolicy, LogMode, Ready, RestartPolicy, RestartWhen, Role};
 
 /// Log mode: rename an existing log file to FILE.1, and begin a new one. The default.
 pub const SSHPM_LOG_MODE_FRESH: i32 = 0;
@@ -23,6 +23,14 @@ pub const SSHPM_LINK_LOSS_TERMINATE: i32 = 0;
 /// Link loss policy: when the link or the manager has gone, the process goes on. This manager restores the link, or
 /// another manager can adopt the process.
 pub const SSHPM_LINK_LOSS_KEEP: i32 = 1;
+
+/// Restart policy: the process is never started again. The default.
+pub const SSHPM_RESTART_NEVER: i32 = 0;
+/// Restart policy: the process is started again after a start that failed, and after an exit whose code is not 0 or
+/// that has none.
+pub const SSHPM_RESTART_ON_FAILURE: i32 = 1;
+/// Restart policy: the process is started again after every end that no call has asked for.
+pub const SSHPM_RESTART_ALWAYS: i32 = 2;
 
 /// Returns a request that has the default of every value.
 fn defaults() -> BootRequest {
@@ -468,6 +476,79 @@ pub unsafe extern "C" fn sshpm_boot_request_set_ready_timeout(
         // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
         let this = unsafe { handle_mut(request, "request")? };
         this.request.ready_timeout = timeout("ready_timeout", timeout_s)?;
+        Ok(())
+    })
+}
+
+/// Sets when the manager starts the process again after it has ended. An end that a call has asked for (a kill, a
+/// shutdown, a detach) is never followed by a restart. SSHPM_EVENT_RESTARTING announces each restart. A kept process
+/// whose link is lost is not restarted while its host may still run it.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param policy One of SSHPM_RESTART_...
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_restart(request: *mut sshpm_boot_request, policy: i32) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        let policies = [
+            (SSHPM_RESTART_NEVER, RestartWhen::Never),
+            (SSHPM_RESTART_ON_FAILURE, RestartWhen::OnFailure),
+            (SSHPM_RESTART_ALWAYS, RestartWhen::Always),
+        ];
+        this.request.restart.when = choice("restart", policy, &policies)?;
+        Ok(())
+    })
+}
+
+/// Sets how many restarts by the policy there are at most within some time. After so many, the last end stands, and
+/// SSHPM_EVENT_RESTART_LIMIT_REACHED says so.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param limit The number of restarts, 1 or more. Default: 5.
+/// @param within_s Seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: 30 minutes.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_restart_limit(
+    request: *mut sshpm_boot_request,
+    limit: u32,
+    within_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        let within = time("restart.within", within_s, RestartPolicy::default().within)?;
+        (this.request.restart.limit, this.request.restart.within) = (limit, within);
+        Ok(())
+    })
+}
+
+/// Sets the pauses of the restart policy. Each restart within the time of the limit doubles the pause.
+///
+/// One thread at a time for the same request. Does not block.
+///
+/// @param request The request.
+/// @param first_s The pause before the first restart: seconds, more than 0. SSHPM_TIMEOUT_DEFAULT: 1 s.
+/// @param longest_s The longest pause: seconds, not less than the first pause. SSHPM_TIMEOUT_DEFAULT: 30 s.
+/// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_INVALID.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_boot_request_set_restart_pauses(
+    request: *mut sshpm_boot_request,
+    first_s: f64,
+    longest_s: f64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointer is NULL or points to a request that only this thread uses.
+        let this = unsafe { handle_mut(request, "request")? };
+        let default = RestartPolicy::default();
+        let first = time("restart.first_pause", first_s, default.first_pause)?;
+        let longest = time("restart.longest_pause", longest_s, default.longest_pause)?;
+        (this.request.restart.first_pause, this.request.restart.longest_pause) = (first, longest);
         Ok(())
     })
 }

@@ -26,6 +26,7 @@ use crate::remote::start::{CLEAN_UP, LIST};
 use crate::watch::case::Remote;
 use crate::watch::process::{self, Announcement, Process};
 use crate::watch::state::State;
+use crate::watch::table::Place;
 
 /// How long a host may take to list its processes or to clean up, without the time that the processes take to end.
 const HOST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -152,7 +153,7 @@ impl Manager {
         if let Some(user) = user_of(metadata) {
             process.set_user(user.to_owned());
         }
-        let process = self.shared.watch(process, Some(remote))?;
+        let process = self.shared.watch(process, Place::Free, Some(remote))?;
         self.await_adoption(&process)?;
         Ok(process.start_number)
     }

@@ -51,10 +51,11 @@ impl Manager {
     /// Ends a process by the [kill sequence](crate::Options::kill_sequence), removes it from the table and returns how
     /// it ended. By default, it sends QUIT to the application and, if the process has not ended within the timeout,
     /// KILL to its process group. When the process has ended, it waits for the exit callbacks. A process that had ended
-    /// before is removed and its exit returned, too. A start without a remote pid is cancelled: what has begun on the
-    /// host gets HUP, and after its grace KILL. An application that was executed a moment ago may not have its signal
-    /// handlers yet: then the first signal ends it. Blocks, at most for the waits of all steps; `timeout` is the wait
-    /// of each step that has none of its own. By default, there are two such steps: twice `timeout`.
+    /// before is removed and its exit returned, too, and a restart that was to follow is cancelled. A start without a
+    /// remote pid is cancelled: what has begun on the host gets HUP, and after its grace KILL. An application that was
+    /// executed a moment ago may not have its signal handlers yet: then the first signal ends it. Blocks, at most for
+    /// the waits of all steps; `timeout` is the wait of each step that has none of its own. By default, there are two
+    /// such steps: twice `timeout`.
     ///
     /// # Errors
     /// [`Error::StillRunning`]: the process stays in the table, and can be killed again. [`Error::UnknownUuid`],
@@ -62,7 +63,8 @@ impl Manager {
     /// table: why its start had failed by itself, or, for a kept process that goes on without this manager,
     /// [`Error::Detached`] or [`Error::TakenOver`].
     pub fn kill_process(&self, uuid: &str, timeout: Duration) -> Result<ExitStatus> {
-        let process = self.find_to_wait(uuid)?;
+        refuse_inside_callback()?;
+        let process = self.find_to_end(uuid)?;
         let mut results = self.kill_together(vec![(process, timeout)], None);
         results.remove(uuid).unwrap_or_else(|| Err(Error::UnknownUuid { uuid: uuid.to_owned() }))
     }
@@ -94,6 +96,7 @@ impl Manager {
         refuse_inside_callback()?;
         let (found, mut results) = self.find_all(candidates);
         let of_role = found.into_iter().filter(|process| process.request.role == *role);
+        let of_role: Vec<_> = of_role.map(|process| self.stopped(process)).collect();
         results.extend(self.kill_together(with_timeouts(of_role, timeouts), None));
         Ok(results)
     }
@@ -148,6 +151,10 @@ impl Manager {
             true => ExitSource::ManualKillThroughSshClient,
             false => ExitSource::ClientMonitoring,
         };
+        if !as_manual_kill && process.state() == State::Connecting && process.lifeline().is_none() {
+            return Err(Error::NotRunning { uuid: uuid.to_owned() });
+        }
+        let process = self.find_to_end(uuid)?;
         // A start without a remote pid is cancelled, and its exit counts as a manual kill.
         if as_manual_kill && process.state() == State::Connecting {
             process.take(Input::Kill);
@@ -195,14 +202,21 @@ impl Manager {
         results
     }
 
+    /// Lets nothing follow the end of a process. Returns the process, or its next life if that has started.
+    fn stopped(&self, process: Arc<Process>) -> Arc<Process> {
+        if process.stop() { process } else { self.find_to_end(process.uuid()).unwrap_or(process) }
+    }
+
     /// Ends these processes, as [`kill_in_order`](Manager::kill_in_order) does.
     pub(crate) fn end_in_order(
         &self,
-        mut left: Vec<Arc<Process>>,
+        processes: Vec<Arc<Process>>,
         timeouts: &KillTimeouts,
         until: Option<Instant>,
     ) -> KillResults {
         let mut results = KillResults::new();
+        // All at once: a process that ends because another role has ended is not restarted.
+        let mut left: Vec<_> = processes.into_iter().map(|process| self.stopped(process)).collect();
         for role in &self.shared.options().shutdown_order {
             let (stage, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| process.request.role == *role);
             left = rest;
@@ -226,7 +240,11 @@ impl Manager {
     /// Ends processes at the same time. The calling thread does this for all of them: it sends signals, waits until any
     /// process changes or its next step is due, and sends again. Processes that have ended leave the table. At `until`,
     /// every process that still runs gets KILL.
-    fn kill_together(&self, processes: Vec<(Arc<Process>, Duration)>, until: Option<Instant>) -> KillResults {
+    pub(super) fn kill_together(
+        &self,
+        processes: Vec<(Arc<Process>, Duration)>,
+        until: Option<Instant>,
+    ) -> KillResults {
         let (sender, changes) = bounded(1);
         let sequence = &self.shared.options().kill_sequence;
         let together = if processes.len() > 1 { &processes[..] } else { &[] };

@@ -1,7 +1,7 @@
 //! The public calls of the crate, one theme in each file.
 //!
 //! # What it is for
-//! [`Manager`] starts processes, and lets go of them. `kill` ends processes, `query` asks about
+//! [`Manager`] starts processes, and lets go of them. `kill` ends processes, `restart` starts them again, `query` asks about
 //! them, `hosts` checks hosts, `discovery` finds, adopts and cleans up, `metadata` and `log_file` read files of hosts.
 //! `collect` reads what a script writes, to its last report.
 //!
@@ -25,6 +25,7 @@ mod kill;
 pub(crate) mod log_file;
 pub(crate) mod metadata;
 pub(crate) mod query;
+mod restart;
 
 use std::mem;
 use std::sync::Arc;
@@ -41,12 +42,12 @@ use crate::model::error::{Error, Result};
 use crate::model::launcher::Launcher;
 use crate::model::options::Options;
 use crate::model::request::BootRequest;
-use crate::remote::instance::Instance;
+use crate::remote::instance::{Instance, random_name};
 use crate::watch::event::Hub;
 use crate::watch::kill::{KillResults, KillTimeouts};
 use crate::watch::process::{Announcement, Outcome, Process};
 use crate::watch::shared::Shared;
-use crate::watch::table::{self, Table};
+use crate::watch::table::{self, Place, Table};
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,6 +91,20 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// [`is_process_alive`](Manager::is_process_alive), [`is_ready`](Manager::is_ready) and
 /// [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false, [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) return `None`.
+///
+/// # Restarts
+/// A process can be started again under its uuid by [`restart_process`](Manager::restart_process), and after an end
+/// that no call has asked for by its [`RestartPolicy`](crate::RestartPolicy). Each life of a uuid has a start number of
+/// its own, with one end, one call of each exit callback and one pop. The events come in this order: the end of the
+/// old life, [`Restarting`](crate::EventKind::Restarting) if the policy restarts it, and then the events of the new
+/// life. From the end of the old life to the start of the new one, the state is
+/// [`Restarting`](crate::ProcessState::Restarting), and the table has the old life: calls that look up or wait for an
+/// end return its end.
+///
+/// A kill, [`forget_process`](Manager::forget_process), [`shutdown`](Manager::shutdown),
+/// [`detach`](Manager::detach) and dropping the manager cancel a restart that has not started the new life yet, and
+/// nothing starts after them. If the new life has started, they end that. Of a restart by a call and a kill at the same
+/// time, the later one decides.
 ///
 /// # Kept processes
 /// The host of a kept process ([`LinkLossPolicy::Keep`](crate::LinkLossPolicy::Keep)) keeps its exit status and its
@@ -154,8 +169,7 @@ impl Manager {
     /// Starts a process, as [`start_process`](Manager::start_process) does, and returns it.
     pub(crate) fn start(&self, uuid: &str, request: &BootRequest) -> Result<Arc<Process>> {
         let launcher = self.launcher_for(uuid, request)?;
-        let instance = Instance { uuid: uuid.to_owned(), id: random_name()? };
-        self.shared.watch(Process::new(instance, request.clone(), launcher), None)
+        self.shared.watch(Process::new(Instance::new(uuid)?, request.clone(), launcher), Place::Free, None)
     }
 
     /// Refuses a process that [`start_process`](Manager::start_process) would refuse now.
@@ -179,17 +193,22 @@ impl Manager {
     }
 
     /// Removes a process that has ended from the table. Its exit status and output are dropped; the host of a
-    /// [kept process](Manager#kept-processes) drops them, too. Does not block.
+    /// [kept process](Manager#kept-processes) drops them, too. A restart that was to follow is cancelled. Does not
+    /// block.
     ///
     /// # Errors
     /// [`Error::StillRunning`]: the process has not ended. [`Error::UnknownUuid`].
     pub fn forget_process(&self, uuid: &str) -> Result<()> {
-        let process = self.find(uuid)?;
-        if !process.state().is_settled() {
-            return Err(Error::StillRunning { uuid: uuid.to_owned(), waited: Duration::ZERO });
+        loop {
+            let process = self.find(uuid)?;
+            if !process.state().is_settled() {
+                return Err(Error::StillRunning { uuid: uuid.to_owned(), waited: Duration::ZERO });
+            }
+            if process.stop() {
+                self.take_out(&process);
+                return Ok(());
+            }
         }
-        self.take_out(&process);
-        Ok(())
     }
 
     /// Ends all processes within the timeout, and returns how each ended. It refuses further starts first. The roles
@@ -248,6 +267,16 @@ impl Manager {
         self.find(uuid)
     }
 
+    /// Returns the process with a uuid, for a call that ends it or drops its end: nothing follows this end.
+    pub(crate) fn find_to_end(&self, uuid: &str) -> Result<Arc<Process>> {
+        loop {
+            let process = self.find(uuid)?;
+            if process.stop() {
+                return Ok(process);
+            }
+        }
+    }
+
     /// Removes a process from the table whose end the caller returns or drops. Returns whether it was there.
     pub(crate) fn take_out(&self, process: &Arc<Process>) -> bool {
         let there = self.shared.table.remove(process);
@@ -259,6 +288,13 @@ impl Manager {
 
     /// Lets go of every process, and waits for the watchers.
     fn let_go(&self, deadline: Instant) {
+        self.let_go_of_watched(deadline);
+        // A policy may have started a next life just before the table was closed: its watcher came late to the list.
+        self.let_go_of_watched(deadline);
+        self.shared.pool.close(deadline);
+    }
+
+    fn let_go_of_watched(&self, deadline: Instant) {
         let watchers = self.shared.table.take_watchers();
         // Those of the table, too: a process that was just started, or that another call waits for, is only there.
         let mut processes = self.shared.table.all();
@@ -281,7 +317,6 @@ impl Manager {
         for (process, _thread) in stuck {
             log::warn!("{}: its watcher did not end in time and is left behind", process.uuid());
         }
-        self.shared.pool.close(deadline);
     }
 }
 
@@ -298,12 +333,6 @@ impl Drop for Manager {
         self.let_go(deadline);
         self.shared.hub.close(deadline);
     }
-}
-
-/// Returns 64 random bits in hexadecimal.
-fn random_name() -> Result<String> {
-    let random = sys::random::<8>().map_err(|e| Error::local("making a random name", e))?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 /// Calls `look` at each change of the process until it returns something, or the timeout is over. Blocks, at most for
@@ -393,7 +422,7 @@ mod tests {
         ];
         for (name, acknowledges, call) in calls {
             let manager = Manager::new(Options::new().launcher(Launcher::Local)).unwrap();
-            let (process, _) = manager.shared.table.enter(ended_process()).unwrap();
+            let (process, _) = manager.shared.table.enter(ended_process(), Place::Free).unwrap();
             assert!(!process.is_acknowledged(), "{name}");
             call(&manager);
             assert_eq!(process.is_acknowledged(), acknowledges, "{name}");

@@ -28,7 +28,7 @@ impl Manager {
     /// # Errors
     /// [`Error::UnknownUuid`].
     pub fn process_state(&self, uuid: &str) -> Result<ProcessState> {
-        Ok(self.find(uuid)?.state().shown())
+        Ok(self.find(uuid)?.shown())
     }
 
     /// Returns whether a process is in the state `Starting`, `Running` or `Ending`, as the manager knows it; false for
@@ -126,7 +126,8 @@ impl Manager {
 
     /// Returns how a process ended that this manager did not kill, or why its start failed, and removes it from the
     /// table: so each end is returned once, even when many threads call. `None` while the process has not ended, if
-    /// this manager killed it, and for an unknown uuid. The exit callbacks may not have run yet. Does not block.
+    /// this manager killed it, and for an unknown uuid. A process that will be restarted stays in the table. The exit
+    /// callbacks may not have run yet. Does not block.
     ///
     /// When this call has returned an end, the host of a [kept process](Manager#kept-processes) removes the exit status
     /// and the output, and no other manager can get them.
@@ -137,7 +138,12 @@ impl Manager {
             matches!(status.source(), ExitSource::ClientMonitoring | ExitSource::RemoteMonitoring)
         };
         let early = outcome.as_ref().map_or(true, by_itself);
-        (early && self.take_out(&process)).then_some(outcome)
+        if !early {
+            return None;
+        }
+        // A process that will be restarted stays in the table.
+        let taken = process.pop_end() && (process.succession().holds_uuid() || self.take_out(&process));
+        taken.then_some(outcome)
     }
 
     /// Returns a queue that gets all events from now on. The subscription ends when it is dropped, and may outlive the

@@ -27,6 +27,7 @@ pub(crate) mod queue;
 pub(crate) mod ready;
 pub(crate) mod request;
 pub(crate) mod request_json;
+pub(crate) mod restart;
 pub(crate) mod role;
 pub(crate) mod signal;
 pub(crate) mod slurm;

@@ -14,6 +14,7 @@ use crate::model::launcher::Launcher;
 use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
 use crate::model::ready::Ready;
+use crate::model::restart::RestartPolicy;
 use crate::model::role::Role;
 
 /// What happens to a log file that already exists.
@@ -67,6 +68,7 @@ pub struct BootRequest {
     pub(crate) start_timeout: Duration,
     pub(crate) ready: Option<Ready>,
     pub(crate) ready_timeout: Option<Duration>,
+    pub(crate) restart: RestartPolicy,
     pub(crate) link_loss: LinkLossPolicy,
     pub(crate) grace: Duration,
     pub(crate) kill_tree: bool,
@@ -97,6 +99,7 @@ impl BootRequest {
             start_timeout: Duration::from_secs(30),
             ready: None,
             ready_timeout: None,
+            restart: RestartPolicy::default(),
             link_loss: LinkLossPolicy::default(),
             grace: Duration::from_secs(5),
             kill_tree: false,
@@ -234,6 +237,12 @@ impl BootRequest {
         self
     }
 
+    /// Sets when the manager starts the process again after it has ended. Default: never.
+    pub fn restart(mut self, policy: RestartPolicy) -> BootRequest {
+        self.restart = policy;
+        self
+    }
+
     /// Sets what happens to the process when its link is lost or the manager is gone. Default: the host ends it.
     pub fn link_loss(mut self, policy: LinkLossPolicy) -> BootRequest {
         self.link_loss = policy;
@@ -327,6 +336,7 @@ impl BootRequest {
                 return Err(Error::invalid(field, "0", "must be longer than 0 s"));
             }
         }
+        self.restart.check()?;
         self.ready.as_ref().map_or(Ok(()), Ready::check)
     }
 
@@ -423,6 +433,7 @@ mod tests {
             (request().umask(0o1000), "umask"),
             (request().start_timeout(Duration::ZERO), "start_timeout"),
             (request().name("a\0"), "name"),
+            (request().restart(RestartPolicy::always().limit(0, Duration::MAX)), "restart.limit"),
         ] {
             match request.check() {
                 Err(Error::Invalid { field, .. }) => assert_eq!(field, name),

@@ -17,6 +17,7 @@ use crate::model::limit::{Limit, LimitValue};
 use crate::model::link_loss::LinkLossPolicy;
 use crate::model::ready::Ready;
 use crate::model::request::{BootRequest, LogMode};
+use crate::model::restart::JsonRestart;
 use crate::model::role::Role;
 use crate::model::time;
 
@@ -27,8 +28,9 @@ impl BootRequest {
     /// `setup_shell`, `environment` (an object), `working_directory`, `umask` (a string of octal digits), `limits` (an
     /// object of names and numbers or `"unlimited"`), `log_file`, `log_mode` (`"fresh"`, `"append"` or `"truncate"`),
     /// `start_timeout`, `ready_timeout` and `grace` (numbers of seconds), `ready` (`"notify"`, `{"output": TEXT}` or
-    /// `{"port": NUMBER}`), `link_loss` (`"terminate"` or `"keep"`) and `kill_tree` (`true` or `false`). JSON cannot
-    /// carry bytes that are not UTF-8.
+    /// `{"port": NUMBER}`), `restart` (`"never"`, `"on-failure"` or `"always"`, or an object with one of these as
+    /// `when`, and `limit`, `within`, `first_pause` and `longest_pause`: a number, and numbers of seconds), `link_loss`
+    /// (`"terminate"` or `"keep"`) and `kill_tree` (`true` or `false`). JSON cannot carry bytes that are not UTF-8.
     ///
     /// [`Launcher`](crate::Launcher) says how each launcher is written.
     ///
@@ -108,6 +110,7 @@ struct Json {
     start_timeout: Option<f64>,
     ready: Option<Ready>,
     ready_timeout: Option<f64>,
+    restart: Option<JsonRestart>,
     #[serde(default)]
     link_loss: LinkLossPolicy,
     #[serde(default)]
@@ -178,6 +181,9 @@ impl TryFrom<Json> for BootRequest {
         }
         request.ready = json.ready;
         request.ready_timeout = json.ready_timeout.map(|seconds| duration("ready_timeout", seconds)).transpose()?;
+        if let Some(restart) = json.restart {
+            request.restart = restart.try_into()?;
+        }
         if let Some(seconds) = json.grace {
             request.grace = duration("grace", seconds)?;
         }
@@ -212,6 +218,7 @@ pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
 mod tests {
     use super::*;
     use crate::model::launcher::Launcher;
+    use crate::model::restart::RestartPolicy;
 
     fn refused(json: &str) -> String {
         BootRequest::from_json(json).unwrap_err().to_string()
@@ -294,6 +301,49 @@ mod tests {
             (r#"{"output": "a\u0000b"}"#, &["ready.output", "NUL"]),
         ] {
             let said = refused(&with_ready(json));
+            assert!(names.iter().all(|name| said.contains(name)), "{json}: {said}");
+        }
+    }
+
+    fn with_restart(restart: &str) -> String {
+        format!(r#"{{"host": "h", "argv": ["a"], "restart": {restart}}}"#)
+    }
+
+    #[test]
+    fn a_restart_policy_of_json_is_that_of_the_setter() {
+        let seconds = Duration::from_secs_f64;
+        for (json, policy) in [
+            ("null", RestartPolicy::never()),
+            (r#""never""#, RestartPolicy::never()),
+            (r#""on-failure""#, RestartPolicy::on_failure()),
+            (r#"{"when": "always"}"#, RestartPolicy::always()),
+            (r#"{"when": "always", "limit": 3}"#, RestartPolicy::always().limit(3, seconds(1800.0))),
+            (r#"{"when": "always", "within": 9}"#, RestartPolicy::always().limit(5, seconds(9.0))),
+            (
+                r#"{"when": "always", "first_pause": 0.5, "longest_pause": 2}"#,
+                RestartPolicy::always().pauses(seconds(0.5), seconds(2.0)),
+            ),
+        ] {
+            let built = BootRequest::new("h", ["a"]).restart(policy);
+            assert_eq!(BootRequest::from_json(&with_restart(json)).unwrap(), built, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_restart_policy_is_refused_by_its_name() {
+        for (json, names) in [
+            (r#""sometimes""#, &["restart: ", "sometimes", "on-failure"][..]),
+            ("7", &["restart: ", "`7`", "a restart policy"]),
+            ("[]", &["restart: ", "sequence", "a restart policy"]),
+            ("{}", &["restart: ", "`when`"]),
+            (r#"{"when": "sometimes"}"#, &["restart: ", "when: ", "`sometimes`", "`on-failure`"]),
+            (r#"{"when": "always", "limit": -1}"#, &["restart: ", "limit: ", "`-1`"]),
+            (r#"{"when": "always", "limits": 1}"#, &["restart: ", "`limits`", "`limit`"]),
+            (r#"{"when": "always", "limit": 0}"#, &["restart.limit", "1 or more"]),
+            (r#"{"when": "always", "within": -1}"#, &["restart.within", "-1"]),
+            (r#"{"when": "always", "first_pause": 60}"#, &["restart.longest_pause", "30"]),
+        ] {
+            let said = refused(&with_restart(json));
             assert!(names.iter().all(|name| said.contains(name)), "{json}: {said}");
         }
     }

@@ -16,10 +16,12 @@ use crate::model::limit::Limit;
 use crate::model::output::{DIAGNOSIS, OutputStream, Tail};
 use crate::model::ready::Ready;
 use crate::model::request::BootRequest;
+use crate::model::restart::RestartPolicy;
 use crate::remote::report::{Failure, Step};
 use crate::watch::event::EventKind;
 use crate::watch::process::{self, Announcement, Outcome, Process};
 use crate::watch::readiness::{self, Readiness};
+use crate::watch::restarts::Verdict;
 use crate::watch::shared::Shared;
 use crate::watch::spool::Spool;
 use crate::watch::state::{Action, Input, State};
@@ -217,6 +219,8 @@ impl Case {
 
     /// Settles a process whose watcher panicked, and announces its end, unless both have happened.
     pub(crate) fn settle_after_panic(&self) {
+        // Its watcher, which would restart it, has ended.
+        self.process.stop();
         self.process.take(Input::ClientEnded);
         let lost = self.lost_status(None);
         self.process.settle(Input::GivenUp, |_| Ok(lost));
@@ -246,9 +250,30 @@ impl Case {
             Ok(status) => EventKind::Exited { status },
             Err(error) => EventKind::StartFailed { error },
         });
+        if self.process.verdict() == Verdict::LimitReached {
+            self.announce_restart_limit();
+        }
+        if self.process.succession().holds_uuid() {
+            // The next life replaces this one: its host need not keep the end.
+            self.process.acknowledge();
+        }
         if let Err(panicked) = logged {
             panic::resume_unwind(panicked);
         }
+    }
+
+    /// Logs and announces that the policy restarts the process after a pause.
+    pub(crate) fn announce_restart(&self, attempt: u32, after: Duration) {
+        self.announce(EventKind::Restarting { attempt, after });
+        log::warn!("{}: restart {attempt} follows in {:.1} s", self.describe(), after.as_secs_f64());
+    }
+
+    /// Logs and announces that the policy has restarted the process too often.
+    pub(crate) fn announce_restart_limit(&self) {
+        let RestartPolicy { limit, within, .. } = self.process.request.restart;
+        self.announce(EventKind::RestartLimitReached { limit, within });
+        let within_s = within.as_secs_f64();
+        log::error!("{}: it is not restarted again: {limit} restarts within {within_s:.1} s", self.describe());
     }
 
     /// Waits until the time, or until the manager lets go of the process.

@@ -59,7 +59,7 @@ pub enum EventKind {
         /// Why it does not count as ready.
         reason: NotReadyReason,
     },
-    /// The process ended. No event of this start follows.
+    /// The process ended. No event of this start follows but `Restarting` or `RestartLimitReached`.
     Exited {
         /// How the process ended.
         status: ExitStatus,
@@ -84,10 +84,26 @@ pub enum EventKind {
         /// Why the attempt failed.
         error: Error,
     },
-    /// The start failed: the program was not executed, or was ended at once. No event of this start follows.
+    /// The start failed: the program was not executed, or was ended at once. No event of this start follows but
+    /// `Restarting` or `RestartLimitReached`.
     StartFailed {
         /// Why the start failed.
         error: Error,
+    },
+    /// The policy of the process ([`RestartPolicy`](crate::RestartPolicy)) starts it again after this pause, unless a
+    /// call cancels that. The next life has a start number of its own.
+    Restarting {
+        /// The how many-th restart this is within the time of the policy's limit, from 1.
+        attempt: u32,
+        /// The pause.
+        after: Duration,
+    },
+    /// The policy of the process does not start it again, because it has been restarted too often: this end stands.
+    RestartLimitReached {
+        /// How many restarts the policy allows.
+        limit: u32,
+        /// Within which time.
+        within: Duration,
     },
 }
 
@@ -102,7 +118,9 @@ impl EventKind {
             | EventKind::NotReady { .. }
             | EventKind::LinkLost { .. }
             | EventKind::LinkRestored
-            | EventKind::LinkNotRestored { .. } => None,
+            | EventKind::LinkNotRestored { .. }
+            | EventKind::Restarting { .. }
+            | EventKind::RestartLimitReached { .. } => None,
         }
     }
 }
@@ -113,8 +131,8 @@ impl EventKind {
 /// some hundred bytes each. The event of a failed start also has what ssh or the setup wrote last (at most 4 KiB) and
 /// the setup line that failed. So drop a subscription that nobody reads.
 ///
-/// A start has at most three events: `Started`, `Ready` or `NotReady` if the request asks for readiness, and its end. A
-/// lost link adds one event, and so does a restored link.
+/// A start has at most four events: `Started`, `Ready` or `NotReady` if the request asks for readiness, its end, and
+/// what its restart policy does then. A lost link adds one event, and so does a restored link.
 /// While a link is not restored, one event comes each time that the reason changes. If links break soon after one
 /// another, the manager pauses up to 45 s before it restores the next one.
 ///

@@ -23,7 +23,9 @@ use crate::model::request::BootRequest;
 use crate::model::signal::Signal;
 use crate::remote::instance::Instance;
 use crate::watch::readiness::{self, Readiness};
+use crate::watch::restarts::{Restarts, Verdict};
 use crate::watch::state::{Action, Input, ProcessState, State, decide};
+use crate::watch::succession::{self, Succession};
 
 /// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,11 +69,22 @@ pub(crate) enum Announcement {
     Complete,
 }
 
+/// With what the next life of a process is started.
+pub(crate) enum Boot {
+    /// With the request and the launcher of this one.
+    Same,
+    /// Nobody knows: the process was adopted.
+    Unknown,
+}
+
 /// One process, as its watcher and its callers share it.
 pub(crate) struct Process {
     pub instance: Instance,
     pub request: BootRequest,
     pub launcher: Launcher,
+    boot: Boot,
+    /// How often the policy has restarted the uuid until now.
+    pub restarts: Restarts,
     /// Distinguishes the starts of a manager: 1 for the first, rising in the order in which the table gets them. The
     /// table sets it.
     pub start_number: u64,
@@ -81,6 +94,8 @@ pub(crate) struct Process {
     user: Mutex<Option<String>>,
     /// A copy of the record's state, so that reading it takes no lock.
     state: AtomicU8,
+    /// What follows the end. Changed by itself, without a lock: the table of processes reads it under its own.
+    succession: AtomicU8,
     record: Mutex<Record>,
     pub output: Mutex<OutputTails>,
     /// The watcher still works on this process.
@@ -111,8 +126,12 @@ struct Record {
 struct End {
     outcome: Outcome,
     announcement: Announcement,
+    /// What the restart policy says about it.
+    verdict: Verdict,
     /// The program has taken this end.
     is_acknowledged: bool,
+    /// A pop has returned this end.
+    is_popped: bool,
 }
 
 /// The clients of a process, the commands to its wrapper, and who observes it: under the lock of its record.
@@ -223,28 +242,43 @@ pub(crate) fn describe(name: &str, uuid: &str, session: &str, user: Option<&str>
 impl Process {
     /// Returns a process that is to be started.
     pub(crate) fn new(instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
-        Process::in_state(State::Connecting, instance, request, launcher)
+        Process::in_state(State::Connecting, instance, request, launcher, Boot::Same)
+    }
+
+    /// Returns the next life of this process, which its policy has restarted this often. `None` if nobody knows with
+    /// what to start it.
+    pub(crate) fn next_life(&self, restarts: Restarts) -> Option<Result<Process>> {
+        match self.boot {
+            Boot::Same => Some(Instance::new(self.uuid()).map(|instance| Process {
+                restarts,
+                ..Process::new(instance, self.request.clone(), self.launcher.clone())
+            })),
+            Boot::Unknown => None,
+        }
     }
 
     /// Returns a process that runs or has ended on its host, and has no link yet.
     pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
-        let process = Process::in_state(State::LinkLost, instance, request, launcher);
+        let process = Process::in_state(State::LinkLost, instance, request, launcher, Boot::Unknown);
         process.note_run();
         process.take_readiness(readiness::Input::Running);
         process.set_pids(|pids| pids.remote = Some(pid));
         process
     }
 
-    fn in_state(state: State, instance: Instance, request: BootRequest, launcher: Launcher) -> Process {
+    fn in_state(state: State, instance: Instance, request: BootRequest, launcher: Launcher, boot: Boot) -> Process {
         let begin = if request.ready.is_some() { Readiness::Starting } else { Readiness::Unasked };
         Process {
             instance,
             request,
             launcher,
+            boot,
+            restarts: Restarts::default(),
             start_number: 0,
             started_at: Instant::now(),
             user: Mutex::new(None),
             state: AtomicU8::new(state as u8),
+            succession: AtomicU8::new(Succession::Open as u8),
             record: Mutex::new(Record {
                 state,
                 pids: RuntimePids::default(),
@@ -287,6 +321,81 @@ impl Process {
         State::ALL[usize::from(self.state.load(Ordering::Acquire))]
     }
 
+    /// Returns the state that callers see.
+    pub(crate) fn shown(&self) -> ProcessState {
+        // The state first: what follows the end is decided before the state says that the process has ended.
+        let state = self.state();
+        match state.is_settled() && self.succession().holds_uuid() {
+            true => ProcessState::Restarting,
+            false => state.shown(),
+        }
+    }
+
+    /// Returns whether no other process can have this uuid now. Takes no lock.
+    pub(crate) fn holds_uuid(&self) -> bool {
+        !self.state().is_settled() || self.succession().holds_uuid()
+    }
+
+    /// Returns what follows the end. Takes no lock.
+    pub(crate) fn succession(&self) -> Succession {
+        Succession::ALL[usize::from(self.succession.load(Ordering::Acquire))]
+    }
+
+    /// Takes an input of the table of succession. Returns what was to follow before. Takes no lock.
+    fn take_succession(&self, input: succession::Input) -> Succession {
+        let advance = |before| Some(succession::decide(Succession::ALL[usize::from(before)], input) as u8);
+        let before = self.succession.fetch_update(Ordering::AcqRel, Ordering::Acquire, advance);
+        Succession::ALL[usize::from(before.unwrap_or_else(|before| before))]
+    }
+
+    /// Lets nothing follow the end. Returns false if the next life has started already.
+    pub(crate) fn stop(&self) -> bool {
+        let before = self.take_succession(succession::Input::Stop);
+        self.notify();
+        before != Succession::Succeeded
+    }
+
+    /// Begins a restart by a call, which must start the next life or give up, unless this returns `Claimed` or
+    /// `Succeeded`: what was to follow before.
+    pub(crate) fn claim(&self) -> Succession {
+        let before = self.take_succession(succession::Input::Claim);
+        self.notify();
+        before
+    }
+
+    /// Ends a restart by a call that has not started the next life.
+    pub(crate) fn give_up_claim(&self) {
+        self.take_succession(succession::Input::GiveUp);
+        self.notify();
+    }
+
+    /// Ends the pause of the policy without a restart. Returns false if a call has done so already.
+    pub(crate) fn give_up_restart(&self) -> bool {
+        self.take_succession(succession::Input::LastEnd) == Succession::Pausing
+    }
+
+    /// Returns whether it is known with what to start the next life.
+    pub(crate) fn has_boot(&self) -> bool {
+        matches!(self.boot, Boot::Same)
+    }
+
+    /// Lets the next life take the place of this one, by `Due` or `Replace`. Returns false if it may not. Takes no
+    /// lock.
+    pub(crate) fn succeed(&self, by: succession::Input) -> bool {
+        let before = self.take_succession(by);
+        before != Succession::Succeeded && succession::decide(before, by) == Succession::Succeeded
+    }
+
+    /// Returns what the restart policy says about the end. Without an end, nothing follows.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.record.lock().end.as_ref().map_or(Verdict::Stands, |end| end.verdict)
+    }
+
+    /// Notes that a pop returns the end. Returns true the first time.
+    pub(crate) fn pop_end(&self) -> bool {
+        self.record.lock().end.as_mut().is_some_and(|end| !std::mem::replace(&mut end.is_popped, true))
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self.state().shown(), ProcessState::Starting | ProcessState::Running | ProcessState::Ending)
     }
@@ -298,6 +407,7 @@ impl Process {
 
     /// Lets go of the process: a kept process whose start is done goes on, any other one ends.
     pub(crate) fn release(&self) {
+        self.stop();
         self.released.store(true, Ordering::Release);
         if self.is_kept() {
             if self.take_or_settle(Input::Detach, |_| Err(Error::Detached { uuid: self.uuid().to_owned() })) {
@@ -494,15 +604,34 @@ impl Process {
         if before.is_settled() || !next.is_settled() {
             return false;
         }
+        let outcome = outcome(before).map(|status| status.of_start(self.start_number));
+        let verdict = self.judge(next, &outcome);
+        // Before the state: a uuid that the next life needs is never free.
+        self.take_succession(match verdict {
+            Verdict::Restart { .. } => succession::Input::End,
+            Verdict::Stands | Verdict::LimitReached => succession::Input::LastEnd,
+        });
         record.end = Some(End {
-            outcome: outcome(before).map(|status| status.of_start(self.start_number)),
+            outcome,
             announcement: Announcement::Pending,
+            verdict,
             is_acknowledged: false,
+            is_popped: false,
         });
         record.handles.commands.give_up();
         (record.readiness, _) = readiness::decide(record.readiness, readiness::Input::End);
         self.enter(record, next);
         true
+    }
+
+    /// Returns what the restart policy says about this end. It says nothing about an end that a call has asked for, nor
+    /// about a process that goes on without this manager or that nobody can start.
+    fn judge(&self, state: State, outcome: &Outcome) -> Verdict {
+        let is_open = self.succession() == Succession::Open && state != State::Detached;
+        match self.boot {
+            Boot::Same if is_open => self.restarts.judge(&self.request.restart, outcome, Instant::now()),
+            Boot::Same | Boot::Unknown => Verdict::Stands,
+        }
     }
 
     /// Does those actions that any thread may do, and notifies the observers.
@@ -531,15 +660,18 @@ impl Process {
         self.state.store(next as u8, Ordering::Release);
     }
 
-    /// Notes that the watcher has ended: nothing changes any more.
-    pub(crate) fn end_watch(&self) {
+    /// Notes that nothing of the process is left to be done: only its restart may follow.
+    pub(crate) fn end_life(&self) {
         self.output.lock().end();
-        self.set_pids(|pids| {
-            pids.ssh_client = None;
-            pids.client_monitoring = None;
-        });
+        self.set_pids(|pids| pids.ssh_client = None);
         self.set_lifeline(None);
         self.record.lock().handles.inquiry = None;
+    }
+
+    /// Notes that the watcher has ended: nothing changes any more.
+    pub(crate) fn end_watch(&self) {
+        self.end_life();
+        self.set_pids(|pids| pids.client_monitoring = None);
         self.watched.store(false, Ordering::Release);
         self.notify();
     }

@@ -61,6 +61,9 @@ pub enum ProcessState {
     Ended,
     /// The start failed. The manager keeps the error until the process is killed, popped, forgotten or replaced.
     Failed,
+    /// The process has ended or its start has failed, and it will be started again: its
+    /// [`RestartPolicy`](crate::RestartPolicy) pauses before that, or a call restarts it. The uuid is in use.
+    Restarting,
 }
 
 /// The states of the table.

@@ -11,10 +11,11 @@ use crossbeam_channel::bounded;
 use parking_lot::{Mutex, RwLock};
 
 use crate::local::sys;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, NotRestartedReason, Result};
 use crate::watch::case::Remote;
 use crate::watch::process::Process;
 use crate::watch::shared::Shared;
+use crate::watch::succession::Input;
 use crate::watch::watcher;
 
 /// The processes of a manager, and their watchers.
@@ -23,6 +24,15 @@ pub(crate) struct Table {
     processes: RwLock<Processes>,
     /// The watchers that are not joined.
     watchers: Mutex<Vec<(Arc<Process>, JoinHandle<()>)>>,
+}
+
+/// The place that a process takes in the table.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// No process with its uuid has to be there, or one that has ended.
+    Free,
+    /// It is the next life of this process, by this input of the table of succession.
+    After(&'a Arc<Process>, Input),
 }
 
 /// The processes that a manager knows, by uuid.
@@ -40,8 +50,20 @@ impl Processes {
         if self.closed {
             return Err(Error::ShutDown);
         }
-        if self.by_uuid.get(uuid).is_some_and(|known| !known.state().is_settled()) {
+        if self.by_uuid.get(uuid).is_some_and(|known| known.holds_uuid()) {
             return Err(Error::UuidInUse { uuid: uuid.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Lets the next life of a process take its place, or refuses it.
+    fn succeed(&self, former: &Arc<Process>, by: Input) -> Result<()> {
+        if self.closed {
+            return Err(Error::ShutDown);
+        }
+        if !self.has(former) || !former.succeed(by) {
+            let uuid = former.uuid().to_owned();
+            return Err(Error::NotRestarted { uuid, reason: NotRestartedReason::Cancelled });
         }
         Ok(())
     }
@@ -68,11 +90,14 @@ impl Table {
     }
 
     /// Adds a process, and gives it its start number. Returns it, and the ended process that it replaces.
-    pub(crate) fn enter(&self, mut process: Process) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
+    pub(crate) fn enter(&self, mut process: Process, place: Place) -> Result<(Arc<Process>, Option<Arc<Process>>)> {
         // Under one lock, so that the numbers rise in the order of the table, and a shutdown that closes the table
         // finds every process in it.
         let mut processes = self.processes.write();
-        processes.admit(process.uuid())?;
+        match place {
+            Place::Free => processes.admit(process.uuid())?,
+            Place::After(former, by) => processes.succeed(former, by)?,
+        }
         processes.last_start_number += 1;
         process.start_number = processes.last_start_number;
         let process = Arc::new(process);
@@ -80,10 +105,11 @@ impl Table {
         Ok((process, replaced))
     }
 
-    /// Removes exactly this process: its uuid may have been started again. Returns whether it was there.
+    /// Removes exactly this process: its uuid may have been started again. A process that will be restarted stays, so
+    /// that nobody else takes its uuid. Returns whether it was there.
     pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
         let mut processes = self.processes.write();
-        let there = processes.has(process);
+        let there = processes.has(process) && !process.succession().holds_uuid();
         if there {
             processes.by_uuid.remove(process.uuid());
         }
@@ -133,8 +159,16 @@ impl Table {
 
 impl Shared {
     /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
-    pub(crate) fn watch(self: &Arc<Shared>, process: Process, adopted: Option<Remote>) -> Result<Arc<Process>> {
-        self.table.admit(process.uuid())?;
+    pub(crate) fn watch(
+        self: &Arc<Shared>,
+        process: Process,
+        place: Place,
+        adopted: Option<Remote>,
+    ) -> Result<Arc<Process>> {
+        if let Place::Free = place {
+            // Most refusals cost no thread.
+            self.table.admit(process.uuid())?;
+        }
         // The thread first: so a process in the table always has one.
         let (sender, entered) = bounded::<(Arc<Process>, Vec<Arc<Process>>)>(1);
         let shared = Arc::clone(self);
@@ -146,7 +180,7 @@ impl Shared {
         };
         let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run)
             .map_err(|error| Error::local("starting a watcher thread", error))?;
-        let (process, replaced) = self.table.enter(process)?;
+        let (process, replaced) = self.table.enter(process, place)?;
         if let Some(replaced) = replaced {
             replaced.acknowledge();
         }

@@ -29,8 +29,11 @@ use crate::watch::channel::{Channel, Purpose};
 use crate::watch::event::EventKind;
 use crate::watch::inquiry::{self, INQUIRY_TIMEOUT};
 use crate::watch::process::Process;
+use crate::watch::restarts::{Restarts, Verdict};
 use crate::watch::shared::Shared;
 use crate::watch::state::{Input, State};
+use crate::watch::succession::{self, Succession};
+use crate::watch::table::Place;
 
 /// A kept process gets its next link without a pause if restoring and using the last one took longer than this.
 const STEADY: Duration = Duration::from_secs(30);
@@ -78,6 +81,7 @@ pub(crate) fn watch(
             if watcher.gets_new_link() { watcher.restore_link() } else { inquiry::learn_end(&watcher.case) }
         }
         watcher.clear_remains();
+        watcher.restart();
     };
     if panic::catch_unwind(AssertUnwindSafe(run)).is_err() {
         watcher.case.settle_after_panic();
@@ -260,7 +264,12 @@ impl Watcher {
             // Its host listed the process before the adoption, and keeps an exit that nobody has taken: somebody else
             // has taken it, or removed it.
             AttachEnd::Gone if self.case.link.is_adopting => self.case.settle_taken_over(),
-            AttachEnd::Linked(_) | AttachEnd::Gone | AttachEnd::GivenUp => inquiry::give_up(&self.case),
+            AttachEnd::GivenUp => {
+                // Its host may still run it.
+                self.process().stop();
+                inquiry::give_up(&self.case);
+            }
+            AttachEnd::Linked(_) | AttachEnd::Gone => inquiry::give_up(&self.case),
             AttachEnd::Released => self.case.settle_released(),
         }
     }
@@ -284,6 +293,56 @@ impl Watcher {
                 }
             }
         }
+    }
+
+    /// Restarts the process if its policy says so, unless a call cancels that.
+    fn restart(&self) {
+        let process = self.process();
+        process.end_life();
+        let mut restarts = process.restarts.clone();
+        let mut verdict = process.verdict();
+        while let (Verdict::Restart { attempt, after }, Succession::Pausing) = (verdict, process.succession()) {
+            self.case.announce_restart(attempt, after);
+            if !self.wait_for_restart(after) {
+                return;
+            }
+            restarts = restarts.and_one_at(&process.request.restart, Instant::now());
+            match self.start_next_life(restarts.clone()) {
+                Ok(()) | Err(Error::NotRestarted { .. } | Error::ShutDown) => return,
+                // This machine gave no thread. The next attempt may get one.
+                Err(error) => log::error!("{}: restart {attempt} failed: {error}", self.case.describe()),
+            }
+            let Some(outcome) = process.outcome() else { return };
+            verdict = restarts.judge(&process.request.restart, &outcome, Instant::now());
+        }
+        if verdict == Verdict::LimitReached && process.give_up_restart() {
+            self.case.announce_restart_limit();
+        }
+    }
+
+    /// Waits until the pause before a restart is over. Returns false if a call has cancelled the restart.
+    fn wait_for_restart(&self, after: Duration) -> bool {
+        let due = sys::deadline(after);
+        let (sender, changes) = bounded(1);
+        let _observation = self.process().observe(sender);
+        while self.process().succession() == Succession::Pausing {
+            match due {
+                Some(due) => {
+                    if changes.recv_deadline(due).is_err() {
+                        return true;
+                    }
+                }
+                // The observation holds a sender, so this cannot fail.
+                None => drop(changes.recv()),
+            }
+        }
+        false
+    }
+
+    /// Starts the next life of the process.
+    fn start_next_life(&self, restarts: Restarts) -> Result<()> {
+        let Some(next) = self.process().next_life(restarts) else { return Ok(()) };
+        self.case.shared.watch(next?, Place::After(self.process(), succession::Input::Due), None).map(drop)
     }
 
     /// Waits until the program has taken the exit. Returns false if the manager lets go first: the next manager then

@@ -63,6 +63,15 @@ static void options_and_requests(void)
     OK(sshpm_boot_request_set_ready_output(request, NULL));
     NULL_ARGUMENT(sshpm_boot_request_set_ready_output(NULL, NULL));
     NOT_UTF8(sshpm_boot_request_set_ready_output(request, LATIN1));
+    OK(sshpm_boot_request_set_restart(request, SSHPM_RESTART_ALWAYS));
+    NULL_ARGUMENT(sshpm_boot_request_set_restart(NULL, SSHPM_RESTART_NEVER));
+    INVALID(sshpm_boot_request_set_restart(request, -1));
+    OK(sshpm_boot_request_set_restart_limit(request, 5, SSHPM_TIMEOUT_DEFAULT));
+    NULL_ARGUMENT(sshpm_boot_request_set_restart_limit(NULL, 5, 1.0));
+    INVALID(sshpm_boot_request_set_restart_limit(request, 5, -3.0));
+    OK(sshpm_boot_request_set_restart_pauses(request, 1.0, SSHPM_TIMEOUT_DEFAULT));
+    NULL_ARGUMENT(sshpm_boot_request_set_restart_pauses(NULL, 1.0, 1.0));
+    INVALID(sshpm_boot_request_set_restart_pauses(request, 1.0, -3.0));
     OK(sshpm_boot_request_set_link_loss(request, SSHPM_LINK_LOSS_TERMINATE));
     OK(sshpm_boot_request_set_grace(request, 1.0));
     OK(sshpm_boot_request_get_name(request, &text));
@@ -141,6 +150,11 @@ static void nobody(sshpm_manager *manager)
     NOT_UTF8(sshpm_manager_wait_until_ready(manager, LATIN1, 0.0));
     INVALID(sshpm_manager_wait_until_ready(manager, "nobody", -3.0));
     UNKNOWN(sshpm_manager_wait_until_ready(manager, "nobody", 0.0));
+    NULL_ARGUMENT(sshpm_manager_restart_process(NULL, "nobody", 0.0, NULL));
+    NULL_ARGUMENT(sshpm_manager_restart_process(manager, NULL, 0.0, NULL));
+    NOT_UTF8(sshpm_manager_restart_process(manager, LATIN1, 0.0, NULL));
+    INVALID(sshpm_manager_restart_process(manager, "nobody", -3.0, NULL));
+    UNKNOWN(sshpm_manager_restart_process(manager, "nobody", 0.0, NULL));
     NULL_ARGUMENT(sshpm_manager_is_ready(NULL, "nobody", &answer));
     NULL_ARGUMENT(sshpm_manager_is_ready(manager, NULL, &answer));
     NULL_ARGUMENT(sshpm_manager_is_ready(manager, "nobody", NULL));
@@ -279,6 +293,7 @@ static void calls_that_block(const char *uuid, uint64_t start_number, const sshp
     OK(sshpm_manager_send_signal(manager, "runs", SIGCONT));
     INSIDE(sshpm_manager_kill_process_without_metadata(manager, uuid, SIGKILL, true, 0.0, &out_status));
     INSIDE(sshpm_manager_kill_process(manager, uuid, 0.0, &out_status));
+    INSIDE(sshpm_manager_restart_process(manager, uuid, 0.0, NULL));
     INSIDE(sshpm_manager_kill_processes(manager, uuids, 1, NULL, &results));
     INSIDE(sshpm_manager_kill_processes_by_role(manager, "x", uuids, 1, NULL, &results));
     INSIDE(sshpm_manager_kill_all_processes(manager, 0.0, &results));

@@ -181,6 +181,7 @@ static void ends(void)
     start_script(manager, "deaf", "gamma", "trap '' HUP QUIT PIPE; echo ready; while :; do sleep 0.05; done");
     wait_ready(manager, "deaf");
     GIVES(sshpm_manager_kill_process(manager, "deaf", 0.0, &status), SSHPM_ERROR_STILL_RUNNING, "deaf");
+    GIVES(sshpm_manager_restart_process(manager, "deaf", 0.0, NULL), SSHPM_ERROR_STILL_RUNNING, "deaf");
     OK(sshpm_manager_kill_all_processes(manager, 0.0, &results));
     FAILED(sshpm_kill_results_get_result(results, 0), SSHPM_ERROR_STILL_RUNNING);
     sshpm_kill_results_free(results);
@@ -236,6 +237,7 @@ static void after_the_end(sshpm_manager *manager)
     OK(sshpm_manager_detach(manager));
     GIVES(sshpm_manager_wait_until_started(manager, "let-go", LONG_S, &pid), SSHPM_ERROR_NOT_RUNNING, "let-go");
     GIVES(sshpm_manager_wait_until_ready(manager, "let-go", LONG_S), SSHPM_ERROR_NOT_RUNNING, "let-go");
+    GIVES(sshpm_manager_restart_process(manager, "let-go", LONG_S, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_manager_free(manager);
 }
 
@@ -278,6 +280,51 @@ static void readiness(sshpm_manager *manager)
     sshpm_subscription_free(subscription);
 }
 
+/* A policy restarts a process once, and then a call restarts it. */
+static void restarts(sshpm_manager *manager)
+{
+    const char *const argv[3] = {"/bin/sh", "-c", "exit 3"};
+    sshpm_subscription *subscription = NULL;
+    sshpm_boot_request *request = NULL;
+    sshpm_exit_status *status = NULL;
+    sshpm_event *event = NULL;
+    uint64_t numbers[3] = {0, 0, 0};
+    OK(sshpm_boot_request_new("alpha", argv, 3, &request));
+    OK(sshpm_boot_request_set_restart(request, SSHPM_RESTART_ON_FAILURE));
+    OK(sshpm_boot_request_set_restart_limit(request, 1, 60.0));
+    OK(sshpm_boot_request_set_restart_pauses(request, 0.25, 0.5));
+    OK(sshpm_manager_subscribe(manager, &subscription));
+    OK(sshpm_manager_start_process(manager, "restarts", request, &numbers[0]));
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
+    event = next_event(subscription, SSHPM_EVENT_RESTARTING);
+    CHECK(sshpm_event_get_attempt(event) == 1 && sshpm_event_get_pause(event) == 0.25);
+    CHECK(sshpm_event_get_start_number(event) == numbers[0] && sshpm_event_get_message(event)[0] == '\0');
+    CHECK(sshpm_event_get_attempt(NULL) == 0 && sshpm_event_get_pause(NULL) == 0.0);
+    OK(sshpm_event_get_error(event));
+    sshpm_event_free(event);
+    event = next_event(subscription, SSHPM_EVENT_STARTED);
+    numbers[1] = sshpm_event_get_start_number(event);
+    CHECK(numbers[1] > numbers[0] && sshpm_event_get_attempt(event) == 0 && sshpm_event_get_pause(event) == 0.0);
+    sshpm_event_free(event);
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
+    event = next_event(subscription, SSHPM_EVENT_RESTART_LIMIT_REACHED);
+    CHECK(strcmp(sshpm_event_get_message(event), "it had 1 restarts within 60 s") == 0);
+    OK(sshpm_event_get_error(event));
+    sshpm_event_free(event);
+    wait_for_state(manager, "restarts", SSHPM_STATE_ENDED);
+
+    OK(sshpm_manager_restart_process(manager, "restarts", LONG_S, &numbers[2]));
+    CHECK(numbers[2] > numbers[1]);
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_STARTED));
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_EXITED));
+    sshpm_event_free(next_event(subscription, SSHPM_EVENT_RESTARTING));
+    OK(sshpm_manager_kill_process(manager, "restarts", LONG_S, &status));
+    sshpm_exit_status_free(status);
+    sshpm_boot_request_free(request);
+    sshpm_subscription_free(subscription);
+}
+
 int main(void)
 {
     sshpm_options *options = NULL;
@@ -293,6 +340,7 @@ int main(void)
     output(manager);
     ends();
     readiness(manager);
+    restarts(manager);
     sshpm_manager_free(without_ssh);
     after_the_end(manager);
     return 0;

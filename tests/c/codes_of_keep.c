@@ -55,6 +55,8 @@ static void four_that_change_hands(const struct gate *gate)
         sshpm_event_free(event);
     }
     sshpm_subscription_free(subscription);
+    GIVES(sshpm_manager_restart_process(first, FOUR[0], LONG_S, NULL), SSHPM_ERROR_TAKEN_OVER, FOUR[0]);
+    GIVES(sshpm_manager_restart_process(second, FOUR[0], LONG_S, NULL), SSHPM_ERROR_RESTART_NO_REQUEST, FOUR[0]);
     not_ours_any_more(first, SSHPM_ERROR_TAKEN_OVER);
     sshpm_manager_free(first);
     OK(sshpm_manager_detach(second));

@@ -46,6 +46,9 @@ sshpm::boot_request request_by_setters()
         .set_start_timeout(LONG)
         .set_ready_output("set up for")
         .set_ready_timeout(LONG)
+        .set_restart(sshpm::restart::always)
+        .set_restart_limit(3, LONG)
+        .set_restart_pauses(1ms, 1s)
         .set_link_loss(sshpm::link_loss::terminate)
         .set_grace(1500ms)
         .check();
@@ -352,11 +355,36 @@ void files_and_hosts()
 
 } // namespace
 
+/* A policy restarts a process once, and then a call restarts it. */
+void restarts()
+{
+    sshpm::manager manager = test_manager();
+    sshpm::subscription events = manager.subscribe();
+    auto request = test_request("alpha", {"exit", "7"});
+    request.set_restart(sshpm::restart::on_failure).set_restart_limit(1, LONG).set_restart_pauses(250ms, 500ms);
+    const std::uint64_t first = manager.start_process("again", request);
+    for (const sshpm::event &event : events) {
+        if (event.get_type() == sshpm::event_type::restarting) {
+            CHECK(event.get_start_number() == first && event.get_attempt() == 1 && event.get_pause() == 250ms);
+        } else {
+            CHECK(event.get_attempt() == 0 && event.get_pause() == 0s);
+        }
+        if (event.get_type() == sshpm::event_type::restart_limit_reached) {
+            CHECK(event.get_start_number() > first && has(event.get_message(), "1 restarts within"));
+            break;
+        }
+    }
+    const std::uint64_t second = manager.get_start_number("again");
+    CHECK(second > first && manager.restart_process("again", LONG) > second);
+    CHECK(manager.kill_process("again", LONG).get_start_number() > second);
+}
+
 int main()
 {
     return run_checks([] {
         a_life();
         events_by_range_for();
+        restarts();
         many_are_killed();
         two_managers();
         moves();

@@ -26,6 +26,7 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_manager_wait_until_started", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in mid-start"),
     ("sshpm_manager_wait_until_ready", "SSHPM_ERROR_DETACHED", "only of a kept process that is not ready"),
     ("sshpm_manager_wait_until_ready", "SSHPM_ERROR_TAKEN_OVER", "only of a kept process that is not ready"),
+    ("sshpm_manager_restart_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
     ("sshpm_session_results_get_result", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in a boot"),

@@ -271,7 +271,7 @@ fn cxx_has_every_function_of_c() {
     // C++ must also have every constant that is a choice for such a function, or an answer of it.
     for line in HEADER.lines() {
         let Some(name) = line.strip_prefix("#define SSHPM_").and_then(|rest| rest.split(' ').next()) else { continue };
-        let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_", "ON_FAILURE_"];
+        let choices = ["LOG_", "HOST_KEY_", "KILL_SCOPE_", "LINK_LOSS_", "ON_FAILURE_", "RESTART_"];
         let answers = ["EXIT_SOURCE_", "STATE_", "EVENT_", "STREAM_", "FOUND_", "CLEAN_UP_", "BOOT_", "SESSION_"];
         let kinds = [&choices[..], &answers].concat();
         if kinds.iter().any(|kind| name.starts_with(kind)) {

@@ -35,6 +35,8 @@ impl Story {
             EventKind::LinkRestored => "restored",
             EventKind::LinkNotRestored { .. } => "not restored",
             EventKind::StartFailed { .. } => "failed",
+            EventKind::Restarting { .. } => "restarting",
+            EventKind::RestartLimitReached { .. } => "restart limit",
             _ => "unknown",
         };
         self.words.push(word);

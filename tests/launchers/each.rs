@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::support::{self, LAUNCHER, namespaces_work, skipped, slurm_missing};
 
 /// The modules of test programs whose tests run by every launcher.
-const BODIES: [&str; 32] = [
+const BODIES: [&str; 35] = [
     "ends::exit_codes",
     "ends::guest",
     "ends::host_signals",
@@ -37,6 +37,9 @@ const BODIES: [&str; 32] = [
     "ready::notify",
     "ready::output",
     "ready::port",
+    "restart::calls",
+    "restart::policy",
+    "restart::races",
     "session::boot",
     "starts::disk",
     "starts::failures",
@@ -108,12 +111,15 @@ const NO_CARRIER: &str = "its client carries no stream: one that is stopped cuts
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
 /// What a launcher cannot do: the launchers, the module, the test or `ALL` of its tests, and why.
-const EXCEPTIONS: [(&[&str], &str, &str, &str); 27] = [
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 30] = [
     (&[SLURM], "keep::policy", ALL, NO_KEEP),
     (&[SLURM], "keep::exits", ALL, NO_KEEP),
     (&[SLURM], "keep::left", ALL, NO_KEEP),
     (&[SLURM], "keep::links", ALL, NO_KEEP),
     (&[SLURM], "ready::kept", ALL, NO_KEEP),
+    (&[SLURM], "restart::policy", "a_kept_process_is_restarted_and_leaves_nothing_of_its_former_lives", NO_KEEP),
+    (&[SLURM], "restart::policy", "a_kept_process_that_its_host_may_still_run_is_not_restarted", NO_KEEP),
+    (&[SLURM], "restart::policy", "an_adopted_process_has_no_request_to_be_restarted_with", NO_KEEP),
     (&[LOCAL], "keep::links", "links_of_their_own_and_log_files", NO_CARRIER),
     (&[SLURM], "ends::kill_tree", "a_clean_up_ends_them_too", NO_KEEP),
     (&[LOCAL, SLURM], "ends::kill_tree", "what_could_not_be_ended_is_named", OWN_USER),

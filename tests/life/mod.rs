@@ -250,6 +250,8 @@ fn word(event: &Event) -> &'static str {
         EventKind::Exited { .. } => "exited",
         EventKind::LinkLost { .. } => "lost",
         EventKind::StartFailed { .. } => "failed",
+        EventKind::Restarting { .. } => "restarting",
+        EventKind::RestartLimitReached { .. } => "restart limit",
         _ => "?",
     }
 }

@@ -45,6 +45,10 @@ mod parity_output;
 mod ready_output;
 #[path = "../ready/port.rs"]
 mod ready_port;
+#[path = "../restart/calls.rs"]
+mod restart_calls;
+#[path = "../restart/policy.rs"]
+mod restart_policy;
 #[path = "../starts/session.rs"]
 mod session;
 #[path = "../session/boot.rs"]

@@ -5,6 +5,7 @@
 mod file;
 mod launcher;
 mod not_ready;
+mod not_restarted;
 mod ssh;
 mod start;
 
@@ -22,6 +23,7 @@ use crate::model::destination;
 pub use file::FileProblem;
 pub use launcher::LauncherFailure;
 pub use not_ready::NotReadyReason;
+pub use not_restarted::NotRestartedReason;
 pub use ssh::SshFailure;
 pub use start::{StartFailure, StartStage};
 
@@ -49,7 +51,7 @@ pub enum Error {
         /// The uuid that the caller gave.
         uuid: String,
     },
-    /// The uuid belongs to a process that has not ended.
+    /// The uuid belongs to a process that has not ended, or that will be restarted.
     UuidInUse {
         /// The uuid that the caller gave.
         uuid: String,
@@ -182,6 +184,13 @@ pub enum Error {
         /// Why it does not.
         reason: NotReadyReason,
     },
+    /// [`Manager::restart_process`](crate::Manager::restart_process) did not start the process again.
+    NotRestarted {
+        /// The uuid of the process.
+        uuid: String,
+        /// Why it did not.
+        reason: NotRestartedReason,
+    },
     /// Another live manager controls the process.
     TakenOver {
         /// The uuid of the process.
@@ -263,7 +272,9 @@ impl fmt::Display for Error {
             Error::UnknownUuid { uuid } => {
                 write!(f, "unknown process {uuid:?}: it was never started here, or it was killed or forgotten")
             }
-            Error::UuidInUse { uuid } => write!(f, "process {uuid:?} has not ended; kill it before starting it again"),
+            Error::UuidInUse { uuid } => {
+                write!(f, "process {uuid:?} has not ended or will be restarted; kill it first")
+            }
             Error::StillRunning { uuid, waited } => {
                 write!(f, "process {uuid:?} is still running after {:.1} s; kill it again", waited.as_secs_f64())
             }
@@ -336,6 +347,7 @@ impl fmt::Display for Error {
                 write!(f, "this manager has detached from process {uuid:?}; adopt the process with a new manager")
             }
             Error::NotAdoptable { uuid, reason } => write!(f, "process {uuid:?} cannot be adopted: {reason}"),
+            Error::NotRestarted { uuid, reason } => write!(f, "process {uuid:?} was not restarted: {reason}"),
             Error::NotReady { uuid, reason } => write!(f, "process {uuid:?} is {reason}"),
             Error::TakenOver { uuid } => write!(f, "process {uuid:?} is controlled by another live manager"),
             Error::ShutDown => f.write_str("the manager was shut down; create a new one to start processes"),

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::c;
-use crate::input::copied;
-use crate::{Error, FileProblem, LauncherFailure, NotReadyReason, SshFailure, StartFailure, StartStage};
+use crate::input::{copied, duration};
+use crate::{
+    Error, FileProblem, LauncherFailure, NotReadyReason, NotRestartedReason, SshFailure, StartFailure, StartStage,
+};
 
 /// Returns the error of the last call that failed in this thread.
 pub(crate) fn last_error(code: c::sshpm_result) -> Error {
@@ -86,6 +88,15 @@ fn parse(code: c::sshpm_result, message: &str) -> Option<Error> {
             let (_, reason) = message.split_once(" is ")?;
             Error::NotReady { uuid: uuid()?, reason: not_ready_reason(reason)? }
         }
+        c::SSHPM_ERROR_RESTART_IN_PROGRESS => {
+            Error::NotRestarted { uuid: uuid()?, reason: NotRestartedReason::InProgress }
+        }
+        c::SSHPM_ERROR_RESTART_CANCELLED => {
+            Error::NotRestarted { uuid: uuid()?, reason: NotRestartedReason::Cancelled }
+        }
+        c::SSHPM_ERROR_RESTART_NO_REQUEST => {
+            Error::NotRestarted { uuid: uuid()?, reason: NotRestartedReason::NoRequest }
+        }
         // The families of codes, as src/capi/codes.rs numbers them.
         100..200 => ssh(code, message)?,
         200..300 => start(code, message)?,
@@ -99,6 +110,12 @@ pub(crate) fn not_ready_reason(text: &str) -> Option<NotReadyReason> {
         return Some(NotReadyReason::NotifyClosed);
     }
     Some(NotReadyReason::TimedOut { after: seconds(between(text, "not ready ", " s after ")?)? })
+}
+
+/// Returns the limit of restarts, and within which time they count.
+pub(crate) fn restart_limit(text: &str) -> Option<(u32, Duration)> {
+    let (limit, within) = text.strip_prefix("it had ")?.strip_suffix(" s")?.split_once(" restarts within ")?;
+    Some((limit.parse().ok()?, duration(within.parse().ok()?)))
 }
 
 fn launcher(code: c::sshpm_result, message: &str) -> Option<Error> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use std::{iter, ptr};
 
 use crate::c;
-use crate::error::{error, not_ready_reason};
-use crate::input::{Owned, copied, seconds};
+use crate::error::{error, not_ready_reason, restart_limit};
+use crate::input::{Owned, copied, duration, seconds};
 use crate::status::ExitStatus;
 use crate::{Error, NotReadyReason, Result};
 
@@ -32,6 +32,8 @@ pub enum EventKind {
     LinkRestored,
     LinkNotRestored { error: Error },
     StartFailed { error: Error },
+    Restarting { attempt: u32, after: Duration },
+    RestartLimitReached { limit: u32, within: Duration },
 }
 
 impl Event {
@@ -49,6 +51,8 @@ impl Event {
             assert_eq!(!status.is_null(), kind == c::SSHPM_EVENT_EXITED);
             let has_error = [c::SSHPM_EVENT_START_FAILED, c::SSHPM_EVENT_LINK_NOT_RESTORED].contains(&kind);
             assert_eq!(code != c::SSHPM_OK, has_error);
+            let (attempt, pause) = (c::sshpm_event_get_attempt(event), c::sshpm_event_get_pause(event));
+            assert_eq!((attempt > 0, pause > 0.0), [kind == c::SSHPM_EVENT_RESTARTING; 2].into());
             let kind = match kind {
                 c::SSHPM_EVENT_STARTED => EventKind::Started { pid },
                 c::SSHPM_EVENT_READY => EventKind::Ready,
@@ -58,6 +62,11 @@ impl Event {
                 c::SSHPM_EVENT_LINK_RESTORED => EventKind::LinkRestored,
                 c::SSHPM_EVENT_LINK_NOT_RESTORED => EventKind::LinkNotRestored { error: error(code, &message) },
                 c::SSHPM_EVENT_START_FAILED => EventKind::StartFailed { error: error(code, &message) },
+                c::SSHPM_EVENT_RESTARTING => EventKind::Restarting { attempt, after: duration(pause) },
+                c::SSHPM_EVENT_RESTART_LIMIT_REACHED => {
+                    let (limit, within) = restart_limit(&message).unwrap();
+                    EventKind::RestartLimitReached { limit, within }
+                }
                 other => panic!("no event: {other}"),
             };
             Event { uuid, start_number, kind }

@@ -36,6 +36,11 @@ pub(crate) fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
 }
 
+/// Returns the time of this many seconds of C, where infinity stands for the longest time.
+pub(crate) fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
 /// Copies a text of C.
 ///
 /// # Safety

@@ -28,11 +28,12 @@ pub use launcher::{Launcher, Slurm};
 pub use manager::{KillResults, KillTimeouts, Manager};
 pub use options::Options;
 pub use output::OutputSubscription;
-pub use request::BootRequest;
+pub use request::{BootRequest, RestartPolicy};
 pub use rust::{
     CleanUp, Destination, Error, ExitSource, FileProblem, HostKeyPolicy, KillScope, KillStep, LauncherFailure, Limit,
-    LimitValue, LinkLossPolicy, LogMode, NotReadyReason, OnFailure, Output, OutputPiece, OutputStream, ProcessState,
-    Ready, Result, Role, RuntimePids, SessionOutcome, Signal, SshFailure, StartFailure, StartStage,
+    LimitValue, LinkLossPolicy, LogMode, NotReadyReason, NotRestartedReason, OnFailure, Output, OutputPiece,
+    OutputStream, ProcessState, Ready, RestartWhen, Result, Role, RuntimePids, SessionOutcome, Signal, SshFailure,
+    StartFailure, StartStage,
 };
 pub use session::{BootState, Session, SessionProgress, SessionResults};
 pub use status::ExitStatus;

@@ -97,6 +97,15 @@ impl Manager {
         Ok(ExitStatus::taken(status).expect("a status"))
     }
 
+    pub fn restart_process(&self, uuid: &str, timeout: Duration) -> Result<u64> {
+        let mut number = 0;
+        self.of(uuid, |this, uuid| {
+            // SAFETY: a manager that is ours, a string, and an output that is a local.
+            unsafe { c::sshpm_manager_restart_process(this, uuid, seconds(timeout), &mut number) }
+        })?;
+        Ok(number)
+    }
+
     pub fn kill_process_without_metadata(
         &self,
         uuid: &str,
@@ -185,6 +194,7 @@ impl Manager {
             c::SSHPM_STATE_LINK_LOST => ProcessState::LinkLost,
             c::SSHPM_STATE_ENDED => ProcessState::Ended,
             c::SSHPM_STATE_FAILED => ProcessState::Failed,
+            c::SSHPM_STATE_RESTARTING => ProcessState::Restarting,
             other => panic!("no state: {other}"),
         })
     }

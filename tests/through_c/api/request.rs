@@ -7,7 +7,36 @@ use std::time::Duration;
 
 use crate::c;
 use crate::input::{Owned, check, seconds, text};
-use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Ready, Result, Role};
+use crate::{Launcher, Limit, LimitValue, LinkLossPolicy, LogMode, Ready, RestartWhen, Result, Role};
+
+#[derive(Debug, Clone)]
+pub struct RestartPolicy {
+    when: RestartWhen,
+    limit: Option<(u32, Duration)>,
+    pauses: Option<(Duration, Duration)>,
+}
+
+impl RestartPolicy {
+    pub fn never() -> RestartPolicy {
+        RestartPolicy { when: RestartWhen::Never, limit: None, pauses: None }
+    }
+
+    pub fn on_failure() -> RestartPolicy {
+        RestartPolicy { when: RestartWhen::OnFailure, ..RestartPolicy::never() }
+    }
+
+    pub fn always() -> RestartPolicy {
+        RestartPolicy { when: RestartWhen::Always, ..RestartPolicy::never() }
+    }
+
+    pub fn limit(self, restarts: u32, within: Duration) -> RestartPolicy {
+        RestartPolicy { limit: Some((restarts, within)), ..self }
+    }
+
+    pub fn pauses(self, first: Duration, longest: Duration) -> RestartPolicy {
+        RestartPolicy { pauses: Some((first, longest)), ..self }
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 pub struct BootRequest {
@@ -39,6 +68,7 @@ enum Set {
     StartTimeout(Duration),
     Ready(Ready),
     ReadyTimeout(Duration),
+    Restart(RestartPolicy),
     LinkLoss(LinkLossPolicy),
     Grace(Duration),
     KillTree(bool),
@@ -141,6 +171,10 @@ impl BootRequest {
 
     pub fn ready_timeout(self, timeout: Duration) -> BootRequest {
         self.with(Set::ReadyTimeout(timeout))
+    }
+
+    pub fn restart(self, policy: RestartPolicy) -> BootRequest {
+        self.with(Set::Restart(policy))
     }
 
     pub fn link_loss(self, policy: LinkLossPolicy) -> BootRequest {
@@ -260,6 +294,23 @@ impl Set {
             Set::ReadyTimeout(timeout) => {
                 // SAFETY: as above.
                 check(unsafe { c::sshpm_boot_request_set_ready_timeout(request, seconds(*timeout)) })
+            }
+            Set::Restart(RestartPolicy { when, limit, pauses }) => {
+                let policy = match when {
+                    RestartWhen::Never => c::SSHPM_RESTART_NEVER,
+                    RestartWhen::OnFailure => c::SSHPM_RESTART_ON_FAILURE,
+                    RestartWhen::Always => c::SSHPM_RESTART_ALWAYS,
+                    other => panic!("teach this {other:?}"),
+                };
+                // SAFETY: as above.
+                check(unsafe { c::sshpm_boot_request_set_restart(request, policy) })?;
+                if let Some((limit, within)) = limit {
+                    // SAFETY: as above.
+                    check(unsafe { c::sshpm_boot_request_set_restart_limit(request, *limit, seconds(*within)) })?;
+                }
+                let Some((first, longest)) = pauses else { return Ok(()) };
+                // SAFETY: as above.
+                check(unsafe { c::sshpm_boot_request_set_restart_pauses(request, seconds(*first), seconds(*longest)) })
             }
             // SAFETY: as above.
             Set::Grace(grace) => check(unsafe { c::sshpm_boot_request_set_grace(request, seconds(*grace)) }),
