@@ -3596,6 +3596,27 @@ sshpm_result sshpm_manager_adopt_process(sshpm_manager *manager,
                                          uint64_t *out_start_number);
 
 /**
+ * Adopts a kept process as sshpm_manager_adopt_process does, on the host and of the user of a request.
+ * sshpm_manager_restart_process and the restart policy of the request start the process again with it; until then,
+ * nothing of the request applies but its policy.
+ *
+ * Any thread. Blocks at most for two times the connect timeout, and 120 s.
+ *
+ * @param manager The manager.
+ * @param uuid The process.
+ * @param request The request. Copied.
+ * @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
+ * @return Those of sshpm_manager_adopt_process: SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+ * SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK, SSHPM_ERROR_UUID_IN_USE, SSHPM_ERROR_TAKEN_OVER,
+ * SSHPM_ERROR_NOT_ADOPTABLE, SSHPM_ERROR_DETACHED. Nothing was changed unless it is SSHPM_OK.
+ */
+sshpm_result sshpm_manager_adopt_process_with_request(sshpm_manager *manager,
+                                                      const char *uuid,
+                                                      const sshpm_boot_request *request,
+                                                      uint64_t *out_start_number);
+
+/**
  * Returns the number of processes that were found.
  *
  * Any thread. Does not block.

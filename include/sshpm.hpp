@@ -2003,6 +2003,13 @@ public:
             return sshpm_manager_adopt_process(get(), uuid.c_str(), host.c_str(), user.c_str(), out);
         });
     }
+    /// Adopts a kept process on the host and of the user of a request, with which it can be restarted. Returns the start
+    /// number.
+    std::uint64_t adopt_process_with_request(const input_text &uuid, boot_request_view request) {
+        return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
+            return sshpm_manager_adopt_process_with_request(get(), uuid.c_str(), request.get(), out);
+        });
+    }
     /// Ends the processes of a user on a host that no manager can reach, and removes their files. Does not throw when a
     /// process could not be ended: its result says so.
     [[nodiscard]] clean_up_results clean_up_host(const input_text &host,

@@ -8,6 +8,7 @@ use super::codes::sshpm_result;
 use super::input::{handle, optional_output, output, text, text_or_null};
 use super::manager::sshpm_manager;
 use super::metadata::sshpm_metadata;
+use super::request::sshpm_boot_request;
 use super::status::{pointer_to_status, sshpm_exit_status};
 use crate::{FoundProcess, FoundState};
 
@@ -123,6 +124,45 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process(
             )
         };
         let start_number = this.manager.adopt_process(uuid, host, user)?;
+        if let Some(out_start_number) = out_start_number {
+            out_start_number.write(start_number);
+        }
+        Ok(())
+    })
+}
+
+/// Adopts a kept process as sshpm_manager_adopt_process does, on the host and of the user of a request.
+/// sshpm_manager_restart_process and the restart policy of the request start the process again with it; until then,
+/// nothing of the request applies but its policy.
+///
+/// Any thread. Blocks at most for two times the connect timeout, and 120 s.
+///
+/// @param manager The manager.
+/// @param uuid The process.
+/// @param request The request. Copied.
+/// @param out_start_number Receives the start number, which sshpm_manager_start_process describes. May be NULL.
+/// @return Those of sshpm_manager_adopt_process: SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8,
+/// SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT, SSHPM_ERROR_SHUT_DOWN, SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+/// SSHPM_ERROR_LOCAL, SSHPM_ERROR_INSIDE_CALLBACK, SSHPM_ERROR_UUID_IN_USE, SSHPM_ERROR_TAKEN_OVER,
+/// SSHPM_ERROR_NOT_ADOPTABLE, SSHPM_ERROR_DETACHED. Nothing was changed unless it is SSHPM_OK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sshpm_manager_adopt_process_with_request(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    request: *const sshpm_boot_request,
+    out_start_number: *mut u64,
+) -> sshpm_result {
+    call(|| {
+        // SAFETY: the caller's pointers are NULL, or point to a manager, a string, a request and a place for an output.
+        let (this, uuid, request, out_start_number) = unsafe {
+            (
+                handle(manager, "manager")?,
+                text(uuid, "uuid")?,
+                handle(request, "request")?,
+                optional_output(out_start_number),
+            )
+        };
+        let start_number = this.manager.adopt_process_with_request(uuid, &request.request)?;
         if let Some(out_start_number) = out_start_number {
             out_start_number.write(start_number);
         }

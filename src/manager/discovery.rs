@@ -24,7 +24,7 @@ use crate::remote::report::{Cleaned, Found, Piece, Report};
 use crate::remote::script::short_script;
 use crate::remote::start::{CLEAN_UP, LIST};
 use crate::watch::case::Remote;
-use crate::watch::process::{self, Announcement, Process};
+use crate::watch::process::{self, Announcement, Boot, Process};
 use crate::watch::state::State;
 use crate::watch::table::Place;
 
@@ -116,7 +116,9 @@ impl Manager {
     /// Adopts a kept process ([`LinkLossPolicy::Keep`]) that no manager controls, and returns its start number, as
     /// [`start_process`](Manager::start_process) does. Then all calls of this manager work on it. The manager gets the
     /// output of the process from the beginning. If the process has ended in the meantime, its exit is reported like
-    /// any other. Blocks, at most for twice the connect timeout and twice 60 s.
+    /// any other. The manager has no request for the process, so it cannot restart it:
+    /// [`adopt_process_with_request`](Manager::adopt_process_with_request) gives it one. Blocks, at most for twice the
+    /// connect timeout and twice 60 s.
     ///
     /// # Errors
     /// [`Error::UuidInUse`]: this manager has a process with this uuid that has not ended. [`Error::NotAdoptable`]: the
@@ -127,6 +129,25 @@ impl Manager {
     pub fn adopt_process(&self, uuid: &str, host: &str, user: Option<&str>) -> Result<u64> {
         refuse_inside_callback()?;
         check::uuid(uuid)?;
+        self.adopt(uuid, host, user, Boot::Unknown)
+    }
+
+    /// Adopts a kept process as [`adopt_process`](Manager::adopt_process) does, on the host and of the user of this
+    /// request. [`restart_process`](Manager::restart_process) and the restart policy of the request start the process
+    /// again with it; until then, nothing of the request applies but its policy.
+    ///
+    /// # Errors
+    /// Those of [`adopt_process`](Manager::adopt_process), and [`Error::Invalid`] also for a request that
+    /// [`start_process`](Manager::start_process) refuses.
+    pub fn adopt_process_with_request(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
+        refuse_inside_callback()?;
+        let launcher = self.launcher_for(uuid, request)?;
+        let boot = Boot::Other(Box::new((request.clone(), launcher)));
+        self.adopt(uuid, &request.host, request.user.as_deref(), boot)
+    }
+
+    /// Adopts a process, whose next life is started with `boot`.
+    fn adopt(&self, uuid: &str, host: &str, user: Option<&str>, boot: Boot) -> Result<u64> {
         // Of a process of this manager, the host would say that a manager controls it.
         self.shared.table.admit(uuid)?;
         let found = self.find_on(host, user, uuid)?;
@@ -149,7 +170,7 @@ impl Manager {
             Remote { pid: metadata.pid, start_time: metadata.start_time.clone(), boot_id: metadata.boot_id.clone() };
         let launcher = self.shared.options().launcher_of(host).clone();
         launcher.check_policy(LinkLossPolicy::Keep)?;
-        let process = Process::adopted(instance, request, launcher, metadata.pid);
+        let process = Process::adopted(instance, request, launcher, metadata.pid, boot);
         if let Some(user) = user_of(metadata) {
             process.set_user(user.to_owned());
         }

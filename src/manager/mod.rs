@@ -179,7 +179,7 @@ impl Manager {
     }
 
     /// Returns the launcher of a process, or what is wrong with the request.
-    fn launcher_for(&self, uuid: &str, request: &BootRequest) -> Result<Launcher> {
+    pub(crate) fn launcher_for(&self, uuid: &str, request: &BootRequest) -> Result<Launcher> {
         check::uuid(uuid)?;
         request.check()?;
         let mut launcher = match &request.launcher {

@@ -22,7 +22,8 @@ impl Manager {
     /// ended.
     ///
     /// # Errors
-    /// [`Error::NotRestarted`]: another call restarts this process, or a later call has ended it, or it was adopted.
+    /// [`Error::NotRestarted`]: another call restarts this process, or a later call has ended it, or it was adopted
+    /// without a request.
     /// [`Error::StillRunning`]: the process has not ended in time, and was not started; it stays in the table, and its
     /// policy does not restart it any more. [`Error::TakenOver`]: another manager controls the process.
     /// [`Error::ShutDown`], [`Error::Local`]: the process has ended, and was not started, as with `start_process`.
@@ -42,7 +43,7 @@ impl Manager {
         let refused = |reason| Err(Error::NotRestarted { uuid: uuid.to_owned(), reason });
         loop {
             let process = self.find(uuid)?;
-            if !process.has_boot() {
+            if process.boot().is_none() {
                 return refused(NotRestartedReason::NoRequest);
             }
             match process.claim() {

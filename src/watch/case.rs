@@ -250,8 +250,8 @@ impl Case {
             Ok(status) => EventKind::Exited { status },
             Err(error) => EventKind::StartFailed { error },
         });
-        if self.process.verdict() == Verdict::LimitReached {
-            self.announce_restart_limit();
+        if let (Verdict::LimitReached, Some(policy)) = (self.process.verdict(), self.process.policy()) {
+            self.announce_restart_limit(policy);
         }
         if self.process.succession().holds_uuid() {
             // The next life replaces this one: its host need not keep the end.
@@ -269,8 +269,7 @@ impl Case {
     }
 
     /// Logs and announces that the policy has restarted the process too often.
-    pub(crate) fn announce_restart_limit(&self) {
-        let RestartPolicy { limit, within, .. } = self.process.request.restart;
+    pub(crate) fn announce_restart_limit(&self, &RestartPolicy { limit, within, .. }: &RestartPolicy) {
         self.announce(EventKind::RestartLimitReached { limit, within });
         let within_s = within.as_secs_f64();
         log::error!("{}: it is not restarted again: {limit} restarts within {within_s:.1} s", self.describe());

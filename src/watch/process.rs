@@ -20,6 +20,7 @@ use crate::model::link_loss::LinkLossPolicy;
 use crate::model::options::{KillScope, KillStep};
 use crate::model::output::OutputTails;
 use crate::model::request::BootRequest;
+use crate::model::restart::RestartPolicy;
 use crate::model::signal::Signal;
 use crate::remote::instance::Instance;
 use crate::watch::readiness::{self, Readiness};
@@ -73,7 +74,9 @@ pub(crate) enum Announcement {
 pub(crate) enum Boot {
     /// With the request and the launcher of this one.
     Same,
-    /// Nobody knows: the process was adopted.
+    /// With these: the process was adopted with a request.
+    Other(Box<(BootRequest, Launcher)>),
+    /// Nobody knows: the process was adopted without a request.
     Unknown,
 }
 
@@ -248,18 +251,22 @@ impl Process {
     /// Returns the next life of this process, which its policy has restarted this often. `None` if nobody knows with
     /// what to start it.
     pub(crate) fn next_life(&self, restarts: Restarts) -> Option<Result<Process>> {
-        match self.boot {
-            Boot::Same => Some(Instance::new(self.uuid()).map(|instance| Process {
-                restarts,
-                ..Process::new(instance, self.request.clone(), self.launcher.clone())
-            })),
-            Boot::Unknown => None,
-        }
+        let (request, launcher) = self.boot()?;
+        Some(
+            Instance::new(self.uuid())
+                .map(|instance| Process { restarts, ..Process::new(instance, request.clone(), launcher.clone()) }),
+        )
     }
 
     /// Returns a process that runs or has ended on its host, and has no link yet.
-    pub(crate) fn adopted(instance: Instance, request: BootRequest, launcher: Launcher, pid: i64) -> Process {
-        let process = Process::in_state(State::LinkLost, instance, request, launcher, Boot::Unknown);
+    pub(crate) fn adopted(
+        instance: Instance,
+        request: BootRequest,
+        launcher: Launcher,
+        pid: i64,
+        boot: Boot,
+    ) -> Process {
+        let process = Process::in_state(State::LinkLost, instance, request, launcher, boot);
         process.note_run();
         process.take_readiness(readiness::Input::Running);
         process.set_pids(|pids| pids.remote = Some(pid));
@@ -374,9 +381,18 @@ impl Process {
         self.take_succession(succession::Input::LastEnd) == Succession::Pausing
     }
 
-    /// Returns whether it is known with what to start the next life.
-    pub(crate) fn has_boot(&self) -> bool {
-        matches!(self.boot, Boot::Same)
+    /// Returns with what the next life is started, if that is known.
+    pub(crate) fn boot(&self) -> Option<(&BootRequest, &Launcher)> {
+        match &self.boot {
+            Boot::Same => Some((&self.request, &self.launcher)),
+            Boot::Other(other) => Some((&other.0, &other.1)),
+            Boot::Unknown => None,
+        }
+    }
+
+    /// Returns the restart policy, if it is known with what to start the next life.
+    pub(crate) fn policy(&self) -> Option<&RestartPolicy> {
+        self.boot().map(|(request, _)| &request.restart)
     }
 
     /// Lets the next life take the place of this one, by `Due` or `Replace`. Returns false if it may not. Takes no
@@ -628,10 +644,8 @@ impl Process {
     /// about a process that goes on without this manager or that nobody can start.
     fn judge(&self, state: State, outcome: &Outcome) -> Verdict {
         let is_open = self.succession() == Succession::Open && state != State::Detached;
-        match self.boot {
-            Boot::Same if is_open => self.restarts.judge(&self.request.restart, outcome, Instant::now()),
-            Boot::Same | Boot::Unknown => Verdict::Stands,
-        }
+        let policy = self.policy().filter(|_| is_open);
+        policy.map_or(Verdict::Stands, |policy| self.restarts.judge(policy, outcome, Instant::now()))
     }
 
     /// Does those actions that any thread may do, and notifies the observers.

@@ -299,6 +299,7 @@ impl Watcher {
     fn restart(&self) {
         let process = self.process();
         process.end_life();
+        let Some(policy) = process.policy() else { return };
         let mut restarts = process.restarts.clone();
         let mut verdict = process.verdict();
         while let (Verdict::Restart { attempt, after }, Succession::Pausing) = (verdict, process.succession()) {
@@ -306,17 +307,17 @@ impl Watcher {
             if !self.wait_for_restart(after) {
                 return;
             }
-            restarts = restarts.and_one_at(&process.request.restart, Instant::now());
+            restarts = restarts.and_one_at(policy, Instant::now());
             match self.start_next_life(restarts.clone()) {
                 Ok(()) | Err(Error::NotRestarted { .. } | Error::ShutDown) => return,
                 // This machine gave no thread. The next attempt may get one.
                 Err(error) => log::error!("{}: restart {attempt} failed: {error}", self.case.describe()),
             }
             let Some(outcome) = process.outcome() else { return };
-            verdict = restarts.judge(&process.request.restart, &outcome, Instant::now());
+            verdict = restarts.judge(policy, &outcome, Instant::now());
         }
         if verdict == Verdict::LimitReached && process.give_up_restart() {
-            self.case.announce_restart_limit();
+            self.case.announce_restart_limit(policy);
         }
     }
 

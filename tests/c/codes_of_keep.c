@@ -4,6 +4,9 @@
 
 static const char *const FOUR[4] = {"one", "two", "three", "four"};
 
+/* With it, processes are adopted and could be restarted. */
+static sshpm_boot_request *next_life;
+
 /* The codes of all functions for exits that the manager will not learn, of four processes that it had. */
 static void not_ours_any_more(sshpm_manager *manager, sshpm_result code)
 {
@@ -45,7 +48,11 @@ static void four_that_change_hands(const struct gate *gate)
     }
     for (int i = 0; i < 4; i++) {
         wait_until_found(second, FOUR[i], SSHPM_FOUND_UNMANAGED);
-        OK(sshpm_manager_adopt_process(second, FOUR[i], "alpha", NULL, NULL));
+        if (i == 3) {
+            OK(sshpm_manager_adopt_process_with_request(second, FOUR[i], next_life, NULL));
+        } else {
+            OK(sshpm_manager_adopt_process(second, FOUR[i], "alpha", NULL, NULL));
+        }
     }
     open_gate(gate);
     for (int refused = 0; refused < 4;) {
@@ -80,6 +87,7 @@ static void calls_that_block(const char *uuid, uint64_t start_number, const sshp
     CHECK(start_number > 0 && status != NULL && error == SSHPM_OK && error_message == NULL);
     INSIDE(sshpm_manager_find_processes(inside->manager, "alpha", NULL, &found));
     INSIDE(sshpm_manager_adopt_process(inside->manager, uuid, "alpha", NULL, NULL));
+    INSIDE(sshpm_manager_adopt_process_with_request(inside->manager, uuid, next_life, NULL));
     INSIDE(sshpm_manager_clean_up_host(inside->manager, "alpha", NULL, 1.0, false, &results));
     __atomic_store_n(&inside->called, 1, __ATOMIC_SEQ_CST);
 }
@@ -111,6 +119,12 @@ static void hosts(sshpm_manager *manager, sshpm_manager *without_ssh)
     INVALID(sshpm_manager_adopt_process(manager, "a/b", "alpha", NULL, NULL));
     GIVES(sshpm_manager_adopt_process(manager, "nobody", "alpha", NULL, NULL), SSHPM_ERROR_NOT_ADOPTABLE, "nobody");
     FAILED(sshpm_manager_adopt_process(without_ssh, "a", "alpha", NULL, NULL), SSHPM_ERROR_SSH_NOT_FOUND);
+    NULL_ARGUMENT(sshpm_manager_adopt_process_with_request(manager, "a", NULL, NULL));
+    NOT_UTF8(sshpm_manager_adopt_process_with_request(manager, LATIN1, next_life, NULL));
+    INVALID(sshpm_manager_adopt_process_with_request(manager, "a/b", next_life, NULL));
+    GIVES(sshpm_manager_adopt_process_with_request(manager, "nobody", next_life, NULL), SSHPM_ERROR_NOT_ADOPTABLE,
+          "nobody");
+    FAILED(sshpm_manager_adopt_process_with_request(without_ssh, "a", next_life, NULL), SSHPM_ERROR_SSH_NOT_FOUND);
     NULL_ARGUMENT(sshpm_manager_clean_up_host(manager, "alpha", NULL, 1.0, false, NULL));
     NOT_UTF8(sshpm_manager_clean_up_host(manager, "alpha", LATIN1, 1.0, false, &results));
     INVALID(sshpm_manager_clean_up_host(manager, "alpha", NULL, -2.0, false, &results));
@@ -128,10 +142,12 @@ static void adopted_or_not(sshpm_manager *manager)
     wait_until_found(manager, "one", SSHPM_FOUND_UNMANAGED);
     start(manager, "one", "silent", "exit", "0");
     GIVES(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL), SSHPM_ERROR_UUID_IN_USE, "one");
+    GIVES(sshpm_manager_adopt_process_with_request(manager, "one", next_life, NULL), SSHPM_ERROR_UUID_IN_USE, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     sshpm_exit_status_free(status);
     OK(sshpm_manager_adopt_process(manager, "one", "alpha", NULL, NULL));
     GIVES(sshpm_manager_adopt_process(late, "one", "alpha", NULL, NULL), SSHPM_ERROR_TAKEN_OVER, "one");
+    GIVES(sshpm_manager_adopt_process_with_request(late, "one", next_life, NULL), SSHPM_ERROR_TAKEN_OVER, "one");
     OK(sshpm_manager_kill_process(manager, "one", LONG_S, &status));
     NULL_ARGUMENT(sshpm_exit_status_get_ended_at(status, NULL));
     OK(sshpm_exit_status_get_ended_at(status, &at));
@@ -140,6 +156,7 @@ static void adopted_or_not(sshpm_manager *manager)
     wait_until_found(late, "two", SSHPM_FOUND_UNMANAGED);
     OK(sshpm_manager_detach(late));
     GIVES(sshpm_manager_adopt_process(late, "two", "alpha", NULL, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
+    GIVES(sshpm_manager_adopt_process_with_request(late, "two", next_life, NULL), SSHPM_ERROR_SHUT_DOWN, "shut down");
     sshpm_manager_free(late);
 }
 
@@ -187,6 +204,7 @@ int main(void)
     OK(sshpm_options_set_ssh_program(options, "/no/such/ssh"));
     OK(sshpm_manager_new(options, &without_ssh));
     sshpm_options_free(options);
+    next_life = new_request("alpha", "exit", "0");
     options_and_requests();
     hosts(manager, without_ssh);
     inside_a_callback(manager);
@@ -204,6 +222,7 @@ int main(void)
     OK(sshpm_manager_clean_up_host(manager, "alpha", NULL, LONG_S, true, &results));
     CHECK(sshpm_clean_up_results_count(results) == 4);
     sshpm_clean_up_results_free(results);
+    sshpm_boot_request_free(next_life);
     sshpm_manager_free(without_ssh);
     sshpm_manager_free(manager);
     return 0;

@@ -203,6 +203,7 @@ static void no_shell(void)
 {
     sshpm_manager *manager = manager_with(command("/no/such/launcher", NULL));
     sshpm_subscription *subscription = NULL;
+    sshpm_boot_request *request = NULL;
     sshpm_event *event;
     OK(sshpm_manager_subscribe(manager, &subscription));
     does_not_start(manager, "alpha", SSHPM_ERROR_LAUNCHER_NOT_FOUND, "launcher on alpha: ");
@@ -212,6 +213,9 @@ static void no_shell(void)
     sshpm_subscription_free(subscription);
     calls_about_a_host(manager, "alpha", SSHPM_ERROR_LAUNCHER_NOT_FOUND);
     FAILED(sshpm_manager_adopt_process(manager, "u", "alpha", NULL, NULL), SSHPM_ERROR_LAUNCHER_NOT_FOUND);
+    request = new_request("alpha", "exit", "0");
+    FAILED(sshpm_manager_adopt_process_with_request(manager, "u", request, NULL), SSHPM_ERROR_LAUNCHER_NOT_FOUND);
+    sshpm_boot_request_free(request);
     sshpm_manager_free(manager);
 
     manager = manager_with(command("false", NULL));

@@ -29,6 +29,12 @@ const NOT_PROVOKED: &[(&str, &str, &str)] = &[
     ("sshpm_manager_restart_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_DETACHED", "only when all are let go of in the middle of it"),
     ("sshpm_manager_adopt_process", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
+    (
+        "sshpm_manager_adopt_process_with_request",
+        "SSHPM_ERROR_DETACHED",
+        "only when all are let go of in the middle of it",
+    ),
+    ("sshpm_manager_adopt_process_with_request", "SSHPM_ERROR_TIMED_OUT", "it takes 70 s"),
     ("sshpm_session_results_get_result", "SSHPM_ERROR_TAKEN_OVER", "only while a link is lost in a boot"),
     ("sshpm_launcher_get_hosts", "SSHPM_ERROR_LAUNCHER_TIMED_OUT", "it takes 20 s"),
 ];

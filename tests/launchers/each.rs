@@ -111,7 +111,7 @@ const NO_CARRIER: &str = "its client carries no stream: one that is stopped cuts
 const NO_KEEP: &str = "Slurm ends what is left of a step with its link: Keep is refused";
 
 /// What a launcher cannot do: the launchers, the module, the test or `ALL` of its tests, and why.
-const EXCEPTIONS: [(&[&str], &str, &str, &str); 30] = [
+const EXCEPTIONS: [(&[&str], &str, &str, &str); 31] = [
     (&[SLURM], "keep::policy", ALL, NO_KEEP),
     (&[SLURM], "keep::exits", ALL, NO_KEEP),
     (&[SLURM], "keep::left", ALL, NO_KEEP),
@@ -119,6 +119,7 @@ const EXCEPTIONS: [(&[&str], &str, &str, &str); 30] = [
     (&[SLURM], "ready::kept", ALL, NO_KEEP),
     (&[SLURM], "restart::policy", "a_kept_process_is_restarted_and_leaves_nothing_of_its_former_lives", NO_KEEP),
     (&[SLURM], "restart::policy", "a_kept_process_that_its_host_may_still_run_is_not_restarted", NO_KEEP),
+    (&[SLURM], "restart::policy", "a_process_that_was_adopted_with_a_request_is_restarted_with_it", NO_KEEP),
     (&[SLURM], "restart::policy", "an_adopted_process_has_no_request_to_be_restarted_with", NO_KEEP),
     (&[LOCAL], "keep::links", "links_of_their_own_and_log_files", NO_CARRIER),
     (&[SLURM], "ends::kill_tree", "a_clean_up_ends_them_too", NO_KEEP),

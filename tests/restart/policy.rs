@@ -326,6 +326,30 @@ fn an_adopted_process_has_no_request_to_be_restarted_with() {
     assert!(!words.contains(&"restarting"), "{words:?}");
 }
 
+#[test]
+fn a_process_that_was_adopted_with_a_request_is_restarted_with_it() {
+    let remote = Remote::start();
+    let first = manager(&remote);
+    let process = start_ready(&first, "u", &kept(shell(OWN_CODES)));
+    drop(first);
+    let second = manager(&remote);
+    let witness = Witness::new(&second);
+    let request = shell(&OWN_CODES.replace("17", "18")).restart(at_once(RestartPolicy::on_failure()));
+    wait_until("the adoption", TIME, || second.adopt_process_with_request("u", &request).ok());
+    let adopted = second.start_number("u").unwrap();
+    process.signal(libc::SIGKILL).unwrap();
+    wait_until("the second life", TIME, || (second.start_number("u").unwrap() > adopted).then_some(()));
+    second.wait_until_started("u", TIME).unwrap();
+    wait_until("the second life", TIME, || stdout(&second, "u").contains("ready").then_some(()));
+    second.restart_process("u", TIME).unwrap();
+    second.wait_until_started("u", TIME).unwrap();
+    wait_until("the third life", TIME, || stdout(&second, "u").contains("ready").then_some(()));
+    assert_eq!(second.kill_process("u", TIME).unwrap().code(), Some(18), "by the request of the adoption");
+    finish(&second, &remote);
+    let words = witness.of(second, "u");
+    assert_eq!(words[1..], ["exited", "restarting", "started", "exited", "started", "exited"]);
+}
+
 /// The host has ended the application when its link was lost.
 #[test]
 fn a_process_whose_link_breaks_is_restarted_when_its_host_has_ended_it() {

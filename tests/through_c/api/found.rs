@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::c;
 use crate::input::{Owned, check, copied, pointer, seconds, text, text_or_null};
 use crate::manager::Manager;
-use crate::{CleanUp, ExitStatus, ProcessMetadata, Result};
+use crate::{BootRequest, CleanUp, ExitStatus, ProcessMetadata, Result};
 
 /// An application that has a metadata file on its host.
 #[derive(Debug, Clone)]
@@ -69,6 +69,16 @@ impl Manager {
         let mut number = 0;
         // SAFETY: a manager that is ours, strings, and an output that is a local.
         check(unsafe { c::sshpm_manager_adopt_process(self.get(), uuid.as_ptr(), host.as_ptr(), user, &mut number) })?;
+        Ok(number)
+    }
+
+    pub fn adopt_process_with_request(&self, uuid: &str, request: &BootRequest) -> Result<u64> {
+        let (uuid, request) = (text("uuid", uuid)?, request.handle()?);
+        let mut number = 0;
+        // SAFETY: a manager and a request that are ours, a string, and an output that is a local.
+        check(unsafe {
+            c::sshpm_manager_adopt_process_with_request(self.get(), uuid.as_ptr(), request.get(), &mut number)
+        })?;
         Ok(number)
     }
 
