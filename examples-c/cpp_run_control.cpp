@@ -208,6 +208,11 @@ private:
             // These are events of kept processes; this session has none unless its file says so.
             std::cout << name << ": " << event.get_message() << '\n';
             break;
+        case sshpm::event_type::restarting:
+        case sshpm::event_type::restart_limit_reached:
+            // These are events of processes with a restart policy; this program counts the crashes itself.
+            std::cout << name << ": " << event.get_message() << '\n';
+            break;
         case sshpm::event_type::start_failed:
             std::cout << event.get_message() << '\n';
             failed_ = true;
