@@ -232,9 +232,19 @@ impl Manager {
         results
     }
 
-    /// Ends these processes at the same time, whatever their roles.
+    /// Ends these processes at the same time, whatever their roles. Nothing follows their ends.
     pub(crate) fn end_together(&self, processes: Vec<Arc<Process>>, timeouts: &KillTimeouts) -> KillResults {
+        let processes: Vec<_> = processes.into_iter().map(|process| self.stopped(process)).collect();
         self.kill_together(with_timeouts(processes, timeouts), None)
+    }
+
+    /// Cancels a restart that is to follow this process. Returns the next life if that has begun, and its program does
+    /// not run yet.
+    pub(crate) fn stop_restart(&self, process: &Arc<Process>) -> Option<Arc<Process>> {
+        if process.stop() {
+            return None;
+        }
+        self.find(process.uuid()).ok().filter(|next| !next.has_run())
     }
 
     /// Ends processes at the same time. The calling thread does this for all of them: it sends signals, waits until any
@@ -248,7 +258,7 @@ impl Manager {
         let (sender, changes) = bounded(1);
         let sequence = &self.shared.options().kill_sequence;
         let together = if processes.len() > 1 { &processes[..] } else { &[] };
-        let _together: Vec<_> = together.iter().map(|(process, _)| process.end_together()).collect();
+        let _together: Vec<_> = together.iter().map(|(process, _)| process.mark_ended_together()).collect();
         let mut kills = Vec::with_capacity(processes.len());
         for (process, timeout) in processes {
             let observation = process.observe(sender.clone());

@@ -30,7 +30,8 @@ impl Manager {
     /// [minimum](Session::minimum) of its role. A process that was not asked to be
     /// [ready](crate::BootRequest::ready) counts as ready when it runs. A critical process that is not ready in time,
     /// fails or ends meanwhile, in this stage or an earlier one, fails its stage: [`Session::on_failure`] says what
-    /// follows. After the boot, the processes are like those of [`start_process`](Manager::start_process).
+    /// follows. A process that has ended or failed counts as that, also if its
+    /// [restart policy](crate::BootRequest::restart) starts it again. After the boot, the processes are like those of [`start_process`](Manager::start_process).
     ///
     /// When a boot does not become complete, nothing of it starts after this call has returned: starts that are not
     /// done are cancelled, as [`kill_process`](Manager::kill_process) does. Only [`OnFailure::Continue`] leaves them,
@@ -201,6 +202,9 @@ impl<'a> Boot<'a> {
         if !self.report(number, None) {
             return Some(SessionOutcome::Cancelled { stage: number });
         }
+        if self.is_late() {
+            return Some(SessionOutcome::TimedOut { stage: number });
+        }
         for at in self.stages[stage].clone() {
             let (uuid, request) = &self.session.processes[at];
             match self.manager.start(uuid, request) {
@@ -241,13 +245,17 @@ impl<'a> Boot<'a> {
             if !waits {
                 return None;
             }
-            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if self.is_late() {
                 return Some(SessionOutcome::TimedOut { stage: number });
             }
             if !self.wait() && !self.report(number, None) {
                 return Some(SessionOutcome::Cancelled { stage: number });
             }
         }
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Waits for a change, for a second, or until the deadline. Returns false when the second has passed.
@@ -306,7 +314,10 @@ impl<'a> Boot<'a> {
             }
             (_, OnFailure::Stop | OnFailure::Continue) => {
                 let starting = self.processes.iter().filter(|process| matches!(process.state, BootState::Starting));
-                self.manager.end_together(starting.filter_map(begun).collect(), &timeouts)
+                // A restart by a policy is a start that is not done, too.
+                let over = self.processes.iter().filter(|process| process.state.is_over()).filter_map(begun);
+                let restarting = over.filter_map(|process| self.manager.stop_restart(&process));
+                self.manager.end_together(starting.filter_map(begun).chain(restarting).collect(), &timeouts)
             }
         };
         for (process, (uuid, _)) in self.processes.iter_mut().zip(&self.session.processes) {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::life::*;
 use crate::support::{Remote, is_failure, wait_until};
 use sshpm::{
-    BootRequest, BootState, Error, KillTimeouts, LauncherFailure, Manager, OnFailure, ProcessState, Ready, Role,
-    Session, SessionOutcome, SessionResults, Signal, SshFailure, StartFailure,
+    BootRequest, BootState, Error, KillTimeouts, LauncherFailure, Manager, OnFailure, ProcessState, Ready,
+    RestartPolicy, Role, Session, SessionOutcome, SessionResults, Signal, SshFailure, StartFailure,
 };
 
 /// Gates that hold up the starts of processes: each waits in its setup until its gate is open.
@@ -186,6 +186,25 @@ fn a_failure_stops_the_boot_and_leaves_what_runs() {
         other => panic!("{other:?}"),
     }
     assert_eq!(manager.process_state("bad").unwrap(), ProcessState::Failed);
+    finish(&manager, &remote);
+}
+
+/// A restart by a policy is a start, too.
+#[test]
+fn a_boot_that_stops_leaves_no_restart() {
+    let remote = Remote::start();
+    let (manager, gates) = (manager(&remote), Gates(&remote));
+    let policy = RestartPolicy::always().pauses(TIME, TIME);
+    let held = gates.hold("held", runs(Role::Application)).restart(policy.clone());
+    let session = Session::new()
+        .process("held", held.critical(false))
+        .process("failing", fails(Role::Application).restart(policy));
+    let results = manager.start_session(&session, always).unwrap();
+    assert!(matches!(&results.outcome, SessionOutcome::Failed { uuid, .. } if uuid == "failing"), "{results:?}");
+    // A start that was cancelled leaves the table, one that failed stays there. None of them starts again.
+    assert_unknown(&manager, "held");
+    assert_eq!(manager.process_state("failing").unwrap(), ProcessState::Failed);
+    gates.open("held");
     finish(&manager, &remote);
 }
 
