@@ -92,6 +92,9 @@ impl ProcessMetadata {
         if metadata.pid <= 1 || metadata.pid > i64::from(i32::MAX) {
             return Err(bad(format!("its pid is {}", metadata.pid)));
         }
+        if let Some(ready) = &metadata.ready {
+            ready.check().map_err(|error| bad(error.to_string()))?;
+        }
         // JSON has no infinity: the file has the seconds of the longest `Duration`.
         if let Some(grace) = time::to_duration(metadata.grace) {
             metadata.grace = time::from_duration(grace);
@@ -170,6 +173,15 @@ mod tests {
         let text = json("42").replace("\"new\":1", r#""link_loss":"\u001b[2J""#);
         let error = ProcessMetadata::from_json("u", text.as_bytes()).unwrap_err().to_string();
         assert!(error.contains("?[2J") && !error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn a_readiness_that_no_request_can_have_is_refused() {
+        for ready in [r#"{"output":""}"#, r#"{"port":0}"#] {
+            let json = json("42").replace("\"new\":1", &format!("\"ready\":{ready}"));
+            let read = ProcessMetadata::from_json("u", json.as_bytes());
+            assert!(matches!(read, Err(Error::BadMetadata { .. })), "{ready}");
+        }
     }
 
     #[test]
