@@ -47,7 +47,7 @@ use crate::watch::event::Hub;
 use crate::watch::kill::{KillResults, KillTimeouts};
 use crate::watch::process::{Announcement, Outcome, Process};
 use crate::watch::shared::Shared;
-use crate::watch::table::{self, Place, Table};
+use crate::watch::table::{self, Place, Removal, Table};
 
 /// The longest time that letting go of all processes may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -277,13 +277,13 @@ impl Manager {
         }
     }
 
-    /// Removes a process from the table whose end the caller returns or drops. Returns whether it was there.
-    pub(crate) fn take_out(&self, process: &Arc<Process>) -> bool {
-        let there = self.shared.table.remove(process);
-        if there {
+    /// Removes a process from the table whose end the caller returns or drops.
+    pub(crate) fn take_out(&self, process: &Arc<Process>) -> Removal {
+        let removal = self.shared.table.remove(process);
+        if removal == Removal::Removed {
             process.acknowledge();
         }
-        there
+        removal
     }
 
     /// Lets go of every process, and waits for the watchers.

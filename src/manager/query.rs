@@ -11,6 +11,8 @@ use crate::watch::event::{CallbackId, Subscription};
 use crate::watch::process::{Announcement, RuntimePids};
 use crate::watch::readiness::Readiness;
 use crate::watch::state::ProcessState;
+use crate::watch::succession::Succession;
+use crate::watch::table::Removal;
 
 impl Manager {
     /// Returns the start number of the process that the table has for this uuid, as
@@ -141,9 +143,16 @@ impl Manager {
         if !early {
             return None;
         }
-        // A process that will be restarted stays in the table.
-        let taken = process.pop_end() && (process.succession().holds_uuid() || self.take_out(&process));
-        taken.then_some(outcome)
+        let is_there = match self.take_out(&process) {
+            Removal::Removed | Removal::WillBeRestarted => true,
+            // Another call has taken this end, unless the next life has just begun.
+            Removal::Absent => process.succession() == Succession::Succeeded,
+        };
+        if !is_there || !process.pop_end() {
+            return None;
+        }
+        process.acknowledge();
+        Some(outcome)
     }
 
     /// Returns a queue that gets all events from now on. The subscription ends when it is dropped, and may outlive the

@@ -9,7 +9,7 @@ use crate::model::error::{Error, NotRestartedReason, Result};
 use crate::watch::process::Process;
 use crate::watch::restarts::Restarts;
 use crate::watch::state::State;
-use crate::watch::succession::{Input, Succession};
+use crate::watch::succession::{Claim, Heir, Succession};
 use crate::watch::table::Place;
 
 impl Manager {
@@ -26,20 +26,21 @@ impl Manager {
     /// without a request.
     /// [`Error::StillRunning`]: the process has not ended in time, and was not started; it stays in the table, and its
     /// policy does not restart it any more. [`Error::TakenOver`]: another manager controls the process.
+    /// [`Error::Detached`]: the process is kept and goes on, because this manager was detached or shut down.
     /// [`Error::ShutDown`], [`Error::Local`]: the process has ended, and was not started, as with `start_process`.
     /// [`Error::UnknownUuid`], [`Error::InsideCallback`].
     pub fn restart_process(&self, uuid: &str, timeout: Duration) -> Result<u64> {
         refuse_inside_callback()?;
-        let process = self.claim(uuid)?;
-        let restarted = self.restart_claimed(&process, timeout);
+        let (process, claim) = self.claim(uuid)?;
+        let restarted = self.restart_claimed(&process, claim, timeout);
         if restarted.is_err() {
-            process.give_up_claim();
+            process.give_up_claim(claim);
         }
         restarted
     }
 
     /// Returns the process with a uuid, which no other call can restart from now on.
-    fn claim(&self, uuid: &str) -> Result<Arc<Process>> {
+    fn claim(&self, uuid: &str) -> Result<(Arc<Process>, Claim)> {
         let refused = |reason| Err(Error::NotRestarted { uuid: uuid.to_owned(), reason });
         loop {
             let process = self.find(uuid)?;
@@ -47,15 +48,15 @@ impl Manager {
                 return refused(NotRestartedReason::NoRequest);
             }
             match process.claim() {
-                Succession::Open | Succession::Closed | Succession::Pausing => return Ok(process),
-                Succession::Claimed => return refused(NotRestartedReason::InProgress),
+                Ok(claim) => return Ok((process, claim)),
                 // The next life has the uuid.
-                Succession::Succeeded => {}
+                Err(Succession::Succeeded) => {}
+                Err(_) => return refused(NotRestartedReason::InProgress),
             }
         }
     }
 
-    fn restart_claimed(&self, process: &Arc<Process>, timeout: Duration) -> Result<u64> {
+    fn restart_claimed(&self, process: &Arc<Process>, claim: Claim, timeout: Duration) -> Result<u64> {
         let uuid = process.uuid();
         let ended = self.kill_together(vec![(Arc::clone(process), timeout)], None).remove(uuid);
         match ended {
@@ -67,7 +68,7 @@ impl Manager {
         }
         let refused = Error::NotRestarted { uuid: uuid.to_owned(), reason: NotRestartedReason::NoRequest };
         let next = process.next_life(Restarts::default()).unwrap_or(Err(refused))?;
-        let started = self.shared.watch(next, Place::After(process, Input::Replace), None)?;
+        let started = self.shared.watch(next, Place::After(process, Heir::Call(claim)), None)?;
         Ok(started.start_number)
     }
 }

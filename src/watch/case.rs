@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::local::sys;
-use crate::model::error::{Error, NotReadyReason, StartFailure, StartStage};
+use crate::model::error::{Error, StartFailure, StartStage};
 use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
 use crate::model::limit::Limit;
 use crate::model::output::{DIAGNOSIS, OutputStream, Tail};
@@ -307,19 +307,17 @@ impl Case {
 
     /// Takes an input of the table of readiness, and announces what follows.
     pub(crate) fn take_readiness(&self, input: readiness::Input) {
-        let kind = match self.process.take_readiness(input) {
-            Some(Readiness::Ready) => EventKind::Ready,
-            Some(Readiness::Closed) => EventKind::NotReady { reason: NotReadyReason::NotifyClosed },
-            Some(Readiness::Late) => EventKind::NotReady {
-                reason: NotReadyReason::TimedOut { after: self.process.request.time_to_be_ready() },
-            },
-            _ => return,
-        };
-        match &kind {
-            EventKind::NotReady { reason } => log::warn!("{} is {reason}", self.describe()),
-            _ => log::info!("{} is ready", self.describe()),
+        match (self.process.take_readiness(input), self.process.not_ready_reason()) {
+            (Some(Readiness::Ready), _) => {
+                log::info!("{} is ready", self.describe());
+                self.announce(EventKind::Ready);
+            }
+            (Some(Readiness::Closed | Readiness::Late), Some(reason)) => {
+                log::warn!("{} is {reason}", self.describe());
+                self.announce(EventKind::NotReady { reason });
+            }
+            _ => {}
         }
-        self.announce(kind);
     }
 
     /// Looks for the sign of readiness in new output. Returns whether the text counts as the sign: behind a new link to

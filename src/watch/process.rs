@@ -26,7 +26,7 @@ use crate::remote::instance::Instance;
 use crate::watch::readiness::{self, Readiness};
 use crate::watch::restarts::{Restarts, Verdict};
 use crate::watch::state::{Action, Input, ProcessState, State, decide};
-use crate::watch::succession::{self, Succession};
+use crate::watch::succession::{self, AtomicSuccession, Claim, Heir, Succession};
 
 /// The pids of one process. Each one is `None` while it is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,8 +97,8 @@ pub(crate) struct Process {
     user: Mutex<Option<String>>,
     /// A copy of the record's state, so that reading it takes no lock.
     state: AtomicU8,
-    /// What follows the end. Changed by itself, without a lock: the table of processes reads it under its own.
-    succession: AtomicU8,
+    /// What follows the end. The table of processes reads and changes it under its own lock.
+    succession: AtomicSuccession,
     record: Mutex<Record>,
     pub output: Mutex<OutputTails>,
     /// The watcher still works on this process.
@@ -285,7 +285,7 @@ impl Process {
             started_at: Instant::now(),
             user: Mutex::new(None),
             state: AtomicU8::new(state as u8),
-            succession: AtomicU8::new(Succession::Open as u8),
+            succession: AtomicSuccession::default(),
             record: Mutex::new(Record {
                 state,
                 pids: RuntimePids::default(),
@@ -332,7 +332,7 @@ impl Process {
     pub(crate) fn shown(&self) -> ProcessState {
         // The state first: what follows the end is decided before the state says that the process has ended.
         let state = self.state();
-        match state.is_settled() && self.succession().holds_uuid() {
+        match state.is_settled() && self.succession().has_next() {
             true => ProcessState::Restarting,
             false => state.shown(),
         }
@@ -345,40 +345,35 @@ impl Process {
 
     /// Returns what follows the end. Takes no lock.
     pub(crate) fn succession(&self) -> Succession {
-        Succession::ALL[usize::from(self.succession.load(Ordering::Acquire))]
-    }
-
-    /// Takes an input of the table of succession. Returns what was to follow before. Takes no lock.
-    fn take_succession(&self, input: succession::Input) -> Succession {
-        let advance = |before| Some(succession::decide(Succession::ALL[usize::from(before)], input) as u8);
-        let before = self.succession.fetch_update(Ordering::AcqRel, Ordering::Acquire, advance);
-        Succession::ALL[usize::from(before.unwrap_or_else(|before| before))]
+        self.succession.get()
     }
 
     /// Lets nothing follow the end. Returns false if the next life has started already.
     pub(crate) fn stop(&self) -> bool {
-        let before = self.take_succession(succession::Input::Stop);
+        let before = self.succession.take(succession::Input::Stop);
         self.notify();
         before != Succession::Succeeded
     }
 
-    /// Begins a restart by a call, which must start the next life or give up, unless this returns `Claimed` or
-    /// `Succeeded`: what was to follow before.
-    pub(crate) fn claim(&self) -> Succession {
-        let before = self.take_succession(succession::Input::Claim);
+    /// Begins a restart by a call, which must start the next life or give up.
+    ///
+    /// # Errors
+    /// What follows already, `Claimed` or `Succeeded`.
+    pub(crate) fn claim(&self) -> std::result::Result<Claim, Succession> {
+        let claim = self.succession.claim();
         self.notify();
-        before
+        claim
     }
 
     /// Ends a restart by a call that has not started the next life.
-    pub(crate) fn give_up_claim(&self) {
-        self.take_succession(succession::Input::GiveUp);
+    pub(crate) fn give_up_claim(&self, claim: Claim) {
+        self.succession.give_up(claim);
         self.notify();
     }
 
-    /// Ends the pause of the policy without a restart. Returns false if a call has done so already.
-    pub(crate) fn give_up_restart(&self) -> bool {
-        self.take_succession(succession::Input::LastEnd) == Succession::Pausing
+    /// Lets the policy restart nothing. Returns whether this has ended its pause.
+    pub(crate) fn give_up_policy(&self) -> bool {
+        self.succession.take(succession::Input::LastEnd) == Succession::Pausing
     }
 
     /// Returns with what the next life is started, if that is known.
@@ -395,11 +390,9 @@ impl Process {
         self.boot().map(|(request, _)| &request.restart)
     }
 
-    /// Lets the next life take the place of this one, by `Due` or `Replace`. Returns false if it may not. Takes no
-    /// lock.
-    pub(crate) fn succeed(&self, by: succession::Input) -> bool {
-        let before = self.take_succession(by);
-        before != Succession::Succeeded && succession::decide(before, by) == Succession::Succeeded
+    /// Lets the next life take the place of this one. Returns false if it may not. Takes no lock.
+    pub(crate) fn succeed(&self, by: Heir) -> bool {
+        self.succession.succeed(by)
     }
 
     /// Returns what the restart policy says about the end. Without an end, nothing follows.
@@ -623,7 +616,7 @@ impl Process {
         let outcome = outcome(before).map(|status| status.of_start(self.start_number));
         let verdict = self.judge(next, &outcome);
         // Before the state: a uuid that the next life needs is never free.
-        self.take_succession(match verdict {
+        self.succession.take(match verdict {
             Verdict::Restart { .. } => succession::Input::End,
             Verdict::Stands | Verdict::LimitReached => succession::Input::LastEnd,
         });
@@ -691,7 +684,7 @@ impl Process {
     }
 
     /// Marks this process as ended together with others, until the returned value is dropped.
-    pub(crate) fn end_together(self: &Arc<Process>) -> EndsTogether {
+    pub(crate) fn mark_ended_together(self: &Arc<Process>) -> EndsTogether {
         self.ended_together.fetch_add(1, Ordering::AcqRel);
         EndsTogether(Arc::clone(self))
     }

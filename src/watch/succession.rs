@@ -13,13 +13,17 @@
 //!
 //! *Open*: when the process ends, the restart policy of its request decides. *Closed*: nothing follows. *Claimed*: a
 //! call restarts the process. *Pausing*: the process has ended, and its watcher waits until the restart is due.
-//! *Succeeded*: the next life is in the table. Callers see a settled process that is Claimed or Pausing as `Restarting`.
+//! *Succeeded*: the next life is in the table. Callers see a settled process that is Claimed or Pausing as `Restarting`,
+//! and one that is Succeeded, too: whoever has found it a moment ago would else see it end.
 //!
 //! *Stop*: a call asks for the end, drops the end, or lets go of the process. *Claim*: a call begins a restart. *Give
 //! up*: that call ends without one. *Last end* and *end*: the process settles, and by its policy it is not restarted, or
-//! is; a restart that this machine gives no thread for may be the last one, too. *Due*: the pause is over. *Replace*: the call that restarts the process starts the next life.
+//! is; the policy is also over when this machine gives no thread for the last restart, or when the host may still run
+//! the process. *Due*: the pause is over. *Replace*: the call that restarts the process starts the next life.
 //!
 //! So of a stop and a claim, the later one decides. Nothing follows a stop but what a later claim starts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What follows the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +81,88 @@ pub(crate) fn decide(succession: Succession, input: Input) -> Succession {
     }
 }
 
+/// A restart by a call. A stop and a later claim make it void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim(u64);
+
+/// Who starts the next life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heir {
+    /// The restart policy, when its pause is over.
+    Policy,
+    /// The call with this claim.
+    Call(Claim),
+}
+
+/// A succession that threads read and change without a lock, and the number of the claims so far, so that a call whose
+/// claim is void does not take the claim of another call for its own.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicSuccession(AtomicU64);
+
+impl AtomicSuccession {
+    const BITS: u32 = 8;
+
+    fn split(value: u64) -> (u64, Succession) {
+        (value >> Self::BITS, Succession::ALL[usize::from(value as u8)])
+    }
+
+    /// Returns what follows.
+    pub(crate) fn get(&self) -> Succession {
+        Self::split(self.0.load(Ordering::Acquire)).1
+    }
+
+    /// Takes an input of the table, if the claims so far are accepted. Returns what was to follow before, and what
+    /// follows.
+    fn advance(&self, input: Input, accepts: impl Fn(u64) -> bool) -> Option<(u64, Succession, Succession)> {
+        let step = |value| {
+            let (claims, before) = Self::split(value);
+            let next = decide(before, input);
+            let claims = claims + u64::from(input == Input::Claim && next != before);
+            (claims, before, next)
+        };
+        let change = |value| {
+            let (claims, _, next) = step(value);
+            accepts(Self::split(value).0).then_some(claims << Self::BITS | next as u64)
+        };
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok().map(step)
+    }
+
+    /// Takes an input of the table. Returns what was to follow before.
+    pub(crate) fn take(&self, input: Input) -> Succession {
+        self.advance(input, |_| true).map_or_else(|| self.get(), |(_, before, _)| before)
+    }
+
+    /// Begins a restart by a call. Returns what follows already, if another restart has begun.
+    pub(crate) fn claim(&self) -> Result<Claim, Succession> {
+        match self.advance(Input::Claim, |_| true) {
+            Some((claims, before, next)) if before != next => Ok(Claim(claims)),
+            _ => Err(self.get()),
+        }
+    }
+
+    /// Ends a restart by a call that has not started the next life.
+    pub(crate) fn give_up(&self, Claim(claim): Claim) {
+        self.advance(Input::GiveUp, |claims| claims == claim);
+    }
+
+    /// Lets the next life take the place of the former one. Returns false if it may not.
+    pub(crate) fn succeed(&self, by: Heir) -> bool {
+        let advanced = match by {
+            Heir::Policy => self.advance(Input::Due, |_| true),
+            Heir::Call(Claim(claim)) => self.advance(Input::Replace, |claims| claims == claim),
+        };
+        matches!(advanced, Some((_, before, Succession::Succeeded)) if before != Succession::Succeeded)
+    }
+}
+
 impl Succession {
     pub(crate) const ALL: [Succession; 5] =
         [Succession::Open, Succession::Closed, Succession::Claimed, Succession::Pausing, Succession::Succeeded];
+
+    /// Returns whether a next life has begun or is to come.
+    pub(crate) fn has_next(self) -> bool {
+        self.holds_uuid() || self == Succession::Succeeded
+    }
 
     /// Returns whether the uuid of a settled process is not free, because its next life is to come.
     pub(crate) fn holds_uuid(self) -> bool {
@@ -131,6 +214,20 @@ mod tests {
             };
             lives(next, is_stopped, started + u32::from(starts), left - 1);
         }
+    }
+
+    #[test]
+    fn a_claim_that_a_stop_made_void_does_nothing_to_a_later_one() {
+        let succession = AtomicSuccession::default();
+        let void = succession.claim().unwrap();
+        assert_eq!(succession.claim(), Err(Succession::Claimed));
+        succession.take(Input::Stop);
+        let claim = succession.claim().unwrap();
+        succession.give_up(void);
+        assert!(!succession.succeed(Heir::Call(void)) && !succession.succeed(Heir::Policy));
+        assert_eq!(succession.get(), Succession::Claimed);
+        assert!(succession.succeed(Heir::Call(claim)) && !succession.succeed(Heir::Call(claim)));
+        assert_eq!(succession.claim(), Err(Succession::Succeeded));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::model::error::{Error, NotRestartedReason, Result};
 use crate::watch::case::Remote;
 use crate::watch::process::Process;
 use crate::watch::shared::Shared;
-use crate::watch::succession::Input;
+use crate::watch::succession::Heir;
 use crate::watch::watcher;
 
 /// The processes of a manager, and their watchers.
@@ -31,8 +31,18 @@ pub(crate) struct Table {
 pub(crate) enum Place<'a> {
     /// No process with its uuid has to be there, or one that has ended.
     Free,
-    /// It is the next life of this process, by this input of the table of succession.
-    After(&'a Arc<Process>, Input),
+    /// It is the next life of this process.
+    After(&'a Arc<Process>, Heir),
+}
+
+/// What became of a process that was to leave the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    Removed,
+    /// It stays, because its next life is to come.
+    WillBeRestarted,
+    /// It was not there: a call has removed it, or its next life has taken its place.
+    Absent,
 }
 
 /// The processes that a manager knows, by uuid.
@@ -57,7 +67,7 @@ impl Processes {
     }
 
     /// Lets the next life of a process take its place, or refuses it.
-    fn succeed(&self, former: &Arc<Process>, by: Input) -> Result<()> {
+    fn succeed(&self, former: &Arc<Process>, by: Heir) -> Result<()> {
         if self.closed {
             return Err(Error::ShutDown);
         }
@@ -106,14 +116,17 @@ impl Table {
     }
 
     /// Removes exactly this process: its uuid may have been started again. A process that will be restarted stays, so
-    /// that nobody else takes its uuid. Returns whether it was there.
-    pub(crate) fn remove(&self, process: &Arc<Process>) -> bool {
+    /// that nobody else takes its uuid.
+    pub(crate) fn remove(&self, process: &Arc<Process>) -> Removal {
         let mut processes = self.processes.write();
-        let there = processes.has(process) && !process.succession().holds_uuid();
-        if there {
-            processes.by_uuid.remove(process.uuid());
+        if !processes.has(process) {
+            return Removal::Absent;
         }
-        there
+        if process.succession().holds_uuid() {
+            return Removal::WillBeRestarted;
+        }
+        processes.by_uuid.remove(process.uuid());
+        Removal::Removed
     }
 
     /// Returns the process with a uuid.
@@ -175,19 +188,30 @@ impl Shared {
         let run = move || {
             // It fails if the table has refused the process.
             if let Ok((process, predecessors)) = entered.recv() {
-                watcher::watch(process, &predecessors, shared, adopted);
+                watcher::watch(process, predecessors, shared, adopted);
             }
         };
         let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run)
             .map_err(|error| Error::local("starting a watcher thread", error))?;
-        let (process, replaced) = self.table.enter(process, place)?;
+        let (process, replaced) = match self.table.enter(process, place) {
+            Ok(entered) => entered,
+            Err(error) => {
+                // Without a process, the thread only has to return.
+                drop(sender);
+                if thread.join().is_err() {
+                    log::error!("a watcher without a process panicked");
+                }
+                return Err(error);
+            }
+        };
         if let Some(replaced) = replaced {
             replaced.acknowledge();
         }
         let predecessors = self.table.watched(process.uuid());
+        // First the list: a later start of the uuid must find every process whose client can live.
+        self.table.keep_watcher(Arc::clone(&process), thread);
         // The thread waits for this.
         let _ = sender.send((Arc::clone(&process), predecessors));
-        self.table.keep_watcher(Arc::clone(&process), thread);
         Ok(process)
     }
 }

@@ -32,7 +32,7 @@ use crate::watch::process::Process;
 use crate::watch::restarts::{Restarts, Verdict};
 use crate::watch::shared::Shared;
 use crate::watch::state::{Input, State};
-use crate::watch::succession::{self, Succession};
+use crate::watch::succession::{Heir, Succession};
 use crate::watch::table::Place;
 
 /// A kept process gets its next link without a pause if restoring and using the last one took longer than this.
@@ -64,7 +64,7 @@ enum AttachEnd {
 /// already has.
 pub(crate) fn watch(
     process: Arc<Process>,
-    predecessors: &[Arc<Process>],
+    predecessors: Vec<Arc<Process>>,
     shared: Arc<Shared>,
     adopted: Option<Remote>,
 ) {
@@ -105,7 +105,7 @@ impl Watcher {
     /// Waits until no predecessor has a client, the start is cancelled or its time is over. The wrapper of a
     /// predecessor may still clean up: it checks that the metadata file is its own and then removes it, so a file that
     /// replaced it between the two would be removed too.
-    fn wait_for_predecessors(&self, predecessors: &[Arc<Process>]) {
+    fn wait_for_predecessors(&self, predecessors: Vec<Arc<Process>>) {
         let (sender, changes) = bounded(1);
         let observed = predecessors.iter().chain([self.process()]);
         let _observations: Vec<_> = observed.map(|process| process.observe(sender.clone())).collect();
@@ -265,8 +265,8 @@ impl Watcher {
             // has taken it, or removed it.
             AttachEnd::Gone if self.case.link.is_adopting => self.case.settle_taken_over(),
             AttachEnd::GivenUp => {
-                // Its host may still run it.
-                self.process().stop();
+                // Its host may still run it. A call that restarts it learns that from the host.
+                self.process().give_up_policy();
                 inquiry::give_up(&self.case);
             }
             AttachEnd::Linked(_) | AttachEnd::Gone => inquiry::give_up(&self.case),
@@ -316,7 +316,7 @@ impl Watcher {
             let Some(outcome) = process.outcome() else { return };
             verdict = restarts.judge(policy, &outcome, Instant::now());
         }
-        if verdict == Verdict::LimitReached && process.give_up_restart() {
+        if verdict == Verdict::LimitReached && process.give_up_policy() {
             self.case.announce_restart_limit(policy);
         }
     }
@@ -343,7 +343,7 @@ impl Watcher {
     /// Starts the next life of the process.
     fn start_next_life(&self, restarts: Restarts) -> Result<()> {
         let Some(next) = self.process().next_life(restarts) else { return Ok(()) };
-        self.case.shared.watch(next?, Place::After(self.process(), succession::Input::Due), None).map(drop)
+        self.case.shared.watch(next?, Place::After(self.process(), Heir::Policy), None).map(drop)
     }
 
     /// Waits until the program has taken the exit. Returns false if the manager lets go first: the next manager then

@@ -314,7 +314,7 @@ fn start(manager: Manager, policy: LinkLossPolicy, has_log_file: bool) {
             watched.release();
             shared.pool.wake();
         });
-        watcher::watch(Arc::clone(&process), &[], Arc::clone(&manager.shared), None);
+        watcher::watch(Arc::clone(&process), Vec::new(), Arc::clone(&manager.shared), None);
         drop(manager);
     });
 }
