@@ -1,5 +1,6 @@
 /*
  * cpp_run_control: a small run control in C++17. It boots a session, starts again what crashes, and shuts down.
+ * A process whose request has a restart policy is left to its policy.
  *
  *   cpp_run_control [--ssh-config FILE | --local] [--seconds N] [--crash NAME] SESSION.json
  *
@@ -84,7 +85,7 @@ public:
     run_control(const sshpm::options &options, sshpm::session session)
         : session_(std::move(session)), manager_(options), events_(manager_.subscribe()) {
         for (std::size_t i = 0; i < session_.size(); i++) {
-            applications_.emplace(session_.get_uuid(i), member{i});
+            applications_.emplace(session_.get_uuid(i), member{});
         }
     }
 
@@ -100,19 +101,24 @@ public:
         const sshpm::session_results results =
             manager_.start_session(session_, [this](const sshpm::session_progress &) { return !stopped_; });
         const std::chrono::duration<double> took = clock_type::now() - begun;
+        const bool complete = results.get_outcome() == sshpm::session_outcome::complete;
         for (const sshpm::session_result result : results) {
             member &application = applications_.at(std::string(result.get_uuid()));
             const sshpm::boot_state state = result.get_state();
-            application.running = state == sshpm::boot_state::started || state == sshpm::boot_state::ready;
             if (state == sshpm::boot_state::failed) {
                 std::cout << result.get_message() << '\n';
-            } else if (state != sshpm::boot_state::not_started) {
+            }
+            // A boot that is rolled back has ended its processes: they are no longer in the manager's table.
+            if (complete && state != sshpm::boot_state::not_started) {
+                application.running = state == sshpm::boot_state::started || state == sshpm::boot_state::ready ||
+                                      state == sshpm::boot_state::not_ready;
+                application.failed_at_boot = state == sshpm::boot_state::failed;
                 application.start_number = manager_.get_start_number(result.get_uuid());
             }
         }
         std::cout << count(&member::running) << " of " << applications_.size() << " run after " << took.count()
                   << " s: " << results.get_outcome_message() << '\n';
-        return results.get_outcome() == sshpm::session_outcome::complete;
+        return complete;
     }
 
     /// Makes an application crash, unless `stop` was called. `watch` handles its exit.
@@ -154,9 +160,10 @@ public:
 
 private:
     struct member {
-        std::size_t place;              ///< index of its request
-        std::uint64_t start_number = 0; ///< events of other starts are ignored
+        std::uint64_t start_number = 0; ///< events of earlier starts are ignored
         bool running = false;
+        bool has_policy = false;     ///< its restart policy has started it again
+        bool failed_at_boot = false; ///< the boot has told of the failed start, and did not need it
         int crashes = 0;
     };
 
@@ -171,10 +178,6 @@ private:
         return found;
     }
 
-    void start(const std::string &name, member &application) {
-        application.start_number = manager_.start_process(name, session_.get_request(application.place));
-    }
-
     void take_event(sshpm::timeout wait) {
         // No event means that the time is over or that stop() was called; the caller checks both.
         if (const auto event = events_.next(wait)) {
@@ -185,10 +188,13 @@ private:
     void take(const sshpm::event &event) {
         const std::string name(event.get_uuid());
         member &application = applications_.at(name);
-        if (event.get_start_number() != application.start_number) {
+        application.has_policy |= event.get_type() == sshpm::event_type::restarting;
+        if (event.get_start_number() < application.start_number) {
             // The process was started again since; this late event is about an earlier start.
             return;
         }
+        // The number is higher when the restart policy has started the process again.
+        application.start_number = event.get_start_number();
         switch (event.get_type()) {
         case sshpm::event_type::started:
             application.running = true;
@@ -209,31 +215,49 @@ private:
             std::cout << name << ": " << event.get_message() << '\n';
             break;
         case sshpm::event_type::restarting:
+            restarts_++;
+            std::cout << name << " is started again in " << event.get_pause().count() << " s by its restart policy\n";
+            break;
         case sshpm::event_type::restart_limit_reached:
-            // These are events of processes with a restart policy; this program counts the crashes itself.
             std::cout << name << ": " << event.get_message() << '\n';
+            failed_ = true;
             break;
         case sshpm::event_type::start_failed:
-            std::cout << event.get_message() << '\n';
-            failed_ = true;
+            if (!std::exchange(application.failed_at_boot, false)) {
+                std::cout << event.get_message() << '\n';
+                failed_ = failed_ || is_over(name);
+            }
             break;
         case sshpm::event_type::exited:
             application.running = false;
             std::cout << event.get_message() << '\n';
-            restart(name, application);
+            if (is_over(name)) {
+                restart(name, application);
+            }
             break;
         }
     }
 
+    /// Returns whether a process stays as it ended: its restart policy, if it has one, does not start it again.
+    [[nodiscard]] bool is_over(const std::string &name) const {
+        const sshpm::process_state state = manager_.get_process_state(name);
+        return state == sshpm::process_state::ended || state == sshpm::process_state::failed;
+    }
+
     /// Called only for exits that nobody asked for, because no event is taken after the shutdown begins.
     void restart(const std::string &name, member &application) {
+        if (application.has_policy) {
+            std::cout << name << " is not started again by its restart policy: giving up\n";
+            failed_ = true;
+            return;
+        }
         if (++application.crashes > crash_limit) {
             std::cout << name << " exited " << application.crashes << " times: giving up\n";
             failed_ = true;
             return;
         }
-        // The process has ended, so its uuid can be used again.
-        start(name, application);
+        // The process has ended, so this only starts it, with the request that the session has.
+        application.start_number = manager_.restart_process(name);
         restarts_++;
         std::cout << name << " is started again\n";
     }
