@@ -296,10 +296,15 @@ static const char *colour_of(int32_t state) {
     return state == SSHPM_BOOT_STARTING || state == SSHPM_BOOT_NOT_STARTED ? YELLOW : RED;
 }
 
-static void print_state(const struct program *program, const char *uuid, int32_t state, const char *message) {
-    printf("%7.2f s  %-*s  %s%s%s%s", now() - program->begun_at, program->name_width, uuid,
-           in_colour(program, colour_of(state)), state_name(state), no_colour(program), message[0] != '\0' ? ": " : "");
+static void print_line(const struct program *program, const char *uuid, const char *colour, const char *what,
+                       const char *message) {
+    printf("%7.2f s  %-*s  %s%s%s%s", now() - program->begun_at, program->name_width, uuid, in_colour(program, colour),
+           what, no_colour(program), message[0] != '\0' ? ": " : "");
     print_text(message);
+}
+
+static void print_state(const struct program *program, const char *uuid, int32_t state, const char *message) {
+    print_line(program, uuid, colour_of(state), state_name(state), message);
 }
 
 /* Returns whether the boot goes on. It is called at least once in each second, so Ctrl-C need not wait longer. */
@@ -355,44 +360,85 @@ static bool outlived_boot(const sshpm_session_results *results, size_t place) {
     return runs(state) || state == SSHPM_BOOT_STARTING || state == SSHPM_BOOT_NOT_READY;
 }
 
+/* Returns how many processes have not ended for good. A restart policy may start a process again after it has ended, so
+ * the events of ends cannot be counted. */
+static size_t count_left(const struct program *program, const sshpm_session_results *results) {
+    size_t i, left = 0;
+
+    for (i = 0; i < sshpm_session_results_count(results); i++) {
+        const char *uuid = sshpm_session_results_get_uuid(results, i);
+        int32_t state;
+        sshpm_result result = sshpm_manager_get_process_state(program->manager, uuid, &state);
+        if (result == SSHPM_ERROR_UNKNOWN_UUID) {
+            continue; /* the shutdown of a second signal has taken it out of the table */
+        }
+        check(result, uuid);
+        left += state != SSHPM_STATE_ENDED && state != SSHPM_STATE_FAILED;
+    }
+    return left;
+}
+
+/* Shows an event after which the process does not run. */
+static void show_end(const struct program *program, const sshpm_session_results *results, const sshpm_event *event) {
+    const char *uuid = sshpm_event_get_uuid(event), *message = sshpm_event_get_message(event);
+    /* The queue also has the events of the boot. */
+    bool is_new = outlived_boot(results, place_in(results, uuid));
+    char pause[32];
+
+    switch (sshpm_event_get_type(event)) {
+    case SSHPM_EVENT_EXITED:
+    case SSHPM_EVENT_START_FAILED:
+        if (is_new) {
+            bool failed = sshpm_event_get_type(event) == SSHPM_EVENT_START_FAILED;
+            print_state(program, uuid, failed ? SSHPM_BOOT_FAILED : SSHPM_BOOT_ENDED, message);
+        }
+        break;
+    case SSHPM_EVENT_RESTARTING:
+        snprintf(pause, sizeof pause, "in %g s", sshpm_event_get_pause(event));
+        print_line(program, uuid, YELLOW, "restarting", pause);
+        break;
+    case SSHPM_EVENT_RESTART_LIMIT_REACHED:
+        print_line(program, uuid, RED, "not restarted", message);
+        break;
+    default:
+        break; /* a later version of the library may have more events */
+    }
+    fflush(stdout);
+}
+
 /* Waits until the time is over, a signal comes, or all processes have ended. Shows each that ends. */
 static const char *follow(struct program *program, const sshpm_session_results *results) {
     double until = now() + program->seconds;
-    size_t i, left = 0;
+    size_t left = count_left(program, results);
     sshpm_event *event;
     sshpm_result result;
 
-    for (i = 0; i < sshpm_session_results_count(results); i++) {
-        left += outlived_boot(results, i);
-    }
-    while (left > 0) {
+    for (;;) {
         double wait = program->seconds < 0 ? (double)INFINITY : until > now() ? until - now() : 0.0;
         if (stops(program) > 0) {
             return "as asked";
         }
-        result = sshpm_subscription_next(program->subscription, wait, &event);
+        /* When all have ended, only the events that already wait are shown. */
+        result = sshpm_subscription_next(program->subscription, left > 0 ? wait : 0.0, &event);
         if (result == SSHPM_ERROR_NO_EVENT) {
-            return "the time is over";
+            return left > 0 ? "the time is over" : "all have ended";
         }
         if (result == SSHPM_ERROR_WOKEN) {
             continue;
         }
         check(result, "events");
-        if (sshpm_event_get_type(event) == SSHPM_EVENT_EXITED ||
-            sshpm_event_get_type(event) == SSHPM_EVENT_START_FAILED) {
-            const char *uuid = sshpm_event_get_uuid(event);
-            /* The queue also has the events of the boot. */
-            if (outlived_boot(results, place_in(results, uuid))) {
-                bool failed = sshpm_event_get_type(event) == SSHPM_EVENT_START_FAILED;
-                print_state(program, uuid, failed ? SSHPM_BOOT_FAILED : SSHPM_BOOT_ENDED,
-                            sshpm_event_get_message(event));
-                fflush(stdout);
-                left--;
-            }
+        show_end(program, results, event);
+        switch (sshpm_event_get_type(event)) {
+        case SSHPM_EVENT_EXITED:
+        case SSHPM_EVENT_START_FAILED:
+        case SSHPM_EVENT_RESTART_LIMIT_REACHED:
+            left = count_left(program, results);
+            break;
+        default:
+            break;
         }
         sshpm_event_free(event);
     }
-    return "all have ended";
 }
 
 /* ---- the end ---- */

@@ -36,11 +36,18 @@
 /* Says what a descriptor of the loop is for. */
 enum source { EVENTS, TIMER, SIGNALS, DONE };
 
+/* What a process of the session has done. A restart policy may start it more than once. */
+struct life {
+    bool has_run, has_ended;
+};
+
 struct loop {
     int epoll, timer, signals, done;
+    sshpm_session *session;
     sshpm_manager *manager;
     sshpm_subscription *subscription;
-    size_t processes, started, ended;
+    struct life *lives; /* one for each process, as in the session */
+    size_t processes;
     long seconds, ticks; /* ticks: seconds since the boot */
     bool failed, ending, over;
     pthread_t shutdown;
@@ -149,26 +156,72 @@ static void begin_shutdown(struct loop *loop, const char *why) {
 
 /* ---- what happens ---- */
 
+/* Returns what a process of the session has done. */
+static struct life *life_of(const struct loop *loop, const char *uuid) {
+    size_t i = 0;
+    while (strcmp(sshpm_session_get_uuid(loop->session, i), uuid) != 0) {
+        i++;
+    }
+    return &loop->lives[i];
+}
+
+static size_t count_run(const struct loop *loop) {
+    size_t i, count = 0;
+    for (i = 0; i < loop->processes; i++) {
+        count += loop->lives[i].has_run;
+    }
+    return count;
+}
+
+static size_t count_ended(const struct loop *loop) {
+    size_t i, count = 0;
+    for (i = 0; i < loop->processes; i++) {
+        count += loop->lives[i].has_ended;
+    }
+    return count;
+}
+
+/* Returns whether the restart policy of a process starts it again, or has done so since it ended. */
+static bool goes_on(const struct loop *loop, const char *uuid) {
+    int32_t state;
+    sshpm_result result = sshpm_manager_get_process_state(loop->manager, uuid, &state);
+    if (result == SSHPM_ERROR_UNKNOWN_UUID) {
+        return false; /* the shutdown has taken it out of the table */
+    }
+    check(result, uuid);
+    return state != SSHPM_STATE_ENDED && state != SSHPM_STATE_FAILED;
+}
+
 static void take_event(struct loop *loop, const sshpm_event *event) {
     const char *uuid = sshpm_event_get_uuid(event);
+    struct life *life = life_of(loop, uuid);
 
     switch (sshpm_event_get_type(event)) {
     case SSHPM_EVENT_STARTED:
-        loop->started++;
+        life->has_run = true;
+        life->has_ended = false;
         printf("%s runs with pid %" PRId64 "\n", uuid, sshpm_event_get_pid(event));
         break;
     case SSHPM_EVENT_EXITED:
-        loop->ended++;
+        life->has_ended = true;
         printf("%s\n", sshpm_event_get_message(event));
-        if (!loop->ending) {
+        if (!loop->ending && !goes_on(loop, uuid)) {
             loop->failed = true;
             begin_shutdown(loop, "a process ended by itself");
         }
         break;
     case SSHPM_EVENT_START_FAILED:
-        loop->failed = true;
         printf("%s\n", sshpm_event_get_message(event));
-        begin_shutdown(loop, "a process did not start");
+        if (!goes_on(loop, uuid)) {
+            loop->failed = true;
+            begin_shutdown(loop, "a process did not start");
+        }
+        break;
+    case SSHPM_EVENT_RESTARTING:
+        printf("%s is started again in %g s\n", uuid, sshpm_event_get_pause(event));
+        break;
+    case SSHPM_EVENT_RESTART_LIMIT_REACHED:
+        printf("%s: %s\n", uuid, sshpm_event_get_message(event));
         break;
     case SSHPM_EVENT_LINK_LOST:
         printf("%s lost its link\n", uuid);
@@ -201,8 +254,8 @@ static void take_signals(struct loop *loop) {
 static void take_ticks(struct loop *loop) {
     uint64_t ticks = take_count(loop->timer);
     /* Not the difference: a start that the shutdown cancels ends without having run. */
-    printf("%zu of %zu have run, %zu have ended\n", loop->started, loop->processes, loop->ended);
-    if (loop->started == loop->processes) {
+    printf("%zu of %zu have run, %zu have ended\n", count_run(loop), loop->processes, count_ended(loop));
+    if (count_run(loop) == loop->processes) {
         loop->ticks += (long)ticks; /* ticks during the boot do not count */
         if (loop->ticks >= loop->seconds) {
             begin_shutdown(loop, "the time is over");
@@ -273,12 +326,17 @@ static void close_loop(const struct loop *loop) {
     sshpm_manager_free(loop->manager);
 }
 
-static void start_all(struct loop *loop, const sshpm_session *session) {
+static void start_all(struct loop *loop) {
     size_t i;
-    loop->processes = sshpm_session_count(session);
+    loop->processes = sshpm_session_count(loop->session);
+    loop->lives = (struct life *)calloc(loop->processes + 1, sizeof *loop->lives);
+    if (loop->lives == NULL) {
+        fail("out of memory");
+    }
     for (i = 0; i < loop->processes; i++) {
-        const char *uuid = sshpm_session_get_uuid(session, i);
-        check(sshpm_manager_start_process(loop->manager, uuid, sshpm_session_get_request(session, i), NULL), uuid);
+        const char *uuid = sshpm_session_get_uuid(loop->session, i);
+        const sshpm_boot_request *request = sshpm_session_get_request(loop->session, i);
+        check(sshpm_manager_start_process(loop->manager, uuid, request, NULL), uuid);
     }
 }
 
@@ -286,7 +344,6 @@ int main(int argc, char **argv) {
     struct loop loop;
     const char *file = NULL, *ssh_config = NULL;
     char *end;
-    sshpm_session *session;
     bool good, local = false;
     int at;
 
@@ -315,13 +372,14 @@ int main(int argc, char **argv) {
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    session = read_session(file);
+    loop.session = read_session(file);
     open_loop(&loop, ssh_config, local);
-    start_all(&loop, session);
-    sshpm_session_free(session);
+    start_all(&loop);
     run(&loop);
     close_loop(&loop);
-    printf("%zu of %zu ran, %zu have ended\n", loop.started, loop.processes, loop.ended);
-    good = !loop.failed && loop.started == loop.processes && loop.ended == loop.processes;
+    printf("%zu of %zu ran, %zu have ended\n", count_run(&loop), loop.processes, count_ended(&loop));
+    good = !loop.failed && count_run(&loop) == loop.processes && count_ended(&loop) == loop.processes;
+    sshpm_session_free(loop.session);
+    free(loop.lives);
     return output_is_complete("event_loop") && good ? 0 : 1;
 }
