@@ -1339,8 +1339,8 @@ public:
     [[nodiscard]] std::string_view get_outcome_message() const noexcept {
         return detail::view(sshpm_session_results_get_outcome_message(get()));
     }
-    /// Returns how the processes ended that the boot has ended.
-    [[nodiscard]] std::vector<kill_result> get_ended() const {
+    /// Returns how the processes ended that the boot has ended: views of these results.
+    [[nodiscard]] std::vector<kill_result> get_ended() const & {
         const sshpm_kill_results *ended = sshpm_session_results_get_ended(get());
         std::vector<kill_result> results;
         for (std::size_t at = 0; at < sshpm_kill_results_count(ended); ++at) {
@@ -1348,6 +1348,8 @@ public:
         }
         return results;
     }
+    /// Temporary results would be destroyed before the first view is used.
+    std::vector<kill_result> get_ended() const && = delete;
 
     /// Returns the number of processes.
     [[nodiscard]] std::size_t size() const noexcept { return sshpm_session_results_count(get()); }

@@ -110,6 +110,7 @@ fn what_cannot_be_right_does_not_compile() {
     let lines = [
         ("sshpm::manager copy(const sshpm::manager &m) { return m; }", "deleted"),
         ("void f(sshpm::manager &m) { for (auto &e : m.subscribe().within({})) { (void)e; } }", "deleted"),
+        ("auto f(sshpm::manager &m, const sshpm::session &s) { return m.start_session(s).get_ended(); }", "deleted"),
         ("void f(const sshpm::manager &m) { m.detach(); }", "const"),
         ("void f(const sshpm::manager &m) { m.get_remote_pid(\"x\"); }", "nodiscard"),
         ("void f(sshpm::manager &m) { m.kill_all_processes(); }", "nodiscard"),
