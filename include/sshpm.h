@@ -982,13 +982,12 @@ typedef void (*sshpm_exit_callback)(const char *uuid,
 typedef void (*sshpm_finalizer)(void *user_data);
 
 /**
- * Is called while a session boots: when a stage begins, when a process of the session runs, is ready or is not ready in
- * time, has failed or has ended, and once in each second without such a change. Returns whether the boot goes on: false cancels it. The parameters
- * are the number of the stage, from 1, and the number of stages. uuid is the process, or NULL when a stage begins or a
- * second has passed. state is its state, one of SSHPM_BOOT_..., and 0 without a process. status is how it ended, or
- * NULL. error is why it failed or is not ready, or SSHPM_OK; message
- * says that or how it ended as text, and is "" otherwise. The
- * pointers are valid until the callback returns. It must not throw.
+ * Is called while a session boots: when a stage begins, when a process of the session runs, is ready or is not ready
+ * in time, has failed or has ended, and once in each second without such a change. Returns whether the boot goes on:
+ * false cancels it. The parameters are the number of the stage, from 1, and the number of stages. uuid is the process,
+ * or NULL when a stage begins or a second has passed. state is its state, one of SSHPM_BOOT_..., and 0 without a
+ * process. status is how it ended, or NULL. error is why it failed or is not ready, or SSHPM_OK; message says that or
+ * how it ended as text, and is "" otherwise. The pointers are valid until the callback returns. It must not throw.
  */
 typedef bool (*sshpm_session_progress_callback)(size_t stage,
                                                 size_t stages,
@@ -1411,15 +1410,15 @@ sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool sh
 
 /**
  * Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
- * Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol for
- * that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
+ * Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol
+ * for that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
  *
  * Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
  * sshpm_manager_kill_process_without_metadata closes the session. In both cases, whoever kills the ssh client of the
  * connection breaks the links of all processes on it: at most eight. ForwardAgent, SendEnv, SetEnv and the like of
- * ssh_config apply in both cases. A session that cannot be requested gets a client: if the ssh of the connection speaks
- * another protocol or does not answer within 2 s, or if the environment of your program has more than 64 KiB. One
- * warning in the log says so.
+ * ssh_config apply in both cases. A session that cannot be requested gets a client: if the ssh of the connection
+ * speaks another protocol or does not answer within 2 s, or if the environment of your program has more than 64 KiB.
+ * One warning in the log says so.
  *
  * One thread at a time for the same options. Does not block.
  *
@@ -1427,8 +1426,7 @@ sshpm_result sshpm_options_set_share_connections(sshpm_options *options, bool sh
  * @param client Whether each process has a client.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
-sshpm_result sshpm_options_set_ssh_client_per_process(sshpm_options *options,
-                                                      bool client);
+sshpm_result sshpm_options_set_ssh_client_per_process(sshpm_options *options, bool client);
 
 /**
  * Sets whether sshpm_manager_new raises the soft limit of open files of your program to the hard limit
@@ -1562,8 +1560,8 @@ sshpm_result sshpm_boot_request_new(const char *host,
  * "limits" (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
  * "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
  * "restart" ("never", "on-failure", "always", or an object with one of these as "when", and "limit", "within",
- * "first_pause" and "longest_pause"), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is
- * refused. The functions sshpm_launcher_new_... say how each launcher is written in JSON.
+ * "first_pause" and "longest_pause"), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key
+ * is refused. The functions sshpm_launcher_new_... say how each launcher is written in JSON.
  *
  * Any thread. Does not block.
  *
@@ -1764,9 +1762,9 @@ sshpm_result sshpm_boot_request_set_tree_id(sshpm_boot_request *request, const c
 sshpm_result sshpm_boot_request_set_role(sshpm_boot_request *request, const char *role);
 
 /**
- * Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and one
- * that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others
- * of its stage, and not waited for. Default: true.
+ * Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and
+ * one that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the
+ * others of its stage, and not waited for. Default: true.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1887,10 +1885,11 @@ sshpm_result sshpm_boot_request_set_start_timeout(sshpm_boot_request *request, d
 
 /**
  * Makes the process count as ready when it writes a line, which may be empty, to the descriptor whose number stands in
- * the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the process
- * closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the descriptor
- * open: then the ready timeout decides. The variable takes the place of one with its name that the login, the setup
- * lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port stands.
+ * the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the
+ * process closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the
+ * descriptor open: then the ready timeout decides. The variable takes the place of one with its name that the login,
+ * the setup lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port
+ * stands.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1901,9 +1900,9 @@ sshpm_result sshpm_boot_request_set_ready_notify(sshpm_boot_request *request);
 
 /**
  * Makes the process count as ready when something listens on a TCP port of its host: the process itself, or any other
- * one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s to
- * 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens on the
- * port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
+ * one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s
+ * to 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens
+ * on the port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1911,15 +1910,14 @@ sshpm_result sshpm_boot_request_set_ready_notify(sshpm_boot_request *request);
  * @param port 1 to 65535. sshpm_boot_request_check checks it.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT.
  */
-sshpm_result sshpm_boot_request_set_ready_port(sshpm_boot_request *request,
-                                               uint16_t port);
+sshpm_result sshpm_boot_request_set_ready_port(sshpm_boot_request *request, uint16_t port);
 
 /**
- * Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
- * counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager finds the
- * text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in each complete
- * line behind what stood in the file when the process was started, and in the last line when the process has ended; not
- * in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
+ * Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the
+ * process counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager
+ * finds the text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in
+ * each complete line behind what stood in the file when the process was started, and in the last line when the process
+ * has ended; not in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
  *
  * One thread at a time for the same request. Does not block.
  *
@@ -1928,8 +1926,7 @@ sshpm_result sshpm_boot_request_set_ready_port(sshpm_boot_request *request,
  * in place of a port or a descriptor.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8.
  */
-sshpm_result sshpm_boot_request_set_ready_output(sshpm_boot_request *request,
-                                                 const char *text);
+sshpm_result sshpm_boot_request_set_ready_output(sshpm_boot_request *request, const char *text);
 
 /**
  * Sets how long the application may take from the execution of its program until it is ready. When the time is over,
@@ -2591,11 +2588,11 @@ sshpm_result sshpm_manager_wait_until_started(const sshpm_manager *manager,
  *
  * @param manager The manager.
  * @param uuid The process.
- * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request end
- * the wait.
+ * @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request
+ * end the wait.
  * @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
- * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and does not count as
- * ready. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+ * SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and does not count
+ * as ready. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
  * SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the
  * process is kept, and this manager controls it no more.
  */
@@ -2681,8 +2678,8 @@ sshpm_result sshpm_manager_kill_process_without_metadata(sshpm_manager *manager,
 
 /**
  * Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
- * it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet is cancelled: what has begun on the host
- * gets SIGHUP, and after its grace SIGKILL.
+ * it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet
+ * is cancelled: what has begun on the host gets SIGHUP, and after its grace SIGKILL.
  *
  * Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
  *
@@ -2871,9 +2868,9 @@ sshpm_result sshpm_session_add_process(sshpm_session *session, const char *uuid,
 sshpm_result sshpm_session_set_order(sshpm_session *session, const char *const *roles, size_t count);
 
 /**
- * Sets how many processes of a role are enough: the role is complete when so many of its processes are ready, and fails
- * when so many cannot become ready any more. Then sshpm_boot_request_set_critical does not count for its processes. The
- * last call for a role counts. Default: each critical process of the role must be ready.
+ * Sets how many processes of a role are enough: the role is complete when so many of its processes are ready, and
+ * fails when so many cannot become ready any more. Then sshpm_boot_request_set_critical does not count for its
+ * processes. The last call for a role counts. Default: each critical process of the role must be ready.
  *
  * One thread at a time for the same session. Does not block.
  *
@@ -3066,7 +3063,8 @@ const char *sshpm_session_results_get_uuid(const sshpm_session_results *results,
 int32_t sshpm_session_results_get_state(const sshpm_session_results *results, size_t index);
 
 /**
- * Returns why one process failed or is not ready. A code for the process does not change the last message of the thread.
+ * Returns why one process failed or is not ready. A code for the process does not change the last message of the
+ * thread.
  *
  * Any thread. Does not block.
  *
@@ -3077,8 +3075,7 @@ int32_t sshpm_session_results_get_state(const sshpm_session_results *results, si
  * its uuid. SSHPM_ERROR_LOCAL. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the process is kept, and goes on without
  * this manager. SSHPM_ERROR_INVALID when the index is not below the count; SSHPM_ERROR_NULL_ARGUMENT.
  */
-sshpm_result sshpm_session_results_get_result(const sshpm_session_results *results,
-                                              size_t index);
+sshpm_result sshpm_session_results_get_result(const sshpm_session_results *results, size_t index);
 
 /**
  * Returns how one process ended.

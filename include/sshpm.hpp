@@ -1785,8 +1785,8 @@ public:
         });
     }
     /// Boots a session in stages. Does not throw when the boot did not become complete: the results say so. `progress`
-    /// is called on the thread that calls this function. When it throws, the boot is cancelled, and this function throws
-    /// that exception then.
+    /// is called on the thread that calls this function. When it throws, the boot is cancelled, and this function
+    /// throws that exception then.
     [[nodiscard]] session_results start_session(const session &with, const session_progress_function &progress = {}) {
         session_slot slot{progress, nullptr};
         session_results results(detail::receive<sshpm_session_results>([&](sshpm_session_results **out) {
@@ -1928,8 +1928,8 @@ public:
             return sshpm_manager_kill_process(get(), uuid.c_str(), wait.seconds(), out);
         }));
     }
-    /// Ends a process as kill_process does, starts it again with the same request under the same uuid, and returns the new
-    /// start number. Throws SSHPM_ERROR_RESTART_... when another call restarts the process or has ended it.
+    /// Ends a process as kill_process does, starts it again with the same request under the same uuid, and returns the
+    /// new start number. Throws SSHPM_ERROR_RESTART_... when another call restarts the process or has ended it.
     std::uint64_t restart_process(const input_text &uuid, timeout wait = {}) {
         return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
             return sshpm_manager_restart_process(get(), uuid.c_str(), wait.seconds(), out);
@@ -2005,8 +2005,8 @@ public:
             return sshpm_manager_adopt_process(get(), uuid.c_str(), host.c_str(), user.c_str(), out);
         });
     }
-    /// Adopts a kept process on the host and of the user of a request, with which it can be restarted. Returns the start
-    /// number.
+    /// Adopts a kept process on the host and of the user of a request, with which it can be restarted. Returns the
+    /// start number.
     std::uint64_t adopt_process_with_request(const input_text &uuid, boot_request_view request) {
         return detail::receive_value<std::uint64_t>([&](std::uint64_t *out) {
             return sshpm_manager_adopt_process_with_request(get(), uuid.c_str(), request.get(), out);

@@ -49,11 +49,11 @@ pub unsafe extern "C" fn sshpm_manager_wait_until_started(
 ///
 /// @param manager The manager.
 /// @param uuid The process.
-/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request end
-/// the wait.
+/// @param timeout_s Seconds. SSHPM_TIMEOUT_DEFAULT: no limit; the start timeout and the ready timeout of the request
+/// end the wait.
 /// @return SSHPM_OK, SSHPM_ERROR_NULL_ARGUMENT, SSHPM_ERROR_UTF8, SSHPM_ERROR_INVALID, SSHPM_ERROR_TIMED_OUT,
-/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and does not count as
-/// ready. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
+/// SSHPM_ERROR_UNKNOWN_UUID, SSHPM_ERROR_INSIDE_CALLBACK. SSHPM_ERROR_NOT_READY: the process runs, and does not count
+/// as ready. SSHPM_ERROR_NOT_RUNNING: it ended before it was ready. SSHPM_ERROR_SSH_..., SSHPM_ERROR_LAUNCHER_...,
 /// SSHPM_ERROR_START_..., SSHPM_ERROR_LOCAL: why the start failed. SSHPM_ERROR_DETACHED, SSHPM_ERROR_TAKEN_OVER: the
 /// process is kept, and this manager controls it no more.
 #[unsafe(no_mangle)]
@@ -192,8 +192,8 @@ pub unsafe extern "C" fn sshpm_manager_kill_process_without_metadata(
 }
 
 /// Ends a process by the kill sequence, waits for the exit callbacks, removes the process from the table and gets how
-/// it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet is cancelled: what has begun on the host
-/// gets SIGHUP, and after its grace SIGKILL.
+/// it ended, also if it had ended before. A restart that was to follow is cancelled. A start that has no remote pid yet
+/// is cancelled: what has begun on the host gets SIGHUP, and after its grace SIGKILL.
 ///
 /// Any thread. Blocks at most for the timeouts of all steps of the kill sequence.
 ///

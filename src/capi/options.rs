@@ -252,15 +252,15 @@ pub unsafe extern "C" fn sshpm_options_set_share_connections(options: *mut sshpm
 }
 
 /// Sets whether each process on a shared connection has an ssh client of its own, which is a child of your program.
-/// Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol for
-/// that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
+/// Without one, the manager requests the session from the ssh client that holds the connection, by OpenSSH's protocol
+/// for that (PROTOCOL.mux): a start then creates no process on this machine. Default: true.
 ///
 /// Without clients, the process has no ssh client pid in sshpm_manager_get_runtime_pids, and
 /// sshpm_manager_kill_process_without_metadata closes the session. In both cases, whoever kills the ssh client of the
 /// connection breaks the links of all processes on it: at most eight. ForwardAgent, SendEnv, SetEnv and the like of
-/// ssh_config apply in both cases. A session that cannot be requested gets a client: if the ssh of the connection speaks
-/// another protocol or does not answer within 2 s, or if the environment of your program has more than 64 KiB. One
-/// warning in the log says so.
+/// ssh_config apply in both cases. A session that cannot be requested gets a client: if the ssh of the connection
+/// speaks another protocol or does not answer within 2 s, or if the environment of your program has more than 64 KiB.
+/// One warning in the log says so.
 ///
 /// One thread at a time for the same options. Does not block.
 ///

@@ -54,8 +54,8 @@ pub unsafe extern "C" fn sshpm_boot_request_new(
 /// "limits" (an object of names and numbers or "unlimited"), "log_file", "log_mode" ("fresh", "append", "truncate"),
 /// "start_timeout", "ready_timeout" and "grace" (seconds), "ready" ("notify", {"output": TEXT} or {"port": NUMBER}),
 /// "restart" ("never", "on-failure", "always", or an object with one of these as "when", and "limit", "within",
-/// "first_pause" and "longest_pause"), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key is
-/// refused. The functions sshpm_launcher_new_... say how each launcher is written in JSON.
+/// "first_pause" and "longest_pause"), "link_loss" ("terminate", "keep") and "kill_tree" (true, false). Any other key
+/// is refused. The functions sshpm_launcher_new_... say how each launcher is written in JSON.
 ///
 /// Any thread. Does not block.
 ///

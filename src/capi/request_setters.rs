@@ -168,9 +168,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_role(
     })
 }
 
-/// Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and one
-/// that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others
-/// of its stage, and not waited for. Default: true.
+/// Sets whether the boot of a session needs the process: the next stage waits until a critical process is ready, and
+/// one that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the
+/// others of its stage, and not waited for. Default: true.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -390,10 +390,11 @@ pub unsafe extern "C" fn sshpm_boot_request_set_start_timeout(
 }
 
 /// Makes the process count as ready when it writes a line, which may be empty, to the descriptor whose number stands in
-/// the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the process
-/// closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the descriptor
-/// open: then the ready timeout decides. The variable takes the place of one with its name that the login, the setup
-/// lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port stands.
+/// the variable SSHPM_NOTIFY_FD of its environment: the protocol of s6. The number is one digit, above 2. If the
+/// process closes the descriptor before, SSHPM_EVENT_NOT_READY says so. A child that it has forked may still have the
+/// descriptor open: then the ready timeout decides. The variable takes the place of one with its name that the login,
+/// the setup lines or the request set. The last call of this function, sshpm_boot_request_set_ready_output and _port
+/// stands.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -410,9 +411,9 @@ pub unsafe extern "C" fn sshpm_boot_request_set_ready_notify(request: *mut sshpm
 }
 
 /// Makes the process count as ready when something listens on a TCP port of its host: the process itself, or any other
-/// one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s to
-/// 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens on the
-/// port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
+/// one in the network namespace of the host's shell. The manager asks the host again and again, with pauses of 0.05 s
+/// to 1 s; the host reads /proc/net/tcp and /proc/net/tcp6, and connects to nobody. A start fails if something listens
+/// on the port before. The last call of this function, sshpm_boot_request_set_ready_notify and _output stands.
 ///
 /// One thread at a time for the same request. Does not block.
 ///
@@ -432,11 +433,11 @@ pub unsafe extern "C" fn sshpm_boot_request_set_ready_port(
     })
 }
 
-/// Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the process
-/// counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager finds the
-/// text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in each complete
-/// line behind what stood in the file when the process was started, and in the last line when the process has ended; not
-/// in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
+/// Makes the process count as ready when a text stands in a line that it writes to stdout or stderr. Default: the
+/// process counts as ready when it runs. What the setup lines write counts as well. Without a log file, the manager
+/// finds the text as soon as it arrives, before the line is complete. With a log file, the host looks for the text in
+/// each complete line behind what stood in the file when the process was started, and in the last line when the process
+/// has ended; not in a device. The last call of this function, sshpm_boot_request_set_ready_notify and _port stands.
 ///
 /// One thread at a time for the same request. Does not block.
 ///

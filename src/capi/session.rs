@@ -158,9 +158,9 @@ pub unsafe extern "C" fn sshpm_session_set_order(
     })
 }
 
-/// Sets how many processes of a role are enough: the role is complete when so many of its processes are ready, and fails
-/// when so many cannot become ready any more. Then sshpm_boot_request_set_critical does not count for its processes. The
-/// last call for a role counts. Default: each critical process of the role must be ready.
+/// Sets how many processes of a role are enough: the role is complete when so many of its processes are ready, and
+/// fails when so many cannot become ready any more. Then sshpm_boot_request_set_critical does not count for its
+/// processes. The last call for a role counts. Default: each critical process of the role must be ready.
 ///
 /// One thread at a time for the same session. Does not block.
 ///

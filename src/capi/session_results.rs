@@ -106,13 +106,12 @@ impl From<SessionResults> for sshpm_session_results {
     }
 }
 
-/// Is called while a session boots: when a stage begins, when a process of the session runs, is ready or is not ready in
-/// time, has failed or has ended, and once in each second without such a change. Returns whether the boot goes on: false cancels it. The parameters
-/// are the number of the stage, from 1, and the number of stages. uuid is the process, or NULL when a stage begins or a
-/// second has passed. state is its state, one of SSHPM_BOOT_..., and 0 without a process. status is how it ended, or
-/// NULL. error is why it failed or is not ready, or SSHPM_OK; message
-/// says that or how it ended as text, and is "" otherwise. The
-/// pointers are valid until the callback returns. It must not throw.
+/// Is called while a session boots: when a stage begins, when a process of the session runs, is ready or is not ready
+/// in time, has failed or has ended, and once in each second without such a change. Returns whether the boot goes on:
+/// false cancels it. The parameters are the number of the stage, from 1, and the number of stages. uuid is the process,
+/// or NULL when a stage begins or a second has passed. state is its state, one of SSHPM_BOOT_..., and 0 without a
+/// process. status is how it ended, or NULL. error is why it failed or is not ready, or SSHPM_OK; message says that or
+/// how it ended as text, and is "" otherwise. The pointers are valid until the callback returns. It must not throw.
 pub type sshpm_session_progress_callback = Option<
     unsafe extern "C" fn(
         stage: usize,
@@ -288,7 +287,8 @@ pub unsafe extern "C" fn sshpm_session_results_get_state(results: *const sshpm_s
     plain(0, || unsafe { at(results, index) }.map_or(0, |result| result.state.number))
 }
 
-/// Returns why one process failed or is not ready. A code for the process does not change the last message of the thread.
+/// Returns why one process failed or is not ready. A code for the process does not change the last message of the
+/// thread.
 ///
 /// Any thread. Does not block.
 ///

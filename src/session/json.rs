@@ -25,8 +25,9 @@ impl Session {
     /// - `defaults`: an object with keys of a request, for all requests that do not have them. The entries of
     ///   `environment` and `limits` are added to those of the request, whose own entries win. Any other value of a
     ///   request replaces the default.
-    /// - `session`: an object with `order` (an array of roles), `minimum` (an object of roles and numbers), `on_failure`
-    ///   (`"stop"`, `"roll-back"` or `"continue"`) and `timeout` (a number of seconds). All of them are optional.
+    /// - `session`: an object with `order` (an array of roles), `minimum` (an object of roles and numbers),
+    ///   `on_failure` (`"stop"`, `"roll-back"` or `"continue"`) and `timeout` (a number of seconds). All of them are
+    ///   optional.
     ///
     /// An array of requests is read, too: it stands for an object that has only `processes`. The file
     /// `docs/session.schema.json` describes both forms as a JSON Schema.
