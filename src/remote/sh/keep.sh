@@ -53,9 +53,10 @@ _stay() {
 
 # Reports that the host could not make a process: for the attendant, which would report to the link, or for
 # the application.
-# Needs _attendant.
+# Needs _attendant and _ready.
 # Returns 0.
 _fail_staying() {
+    [ -z "$_ready" ] || _kill_sign_reader
     if [ -z "$_attendant" ]; then
         echo "fail no-process" 1<>"$_stem.l.$_link_name"
         return

@@ -11,6 +11,9 @@
 # takes: _ready _ready_text _ready_port _log_file _instance _is_kept
 #   _readiness: what a kept process's reader has reported of it; _ran_at: the uptime at its exec
 
+# The shell can end before it has these jobs, and these names may come from the environment.
+_sign_reader= _sign_reader_start= _sign_tail= _sign_tail_start=
+
 # Makes ready what the start needs, and checks that the port is free.
 # Needs _ready, _stem and _log_file. Sets _log_start: the size of the log file.
 # Returns 0, or reports that the start has failed, and ends this shell.
@@ -43,11 +46,11 @@ _is_listened_on() {
 # Needs what _prepare_ready needs and sets. Sets _sign_reader, _sign_reader_start, _sign_tail and _sign_tail_start.
 # Returns 0, or ends this shell if the host cannot make the processes.
 _begin_ready() {
-    _sign_reader= _sign_reader_start= _sign_tail= _sign_tail_start=
     [ -p "$_stem.n" ] || return 0
     if [ "$_ready" = log ]; then
         _former_job=$!
-        { trap '' HUP INT QUIT PIPE TERM USR1 USR2; LC_ALL=C exec tail -c "+$((_log_start + 1))" -f "$_log_file" >"$_stem.n" 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } &
+        # Until the sign reader opens the fifo, the shell of this job waits to open it, and holds nothing else.
+        { trap '' HUP INT QUIT PIPE TERM USR1 USR2; LC_ALL=C exec tail -c "+$((_log_start + 1))" -f "$_log_file" 3<&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- >"$_stem.n"; } &
         _check_job
         _sign_tail=$!
         ! _find_start "$_sign_tail" || _sign_tail_start=$_process_start

@@ -89,7 +89,7 @@ exec 5>&1 6>&4 7>&1
 _open_reports
 # This shell ends here if the host cannot make a process, see reader.sh.
 _attendant=
-trap '_say fail no-process; [ -z "$_attendant" ] || kill -PROF "$_attendant"' EXIT
+trap '[ -z "$_ready" ] || _kill_sign_reader; _say fail no-process; [ -z "$_attendant" ] || kill -PROF "$_attendant"' EXIT
 _wrapper=$$
 _find_user
 _say begin 1 "$$" "$_user"

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 
 use super::*;
+use crate::model::ready::Ready;
 use crate::remote::script::short_script;
 
 /// The user id of the next host. The kernel counts the processes of a user, and zombies too: so each host has a user
@@ -28,6 +29,17 @@ const PROCESSES: [fn(); 10] = [
     || set_limit(libc::RLIMIT_NPROC, 8),
     || set_limit(libc::RLIMIT_NPROC, 9),
     || set_limit(libc::RLIMIT_NPROC, 20),
+];
+
+/// Requests that take different processes.
+const REQUESTS: [fn(&Host) -> BootRequest; 7] = [
+    |_| sleeping(),
+    |_| sleeping().setup_line("true"),
+    |_| kept(),
+    |_| sleeping().ready(Ready::Notify),
+    |_| kept().ready(Ready::Notify),
+    |host| sleeping().ready(Ready::Output("text".to_owned())).log_file(host.path("home").join("log")),
+    |host| kept().ready(Ready::Output("text".to_owned())).log_file(host.path("home").join("log")),
 ];
 
 /// The result of a start on a host that may have made no process for it.
@@ -75,11 +87,13 @@ fn a_host_without_processes_leaves_none_and_says_so() {
     }
     for shell in ["dash", "busybox"] {
         for (at, confine) in PROCESSES.into_iter().enumerate() {
-            for request in [sleeping(), sleeping().setup_line("true"), kept()] {
+            for prepare in REQUESTS {
                 let Some(shell) = each().find(|one| one.name == shell) else { return };
                 let user = NEXT_USER.fetch_add(1, Ordering::Relaxed);
                 let host = Host { confine, ..Host::of_user(shell, user) };
-                let what = format!("{} with {} processes, {:?}", host.shell.name, at + 1, request.link_loss);
+                let request = prepare(&host);
+                let (policy, ready) = (request.link_loss, &request.ready);
+                let what = format!("{} with {} processes, {policy:?}, {ready:?}", host.shell.name, at + 1);
                 let mut session =
                     host.session(start_line(NONCE, &host.instance, &request, "m", None, SilentCut::Connection));
                 let mut came = session.come(&["begin"]);
