@@ -266,7 +266,7 @@ _leave_noted_word() {
 _write_word() {
     _noted_word=$1
     # Where the host cannot make a process, the word has no time, and no mv puts it there in one step.
-    trap '_put "$_noted_word" >"$_stem.end"; [ -z "$_is_kept" ] || { _say $_noted_word; _say "done"; }' EXIT
+    trap '_put "$_noted_word" >"$_stem.end"; [ -z "$_ready" ] || _kill_sign_reader; [ -z "$_is_kept" ] || { _say $_noted_word; _say "done"; }' EXIT
     [ x ] >"$_stem.tmp" && _put "$1 $(date +%s)" >"$_stem.tmp" && mv -f "$_stem.tmp" "$_stem.end"
     trap - EXIT
 }

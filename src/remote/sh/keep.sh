@@ -241,6 +241,7 @@ _end_grace() {
 # Returns 0.
 _leave_kept() {
     [ "$_has_run" = 0 ] || _write_word "$_exit_report"
+    [ -z "$_ready" ] || _end_ready
     trap - EXIT
     _say $_exit_report
     _say "done"

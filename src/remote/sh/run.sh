@@ -28,7 +28,6 @@ _run() {
     if [ -n "$_is_kept" ]; then _undo_ignoring "$@"; else _run_inner "$@"; fi
     _exit_code=$?
     exec 2>/dev/null
-    [ -z "$_ready" ] || _end_ready
     _read_notes
     _conclude
 }
@@ -120,7 +119,7 @@ _answer_for_inner() {
 # Returns 0.
 _conclude() {
     _leaves_group=0
-    trap '_say exit "$_exit_code" "$_ending" "$_has_run" "$_leaves_group"; if [ -n "$_is_kept" ]; then _say "done"; else kill -PROF "$_attendant"; fi' EXIT
+    trap '[ -z "$_ready" ] || _kill_sign_reader; _say exit "$_exit_code" "$_ending" "$_has_run" "$_leaves_group"; if [ -n "$_is_kept" ]; then _say "done"; else kill -PROF "$_attendant"; fi' EXIT
     # Behind a lost link nobody reads reports, and a write to a full stream that sshd does not read any more
     # would never return.
     if [ -n "$_is_link_lost" ]; then _say() { :; }; fi
@@ -154,11 +153,15 @@ _end_group() {
 
 # Reports the exit to the manager, waits for its answer, and writes the word of the end if the manager may not
 # have read the report.
-# Needs _exit_report, _attendant and the wrapper's variables. Sets _is_link_lost and _is_heard.
+# Needs _exit_report, _attendant, _is_link_lost and the wrapper's variables. Sets _is_link_lost and _is_heard.
 # Returns 0.
 _report_exit() {
-    # The write of the report may block until this shell is killed.
+    # The write of the report may block until this shell is killed, and so may that of the sign reader.
     echo "$_exit_report" >&8
+    if [ -z "$_ready" ]; then :
+    elif [ -n "$_is_link_lost" ]; then _kill_sign_reader
+    else _end_ready
+    fi
     [ -n "$_log_file" ] || _say eof 4>&7
     _say $_exit_report
     trap - EXIT
