@@ -150,9 +150,10 @@ _end_sign_reader() {
 # Needs what _begin_ready sets.
 # Returns 0.
 _end_ready() {
-    [ -n "$_sign_reader" ] && [ -p "$_stem.n" ] || return 0
-    # Held open: what is written to a fifo that nobody has open is lost.
-    {
+    [ -n "$_sign_reader" ] || return 0
+    # Held open: what is written to a fifo that nobody has open is lost. If somebody has removed the fifo, nobody can tell
+    # the sign reader to end.
+    [ ! -p "$_stem.n" ] || {
         _end_sign_reader
         until wait "$_sign_reader" || ! _is_running "$_sign_reader" "$_sign_reader_start"; do :; done
     } 3<>"$_stem.n"
