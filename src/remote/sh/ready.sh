@@ -77,7 +77,7 @@ _read_sign() {
         [ "$_ready" != notify ] || _read_writer
         while [ "$_sign" = closed ] && IFS= read -r _line; do _judge_line; done
     } <"$_stem.n"
-    [ -z "$_sign_tail" ] || _signal_process KILL "$_sign_tail" "$_sign_tail_start"
+    _signal_job KILL "$_sign_tail" "$_sign_tail_start"
     case $_ready.$_sign in
     log.over) ! _has_sign_in_log || _sign=ready ;;
     # An exit closes the fifo too, and is reported as an exit.
@@ -119,11 +119,11 @@ _has_sign_in_log() {
 }
 
 # Checks that process $1, which was started at $2, has begun to end: its flags have PF_EXITING before its descriptors are
-# closed.
+# closed. Without /proc nothing tells, and it counts as ending: then the manager's timeout decides.
 # Sets _process_start and _process_stat.
 # Returns 0 if it has.
 _is_ending() {
-    _is_running "$1" "$2" || return 0
+    _is_running "$1" "$2" && [ -n "$_process_stat" ] || return 0
     set -- $_process_stat
     [ "$((${7:-0} & 4))" != 0 ]
 }
@@ -151,9 +151,9 @@ _end_sign_reader() {
 # Returns 0.
 _end_ready() {
     [ -n "$_sign_reader" ] || return 0
-    # Held open: what is written to a fifo that nobody has open is lost. If somebody has removed the fifo, nobody can tell
-    # the sign reader to end.
-    [ ! -p "$_stem.n" ] || {
+    # Held open: what is written to a fifo that nobody has open is lost. If somebody has removed the fifo, or if nothing
+    # says when the sign reader was started, it cannot be told to end.
+    [ ! -p "$_stem.n" ] || [ -z "$_sign_reader_start" ] || {
         _end_sign_reader
         until wait "$_sign_reader" || ! _is_running "$_sign_reader" "$_sign_reader_start"; do :; done
     } 3<>"$_stem.n"
@@ -165,8 +165,8 @@ _end_ready() {
 # Needs what _begin_ready sets.
 # Returns 0.
 _kill_sign_reader() {
-    _signal_process KILL "$_sign_reader" "$_sign_reader_start"
-    _signal_process KILL "$_sign_tail" "$_sign_tail_start"
+    _signal_job KILL "$_sign_reader" "$_sign_reader_start"
+    _signal_job KILL "$_sign_tail" "$_sign_tail_start"
     return 0
 }
 
