@@ -10,7 +10,7 @@ _run() {
     # The first process of the new session writes its pid, waits for its script, and becomes the application. A shell
     # that can read a file by $(<file) needs no program for that. It tries that first, because the variables may come
     # from the environment. script.rs says what the umask is for.
-    set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; if [ -n "${BASH_VERSION:-}${KSH_VERSION:-}${ZSH_VERSION:-}" ] && [ -n "$(</proc/sys/kernel/ostype)" ]; then eval "$(<"$0.x")"; else eval "$(umask 077; LC_ALL=C exec cat "$0.x")"; fi; exit 125' "$_stem"
+    set -- "$_shell" ${_shell_option:+"$_shell_option"} -c 'echo "$$" >"$0.x"; trap "[ ! -p \"\$0.a\" ] || echo unread 1<>\"\$0.a\"" EXIT; if [ -n "${BASH_VERSION:-}${KSH_VERSION:-}${ZSH_VERSION:-}" ] && [ -r /proc/sys/kernel/ostype ] && [ -n "$(</proc/sys/kernel/ostype)" ]; then eval "$(<"$0.x")"; else eval "$(umask 077; LC_ALL=C exec cat "$0.x")"; fi; exit 125' "$_stem"
     _has_no_setsid=
     if [ -x /usr/bin/setsid ]; then set -- /usr/bin/setsid "$@"
     elif command -v setsid >/dev/null; then set -- setsid "$@"
