@@ -87,7 +87,7 @@ _name_some() {
 _remove_left_file() {
     _start_name=${1##*/}
     case $_start_name in
-    *.end | *.[xac] | *.out | *.err | *.tmp | *.kept | *.ran) _start_name=${_start_name%.*} ;;
+    *.end | *.[xacn] | *.out | *.err | *.tmp | *.kept | *.ran | *.ready) _start_name=${_start_name%.*} ;;
     *.r.*.* | *.l.*.*.* | *.end.*.*.*)
         # A uuid can contain such parts too, so they are counted from the end: the name of a reader has two parts, the
         # name of a link has three.

@@ -151,3 +151,18 @@ fn a_port_is_looked_at_when_the_manager_asks() {
         }
     }
 }
+
+/// The rest of a wrapper that somebody has killed while it removed its files.
+#[test]
+fn a_clean_up_removes_the_files_of_readiness() {
+    for shell in each() {
+        let host = Host::new(shell);
+        let directory = host.path("run").join("drunc");
+        fs::create_dir(&directory).unwrap();
+        for end in ["n", "ready"] {
+            fs::write(directory.join(format!("{}.{}.{end}", host.instance.uuid, host.instance.id)), "").unwrap();
+            host.clean_up();
+            host.assert_nothing_left();
+        }
+    }
+}
