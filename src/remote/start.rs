@@ -139,12 +139,12 @@ fn inner_script(instance: &Instance, request: &BootRequest) -> ScriptBuilder {
     let mut script = ScriptBuilder::default();
     // However a step ends this shell, the trap writes the step's name and code to the notebook, and then releases the
     // shell that waits for the exec. A child of bash that gets a signal between its fork and its exec can run the trap,
-    // too: it must release nobody, because this shell may go on. A program that every host has can fail with these arguments and this environment
-    // only if they are too many bytes, or if the host cannot make a process: then no subshell runs either, and some
-    // shells end here.
+    // too: it must release nobody, because this shell may go on. In other shells, BASHPID can come from the environment.
+    // A program that every host has can fail with these arguments and this environment only if they are too many bytes,
+    // or if the host cannot make a process: then no subshell runs either, and some shells end here.
     script.add(
         br#"trap '_sshpm_code=$?; trap - EXIT
-[ "${BASHPID:-$$}" = "$$" ] || exit "$_sshpm_code"
+[ -z "${BASH_VERSION:-}" ] || [ "${BASHPID:-$$}" = "$$" ] || exit "$_sshpm_code"
 echo "f $_sshpm_step $_sshpm_code" >"$0.a"; echo f >"$0.x"
 [ "$_sshpm_step" != "exec 4" ] || /bin/sh -c : "$@" 2>/dev/null || ! (:) || echo "f exec 3 $_sshpm_code" >"$0.a"' EXIT
 set --

@@ -1169,3 +1169,15 @@ fn files_of_a_longer_uuid_stay() {
         }
     }
 }
+
+/// bash alone keeps this variable; elsewhere a login that comes from bash may have exported it.
+#[test]
+fn a_step_that_fails_is_reported_where_the_environment_has_bashpid() {
+    for shell in each().filter(|shell| shell.name != "busybox") {
+        let host = Host::new(shell);
+        let script = format!("export BASHPID=1\nexec {} \"$@\"", host.shell.path().display());
+        let shell = host.place_instead("shell", &script);
+        let session = host.start(&sleeping().setup_shell(shell.to_str().unwrap()).setup_line("exit 3"));
+        assert_eq!(session.hear("fail"), "setup 1 3", "{}", host.shell.name);
+    }
+}
