@@ -372,7 +372,7 @@
 #define SSHPM_ERROR_START_LOG_DIRECTORY 206
 
 /**
- * The log file cannot be written, or the old log file cannot be renamed.
+ * The log file cannot be written, or not be read for readiness, or the old log file cannot be renamed.
  */
 #define SSHPM_ERROR_START_LOG_FILE 207
 

@@ -132,7 +132,7 @@ pub const SSHPM_ERROR_START_NOT_EXECUTABLE: i32 = 204;
 pub const SSHPM_ERROR_START_WORKING_DIRECTORY: i32 = 205;
 /// The directory of the log file does not exist.
 pub const SSHPM_ERROR_START_LOG_DIRECTORY: i32 = 206;
-/// The log file cannot be written, or the old log file cannot be renamed.
+/// The log file cannot be written, or not be read for readiness, or the old log file cannot be renamed.
 pub const SSHPM_ERROR_START_LOG_FILE: i32 = 207;
 /// The host refused a resource limit.
 pub const SSHPM_ERROR_START_LIMIT: i32 = 208;

@@ -47,7 +47,8 @@ pub enum StartFailure {
     WorkingDirectory,
     /// The directory of the log file does not exist.
     LogDirectory,
-    /// The log file cannot be written, or the existing log file cannot be renamed.
+    /// The log file cannot be written, or the existing log file cannot be renamed. Or the log file cannot be read where a
+    /// text in it shows that the process is ready.
     LogFile,
     /// The host refused the resource limit of this name, which is its name in JSON.
     Limit(String),
@@ -141,7 +142,9 @@ impl fmt::Display for StartFailure {
             }
             StartFailure::WorkingDirectory => f.write_str("the working directory cannot be entered; check its path"),
             StartFailure::LogDirectory => f.write_str("the directory of the log file does not exist; create it"),
-            StartFailure::LogFile => f.write_str("the log file cannot be written, or the old one cannot be renamed"),
+            StartFailure::LogFile => {
+                f.write_str("the log file cannot be written or read, or the old one cannot be renamed")
+            }
             StartFailure::Limit(name) => {
                 write!(f, "the resource limit {name} was refused; the host's hard limit is lower")
             }

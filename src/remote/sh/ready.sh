@@ -28,8 +28,9 @@ _prepare_ready() {
     log)
         # A device never ends.
         [ -f "$_log_file" ] || return 0
-        LC_ALL=C mkfifo "$_stem.n" || _quit runtime
-        _log_start=$(LC_ALL=C exec wc -c <"$_log_file")
+        # With some umasks and modes, this user may write it only.
+        [ -r "$_log_file" ] || _quit log-file
+        LC_ALL=C mkfifo "$_stem.n" && _log_start=$(LC_ALL=C exec wc -c <"$_log_file") || _quit runtime
         ;;
     esac
     return 0

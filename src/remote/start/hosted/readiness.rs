@@ -127,6 +127,23 @@ fn a_log_file_tells_of_a_text_in_it() {
 }
 
 #[test]
+fn a_log_file_that_may_not_be_read_ends_the_start() {
+    // SAFETY: it only asks.
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("SKIPPED: only root can become another user");
+    }
+    for shell in each() {
+        let host = Host::of_user(shell, 1_064_320);
+        for policy in POLICIES {
+            let log = host.path("home").join(format!("{policy:?}"));
+            let request = script(&host, policy, "exit 7").log_file(log).umask(0o777);
+            let session = host.start(&request.ready(Ready::Output("text".to_owned())));
+            assert_eq!(session.hear("fail"), "log-file", "{}: {policy:?}", session.name);
+        }
+    }
+}
+
+#[test]
 fn a_port_is_looked_at_when_the_manager_asks() {
     for shell in each() {
         let host = Host::new(shell);
