@@ -139,7 +139,7 @@ fn inner_script(instance: &Instance, request: &BootRequest) -> ScriptBuilder {
     let mut script = ScriptBuilder::default();
     // However a step ends this shell, the trap writes the step's name and code to the notebook, and then releases the
     // shell that waits for the exec. A child of bash that gets a signal between its fork and its exec can run the trap,
-    // too: it must release nobody, because this shell may go on. In other shells, BASHPID can come from the environment.
+    // too: it must release nobody, because this shell may go on. For other shells, the environment can have BASHPID.
     // A program that every host has can fail with these arguments and this environment only if they are too many bytes,
     // or if the host cannot make a process: then no subshell runs either, and some shells end here.
     script.add(
@@ -189,11 +189,11 @@ set --
         script.quote(argument.as_bytes());
     }
     script.add(b"\n");
-    // For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo ends when
-    // the program has replaced the shell, and only then.
+    // For the redirection of the group, the shell keeps a copy of descriptor 9 that the exec closes. So the fifo ends
+    // when the program has replaced the shell, and only then.
     if request.ready == Some(Ready::Notify) {
-        // The sign reader compares who has ended. ksh93 and mksh close a descriptor that exec has opened when they execute
-        // a program: so the program gets a copy.
+        // The sign reader compares who has ended. ksh93 and mksh close a descriptor that exec has opened when they
+        // execute a program: so the program gets a copy.
         script.add(b"[ -p \"$0.n\" ] || exit 125\nexec 8<>\"$0.n\"\necho \"$$\" >&8\n");
         script.add(format!("export {NOTIFY}=3\n").as_bytes());
         script.add(&START);
@@ -230,7 +230,8 @@ impl ScriptBuilder {
         self.add(&LEASE);
     }
 
-    /// Adds what finds out on the host whether the application is ready. The manager itself looks for a text in the stream.
+    /// Adds what finds out on the host whether the application is ready. The manager itself looks for a text in the
+    /// stream.
     fn ready(&mut self, request: &BootRequest) {
         let ready = match &request.ready {
             None => return,

@@ -119,8 +119,8 @@ _has_sign_in_log() {
     LC_ALL=C tail -c "+$((_log_start + 1))" "$_log_file" | LC_ALL=C grep -qF -e "$_ready_text"
 }
 
-# Checks that process $1, which was started at $2, has begun to end: its flags have PF_EXITING before its descriptors are
-# closed. Without /proc nothing tells, and it counts as ending: then the manager's timeout decides.
+# Checks that process $1, which was started at $2, has begun to end: its flags have PF_EXITING before its descriptors
+# are closed. Without /proc nothing tells, and it counts as ending: then the manager's timeout decides.
 # Sets _process_start and _process_stat.
 # Returns 0 if it has.
 _is_ending() {
