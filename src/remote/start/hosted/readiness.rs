@@ -126,6 +126,55 @@ fn a_log_file_tells_of_a_text_in_it() {
     }
 }
 
+/// Returns a request whose sign never comes.
+fn waiting(host: &Host, policy: LinkLossPolicy) -> BootRequest {
+    let request = script(host, policy, "exec sleep 1000").log_file(host.path("log"));
+    request.ready(Ready::Output("text".to_owned()))
+}
+
+/// Returns the pid of the sign reader.
+fn sign_reader(host: &Host) -> Option<i32> {
+    let is_sign = |file: PathBuf| file.extension().is_some_and(|end| end == "n");
+    let mut processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let reader =
+        processes.find(|process| host.is_marked(process) && fs::read_link(process.join("fd/0")).is_ok_and(is_sign))?;
+    reader.file_name()?.to_str()?.parse().ok()
+}
+
+#[test]
+fn a_sign_reader_whose_fifo_was_removed_ends_with_the_process() {
+    for shell in each() {
+        let host = Host::new(shell);
+        for policy in POLICIES {
+            let mut session = host.start_confirmed(&waiting(&host, policy));
+            session.hear("running");
+            wait_until("the sign reader", || sign_reader(&host).is_some());
+            let fifo = host.files().into_iter().find(|file| file.extension().is_some_and(|end| end == "n"));
+            fs::remove_file(fifo.unwrap()).unwrap();
+            session.send(b"kill 1 KILL group\n");
+            session.hear("exit");
+            end(session, &host);
+        }
+    }
+}
+
+/// A stopped sign reader stands for one whose report blocks, because nobody reads the stream any more.
+#[test]
+fn the_end_is_noted_behind_a_lost_link_though_the_sign_reader_hangs() {
+    for shell in each() {
+        let host = Host::new(shell);
+        let mut session = host.start_confirmed(&waiting(&host, LinkLossPolicy::Terminate));
+        session.hear("running");
+        wait_until("the sign reader", || sign_reader(&host).is_some());
+        // SAFETY: integers only; the process is this test's.
+        unsafe { libc::kill(sign_reader(&host).unwrap(), libc::SIGSTOP) };
+        session.close();
+        wait_until(&format!("{}: the end of all", session.name), || host.processes().is_empty());
+        let files = host.files();
+        assert!(matches!(&files[..], [word] if word.extension().unwrap() == "end"), "{}: {files:?}", session.name);
+    }
+}
+
 #[test]
 fn a_log_file_that_may_not_be_read_ends_the_start() {
     // SAFETY: it only asks.
