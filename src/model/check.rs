@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use crate::model::error::{Error, Result};
+use crate::model::time;
 
 /// Linux accepts 128 KiB for one argument or one `NAME=value`, its NUL included (MAX_ARG_STRLEN in execve(2)).
 pub(crate) const LONGEST_STRING: usize = 128 * 1024 - 1;
@@ -161,4 +163,9 @@ pub(crate) fn variable(name: &str, value: &OsStr) -> Result<()> {
         ));
     }
     secret(&field, value.as_bytes(), LONGEST_STRING.saturating_sub(name.len() + 1))
+}
+/// Returns a number of seconds as a duration.
+pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
+    time::to_duration(seconds)
+        .ok_or_else(|| Error::invalid(field, seconds.to_string(), "must be a number of seconds, 0 or more"))
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::model::check::LONGEST_TEXT;
+use crate::model::check::{LONGEST_TEXT, duration};
 use crate::model::error::{Error, Result};
 use crate::model::json::{self, Object};
 use crate::model::launcher::JsonLauncher;
@@ -19,7 +18,6 @@ use crate::model::ready::Ready;
 use crate::model::request::{BootRequest, LogMode};
 use crate::model::restart::JsonRestart;
 use crate::model::role::Role;
-use crate::model::time;
 
 impl BootRequest {
     /// Reads a request from a JSON object. Its keys are the names of the setters. `host` and `argv` are required;
@@ -209,13 +207,10 @@ fn octal(digits: &str) -> Result<u32> {
     u32::from_str_radix(digits, 8).map_err(|_| refused())
 }
 
-pub(crate) fn duration(field: &str, seconds: f64) -> Result<Duration> {
-    time::to_duration(seconds)
-        .ok_or_else(|| Error::invalid(field, seconds.to_string(), "must be a number of seconds, 0 or more"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::launcher::Launcher;
     use crate::model::restart::RestartPolicy;

@@ -7,9 +7,9 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::model::check::duration;
 use crate::model::error::{Error, Result};
 use crate::model::json::Object;
-use crate::model::request_json::duration;
 
 /// Which ends of a process are followed by a restart.
 ///

@@ -8,10 +8,11 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::model::check::duration;
 use crate::model::error::{Error, Result};
 use crate::model::json::{self, Object};
 use crate::model::request::BootRequest;
-use crate::model::request_json::{check_size, duration};
+use crate::model::request_json::check_size;
 use crate::model::role::Role;
 use crate::session::plan::{OnFailure, Session};
 

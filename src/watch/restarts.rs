@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::model::error::Result;
+use crate::model::exit_status::ExitStatus;
 use crate::model::restart::{RestartPolicy, RestartWhen};
-use crate::watch::process::Outcome;
 
 /// When a policy has restarted a uuid, since a call started it. Only what counts for the limit is kept.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +23,7 @@ pub(crate) enum Verdict {
 
 impl Restarts {
     /// Returns what the policy says about an end at this time.
-    pub(crate) fn judge(&self, policy: &RestartPolicy, outcome: &Outcome, now: Instant) -> Verdict {
+    pub(crate) fn judge(&self, policy: &RestartPolicy, outcome: &Result<ExitStatus>, now: Instant) -> Verdict {
         let counts = match policy.when {
             RestartWhen::Never => false,
             RestartWhen::OnFailure => outcome.as_ref().map_or(true, |status| status.code() != Some(0)),
@@ -53,16 +54,16 @@ impl Restarts {
 mod tests {
     use super::*;
     use crate::model::error::Error;
-    use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource, ExitStatus};
+    use crate::model::exit_status::{ApplicationEnd, ClientEnd, ExitSource};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn exit(code: i32) -> Outcome {
+    fn exit(code: i32) -> Result<ExitStatus> {
         let end = ApplicationEnd { code, signal: None, core_dumped: false, left_over: false, at: None };
         Ok(ExitStatus::new(ExitSource::RemoteMonitoring, ClientEnd::Seen(0), Some(end), false, "p".into()))
     }
 
-    fn unknown() -> Outcome {
+    fn unknown() -> Result<ExitStatus> {
         Ok(ExitStatus::new(ExitSource::ClientMonitoring, ClientEnd::Unseen, None, true, "p".into()))
     }
 

@@ -7,16 +7,11 @@ use std::mem;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::bounded;
 use parking_lot::{Mutex, RwLock};
 
-use crate::local::sys;
 use crate::model::error::{Error, NotRestartedReason, Result};
-use crate::watch::case::Remote;
 use crate::watch::process::Process;
-use crate::watch::shared::Shared;
 use crate::watch::succession::Heir;
-use crate::watch::watcher;
 
 /// The processes of a manager, and their watchers.
 #[derive(Default)]
@@ -151,13 +146,13 @@ impl Table {
     }
 
     /// Returns the processes with this uuid whose watchers may not have ended.
-    fn watched(&self, uuid: &str) -> Vec<Arc<Process>> {
+    pub(crate) fn watched(&self, uuid: &str) -> Vec<Arc<Process>> {
         let watchers = self.watchers.lock();
         watchers.iter().map(|(process, _)| process).filter(|process| process.uuid() == uuid).cloned().collect()
     }
 
     /// Keeps a watcher's thread, so that it is joined when it has ended, and joins those that have ended.
-    fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
+    pub(crate) fn keep_watcher(&self, process: Arc<Process>, thread: JoinHandle<()>) {
         let ended = {
             let mut watchers = self.watchers.lock();
             watchers.push((process, thread));
@@ -167,52 +162,6 @@ impl Table {
             ended
         };
         join(ended);
-    }
-}
-
-impl Shared {
-    /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
-    pub(crate) fn watch(
-        self: &Arc<Shared>,
-        process: Process,
-        place: Place,
-        adopted: Option<Remote>,
-    ) -> Result<Arc<Process>> {
-        if let Place::Free = place {
-            // Most refusals cost no thread.
-            self.table.admit(process.uuid())?;
-        }
-        // The thread first: so a process in the table always has one.
-        let (sender, entered) = bounded::<(Arc<Process>, Vec<Arc<Process>>)>(1);
-        let shared = Arc::clone(self);
-        let run = move || {
-            // It fails if the table has refused the process.
-            if let Ok((process, predecessors)) = entered.recv() {
-                watcher::watch(process, predecessors, shared, adopted);
-            }
-        };
-        let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run)
-            .map_err(|error| Error::local("starting a watcher thread", error))?;
-        let (process, replaced) = match self.table.enter(process, place) {
-            Ok(entered) => entered,
-            Err(error) => {
-                // Without a process, the thread only has to return.
-                drop(sender);
-                if thread.join().is_err() {
-                    log::error!("a watcher without a process panicked");
-                }
-                return Err(error);
-            }
-        };
-        if let Some(replaced) = replaced {
-            replaced.acknowledge();
-        }
-        let predecessors = self.table.watched(process.uuid());
-        // First the list: a later start of the uuid must find every process whose client can live.
-        self.table.keep_watcher(Arc::clone(&process), thread);
-        // The thread waits for this.
-        let _ = sender.send((Arc::clone(&process), predecessors));
-        Ok(process)
     }
 }
 

@@ -59,6 +59,52 @@ enum AttachEnd {
     Released,
 }
 
+impl Shared {
+    /// Adds a process to the table, and starts its watcher. `adopted` is the process on its host, if it is adopted.
+    pub(crate) fn watch(
+        self: &Arc<Shared>,
+        process: Process,
+        place: Place,
+        adopted: Option<Remote>,
+    ) -> Result<Arc<Process>> {
+        if let Place::Free = place {
+            // Most refusals cost no thread.
+            self.table.admit(process.uuid())?;
+        }
+        // The thread first: so a process in the table always has one.
+        let (sender, entered) = bounded::<(Arc<Process>, Vec<Arc<Process>>)>(1);
+        let shared = Arc::clone(self);
+        let run = move || {
+            // It fails if the table has refused the process.
+            if let Ok((process, predecessors)) = entered.recv() {
+                watch(process, predecessors, shared, adopted);
+            }
+        };
+        let thread = sys::spawn_thread("sshpm-watch", sys::SMALL_STACK, run)
+            .map_err(|error| Error::local("starting a watcher thread", error))?;
+        let (process, replaced) = match self.table.enter(process, place) {
+            Ok(entered) => entered,
+            Err(error) => {
+                // Without a process, the thread only has to return.
+                drop(sender);
+                if thread.join().is_err() {
+                    log::error!("a watcher without a process panicked");
+                }
+                return Err(error);
+            }
+        };
+        if let Some(replaced) = replaced {
+            replaced.acknowledge();
+        }
+        let predecessors = self.table.watched(process.uuid());
+        // First the list: a later start of the uuid must find every process whose client can live.
+        self.table.keep_watcher(Arc::clone(&process), thread);
+        // The thread waits for this.
+        let _ = sender.send((Arc::clone(&process), predecessors));
+        Ok(process)
+    }
+}
+
 /// Watches a process from its start or adoption to its end. Blocks until then. `predecessors` are the processes that
 /// had this uuid before and whose watchers may not have ended; `adopted` is the application that an adopted process
 /// already has.
