@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::keeping::*;
 use crate::life::*;
+use crate::port::free_port;
 use crate::support::{ProcessInfo, Remote, wait_until};
 use sshpm::{BootRequest, Error, Manager, NotReadyReason, Ready};
 
@@ -32,7 +33,7 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn new(remote: &'a Remote, kind: Kind) -> Waiting<'a> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let address = free_port(Ipv4Addr::LOCALHOST);
         let [go, signed] = ["go", "signed"].map(|name| remote.scratch().join(name));
         Waiting { remote, kind, go, signed, address, listener: None }
     }

@@ -1,19 +1,25 @@
 //! Processes that are ready when something listens on a TCP port of their host.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use crate::keeping::Story;
 use crate::life::*;
-use crate::support::{Remote, wait_until};
+use crate::support::{Remote, random_hex, wait_until};
 use sshpm::{Error, NotReadyReason, Ready, StartFailure};
 
 /// The hosts of these tests are in the network namespace of the test, which so can listen in the place of a process.
-/// Returns the address of a port that is free.
-fn free_port(ip: impl Into<std::net::IpAddr>) -> SocketAddr {
-    let listener = TcpListener::bind((ip.into(), 0)).unwrap();
-    // Nobody has connected, so the port is free at once.
-    listener.local_addr().unwrap()
+/// Returns the address of a port that is free, and that no program gets which asks for any port: other tests run at the
+/// same time.
+pub fn free_port(ip: impl Into<IpAddr>) -> SocketAddr {
+    let ip = ip.into();
+    loop {
+        let port = 20_000 + u16::from_str_radix(&random_hex()[..4], 16).unwrap() % 12_000;
+        // Nobody has connected, so the port is free at once.
+        if let Ok(listener) = TcpListener::bind((ip, port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }
 
 #[test]
