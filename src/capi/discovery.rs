@@ -6,11 +6,11 @@ use std::ptr;
 use super::boundary::{c_string, call, free, give, plain, pointer_to};
 use super::codes::sshpm_result;
 use super::input::{handle, optional_output, output, text, text_or_null};
-use super::manager::sshpm_manager;
+use super::manager::{begin, sshpm_manager};
 use super::metadata::sshpm_metadata;
 use super::request::sshpm_boot_request;
 use super::status::{pointer_to_status, sshpm_exit_status};
-use crate::{FoundProcess, FoundState};
+use crate::{FoundProcess, FoundState, Manager};
 
 /// Found: the process runs, and its manager lives, or died so recently that the host has not ended the process yet.
 pub const SSHPM_FOUND_MANAGED: i32 = 1;
@@ -152,22 +152,8 @@ pub unsafe extern "C" fn sshpm_manager_adopt_process_with_request(
     request: *const sshpm_boot_request,
     out_start_number: *mut u64,
 ) -> sshpm_result {
-    call(|| {
-        // SAFETY: the caller's pointers are NULL, or point to a manager, a string, a request and a place for an output.
-        let (this, uuid, request, out_start_number) = unsafe {
-            (
-                handle(manager, "manager")?,
-                text(uuid, "uuid")?,
-                handle(request, "request")?,
-                optional_output(out_start_number),
-            )
-        };
-        let start_number = this.manager.adopt_process_with_request(uuid, &request.request)?;
-        if let Some(out_start_number) = out_start_number {
-            out_start_number.write(start_number);
-        }
-        Ok(())
-    })
+    // SAFETY: as the caller promises.
+    unsafe { begin(manager, uuid, request, out_start_number, Manager::adopt_process_with_request) }
 }
 
 /// Returns one of the processes.

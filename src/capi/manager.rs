@@ -11,7 +11,7 @@ use super::input::{handle, optional_output, output, text};
 use super::options::sshpm_options;
 use super::request::sshpm_boot_request;
 use super::status::{pointer_to_status, sshpm_exit_status};
-use crate::{CallbackId, Error, ExitStatus, Manager, Options};
+use crate::{BootRequest, CallbackId, Error, ExitStatus, Manager, Options};
 
 /// The table of processes, and every call that blocks. A program usually has one manager. Any thread can call its
 /// functions, also at the same time as others; only sshpm_manager_free needs the manager for itself.
@@ -95,6 +95,21 @@ pub unsafe extern "C" fn sshpm_manager_start_process(
     request: *const sshpm_boot_request,
     out_start_number: *mut u64,
 ) -> sshpm_result {
+    // SAFETY: as the caller promises.
+    unsafe { begin(manager, uuid, request, out_start_number, Manager::start_process) }
+}
+
+/// Begins the watch of a process by a method of the manager that takes a request, and gives its start number.
+///
+/// # Safety
+/// The pointers are NULL, or point to a manager, a string, a request and a place for the output.
+pub(super) unsafe fn begin(
+    manager: *mut sshpm_manager,
+    uuid: *const c_char,
+    request: *const sshpm_boot_request,
+    out_start_number: *mut u64,
+    method: impl FnOnce(&Manager, &str, &BootRequest) -> crate::Result<u64>,
+) -> sshpm_result {
     call(|| {
         // SAFETY: the caller's pointers are NULL, or point to a manager, a string, a request and a place for an output.
         let (this, uuid, request, out_start_number) = unsafe {
@@ -105,7 +120,7 @@ pub unsafe extern "C" fn sshpm_manager_start_process(
                 optional_output(out_start_number),
             )
         };
-        let start_number = this.manager.start_process(uuid, &request.request)?;
+        let start_number = method(&this.manager, uuid, &request.request)?;
         if let Some(out_start_number) = out_start_number {
             out_start_number.write(start_number);
         }
