@@ -95,9 +95,8 @@ impl Manager {
     ) -> Result<KillResults> {
         refuse_inside_callback()?;
         let (found, mut results) = self.find_all(candidates);
-        let of_role = found.into_iter().filter(|process| process.request.role == *role);
-        let of_role: Vec<_> = of_role.map(|process| self.stopped(process)).collect();
-        results.extend(self.kill_together(with_timeouts(of_role, timeouts), None));
+        let of_role = found.into_iter().filter(|process| process.request.role == *role).collect();
+        results.extend(self.end_together(of_role, timeouts));
         Ok(results)
     }
 
@@ -126,16 +125,17 @@ impl Manager {
     /// Ends a process by sending QUIT or KILL to its ssh client on this machine, removes it from the table and returns
     /// how it ended. This breaks the link: the host then ends the application by its link loss policy, and the manager
     /// asks the host whether it did. With `as_manual_kill`, the exit counts as a manual kill through the ssh client;
-    /// without, it counts as client monitoring, as if somebody else had killed the client. A session without an ssh client
-    /// ([`ssh_client_per_process`](crate::Options::ssh_client_per_process)) is closed, which counts as KILL, also for
-    /// QUIT. For all other purposes, use [`kill_process`](Manager::kill_process). Blocks, at most for the timeout.
+    /// without, it counts as client monitoring, as if somebody else had killed the client. A session without an ssh
+    /// client ([`ssh_client_per_process`](crate::Options::ssh_client_per_process)) is closed, which counts as KILL,
+    /// also for QUIT. For all other purposes, use [`kill_process`](Manager::kill_process). Blocks, at most for the
+    /// timeout.
     ///
     /// # Errors
     /// [`Error::Invalid`] for other signals. [`Error::StillRunning`]: it is not known in time that the application has
     /// ended; the process stays in the table. [`Error::NotRunning`]: the process waits for its turn to connect, has no
-    /// session yet, and this is no manual kill. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say that
-    /// there is no exit status, and the process has left the table: why its start failed, or, for a kept process that
-    /// goes on without this manager, [`Error::Detached`] or [`Error::TakenOver`].
+    /// session yet, and this is no manual kill. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other errors say
+    /// that there is no exit status, and the process has left the table: why its start failed, or, for a kept process
+    /// that goes on without this manager, [`Error::Detached`] or [`Error::TakenOver`].
     pub fn kill_process_without_metadata(
         &self,
         uuid: &str,

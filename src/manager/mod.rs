@@ -1,9 +1,9 @@
 //! The public calls of the crate, one theme in each file.
 //!
 //! # What it is for
-//! [`Manager`] starts processes, and lets go of them. `kill` ends processes, `restart` starts them again, `query` asks about
-//! them, `hosts` checks hosts, `discovery` finds, adopts and cleans up, `metadata` and `log_file` read files of hosts.
-//! `collect` reads what a script writes, to its last report.
+//! [`Manager`] starts processes, and lets go of them. `kill` ends processes, `restart` starts them again, `query` asks
+//! about them, `hosts` checks hosts, `discovery` finds, adopts and cleans up, `metadata` and `log_file` read files of
+//! hosts. `collect` reads what a script writes, to its last report.
 //!
 //! # What it may use
 //! All rooms before it: not `session` and `capi`.
@@ -86,10 +86,10 @@ const DROP_RESERVE: Duration = Duration::from_millis(500);
 /// A process that has ended stays in the table until a kill, [`forget_process`](Manager::forget_process) or
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) removes it, or a start or an adoption with its uuid
 /// replaces it. When the table has no process with a uuid, each call that needs the process returns
-/// [`Error::UnknownUuid`], and each call that ends several processes has this error in its results. Six look-ups
-/// return no error. They answer as for a process of which nothing is known:
-/// [`is_process_alive`](Manager::is_process_alive), [`is_ready`](Manager::is_ready) and
-/// [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false, [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
+/// [`Error::UnknownUuid`], and each call that ends several processes has this error in its results. Six look-ups return
+/// no error. They answer as for a process of which nothing is known: [`is_process_alive`](Manager::is_process_alive),
+/// [`is_ready`](Manager::is_ready) and [`is_monitoring_remotely`](Manager::is_monitoring_remotely) return false,
+/// [`runtime_pids`](Manager::runtime_pids) returns no pid, and [`exit_status`](Manager::exit_status) and
 /// [`pop_early_exit_status`](Manager::pop_early_exit_status) return `None`.
 ///
 /// # Restarts
@@ -278,12 +278,10 @@ impl Manager {
     }
 
     /// Removes a process from the table whose end the caller returns or drops.
-    pub(crate) fn take_out(&self, process: &Arc<Process>) -> Removal {
-        let removal = self.shared.table.remove(process);
-        if removal == Removal::Removed {
+    pub(crate) fn take_out(&self, process: &Arc<Process>) {
+        if self.shared.table.remove(process) == Removal::Removed {
             process.acknowledge();
         }
-        removal
     }
 
     /// Lets go of every process, and waits for the watchers.

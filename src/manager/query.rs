@@ -47,9 +47,9 @@ impl Manager {
         processes.iter().map(|process| process.uuid().to_owned()).collect()
     }
 
-    /// Returns whether a process is alive and ready, as [`BootRequest::ready`](crate::BootRequest::ready) says; whether it
-    /// runs, if the request says nothing. False for an unknown uuid, and true for a kept process whose link is lost, if
-    /// it was ready before. Does not block.
+    /// Returns whether a process is alive and ready, as [`BootRequest::ready`](crate::BootRequest::ready) says; whether
+    /// it runs, if the request says nothing. False for an unknown uuid, and true for a kept process whose link is lost,
+    /// if it was ready before. Does not block.
     pub fn is_ready(&self, uuid: &str) -> bool {
         self.find(uuid).is_ok_and(|process| {
             let is_ready = match process.readiness() {
@@ -143,7 +143,7 @@ impl Manager {
         if !early {
             return None;
         }
-        let is_there = match self.take_out(&process) {
+        let is_there = match self.shared.table.remove(&process) {
             Removal::Removed | Removal::WillBeRestarted => true,
             // Another call has taken this end, unless the next life has just begun.
             Removal::Absent => process.succession() == Succession::Succeeded,
@@ -219,14 +219,15 @@ impl Manager {
     }
 
     /// Waits until a process is ready, as [`BootRequest::ready`](crate::BootRequest::ready) says; until its application
-    /// runs, if the request says nothing. A process that was ready and has ended counts as well. Blocks, at most for the
-    /// timeout.
+    /// runs, if the request says nothing. A process that was ready and has ended counts as well. Blocks, at most for
+    /// the timeout.
     ///
     /// # Errors
-    /// [`Error::NotReady`]: the process runs, and does not count as ready. [`Error::TimedOut`]: it may still become ready,
-    /// within its own [`ready_timeout`](crate::BootRequest::ready_timeout). [`Error::NotRunning`]: it ended before it was
-    /// ready; [`exit_status`](Manager::exit_status) says how. [`Error::UnknownUuid`], [`Error::InsideCallback`]. All other
-    /// errors say why the start failed, or, for a kept process, that it goes on without this manager.
+    /// [`Error::NotReady`]: the process runs, and does not count as ready. [`Error::TimedOut`]: it may still become
+    /// ready, within its own [`ready_timeout`](crate::BootRequest::ready_timeout). [`Error::NotRunning`]: it ended
+    /// before it was ready; [`exit_status`](Manager::exit_status) says how. [`Error::UnknownUuid`],
+    /// [`Error::InsideCallback`]. All other errors say why the start failed, or, for a kept process, that it goes on
+    /// without this manager.
     pub fn wait_until_ready(&self, uuid: &str, timeout: Duration) -> Result<()> {
         let process = self.find_to_wait(uuid)?;
         let over = wait(&process, timeout, || {
