@@ -1,5 +1,5 @@
-//! A session on a shared connection without a client of its own. The master of the connection is asked for it in the way
-//! in which ssh's own clients ask.
+//! A session on a shared connection without a client of its own. The master of the connection is asked for it in the
+//! way in which ssh's own clients ask.
 //!
 //! The protocol is that of OpenSSH's PROTOCOL.mux, in version 4. A message is a length of 32 bits and that many bytes,
 //! which begin with the type of the message. All numbers have 32 bits and are big-endian; a text is its length and its
@@ -160,8 +160,8 @@ impl Session {
         &self.control
     }
 
-    /// Hears what the master says. Calls `refused` with its reason if it refuses the session. Returns whether the session
-    /// has ended.
+    /// Hears what the master says. Calls `refused` with its reason if it refuses the session. Returns whether the
+    /// session has ended.
     pub(crate) fn hear(&mut self, mut refused: impl FnMut(&[u8])) -> bool {
         let is_open = self.messages.read(&self.control.socket);
         loop {

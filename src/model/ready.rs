@@ -20,8 +20,8 @@ pub enum Ready {
     /// The application writes a line, which may be empty, to the descriptor whose number stands in the variable
     /// `SSHPM_NOTIFY_FD` of its environment. This is the protocol of s6. The number is one digit, above 2. If the
     /// application closes the descriptor before, it does not count as ready
-    /// ([`NotReadyReason::NotifyClosed`](crate::NotReadyReason::NotifyClosed)). A child that it has forked may still have
-    /// the descriptor open: then the ready timeout decides.
+    /// ([`NotReadyReason::NotifyClosed`](crate::NotReadyReason::NotifyClosed)). A child that it has forked may still
+    /// have the descriptor open: then the ready timeout decides.
     ///
     /// The variable takes the place of one with its name that the login, the setup lines or the request set.
     Notify,

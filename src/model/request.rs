@@ -148,8 +148,8 @@ impl BootRequest {
     }
 
     /// Sets whether the boot of a [`Session`] needs this process: the next stage waits until a critical process is
-    /// ready, and one that is not ready in time, fails or ends fails its stage. A process that is not critical is started with the others of its
-    /// stage, and not waited for. Default: true.
+    /// ready, and one that is not ready in time, fails or ends fails its stage. A process that is not critical is
+    /// started with the others of its stage, and not waited for. Default: true.
     ///
     /// [`Session`]: crate::Session
     pub fn critical(mut self, critical: bool) -> BootRequest {

@@ -92,10 +92,10 @@ impl ScriptBuilder {
     ///
     /// ksh93 and mksh read the block themselves. In LC_ALL=C, ksh93 counts bytes, and a program loads no locale. bash
     /// would read each byte by a system call of its own. `KSH_VERSION` may come from the environment: then `read` fails
-    /// in a shell that knows no `-N`, and has read nothing. Some hosts have a `head` without `-c`, or none. Some versions
-    /// of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block until the script
-    /// reports that it has begun. An old ksh93 puts what a program writes into a temporary file, which has a name for a
-    /// moment: the umask keeps other users from opening it.
+    /// in a shell that knows no `-N`, and has read nothing. Some hosts have a `head` without `-c`, or none. Some
+    /// versions of `head` read more bytes than `-c` asks for, so the manager sends nothing behind the block until the
+    /// script reports that it has begun. An old ksh93 puts what a program writes into a temporary file, which has a
+    /// name for a moment: the umask keeps other users from opening it.
     fn opened(self, rest: usize) -> Vec<u8> {
         // bash takes options from an exported SHELLOPTS. The option a would export each value, the nonce too.
         let begin = format!("{{ set +a\nunset {SCRIPT} {}\nexec 3<&0 </dev/null\n", *OURS);

@@ -361,7 +361,7 @@ fn metadata(instance: &Instance, request: &BootRequest) -> String {
     object.to_string().split_off(1)
 }
 
-/// Returns what shows that an application is ready, as a boot request in JSON has it.
+/// Returns the JSON of a sign of readiness, in the form that boot requests use.
 fn ready_in_json(ready: &Ready) -> serde_json::Value {
     match ready {
         Ready::Notify => "notify".into(),

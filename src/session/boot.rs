@@ -27,11 +27,11 @@ impl Manager {
     /// Boots a session in stages, and returns how far each process came. The processes of a stage start at the same
     /// time; [`Session::order`] says which stage has which roles. The next stage begins when every
     /// [critical](crate::BootRequest::critical) process of the stages before it is ready, or the
-    /// [minimum](Session::minimum) of its role. A process that was not asked to be
-    /// [ready](crate::BootRequest::ready) counts as ready when it runs. A critical process that is not ready in time,
-    /// fails or ends meanwhile, in this stage or an earlier one, fails its stage: [`Session::on_failure`] says what
-    /// follows. A process that has ended or failed counts as that, also if its
-    /// [restart policy](crate::BootRequest::restart) starts it again. After the boot, the processes are like those of [`start_process`](Manager::start_process).
+    /// [minimum](Session::minimum) of its role. A process that was not asked to be [ready](crate::BootRequest::ready)
+    /// counts as ready when it runs. A critical process that is not ready in time, fails or ends meanwhile, in this
+    /// stage or an earlier one, fails its stage: [`Session::on_failure`] says what follows. A process that has ended or
+    /// failed counts as that, also if its [restart policy](crate::BootRequest::restart) starts it again. After the
+    /// boot, the processes are like those of [`start_process`](Manager::start_process).
     ///
     /// When a boot does not become complete, nothing of it starts after this call has returned: starts that are not
     /// done are cancelled, as [`kill_process`](Manager::kill_process) does. Only [`OnFailure::Continue`] leaves them,

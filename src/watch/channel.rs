@@ -38,8 +38,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// The pauses between two looks at a port.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long a host may take to look at a port before it is asked again: somebody can have killed the shell that reads the
-/// commands.
+/// How long a host may take to look at a port before it is asked again: somebody can have killed the shell that reads
+/// the commands.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// A kept process has two output files: of stdout and of stderr.
 const OUTPUT_FILES: usize = 2;

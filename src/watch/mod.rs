@@ -19,9 +19,10 @@
 //! thread of the caller.
 //!
 //! # Locks
-//! The table, the list of watchers, the record of a process, its output, its user's name, the subscribers, the callbacks
-//! and the dispatcher have a lock each. All of them are leaves: no other lock of this crate is taken under them, and
-//! nothing is waited for. Under the locks of the record and the output, messages are sent to channels, without blocking.
+//! The table, the list of watchers, the record of a process, its output, its user's name, the subscribers, the
+//! callbacks and the dispatcher have a lock each. All of them are leaves: no other lock of this crate is taken under
+//! them, and nothing is waited for. Under the locks of the record and the output, messages are sent to channels,
+//! without blocking.
 
 pub(crate) mod case;
 pub(crate) mod channel;

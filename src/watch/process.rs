@@ -390,7 +390,7 @@ impl Process {
         self.boot().map(|(request, _)| &request.restart)
     }
 
-    /// Lets the next life take the place of this one. Returns false if it may not. Takes no lock.
+    /// Replaces this life by the next one. Returns false if the table of succession does not allow that. Takes no lock.
     pub(crate) fn succeed(&self, by: Heir) -> bool {
         self.succession.succeed(by)
     }

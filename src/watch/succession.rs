@@ -13,13 +13,13 @@
 //!
 //! *Open*: when the process ends, the restart policy of its request decides. *Closed*: nothing follows. *Claimed*: a
 //! call restarts the process. *Pausing*: the process has ended, and its watcher waits until the restart is due.
-//! *Succeeded*: the next life is in the table. Callers see a settled process that is Claimed or Pausing as `Restarting`,
-//! and one that is Succeeded, too: whoever has found it a moment ago would else see it end.
+//! *Succeeded*: the next life is in the table. Callers see a settled process that is Claimed or Pausing as
+//! `Restarting`, and one that is Succeeded, too: whoever has found it a moment ago would else see it end.
 //!
 //! *Stop*: a call asks for the end, drops the end, or lets go of the process. *Claim*: a call begins a restart. *Give
-//! up*: that call ends without one. *Last end* and *end*: the process settles, and by its policy it is not restarted, or
-//! is; the policy is also over when this machine gives no thread for the last restart, or when the host may still run
-//! the process. *Due*: the pause is over. *Replace*: the call that restarts the process starts the next life.
+//! up*: that call ends without one. *Last end* and *end*: the process settles, and by its policy it is not restarted,
+//! or is; the policy is also over when this machine gives no thread for the last restart, or when the host may still
+//! run the process. *Due*: the pause is over. *Replace*: the call that restarts the process starts the next life.
 //!
 //! So of a stop and a claim, the later one decides. Nothing follows a stop but what a later claim starts.
 
@@ -145,7 +145,7 @@ impl AtomicSuccession {
         self.advance(Input::GiveUp, |claims| claims == claim);
     }
 
-    /// Lets the next life take the place of the former one. Returns false if it may not.
+    /// Replaces the former life by the next one. Returns false if the table does not allow that.
     pub(crate) fn succeed(&self, by: Heir) -> bool {
         let advanced = match by {
             Heir::Policy => self.advance(Input::Due, |_| true),

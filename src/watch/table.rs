@@ -24,13 +24,13 @@ pub(crate) struct Table {
 /// The place that a process takes in the table.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'a> {
-    /// No process with its uuid has to be there, or one that has ended.
+    /// The table has no process with its uuid, or one that has ended.
     Free,
     /// It is the next life of this process.
     After(&'a Arc<Process>, Heir),
 }
 
-/// What became of a process that was to leave the table.
+/// The result of a removal from the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
     Removed,

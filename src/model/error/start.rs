@@ -47,8 +47,8 @@ pub enum StartFailure {
     WorkingDirectory,
     /// The directory of the log file does not exist.
     LogDirectory,
-    /// The log file cannot be written, or the existing log file cannot be renamed. Or the log file cannot be read where a
-    /// text in it shows that the process is ready.
+    /// The log file cannot be written, or the existing log file cannot be renamed. Or the log file cannot be read where
+    /// a text in it shows that the process is ready.
     LogFile,
     /// The host refused the resource limit of this name, which is its name in JSON.
     Limit(String),

@@ -65,7 +65,7 @@ _begin_ready() {
 
 # ---- the sign reader ----
 
-# Reads STEM.n until there is a sign, or until it is told to end.
+# Reads STEM.n until the sign has come, or until another shell of the wrapper writes "end".
 # Needs what _begin_ready needs. Sets _sign: ready, over, or closed if nobody has the fifo open any more.
 # Returns never: it ends its shell.
 _read_sign() {
@@ -152,8 +152,8 @@ _end_sign_reader() {
 # Returns 0.
 _end_ready() {
     [ -n "$_sign_reader" ] || return 0
-    # Held open: what is written to a fifo that nobody has open is lost. If somebody has removed the fifo, or if nothing
-    # says when the sign reader was started, it cannot be told to end.
+    # This shell holds the fifo open, because a fifo that nobody has open loses what was written. The sign reader cannot
+    # get "end" if somebody has removed the fifo, or if this shell does not know the sign reader's start time.
     [ ! -p "$_stem.n" ] || [ -z "$_sign_reader_start" ] || {
         _end_sign_reader
         until wait "$_sign_reader" || ! _is_running "$_sign_reader" "$_sign_reader_start"; do :; done

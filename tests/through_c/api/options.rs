@@ -169,7 +169,7 @@ impl Options {
         self.set(move |this| {
             let roles = order.iter().map(|role| text("role", role.as_str())).collect::<Result<Vec<_>>>()?;
             let pointers: Vec<_> = roles.iter().map(|role| role.as_ptr()).collect();
-            // SAFETY: options that are ours, and as many strings as it is told.
+            // SAFETY: options that are ours, and an array with this number of strings.
             check(unsafe { c::sshpm_options_set_shutdown_order(this, pointers.as_ptr(), pointers.len()) })
         })
     }

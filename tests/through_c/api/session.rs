@@ -99,7 +99,7 @@ impl Session {
         if let Some(order) = &self.order {
             let roles = order.iter().map(|role| text("order", role.as_str())).collect::<Result<Vec<_>>>()?;
             let roles: Vec<_> = roles.iter().map(|role| role.as_ptr()).collect();
-            // SAFETY: a session that is ours, and as many strings as it is told.
+            // SAFETY: a session that is ours, and an array with this number of strings.
             check(unsafe { c::sshpm_session_set_order(this, roles.as_ptr(), roles.len()) })?;
         }
         for (role, processes) in &self.minimum {

@@ -98,7 +98,7 @@ fn a_log_file_tells_of_a_text_in_it() {
         };
         for (number, policy) in POLICIES.into_iter().enumerate() {
             for (code, expected) in cases.into_iter().skip(number).step_by(2) {
-                fs::write(&log, "a former one is [ready]\nand").unwrap();
+                fs::write(&log, "an earlier one is [ready]\nand").unwrap();
                 let session = host.start_confirmed(&request(code, policy));
                 let found = readiness_before_exit(&session);
                 assert_eq!(found.as_deref(), expected, "{}: {policy:?}: {code}", session.name);
